@@ -1,0 +1,35 @@
+"""The type of the `download` section of params.yaml."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from stages.download.sources import names
+from stages.errors import unknown_name
+from stages.params import Section
+
+
+class Synthetic(Section):
+    """The knobs of the embedded renderer."""
+
+
+class Download(Section):
+    """Which dataset, and what its source needs to know."""
+
+    dataset: str = Field(description="a file of stages/download/sources: synthetic, camvid, or none (own data only)")
+    workers: int = Field(ge=1, le=64, description="processes that render or convert; changes no byte")
+    synthetic: Synthetic = Field(description="the embedded aerial scenes, used where dataset is synthetic")
+
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, dataset: str) -> str:
+        if dataset not in names():
+            raise unknown_name("download.dataset", dataset, names())
+        return dataset
+
+
+class Params(Section):
+    """What the download stage reads of params.yaml."""
+
+    seed: int = Field(ge=0, description="every random choice flows from it")
+    download: Download = Field(description="the public or rendered dataset that the run begins with")
