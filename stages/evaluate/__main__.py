@@ -1,0 +1,50 @@
+"""`python -m stages.evaluate --arch NAME --seed N`: one trained network over the val and test splits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stages.dataset import read_header
+from stages.errors import StateError, run_main
+from stages.evaluate.params import Params
+from stages.evaluate.predict import load_network
+from stages.evaluate.split import evaluate_split, progress
+from stages.evaluate.write import write_results
+from stages.files import whole_folder
+from stages.params import load
+
+DATA = Path("data/prepared")
+EVALUATED = ("val", "test")
+
+
+def main() -> None:
+    """Evaluate one architecture trained from one seed."""
+    parser = argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__)
+    parser.add_argument("--arch", required=True, help="an architecture of params.yaml")
+    parser.add_argument("--seed", required=True, type=int, help="one of train.seeds")
+    args = parser.parse_args()
+    evaluate(args.arch, args.seed, load("evaluate", Params))
+
+
+def evaluate(arch: str, seed: int, params: Params) -> None:
+    """Write results/<arch>/<seed>/evaluate: metrics.json, matrices.parquet and masks."""
+    config = Path("data/configs") / f"{arch}.json"
+    weights = Path("models") / arch / str(seed) / "weights.safetensors"
+    for path in (config, weights):
+        if not path.is_file():
+            raise StateError(str(path), "no such file", f"run `dvc repro evaluate@{arch}-{seed}`")
+    header = read_header(DATA)
+    predict = load_network(config, weights, len(header.classes), params.compute)
+    with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
+        found = {
+            split: evaluate_split(
+                DATA, split, header, predict, params.evaluate.batch, out, progress(f"{arch} seed {seed} {split}")
+            )
+            for split in EVALUATED
+        }
+        write_results(out, found)
+
+
+if __name__ == "__main__":
+    run_main(main)
