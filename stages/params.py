@@ -30,16 +30,26 @@ def load(stage: str, model: type[P], root: Path | None = None) -> P:
     """The params of one stage: what dvc.yaml declares for it, checked by its own model."""
     root = root or Path.cwd()
     graph, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
-    check_top_level(values, graph, root)
+    check_known(values, graph)
     declared = declared_keys(graph, stage)
+    tops = {key.split(".")[0] for key in declared}
     for field in model.model_fields:
-        if field in values and field not in {key.split(".")[0] for key in declared}:
-            raise StateError(
-                "dvc.yaml",
-                f"stage {stage!r} reads the param {field!r} but does not declare it",
-                f"add {field!r} to its `params:`",
-            )
-    return check(model, {key: pick(values, key) for key in declared if key.split(".")[0] in model.model_fields})
+        if field in values and field not in tops:
+            found = f"stage {stage!r} reads the param {field!r} but does not declare it"
+            raise StateError("dvc.yaml", found, f"add {field!r} to its `params:`")
+    return check(model, handed(values, [key for key in declared if key.split(".")[0] in model.model_fields]))
+
+
+def handed(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """The part of params.yaml that the keys name: whole sections (`prepare`) or single knobs (`train.scale`)."""
+    part: dict[str, Any] = {}
+    for key in keys:
+        *path, last = key.split(".")
+        here = part
+        for name in path:
+            here = here.setdefault(name, {})
+        here[last] = pick(values, key)
+    return part
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -56,7 +66,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def declared_keys(graph: dict[str, Any], stage: str) -> list[str]:
-    """The top-level params that dvc.yaml declares for a stage."""
+    """The params that dvc.yaml declares for a stage."""
     definition = graph.get("stages", {}).get(stage)
     if definition is None:
         raise StateError("dvc.yaml", f"no stage {stage!r}", f"stages: {', '.join(graph.get('stages', {}))}")
@@ -64,25 +74,31 @@ def declared_keys(graph: dict[str, Any], stage: str) -> list[str]:
 
 
 def pick(values: dict[str, Any], key: str) -> Any:
-    """A top-level key's value. Stages declare whole sections, so that a section is one thing to read and to diff."""
-    if "." in key:
-        raise StateError("dvc.yaml", f"the param {key!r} is only a part of a section", "declare the whole section")
-    if key not in values:
-        raise ParamsError(key, "nothing", f"the key is missing{nearest(key, values)}")
-    return values[key]
-
-
-def check_top_level(values: dict[str, Any], graph: dict[str, Any], root: Path) -> None:
-    """A top-level key must be declared by some stage, or be the section of a package that has a params.py."""
-    known = {key for stage in graph.get("stages", {}) for key in declared_keys(graph, stage)}
-    known |= {
-        folder.name for folder in (*(root / "stages").glob("*/"), root / "pipelines") if (folder / "params.py").exists()
-    }
-    for key in values:
-        if key not in known:
+    """The value at a key path."""
+    here: Any = values
+    for part in key.split("."):
+        if not isinstance(here, dict) or part not in here:
             raise ParamsError(
-                str(key), "an unknown key", f"allowed: {', '.join(sorted(known))}{nearest(str(key), known)}"
+                key, "nothing", f"the key is missing{nearest(part, here if isinstance(here, dict) else ())}"
             )
+        here = here[part]
+    return here
+
+
+def check_known(values: dict[str, Any], graph: dict[str, Any]) -> None:
+    """Every key must be declared by some stage (whole sections or single knobs), or be pipelines' own section."""
+    declared = {key for stage in graph.get("stages", {}) for key in declared_keys(graph, stage)}
+    _check_level(values, [key.split(".") for key in declared | {"pipelines"}], "")
+
+
+def _check_level(values: dict[str, Any], declared: list[list[str]], prefix: str) -> None:
+    known = {path[0] for path in declared}
+    for key, value in values.items():
+        if key not in known:
+            allowed = f"allowed: {', '.join(sorted(known))}{nearest(str(key), known)}"
+            raise ParamsError(f"{prefix}{key}", "an unknown key", allowed)
+        if [key] not in declared and isinstance(value, dict):
+            _check_level(value, [path[1:] for path in declared if path[0] == key], f"{prefix}{key}.")
 
 
 def check(model: type[P], values: dict[str, Any], prefix: str = "") -> P:
@@ -153,12 +169,18 @@ def main() -> None:
     """Check everything in params.yaml and print it with its help."""
     root = Path.cwd()
     values, graph = read_yaml(root / "params.yaml"), read_yaml(root / "dvc.yaml")
-    check_top_level(values, graph, root)
-    left = dict(values)
-    for model in all_models(root).values():
-        check(model, {key: pick(values, key) for key in model.model_fields})
-        print(*describe(model, left), sep="\n")
-        left = {key: value for key, value in left.items() if key not in model.model_fields}
+    check_known(values, graph)
+    knobs: dict[str, list[str]] = {}
+    for package, model in all_models(root).items():
+        stage = package.removeprefix("stages.")
+        keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
+        part = handed(values, keys)
+        check(model, part)
+        for key in part:  # several stages may share a section: the fullest description of it is shown
+            lines = describe(model, {key: part[key]})
+            knobs[key] = max(lines, knobs.get(key, []), key=len)
+    for key in values:
+        print(*knobs[key], sep="\n")
 
 
 if __name__ == "__main__":

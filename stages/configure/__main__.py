@@ -1,0 +1,27 @@
+"""Resolve each architecture of params.yaml into data/configs/<name>.json."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stages.configure.params import Params
+from stages.configure.resolve import resolve
+from stages.errors import run_main
+from stages.files import whole_folder, write_json
+from stages.params import load
+
+
+def main() -> None:
+    """Write data/configs/."""
+    argparse.ArgumentParser(prog="python -m stages.configure", description=__doc__).parse_args()
+    params = load("configure", Params)
+    configs = {name: resolve(name, params.train.scale) for name in params.architectures}
+    with whole_folder(Path("data/configs")) as folder:
+        for name, config in configs.items():
+            write_json(folder / f"{name}.json", config)
+    print(f"configured {', '.join(configs)} at scale {params.train.scale}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,96 @@
+"""One architecture's file, its bases and the params, resolved into plain data: no paths, no dates.
+
+MMEngine reads the file. MMSegmentation's own zoo is there as `_base_ = 'mmseg::...'`. A file's `small` holds what
+`train.scale: small` changes in it; without it both scales are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from stages.errors import DataError, unknown_name
+
+ARCHITECTURES = Path(__file__).parent / "architectures"
+MODELS = Path(__file__).parent.parent / "models"
+
+# ImageNet's mean and deviation, RGB: what every encoder that can be loaded later was trained with.
+NORMALIZE = {"type": "Normalize", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
+
+
+def names() -> list[str]:
+    """The architectures there are: the files of the folder."""
+    return sorted(path.stem for path in ARCHITECTURES.glob("*.py"))
+
+
+def resolve(name: str, scale: str) -> dict[str, Any]:
+    """The config of an architecture at a scale, as plain data with the digests of the modules it names."""
+    if name not in names():
+        raise unknown_name("architectures", name, names())
+    config = read(ARCHITECTURES / f"{name}.py")
+    if scale == "small" and "small" in config:
+        config.merge_from_dict({"model": config.small.to_dict()})
+    if "model" not in config:
+        raise DataError(f"architectures/{name}.py", "a `model`", "none", "see the other files of the folder")
+    modules = list(config.get("modules", []))
+    model = plain(config.model.to_dict())
+    adapt(model)
+    return {
+        "architecture": name,
+        "scale": scale,
+        "model": model,
+        "modules": modules,
+        "digests": {module: digest(name, module) for module in modules},
+    }
+
+
+def read(path: Path) -> Any:
+    """An MMEngine config. Its import of a base in `mmseg::` must not look for a package to install."""
+    import mmengine.config.config
+    import mmengine.config.utils
+    from mmengine.config import Config
+
+    mmengine.config.utils.MODULE2PACKAGE["mmseg"] = "mmseg"
+    try:
+        return Config.fromfile(os.fspath(path), lazy_import=False)
+    except Exception as error:  # any mistake in the file: a config is code
+        raise DataError(
+            f"architectures/{path.name}", "an MMEngine config", f"{type(error).__name__}: {error}", "mend the file"
+        ) from error
+
+
+def adapt(model: dict[str, Any]) -> None:
+    """What differs from the zoo: one process's batch norm, our normalisation, nothing fetched, classes from the data."""
+    model["data_preprocessor"] = dict(NORMALIZE)
+    model.pop("pretrained", None)
+    for value in walk(model):
+        if value.get("type") == "SyncBN":
+            value["type"] = "BN"  # a run on several devices makes it synchronised again
+        if isinstance(init := value.get("init_cfg"), dict) and init.get("type") == "Pretrained":
+            value["init_cfg"] = None
+        if "num_classes" in value:
+            value["num_classes"] = None
+
+
+def walk(value: Any) -> list[dict[str, Any]]:
+    """Every dict in a nested value, the outermost first."""
+    if isinstance(value, dict):
+        return [value, *(inner for v in value.values() for inner in walk(v))]
+    return [inner for v in value for inner in walk(v)] if isinstance(value, list) else []
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, and nothing that JSON has no form for."""
+    if isinstance(value, dict):
+        return {str(key): plain(v) for key, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def digest(name: str, module: str) -> str:
+    """The digest of a module of stages/models/ that an architecture names, so that its change reruns the training."""
+    path = MODELS / f"{module}.py"
+    if not path.is_file():
+        raise unknown_name(f"architectures/{name}.py: modules", module, (p.stem for p in MODELS.glob("*.py")))
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,57 @@
+"""How a network computes: device, precision, memory format and threads. All of it changes numbers, so all of it is a
+param (section `compute`) that train and evaluate declare, and nothing is probed but where `device: auto` computes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from stages.errors import ParamsError
+from stages.params import Section
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Compute(Section):
+    """The section `compute` of params.yaml."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute; auto takes CUDA where there is one")
+    precision: Literal["fp32", "bf16"] = Field(description="bf16 is autocast; the weights stay fp32")
+    channels_last: bool = Field(description="memory format of convolutions; faster on CPUs and tensor cores")
+    threads: int = Field(ge=1, description="threads of one process on the CPU; another number gives other last bits")
+
+
+def pick_device(compute: Compute) -> str:
+    """`cpu` or `cuda`; asking for CUDA where there is none is an error."""
+    import torch
+
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise ParamsError("compute.device", "'cuda'", "this machine has no CUDA device; allowed here: auto, cpu")
+    return "cpu" if compute.device == "cpu" or not torch.cuda.is_available() else "cuda"
+
+
+def set_up(compute: Compute) -> str:
+    """Set the threads of this process and return its device."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(compute.threads)
+    cv2.setNumThreads(1)
+    return pick_device(compute)
+
+
+def autocast(compute: Compute, device: str) -> AbstractContextManager[None]:
+    """The context in which a forward pass runs."""
+    import torch
+
+    return torch.autocast(device, torch.bfloat16) if compute.precision == "bf16" else nullcontext()
+
+
+def memory_format(compute: Compute) -> torch.memory_format:
+    """The memory format of weights and batches."""
+    import torch
+
+    return torch.channels_last if compute.channels_last else torch.contiguous_format
