@@ -1,0 +1,30 @@
+# Every target sets up what it needs: .venv, with what requirements.lock names. GNU make and a POSIX sh are enough.
+.DEFAULT_GOAL := repro
+.PHONY: setup repro test check serve bench
+
+setup:
+	@bin/setup
+
+# Run what is out of date, then say where the report is and how the result compares with the committed metrics.
+repro: setup
+	bin/python -m dvc repro
+	bin/python -m pipelines verify
+
+# Everything but what needs a GPU, and but the slow tests that no promise of the README hangs on.
+test: setup
+	bin/python -m pytest
+
+check: setup
+	bin/python -m ruff check
+	bin/python -m ruff format --check
+	bin/python -m mypy
+	bin/python -m pip check --disable-pip-version-check
+	bin/python -m pipelines check
+
+serve: setup
+	bin/python -m pipelines serve
+
+bench: setup
+	bin/python benchmarks/help.py
+	bin/python benchmarks/noop.py
+	bin/python benchmarks/repro.py

@@ -1,0 +1,141 @@
+"""The lock, the ranges it was chosen from, and the two scripts that set up and find the interpreter."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+
+
+def locked() -> dict[str, str]:
+    """`canonical name -> version` of requirements.lock."""
+    pairs = (line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines())
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def test_the_lock_holds_names_and_versions_only() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    odd = [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line)]
+    assert odd == []
+    names = [line.split("==")[0].lower() for line in lines]
+    assert names == sorted({canonicalize_name(name): name for name in names}.values())  # as pip freeze sorts, each once
+
+
+def test_the_lock_satisfies_the_ranges_of_pyproject() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = locked()
+    for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        asked = Requirement(text)
+        assert lock[canonicalize_name(asked.name)] in asked.specifier, text
+
+
+def test_what_runs_here_is_what_the_lock_says() -> None:
+    found = {canonicalize_name(d.metadata["Name"]): d.version.partition("+")[0] for d in distributions()}
+    assert {name: version for name, version in found.items() if name in locked()} == locked()
+
+
+def test_both_builds_of_opencv_are_the_same_version() -> None:
+    # Both install the folder cv2: with two versions, whichever came last would win without a word.
+    assert locked()["opencv-python"] == locked()["opencv-python-headless"]
+
+
+def test_the_versions_that_stages_depend_on_are_the_locked_ones() -> None:
+    versions = json.loads((ROOT / "stages/versions.json").read_text())
+    assert set(versions) >= {"torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation", "numpy"}
+    assert versions == {name: locked()[name] for name in versions}
+
+
+# --- bin/setup, with a fake Python that notes what it is asked to install --------------------------------------------
+
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+    *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python;;
+    *"pip install"*) echo install >> log; [ ! -e offline ] || exit 1;;
+esac
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder whose path has a space, with what bin/setup needs, and a fake Python for its PATH."""
+    folder = tmp_path / "a clone"
+    (folder / "bin").mkdir(parents=True)
+    for name in ("bin/setup", "bin/python"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "requirements.lock").write_text("one==1\n")
+    (tmp_path / "path").mkdir()
+    fake = tmp_path / "path/python3.11"
+    fake.write_text(FAKE_PYTHON)
+    fake.chmod(0o755)
+    return folder
+
+
+def call(folder: Path, script: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a script from another folder, with only the fake Python and the system's tools on PATH."""
+    tools = folder.parent / "tools"
+    if not tools.exists():
+        tools.mkdir()
+        for tool in ("sh", "cmp", "cp", "rm", "mkdir", "dirname", "echo"):
+            (tools / tool).symlink_to(shutil.which(tool) or tool)
+    paths = f"{folder.parent / 'path'}:{tools}"
+    environment = {"PATH": paths, "CDPATH": "/", **env}
+    command = [str(folder / script), *arguments]
+    return subprocess.run(command, env=environment, cwd=folder.parent, capture_output=True, text=True, check=False)
+
+
+def installs(folder: Path) -> int:
+    log = folder / "log"
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def test_set_up_installs_once_and_again_when_the_lock_changes(clone: Path) -> None:
+    assert call(clone, "bin/setup").returncode == 0
+    assert call(clone, "bin/setup").returncode == 0
+    assert installs(clone) == 1
+    os.utime(clone / "requirements.lock", (0, 0))  # its content counts, not its date
+    assert call(clone, "bin/setup").returncode == 0
+    assert installs(clone) == 1
+    (clone / "requirements.lock").write_text("one==2\n")
+    assert call(clone, "bin/setup").returncode == 0
+    assert installs(clone) == 2
+
+
+def test_a_failed_set_up_is_taken_up_again(clone: Path) -> None:
+    (clone / "offline").touch()
+    assert call(clone, "bin/setup").returncode != 0
+    (clone / "offline").unlink()
+    assert call(clone, "bin/setup").returncode == 0
+    assert installs(clone) == 2
+
+
+def test_set_up_without_a_python_is_an_error_of_one_line(clone: Path) -> None:
+    (clone.parent / "path/python3.11").unlink()
+    result = call(clone, "bin/setup")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: no Python 3.11")
+    assert result.stderr.count("\n") == 1
+    assert not (clone / ".venv").exists()
+
+
+def test_the_interpreter_is_found_from_an_unactivated_shell(clone: Path) -> None:
+    lost = call(clone, "bin/python", "-c", "")
+    assert (lost.returncode, lost.stderr.count("\n")) == (127, 1)
+    assert "make repro" in lost.stderr
+    for folder in (clone.parent, clone):  # one above (a worktree in the clone), then the clone's own, which is nearer
+        (folder / ".venv/bin").mkdir(parents=True)
+        python = folder / ".venv/bin/python"
+        python.write_text(f'#!/bin/sh\necho "{folder.name}: $*"\n')
+        python.chmod(0o755)
+        assert call(clone, "bin/python", "-m", "x y").stdout == f"{folder.name}: -m x y\n"
+    assert call(clone, "bin/python", "said", PIXELPROOF_PYTHON=shutil.which("echo") or "").stdout == "said\n"
