@@ -62,7 +62,7 @@ def read(path: Path) -> Any:
 
 
 def adapt(model: dict[str, Any]) -> None:
-    """What differs from the zoo: one process's batch norm, our normalisation, nothing fetched, classes from the data."""
+    """What differs from the zoo: batch norm of one process, our normalisation, nothing fetched, classes left open."""
     model["data_preprocessor"] = dict(NORMALIZE)
     model.pop("pretrained", None)
     for value in walk(model):

@@ -62,9 +62,7 @@ def with_classes(model: dict[str, Any], classes: int) -> dict[str, Any]:
     return model
 
 
-def class_ids(
-    model: nn.Module, images: Sequence[NDArray[np.uint8]], compute: Compute, device: str
-) -> NDArray[np.uint8]:
+def class_ids(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute, device: str) -> NDArray[np.uint8]:
     """The predicted class of every pixel of RGB images of one size."""
     import torch
 

@@ -1,0 +1,69 @@
+"""Checkpoints to resume from. They live outside the stage's outputs, which DVC deletes before it runs the stage, in a
+folder of the clone named by the digest of everything the training depends on: data, params, code, config, versions.
+
+A checkpoint is one file, replaced whole, and holds tensors and plain values only: torch reads it with
+`weights_only=True` and nothing else, so that loading it runs no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+from stages.errors import StateError
+from stages.files import write_bytes
+from stages.params import declared_keys, handed, read_yaml
+
+FOLDER = Path(".pixelproof/checkpoints")
+
+
+def digest_of_inputs(arch: str, seed: int, where: dict[str, Any]) -> str:
+    """The digest of all that dvc.yaml declares for this training, and of where it computes."""
+    graph, values = read_yaml(Path("dvc.yaml")), read_yaml(Path("params.yaml"))
+    stage = graph["stages"]["train"]
+    params = handed(values, declared_keys(graph, "train"))
+    total = hashlib.sha256(json.dumps([arch, seed, params, where], sort_keys=True).encode())
+    for dep in stage["deps"]:
+        path = Path(dep.replace("${item.arch}", arch).replace("${item.seed}", str(seed)))
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                total.update(f"\0{file.as_posix()}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+class Checkpoints:
+    """The one checkpoint of one training."""
+
+    def __init__(self, arch: str, seed: int, key: str) -> None:
+        self.runs = FOLDER / arch / str(seed)
+        self.path = self.runs / key / "checkpoint.pt"
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint, whole or not at all; survives a power cut."""
+        import torch
+
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_bytes(self.path, buffer.getvalue(), durable=True)
+
+    def load(self) -> dict[str, Any] | None:
+        """The checkpoint of an earlier, killed process, or None."""
+        import torch
+
+        if not self.path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            found = f"not a checkpoint of ours ({' '.join(str(error).split())[:120]})"
+            raise StateError(str(self.path), found, "delete the file to train from the start") from None
+        return state
+
+    def remove(self) -> None:
+        """Remove the checkpoints of this architecture and seed: the training is done."""
+        shutil.rmtree(self.runs, ignore_errors=True)

@@ -1,0 +1,48 @@
+"""The curves of a run: kept as rows, shown by DVCLive while it trains, written as CSV when it is done."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Row = tuple[int, str, float]
+
+
+@dataclass
+class Curves:
+    """Rows of (iteration, name, value), and the DVCLive folder that follows them. A None folder follows nothing."""
+
+    folder: Path | None
+    rows: list[Row] = field(default_factory=list)
+    live: Any = None
+
+    def __post_init__(self) -> None:
+        if self.folder is not None:
+            from dvclive import Live
+
+            # Without dvcyaml and experiments DVCLive writes this folder and touches nothing else of the repository.
+            self.live = Live(str(self.folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False)
+
+    def restore(self, rows: list[Row]) -> None:
+        """Take up the rows of a killed process."""
+        for step in sorted({iteration for iteration, _, _ in rows}):
+            self.add(step, {name: value for iteration, name, value in rows if iteration == step})
+
+    def add(self, iteration: int, values: dict[str, float]) -> None:
+        """Add values of one iteration."""
+        self.rows += [(iteration, name, value) for name, value in values.items()]
+        if self.live is not None:
+            self.live.step = iteration
+            for name, value in values.items():
+                self.live.log_metric(name, value, timestamp=False)
+            self.live.make_summary()
+
+    def table(self) -> str:
+        """All rows as CSV."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([("iteration", "name", "value"), *self.rows])
+        return text.getvalue()

@@ -1,0 +1,139 @@
+"""Training data whose every sample depends on (seed, position, id) alone.
+
+A position counts images from the first one of the run. The order is a fresh permutation for each epoch, drawn from
+(seed, epoch); a sample's flips are drawn from (seed, position, id). So neither the number of loader workers, nor a
+validation in between, nor a resumed run changes a pixel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages import dataset
+from stages.errors import DataError
+from stages.train.params import Flip
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+ORDER, SAMPLE = 1, 2  # streams of random numbers that must not meet
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The images of some splits, read and checked on demand."""
+
+    items: tuple[tuple[Path, str, dataset.Sample], ...]
+    classes: int
+
+    @classmethod
+    def open(cls, places: list[tuple[Path, str]]) -> Labelled:
+        """Open splits that share their classes; all images must have one size."""
+        headers = {root: dataset.read_header(root) for root, _ in places}
+        first = headers[places[0][0]]
+        for root, header in headers.items():
+            if header.names() != first.names():
+                raise DataError(root, f"the classes {first.names()}", str(header.names()), "run `dvc repro`")
+        items = tuple((root, split, sample) for root, split in places for sample in dataset.read_split(root, split))
+        sizes = {(sample.width, sample.height) for _, _, sample in items}
+        if not items or len(sizes) > 1:
+            where = ", ".join(str(root / split) for root, split in places)
+            raise DataError(
+                where, "images of one size", f"{len(items)} of sizes {sorted(sizes)}", "see `prepare` in params.yaml"
+            )
+        return cls(items, len(first.classes))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, index: int) -> Pair:
+        """Image and mask."""
+        root, split, sample = self.items[index]
+        return dataset.read_image(root, split, sample), dataset.read_mask(root, split, sample, self.classes)
+
+
+@dataclass(frozen=True)
+class TrainSet:
+    """A dataset for torch's loader; its keys are (position, index)."""
+
+    data: Labelled
+    seed: tuple[int, int]
+    flips: tuple[Flip, ...]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, key: tuple[int, int]) -> Pair:
+        position, index = key
+        image, mask = self.data.read(index)
+        name = int.from_bytes(hashlib.sha256(self.data.items[index][2].id.encode()).digest()[:8], "big")
+        return flip(image, mask, self.flips, np.random.default_rng([*self.seed, SAMPLE, position, name]))
+
+
+def flip(image: NDArray[np.uint8], mask: NDArray[np.uint8], flips: tuple[Flip, ...], rng: np.random.Generator) -> Pair:
+    """Flip image and mask together, each way with even odds."""
+    for axis, name in ((1, "horizontal"), (0, "vertical")):
+        if name in flips and rng.random() < 0.5:
+            image, mask = np.flip(image, axis), np.flip(mask, axis)
+    return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+
+
+@dataclass
+class Order:
+    """The sampler: the (position, index) of every image of a run, from `start` on, for one of several processes."""
+
+    images: int
+    seed: tuple[int, int]
+    batch: int
+    iterations: int
+    rank: int = 0
+    world: int = 1
+    start: int = 0
+
+    def __len__(self) -> int:
+        return (self.iterations - self.start) * self.batch // self.world
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch, order = -1, np.empty(0, np.int64)
+        share = self.batch // self.world
+        for iteration in range(self.start, self.iterations):
+            first = iteration * self.batch + self.rank * share
+            for position in range(first, first + share):
+                if position // self.images != epoch:
+                    epoch = position // self.images
+                    order = np.random.default_rng([*self.seed, ORDER, epoch]).permutation(self.images)
+                yield position, int(order[position % self.images])
+
+
+def collate(pairs: list[Pair]) -> dict[str, Any]:
+    """A batch as the network's preprocessor takes it: uint8 images NCHW and masks NHW."""
+    import torch
+
+    images, masks = zip(*pairs, strict=True)
+    return {
+        "inputs": torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
+        "masks": torch.from_numpy(np.stack(masks)),
+    }
+
+
+def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLoader[Any]:
+    """Torch's loader over a training set in an order."""
+    from torch.utils.data import DataLoader
+
+    return DataLoader(
+        train_set,  # type: ignore[arg-type]
+        batch_size=order.batch // order.world,
+        sampler=order,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+    )

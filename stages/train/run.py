@@ -1,0 +1,173 @@
+"""One training: from the params and the data to published weights and curves."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages import confusion, dataset
+from stages.errors import ParamsError
+from stages.files import whole_folder, write_json, write_text
+from stages.models.build import build_model, class_ids, read_config, save_weights
+from stages.models.runtime import Compute, set_up
+from stages.train.checkpoint import Checkpoints, digest_of_inputs
+from stages.train.curves import Curves
+from stages.train.data import Labelled, Order, TrainSet, loader
+from stages.train.params import Params, Schedule, Train
+from stages.train.progress import Progress
+
+PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
+IMAGES_AT_ONCE = 16  # images of one forward pass in validation; batch norm is frozen there, so it changes no number
+
+
+def train(arch: str, seed: int, params: Params) -> None:
+    """Train one architecture with one seed, resuming where a killed process left off, and publish the best weights."""
+    import torch
+
+    from stages.train.runner import ProofRunner, Run
+
+    device = set_up(params.compute)
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if params.train.batch % world:
+        raise ParamsError("train.batch", str(params.train.batch), f"expected a multiple of the {world} devices")
+    seeds = (params.seed, seed)
+    data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
+    config = read_config(Path(f"data/configs/{arch}.json"))
+    order = Order(len(data), seeds, params.train.batch, params.train.iterations, rank, world)
+    results = Path(f"results/{arch}/{seed}/train")
+    with ExitStack() as stack:
+        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="pixelproof-"))
+        main = rank == 0
+        checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, {"device": device, "devices": world}))
+        progress = Progress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
+        run = Run(
+            seeds,
+            (params.train.val_interval, params.train.checkpoint_interval),
+            order,
+            checkpoints,
+            Curves(results if main else None),
+            progress,
+            Validation(Labelled.open([(PREPARED, "val")]), params.compute, device, rank, world),
+            main,
+        )
+        torch.manual_seed(first_seed(seeds))  # torch's layers draw theirs as they are built
+        train_set = TrainSet(data, seeds, tuple(params.train.flips))
+        runner = ProofRunner(
+            device=device,
+            run=run,
+            model=build_model(config, data.classes, params.compute),
+            train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
+            randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their first weights after this
+            **engine_settings(params.train, params.compute, device, work, world),
+        )
+        runner.train()
+        if main:
+            publish(arch, seed, run, data.classes, results)
+            checkpoints.remove()
+
+
+def first_seed(seeds: tuple[int, int]) -> int:
+    """The seed of the first weights."""
+    return int(np.random.SeedSequence(seeds).generate_state(1)[0])
+
+
+def engine_settings(train: Train, compute: Compute, device: str, work: str, world: int) -> dict[str, Any]:
+    """The Runner's settings: which loop, which optimizer and schedule, and none of the hooks that write files."""
+    off = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")
+    ema = {"type": "EMAHook", "ema_type": "ExponentialMovingAverage", "momentum": 1 - train.ema}
+    return {
+        "work_dir": work,
+        "train_cfg": {"type": "ProofLoop", "max_iters": train.iterations, "fast_forward_on_resume": True},
+        "optim_wrapper": {
+            "type": "ProofOptimWrapper",
+            "compute": compute,
+            "device": device,
+            "accumulative_counts": train.accumulate,
+            "optimizer": optimizer_settings(train),
+        },
+        "param_scheduler": schedule_settings(train.schedule, train.optimizer.lr, train.iterations),
+        "default_hooks": {"param_scheduler": {"type": "ParamSchedulerHook"}, **dict.fromkeys(off)},
+        "custom_hooks": [ema] if train.ema else [],
+        "launcher": "pytorch" if world > 1 else "none",
+        "env_cfg": {"dist_cfg": {"backend": "nccl" if device == "cuda" else "gloo"}},
+        "log_level": "ERROR",
+        "default_scope": "mmseg",
+    }
+
+
+def optimizer_settings(train: Train) -> dict[str, Any]:
+    """The optimizer by its name."""
+    common = {"lr": train.optimizer.lr, "weight_decay": train.optimizer.weight_decay}
+    return (
+        {"type": "AdamW", **common} if train.optimizer.name == "adamw" else {"type": "SGD", "momentum": 0.9, **common}
+    )
+
+
+def schedule_settings(schedule: Schedule, lr: float, iterations: int) -> list[dict[str, Any]]:
+    """The schedule by its name."""
+    warmup = max(1, round(schedule.warmup * iterations))
+    if schedule.name == "onecycle":
+        return [
+            {
+                "type": "OneCycleLR",
+                "eta_max": lr,
+                "total_steps": iterations,
+                "pct_start": schedule.warmup,
+                "by_epoch": False,
+            }
+        ]
+    return [
+        {"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, "by_epoch": False},
+        {"type": "PolyLR", "power": 0.9, "eta_min": 0.0, "begin": warmup, "end": iterations, "by_epoch": False},
+    ]
+
+
+class Validation:
+    """mIoU and pixel accuracy over a split, each of several processes taking its share of the images."""
+
+    def __init__(self, data: Labelled, compute: Compute, device: str, rank: int, world: int) -> None:
+        self.data, self.compute, self.device, self.rank, self.world = data, compute, device, rank, world
+
+    def __call__(self, runner: Any) -> dict[str, float]:
+        """Validate the runner's network."""
+        from stages.train.runner import unwrapped
+
+        model = unwrapped(runner.model).eval()
+        total = np.zeros((self.data.classes, self.data.classes), np.int64)
+        mine = list(range(self.rank, len(self.data), self.world))
+        for start in range(0, len(mine), IMAGES_AT_ONCE):
+            pairs = [self.data.read(index) for index in mine[start : start + IMAGES_AT_ONCE]]
+            predictions = class_ids(model, [image for image, _ in pairs], self.compute, self.device)
+            for (_, mask), prediction in zip(pairs, predictions, strict=True):
+                total += confusion.confusion(mask, prediction, self.data.classes)
+        if self.world > 1:
+            import torch
+
+            summed = torch.from_numpy(total).to(self.device)
+            torch.distributed.all_reduce(summed)
+            total = summed.cpu().numpy()
+        accuracy = float(np.diag(total).sum() / max(total.sum(), 1))
+        return {"val/mIoU": float(np.nanmean(confusion.iou(total))), "val/pixel_accuracy": accuracy}
+
+
+def publish(arch: str, seed: int, run: Any, classes: int, results: Path) -> None:
+    """Write the best weights with their facts, and the curves."""
+    names = dataset.read_header(PREPARED).names()
+    facts = {
+        "architecture": arch,
+        "seed": seed,
+        "classes": names,
+        "iterations": run.order.iterations,
+        "best_iteration": run.best["iteration"],
+        "val_mIoU": round(run.best["mIoU"], 6),
+    }
+    write_text(results / "curves.csv", run.curves.table())
+    with whole_folder(Path(f"models/{arch}/{seed}")) as folder:
+        save_weights(folder / "weights.safetensors", run.best["weights"])
+        write_json(folder / "facts.json", facts)
+    run.progress.say(f"best validation mIoU {run.best['mIoU']:.3f} at iteration {run.best['iteration']}")

@@ -1,0 +1,216 @@
+"""MMEngine's Runner and its iteration loop, with what repeatable and resumable runs need and they lack.
+
+- Before each iteration torch is seeded from (seed, iteration, rank): dropout then depends on neither the validations
+  nor the kills that came before.
+- A validation that is due comes before the checkpoint of its iteration, so that none is lost between the two.
+- Checkpoints are ours (see checkpoint.py): MMEngine's fall back to unsafe unpickling, and know no best weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.hooks import EMAHook
+from mmengine.optim import OptimWrapper
+from mmengine.registry import LOOPS, OPTIM_WRAPPERS
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from stages.errors import StateError
+from stages.models.runtime import Compute, autocast
+from stages.train.checkpoint import Checkpoints
+from stages.train.curves import Curves
+from stages.train.data import Order
+from stages.train.progress import Progress
+
+CURVE_INTERVAL = 10  # iterations that one point of the training curve averages
+
+
+@OPTIM_WRAPPERS.register_module()
+class ProofOptimWrapper(OptimWrapper):  # type: ignore[misc]
+    """An optimizer whose forward pass runs in the precision of `compute`; MMEngine's own refuses bf16 on the CPU."""
+
+    def __init__(self, *args: Any, compute: Compute, device: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.compute, self.device = compute, device
+
+    def optim_context(self, model: torch.nn.Module) -> Any:
+        """The context of one forward pass."""
+        stack = ExitStack()
+        stack.enter_context(super().optim_context(model))
+        stack.enter_context(autocast(self.compute, self.device))
+        return stack
+
+
+class ProofRunner(Runner):  # type: ignore[misc]
+    """A Runner that resumes from our checkpoint and logs nothing about the machine it runs on."""
+
+    def __init__(self, device: str, run: Run, **kwargs: Any) -> None:
+        self.device, self.run = device, run
+        super().__init__(**kwargs)
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: torch.nn.Module) -> Any:
+        """Put the model on the device that params ask for; synchronise its batch norm over several devices."""
+        if not self.distributed:
+            return model.to(self.device)
+        from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
+
+        if self.device == "cpu":
+            return MMDistributedDataParallel(model)
+        device = torch.device("cuda", torch.cuda.current_device())
+        return MMDistributedDataParallel(convert_sync_batchnorm(model.to(device), "torch"), device_ids=[device.index])
+
+    def load_or_resume(self) -> None:
+        """Called by MMEngine when everything is built and before the loop starts."""
+        self.run.resume(self)
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        pass
+
+    def dump_config(self) -> None:
+        """Nothing: the config is a versioned file already."""
+
+
+@LOOPS.register_module()
+class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
+    """Iterations, each followed by the validation and the checkpoint that are due."""
+
+    def run(self) -> Any:
+        """Train from the iteration that was resumed to the last."""
+        run: Run = self.runner.run
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        run.progress.begin(self._iter)
+        while self._iter < self._max_iters:
+            self.runner.model.train()
+            batch = next(self.dataloader_iterator)
+            torch.manual_seed(iteration_seed(run.seed, self._iter, self.runner.rank))
+            self.run_iter(batch)
+            run.after_iteration(self.runner, self._iter)
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_iter(self, data_batch: Any) -> None:
+        """One forward and backward pass."""
+        self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
+        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        self.runner.run.note_loss(float(outputs["loss"]), self._iter + 1)
+        self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
+        self._iter += 1
+
+
+def iteration_seed(seed: tuple[int, int], iteration: int, rank: int) -> int:
+    """The seed of torch's global generator for one iteration of one process."""
+    return int(np.random.SeedSequence([*seed, iteration, rank]).generate_state(1, np.uint64)[0])
+
+
+class Run:
+    """What one training knows beyond MMEngine: its curves, its best weights, its checkpoint."""
+
+    def __init__(
+        self,
+        seed: tuple[int, int],
+        intervals: tuple[int, int],
+        order: Order,
+        checkpoints: Checkpoints,
+        curves: Curves,
+        progress: Progress,
+        validate: Callable[[Any], dict[str, float]],
+        main: bool,
+    ) -> None:
+        self.seed, self.order, self.checkpoints = seed, order, checkpoints
+        self.val_interval, self.checkpoint_interval = intervals
+        self.curves, self.progress, self.validate, self.main = curves, progress, validate, main
+        self.losses: list[float] = []
+        self.best: dict[str, Any] = {"iteration": 0, "mIoU": -1.0, "weights": {}}
+
+    def note_loss(self, loss: float, iteration: int) -> None:
+        """Keep a loss for the curve; one that is not a number ends the run."""
+        if not math.isfinite(loss):
+            raise StateError(f"iteration {iteration}", f"the loss is {loss}", "lower train.optimizer.lr, or use fp32")
+        self.losses.append(loss)
+
+    def after_iteration(self, runner: ProofRunner, iteration: int) -> None:
+        """The curve, the validation and the checkpoint that are due after an iteration, in this order."""
+        last = iteration == self.order.iterations
+        if iteration % CURVE_INTERVAL == 0 or last:
+            lr = float(runner.optim_wrapper.get_lr()["lr"][0])
+            self.curves.add(iteration, {"train/loss": float(np.mean(self.losses)), "train/lr": lr})
+            self.losses = []
+        self.progress.show(iteration, self.curves.rows)
+        validated = iteration % self.val_interval == 0 or last
+        if validated:
+            self.validation(runner, iteration)
+        if (validated and iteration % runner.optim_wrapper._accumulative_counts == 0) or (
+            iteration % self.checkpoint_interval == 0
+        ):
+            self.save(runner, iteration)
+
+    def validation(self, runner: ProofRunner, iteration: int) -> None:
+        """Validate, and keep the weights if no earlier ones were better."""
+        runner.call_hook("before_val_epoch")  # averaged weights take the place of the trained ones
+        scores = self.validate(runner)
+        if scores["val/mIoU"] > self.best["mIoU"]:
+            weights = {name: tensor.cpu().clone() for name, tensor in unwrapped(runner.model).state_dict().items()}
+            self.best = {"iteration": iteration, "mIoU": scores["val/mIoU"], "weights": weights}
+        runner.call_hook("after_val_epoch", metrics=scores)
+        self.curves.add(iteration, scores)
+        self.progress.show(iteration, self.curves.rows, force=True)
+
+    def save(self, runner: ProofRunner, iteration: int) -> None:
+        """Write the checkpoint; only the first of several processes does."""
+        if not self.main:
+            return
+        ema = ema_hook(runner)
+        self.checkpoints.save(
+            {
+                "iteration": iteration,
+                "model": unwrapped(runner.model).state_dict(),
+                "ema": ema.ema_model.state_dict() if ema else None,
+                "optimizer": runner.optim_wrapper.state_dict(),
+                "schedulers": [plain(scheduler.state_dict()) for scheduler in runner.param_schedulers],
+                "losses": self.losses,
+                "curves": self.curves.rows,
+                "best": self.best,
+            }
+        )
+
+    def resume(self, runner: ProofRunner) -> None:
+        """Take up the checkpoint of a killed process, if there is one."""
+        state = self.checkpoints.load()
+        if state is None:
+            return
+        unwrapped(runner.model).load_state_dict(state["model"])
+        if ema := ema_hook(runner):
+            ema.ema_model.load_state_dict(state["ema"])
+        runner.optim_wrapper.load_state_dict(state["optimizer"])
+        for scheduler, saved in zip(runner.param_schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
+        self.losses, self.best = state["losses"], state["best"]
+        self.curves.restore([tuple(row) for row in state["curves"]])
+        runner.train_loop._iter = self.order.start = state["iteration"]
+        self.progress.say(f"resumed after iteration {state['iteration']}")
+
+
+def unwrapped(model: Any) -> Any:
+    """The network inside a wrapper for several devices."""
+    return model.module if hasattr(model, "module") else model
+
+
+def ema_hook(runner: Runner) -> Any:
+    """MMEngine's EMA hook, where the run has one."""
+    return next((hook for hook in runner.hooks if isinstance(hook, EMAHook)), None)
+
+
+def plain(state: dict[str, Any]) -> dict[str, Any]:
+    """A scheduler's state without what the safe loader refuses: NumPy's numbers become Python's."""
+    return {
+        key: value.item() if isinstance(value, np.generic) else value
+        for key, value in state.items()
+        if isinstance(value, int | float | str | list | tuple | dict | np.generic | type(None))
+    }
