@@ -1,0 +1,49 @@
+"""`python -m stages.download`: writes the dataset that params.yaml names into data/download."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import tempfile
+from pathlib import Path
+from typing import cast
+
+from stages.dataset import read_split
+from stages.download import fetch
+from stages.download.params import Params
+from stages.download.request import Request, Source
+from stages.errors import run_main
+from stages.files import whole_folder
+from stages.params import load
+
+TARGET = Path("data/download")
+
+
+def write(params: Params, target: Path) -> str:
+    """Write the asked dataset into `target`, whole or not at all; returns one line that says what it holds."""
+    name = params.download.dataset
+    source = cast(Source, importlib.import_module(f"stages.download.sources.{name}"))
+    section = getattr(params.download, name, None)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=target.parent) as beside, whole_folder(target) as folder:
+        archive = fetch.obtain(source.ARCHIVE, Path(beside) / "archive") if source.ARCHIVE else None
+        options = section.model_dump() if section else {}
+        source.convert(Request(params.seed, archive, options, params.download.workers), folder)
+        return summary(name, folder)
+
+
+def summary(name: str, folder: Path) -> str:
+    """How many images each split holds."""
+    counts = {path.parent.name: len(read_split(folder, path.parent.name)) for path in folder.glob("*/index.csv")}
+    splits = ", ".join(f"{split} {counts[split]}" for split in sorted(counts))
+    return f"{name}: {sum(counts.values())} images" + (f" ({splits})" if splits else "")
+
+
+def main() -> None:
+    """Parse, load, write."""
+    argparse.ArgumentParser(prog="python -m stages.download", description=__doc__).parse_args()
+    print(write(load("download", Params), TARGET))
+
+
+if __name__ == "__main__":
+    run_main(main)
