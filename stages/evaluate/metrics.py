@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.dataset import IGNORE
 from stages.errors import DataError
 
 Labels = NDArray[np.uint8]
@@ -24,21 +25,13 @@ Matrix = NDArray[np.int64]
 MEANS = {"mIoU": "iou", "mean_accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "f1"}
 
 
-def validate(where: str, truth: Labels, prediction: Labels, classes: int, ignore: int) -> None:
-    """Two label maps of one size: true classes (or ignore), and predicted classes without ignore."""
+def validate(where: str, truth: Labels, prediction: Labels, classes: int) -> None:
+    """Two label maps of one size: true classes (or 255, to ignore), and predicted classes without 255."""
     if truth.shape != prediction.shape:
         raise DataError(where, f"a prediction of {truth.shape}", f"{prediction.shape}", "evaluate the same images")
-    if ((truth >= classes) & (truth != ignore)).any():
-        raise DataError(where, f"true class ids below {classes}, or {ignore}", f"id {truth.max()}", "mend the mask")
-    if (prediction >= classes).any():
-        raise DataError(where, f"predicted class ids below {classes}", f"id {prediction.max()}", "check the network")
-
-
-def confusion(truth: Labels, prediction: Labels, classes: int, ignore: int) -> Matrix:
-    """The confusion matrix of one image; expects what `validate` accepts."""
-    kept = truth != ignore
-    cells = truth[kept].astype(np.int64) * classes + prediction[kept]
-    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+    for kind, unknown in (("true", truth[(truth >= classes) & (truth != IGNORE)]), ("predicted", prediction)):
+        if (unknown >= classes).any():
+            raise DataError(where, f"{kind} class ids below {classes}", f"id {unknown.max()}", "run `dvc repro`")
 
 
 def update(total: Matrix, image: Matrix) -> Matrix:

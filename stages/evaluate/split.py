@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from stages.confusion import confusion
 from stages.dataset import Header, Sample, iterate, read_split, write_png
-from stages.evaluate.metrics import Matrix, compute, confusion, update, validate
+from stages.evaluate.metrics import Matrix, compute, update, validate
 from stages.evaluate.predict import Predict, batches
 
 Row = tuple[str, str, str, int, int, int]  # split, id, group, truth, prediction, count
@@ -30,15 +31,15 @@ def evaluate_split(
     data: Path, split: str, header: Header, predict: Predict, batch: int, out: Path, say: Callable[[int, int], None]
 ) -> Evaluation:
     """One pass over a split in the order of its index; writes a mask for each image below `out`."""
-    classes, ignore = len(header.classes), header.ignore_index
+    classes = len(header.classes)
     total: Matrix = np.zeros((classes, classes), np.int64)
     count, rows = len(read_split(data, split)), list[Row]()
     done = 0
     for group in batches(iterate(data, split), batch):
         labels = predict([image for _, image, _ in group])
         for (sample, _, truth), prediction in zip(group, labels, strict=True):
-            validate(f"{split}/{sample.id}", truth, prediction, classes, ignore)
-            matrix = confusion(truth, prediction, classes, ignore)
+            validate(f"{split}/{sample.id}", truth, prediction, classes)
+            matrix = confusion(truth, prediction, classes)
             total = update(total, matrix)
             rows += image_rows(split, sample, matrix)
             write_png(out / "masks" / split / f"{sample.id}.png", prediction)
