@@ -47,10 +47,12 @@ def deps() -> bool:
 def differences(root: Path, stages: Iterable[Any]) -> dict[str, Difference]:
     """The stages whose listed code is not the code they import; a matrix stage once, as its items share their code."""
     found = {}
+    every = {path.relative_to(root).as_posix() for package in PACKAGES for path in (root / package).rglob("*.py")}
     for name, stage in {stage.addressing.split("@")[0]: stage for stage in stages}.items():
         listed = listed_code(root, stage)
         imported = closure(root, entry(stage.cmd), listed)
-        difference = Difference(tuple(sorted(imported - listed)), tuple(sorted(listed - imported)))
+        importable = closure(root, entry(stage.cmd), every)  # another dataset's source may need what this one does not
+        difference = Difference(tuple(sorted(imported - listed)), tuple(sorted(listed - importable)))
         if difference.lacks or difference.unused:
             found[name] = difference
     return found
@@ -68,11 +70,8 @@ def entry(command: str) -> str:
     return f"{match[1]}.__main__"
 
 
-def closure(root: Path, module: str, listed: Set[str] = frozenset()) -> set[str]:
-    """The project's files that a module imports, directly or not.
-
-    Of the files that a computed import may load, those in `listed` count: what they import is loaded as well.
-    """
+def closure(root: Path, module: str, loadable: Set[str]) -> set[str]:
+    """The project's files that a module imports, directly or not; `loadable` are those a computed import may reach."""
     waiting, seen = files_of(root, module), set[str]()
     while waiting:
         path = waiting.pop()
@@ -81,7 +80,7 @@ def closure(root: Path, module: str, listed: Set[str] = frozenset()) -> set[str]
         for name in imported_names(tree, Path(path).parent.parts):
             waiting |= files_of(root, name)
         for prefix in computed_prefixes(tree):
-            waiting |= {path for path in listed if path.startswith(prefix)}
+            waiting |= {path for path in loadable if path.startswith(prefix)}
         waiting -= seen
     return seen
 
