@@ -12,6 +12,12 @@ from stages.params import Section
 class Synthetic(Section):
     """The knobs of the embedded renderer."""
 
+    train_flights: int = Field(ge=1, le=1000, description="flights of the train split; more change no older image")
+    val_flights: int = Field(ge=1, le=1000, description="flights of the val split")
+    test_flights: int = Field(ge=1, le=1000, description="flights of the test split")
+    images_per_flight: int = Field(ge=1, le=100, description="images of one flight; more change no older image")
+    size: int = Field(ge=32, le=1024, description="width and height of an image in pixels")
+
 
 class Download(Section):
     """Which dataset, and what its source needs to know."""
