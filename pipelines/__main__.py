@@ -1,0 +1,86 @@
+"""The commands: each is parsed here and imported only when it is called, so that help and checks are quick."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.errors import run_main
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `call` in the parsed arguments is what runs the command, True when all is well."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines", description="When and where the stages run.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    command = commands.add_parser("reproduce", help="run the stages that must run, as a Prefect flow")
+    command.add_argument("targets", nargs="*", help="stages (`train` is all of its matrix); default: all of dvc.yaml")
+    command.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="how many stages run side by side; default 1, because one training already takes 2 threads and about "
+        "1 GiB: give the number of cores / 2 where memory (on a GPU: its memory) allows",
+    )
+    command.set_defaults(call=_reproduce)
+
+    command = commands.add_parser("serve", help="a Prefect server, a worker and the schedule of prefect.yaml, here")
+    command.add_argument("--port", type=int, default=4200, help="the server's port on 127.0.0.1; default 4200")
+    command.set_defaults(call=_serve)
+
+    command = commands.add_parser("check", help="is dvc.lock of this tree? (needs no data)")
+    command.set_defaults(call=_check)
+
+    command = commands.add_parser("verify", help="the metrics of the working tree against the committed ones")
+    command.set_defaults(call=_verify)
+
+    command = commands.add_parser("compare", help="metrics, params and data of two revisions, as Markdown")
+    command.add_argument("base", help="a branch, tag or commit")
+    command.add_argument("head", nargs="?", default="workspace", help="another one; default: the working tree")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write DIR/comparison.md instead of printing")
+    command.set_defaults(call=_compare)
+    return parser
+
+
+def _reproduce(arguments: argparse.Namespace) -> bool:
+    from pipelines.reproduce import run
+
+    return run(arguments.targets, arguments.jobs)
+
+
+def _serve(arguments: argparse.Namespace) -> bool:
+    from pipelines.serve import serve
+
+    return serve(arguments.port)
+
+
+def _check(arguments: argparse.Namespace) -> bool:
+    from pipelines.check import check
+
+    return check()
+
+
+def _verify(arguments: argparse.Namespace) -> bool:
+    from pipelines.verify import verify
+
+    return verify()
+
+
+def _compare(arguments: argparse.Namespace) -> bool:
+    from pipelines.compare import compare
+
+    compare(arguments.base, arguments.head, arguments.out)
+    return True
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command; exit 1 when it found something wrong, 2 when it could not be done."""
+    arguments = build_parser().parse_args(argv)
+    if not arguments.call(arguments):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_main(main)

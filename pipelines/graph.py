@@ -1,0 +1,74 @@
+"""The DVC graph and its state, without Prefect: which stages there are, what each waits for, which would run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.errors import StateError, nearest
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Stages in an order in which they can run, and for each the stages whose outputs it reads."""
+
+    order: tuple[str, ...]
+    needs: dict[str, tuple[str, ...]]
+
+
+@contextmanager
+def open_repo() -> Iterator[Any]:
+    """The DVC repository of this folder; what DVC finds wrong becomes one line."""
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+
+    if not Path("dvc.yaml").is_file():
+        raise StateError("dvc.yaml", "no such file", "run from the folder of the clone")
+    try:
+        with Repo(".") as repo:
+            yield repo
+    except NotDvcRepoError:
+        raise StateError(".", "no DVC repository", "run from the folder of the clone") from None
+    except DvcException as error:
+        reason = error.__cause__ or error  # the cause names the line or the key, the error only the file
+        raise StateError("DVC", " ".join(f"{error}: {reason}".split()), "mend it and run again") from error
+
+
+def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:
+    """The stages that the targets need (all of dvc.yaml without targets), matrix stages expanded."""
+    import networkx as nx
+
+    graph = repo.index.graph
+    wanted = {stage for target in targets or ["dvc.yaml"] for stage in _collect(repo, target)}
+    needed = graph.subgraph(wanted.union(*(nx.descendants(graph, stage) for stage in wanted)))
+    position = {stage: number for number, stage in enumerate(repo.index.stages)}
+    order = list(nx.lexicographical_topological_sort(needed.reverse(copy=False), key=position.__getitem__))
+    return Graph(
+        order=tuple(stage.addressing for stage in order),
+        needs={stage.addressing: tuple(s.addressing for s in order if needed.has_edge(stage, s)) for stage in order},
+    )
+
+
+def _collect(repo: Any, target: str) -> list[Any]:
+    """What DVC understands by a target: a stage, all items of a matrix stage, or a .dvc file."""
+    from dvc.exceptions import DvcException
+
+    try:
+        return list(repo.stage.collect(target))
+    except DvcException:
+        names = {name for stage in repo.index.stages for name in (stage.addressing, stage.addressing.split("@")[0])}
+        listed = ", ".join(sorted(names))
+        raise StateError(f"target {target!r}", "no such stage", f"stages: {listed}{nearest(target, names)}") from None
+
+
+def changed_stages(repo: Any, names: Sequence[str]) -> set[str]:
+    """Those of the stages that DVC would not skip now; all of them when another process holds what must be read."""
+    from dvc.lock import LockError
+
+    try:
+        return set(repo.status()) & set(names)
+    except LockError:
+        return set(names)  # `dvc repro` will look again, and say who holds it

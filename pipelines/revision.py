@@ -1,0 +1,85 @@
+"""Reads what git keeps (metrics, params, dvc.lock) at a revision or in the working tree, without checking it out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.errors import StateError
+
+WORKSPACE = "workspace"
+
+
+class Revision:
+    """The git-kept files of one commit, or of the working tree where `commit` is None."""
+
+    def __init__(self, name: str, commit: str | None) -> None:
+        self.name = name
+        self.commit = commit
+
+    def read(self, path: str) -> str | None:
+        """The text of a file, None where the revision has no such file."""
+        try:
+            if self.commit is None:
+                return Path(path).read_bytes().decode()
+            return _git("cat-file", "blob", f"{self.commit}:{path}").decode()
+        except (FileNotFoundError, subprocess.CalledProcessError):
+            return None
+        except UnicodeDecodeError:
+            raise StateError(f"{self.name}: {path}", "not UTF-8 text", "write it again with `dvc repro`") from None
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """`architecture -> {key path: value}` of metrics/*.json."""
+        if self.commit is None:
+            paths = sorted(path.as_posix() for path in Path("metrics").glob("*.json"))
+        else:
+            listed = _git("ls-tree", "-z", "--name-only", self.commit, "metrics/").decode().split("\0")
+            paths = sorted(path for path in listed if path.endswith(".json"))
+        return {Path(path).stem: flatten(self._parsed(path, json.loads)) for path in paths}
+
+    def mapping(self, path: str) -> dict[str, Any] | None:
+        """A YAML file whose top level is a mapping; None where the revision has no such file."""
+        return None if self.read(path) is None else self._parsed(path, yaml.safe_load)
+
+    def _parsed(self, path: str, parse: Any) -> dict[str, Any]:
+        try:
+            content = parse(self.read(path) or "")
+            json.dumps(content, default=str)  # a tree of plain values, neither circular nor endlessly deep
+        except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+            raise StateError(f"{self.name}: {path}", f"cannot be read ({error})", "mend that file") from None
+        if not isinstance(content, dict):
+            raise StateError(f"{self.name}: {path}", "not a mapping at the top level", "mend that file")
+        return content
+
+
+def open_revision(name: str) -> Revision:
+    """A revision by any name git knows, or `workspace` for the working tree."""
+    if name == WORKSPACE:
+        return Revision(name, None)
+    try:
+        commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+    except subprocess.CalledProcessError:
+        raise StateError(
+            f"revision {name!r}", "git knows no such commit here", f"name a branch, tag or commit, or {WORKSPACE!r}"
+        ) from None
+    return Revision(name, commit)
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`; lists are values."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        flat |= flatten(value, f"{path}.") if isinstance(value, dict) and value else {path: value}
+    return flat
+
+
+def _git(*arguments: str) -> bytes:
+    try:
+        return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout
+    except FileNotFoundError:
+        raise StateError("git", "not installed", "install git and run again") from None

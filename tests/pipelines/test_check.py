@@ -1,0 +1,93 @@
+"""`check` in a fresh clone without data: each single way of being stale is found and named, and nothing else is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.check import check
+from tests.pipelines.conftest import commit, python, runs, sh
+
+
+def replace(path: str, old: str, new: str) -> None:
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new, 1))
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_fresh_clone_of_a_reproduced_commit_is_not_stale(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not (clone / "data").exists()
+    assert check()
+    assert len(lines(capsys)) == 1
+    assert sh("git", "status", "--porcelain", cwd=clone).stdout == ""
+
+
+def test_a_changed_file_of_code_is_named_once_with_its_readers(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    replace("code/stage.py", "hello", "goodbye")
+    assert not check()
+    found = lines(capsys)
+    assert found[0] == "code/stage.py: modified since the run (read by download, cvat, prepare and 2 more)"
+    assert len(found) == 2  # and the summary
+    assert "1 thing" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "said"),
+    [
+        ("params.yaml", "0.1,", "0.2,", "params.yaml: train: modified since the run (read by train@unet, train@fcn)"),
+        ("examples/export.xml", "<a", "<b", "examples: modified since the run (read by cvat)"),
+        ("dvc.yaml", "stage.py cvat", "stage.py  cvat", "cvat: its command was changed since the run"),
+        ("metrics/unet.json", "0.5", "0.9", "metrics: modified since report wrote it"),
+        ("dvc.yaml", "[seed]", "[seed, train]", "params.yaml: train: new since the run (read by download)"),
+        ("params.yaml", "unet, fcn", "unet, fcn, new", "train@new: not in dvc.lock"),
+    ],
+)  # fmt: skip
+def test_one_stale_thing_is_one_line(
+    clone: Path, capsys: pytest.CaptureFixture[str], path: str, old: str, new: str, said: str
+) -> None:
+    replace(path, old, new)
+    assert not check()
+    assert said in lines(capsys)
+
+
+def test_a_dependency_in_another_version_than_its_stage_wrote_is_stale(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace("params.yaml", "seed: 0", "seed: 1")
+    sh("dvc", "repro", "--single-item", "download", cwd=repo)
+    commit(repo)
+    assert runs(repo) == ["download"]
+    assert not check()
+    found = lines(capsys)
+    assert found[0] == "data/download: dvc.lock records another version than its stage wrote (read by prepare)"
+    assert len(found) == 2
+
+
+def test_two_stages_that_read_a_part_of_an_output_in_two_versions_are_stale(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace("dvc.yaml", 'data/prepared/train]\n    outs: ["models', 'data/prepared/train/out.txt]\n    outs: ["models')
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    for stage, version in (("train@unet", "a" * 32), ("train@fcn", "b" * 32)):
+        dep = next(dep for dep in lock["stages"][stage]["deps"] if dep["path"] == "data/prepared/train")
+        dep |= {"path": "data/prepared/train/out.txt", "md5": version}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    assert not check()
+    text = "data/prepared/train/out.txt: dvc.lock records different versions of it (read by train@unet, train@fcn)"
+    assert text in lines(capsys)
+
+
+def test_the_command_exits_1_when_stale_and_2_when_it_cannot_tell(clone: Path) -> None:
+    replace("code/stage.py", "hello", "goodbye")
+    assert python("check", cwd=clone).returncode == 1
+    (clone / "dvc.yaml").write_text("stages: [")
+    broken = python("check", cwd=clone)
+    assert broken.returncode == 2
+    assert broken.stderr.startswith("error: DVC: ")
+    assert len(broken.stderr.splitlines()) == 1

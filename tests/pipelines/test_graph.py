@@ -1,0 +1,50 @@
+"""The graph as DVC sees it: order, edges, what targets need, what would run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.graph import changed_stages, open_repo, read_graph
+from stages.errors import StateError
+
+
+def test_stages_come_after_what_they_need(clone: Path) -> None:
+    with open_repo() as repo:
+        graph = read_graph(repo)
+    assert graph.order == ("download", "cvat", "prepare", "train@unet", "train@fcn", "report")
+    assert graph.needs == {
+        "download": (),
+        "cvat": (),
+        "prepare": ("download", "cvat"),
+        "train@unet": ("prepare",),
+        "train@fcn": ("prepare",),
+        "report": ("train@unet", "train@fcn"),
+    }
+
+
+def test_targets_bring_only_what_they_need(clone: Path) -> None:
+    with open_repo() as repo:
+        assert read_graph(repo, ["cvat"]).order == ("cvat",)
+        assert read_graph(repo, ["train@fcn"]).order == ("download", "cvat", "prepare", "train@fcn")
+        assert read_graph(repo, ["train"]).order == ("download", "cvat", "prepare", "train@unet", "train@fcn")
+        with pytest.raises(StateError, match=r"target 'trian'.*did you mean 'train'"):
+            read_graph(repo, ["trian"])
+
+
+def test_only_stages_that_dvc_would_run_are_changed(repo: Path) -> None:
+    with open_repo() as dvc:
+        assert changed_stages(dvc, read_graph(dvc).order) == set()
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("lr: 0.1", "lr: 0.2"))
+    Path("data/cvat/out.txt").unlink()
+    with open_repo() as dvc:
+        # prepare reads data/cvat; it is as changed as cvat until that is back
+        assert changed_stages(dvc, read_graph(dvc).order) == {"cvat", "prepare", "train@unet", "train@fcn"}
+        assert changed_stages(dvc, ["cvat", "report"]) == {"cvat"}
+
+
+def test_a_folder_that_is_no_clone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StateError, match="run from the folder of the clone"), open_repo():
+        pass

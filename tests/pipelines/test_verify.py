@@ -1,0 +1,78 @@
+"""`verify`: what is identical, within the tolerance, different, missing and new is told apart and counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.verify import verify
+from stages.errors import ParamsError, StateError
+from tests.pipelines.conftest import commit, python, sh
+
+
+def change(arch: str, **test: Any) -> None:
+    """Set numbers of `test`; None takes one away."""
+    path = Path(f"metrics/{arch}.json")
+    content = json.loads(path.read_text())
+    content["test"] = {key: value for key, value in (content["test"] | test).items() if value is not None}
+    path.write_text(json.dumps(content))
+
+
+def test_metrics_as_committed_are_identical(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("reports").mkdir()
+    Path("reports/index.html").write_text("")
+    assert verify()
+    assert capsys.readouterr().out.splitlines() == [
+        f"report: {clone / 'reports/index.html'}",
+        "6 identical, 0 within tolerance (another processor), 0 different",
+    ]
+
+
+def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change("unet", mIoU=0.515, pixel_accuracy=0.7)  # 0.015 and 0.05 apart; the tolerance is 0.02
+    change("fcn", mIoU=None, f1=0.4)
+    assert not verify()
+    assert capsys.readouterr().out.splitlines() == [
+        "fcn: test.f1: 0.4 here, not in HEAD's metrics",
+        "fcn: test.mIoU: 0.5 in HEAD, missing here",
+        "unet: test.pixel_accuracy: 0.75 in HEAD, 0.7 here: 0.05 apart, tolerance 0.02",
+        "report: none yet, `dvc repro` writes reports/index.html",
+        "3 identical, 1 within tolerance (another processor), 2 different, 1 new (HEAD has none)",
+    ]
+
+
+def test_a_number_where_there_was_null_is_different(clone: Path) -> None:
+    content = json.loads(Path("metrics/fcn.json").read_text())
+    content["val"]["mIoU"] = 0.0
+    Path("metrics/fcn.json").write_text(json.dumps(content))
+    done = python("verify", cwd=clone)
+    assert done.returncode == 1
+    assert "fcn: val.mIoU: None in HEAD, 0.0 here" in done.stdout
+
+
+def test_a_missing_file_is_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("metrics/fcn.json").unlink()
+    assert not verify()
+    assert "fcn: test.mIoU: 0.5 in HEAD, missing here" in capsys.readouterr().out
+
+
+def test_a_head_without_metrics_is_said_and_no_failure(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = {path: path.read_text() for path in Path("metrics").iterdir()}
+    sh("git", "rm", "-q", "-r", "--", "metrics", cwd=clone)
+    commit(clone)
+    with pytest.raises(StateError, match="run `dvc repro` first"):
+        verify()
+    Path("metrics").mkdir()
+    for path, text in kept.items():
+        path.write_text(text)
+    assert verify()
+    assert capsys.readouterr().out.splitlines()[-1].startswith("HEAD has no metrics: nothing to compare the 6 here")
+
+
+def test_the_tolerance_is_a_checked_param(clone: Path) -> None:
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("tolerance: 0.02", "tolerance: 2"))
+    with pytest.raises(ParamsError, match=r"pipelines\.tolerance: found 2"):
+        verify()
