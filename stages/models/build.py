@@ -5,8 +5,10 @@ Stands beside the stages because train and evaluate both use it. Weights are saf
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
+import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +37,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
     """The network of a config for a number of classes, with random weights, on the CPU."""
-    with warnings.catch_warnings():  # mmcv warns of the compiled ops that this network does not need
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # mmcv warns of compiled ops, mmseg prints of packages, that none of this needs
         import mmseg.models  # noqa: F401
         from mmengine.registry import DefaultScope
         from mmseg.registry import MODELS

@@ -99,7 +99,7 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
         """One forward and backward pass."""
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
         outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
-        self.runner.run.note_loss(float(outputs["loss"]), self._iter + 1)
+        self.runner.run.note_loss(float(outputs["loss"].detach()), self._iter + 1)
         self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 

@@ -1,0 +1,110 @@
+"""The promise: the weights after iteration k depend on data, params and seed, and on nothing that happened on the way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.train.conftest import Workspace, train, weights
+
+DRIVER = Path(__file__).parent / "driver.py"
+# everything that has a state of its own: dropout (in U-Net's heads), averaged weights, accumulated gradients
+STATEFUL: dict[str, Any] = {"ema": 0.8, "accumulate": 3}
+
+
+def drive(root: Path, change: str) -> subprocess.CompletedProcess[str]:
+    """Run the training with a change from outside."""
+    command = [sys.executable, str(DRIVER), change, "--arch", "unet", "--seed", "0"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+
+
+def last_state(root: Path) -> dict[str, torch.Tensor]:
+    """Weights and batch norm statistics after the last iteration."""
+    done = drive(root, "keep")
+    assert done.returncode == 0, done.stderr
+    (path,) = (root / ".pixelproof/checkpoints/unet/0").glob("*/checkpoint.pt")
+    state = torch.load(path, weights_only=True)
+    assert state["iteration"] == 12
+    return state["model"]  # type: ignore[no-any-return]
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    """Every file that a training publishes."""
+    folders = [root / "models/unet/0", root / "results/unet/0/train"]
+    return {str(p.relative_to(root)): p.read_bytes() for f in folders for p in sorted(f.rglob("*")) if p.is_file()}
+
+
+def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
+    """Loader workers and the interval of validations leave the last weights as they are; the seed does not."""
+    plain = last_state(workspace("plain"))
+    others = {
+        "workers": last_state(workspace("workers", workers=2)),
+        "validations": last_state(workspace("validations", val_interval=12, checkpoint_interval=12)),
+    }
+    for name, other in others.items():
+        assert all(torch.equal(plain[key], other[key]) for key in plain), name
+    flipless = last_state(workspace("flipless", flips=[]))
+    assert not all(torch.equal(plain[key], flipless[key]) for key in plain)
+
+
+def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace) -> None:
+    """Killed in an iteration, while a checkpoint is written and in a validation: the same files as undisturbed."""
+    undisturbed = workspace("undisturbed", **STATEFUL)
+    train(undisturbed)
+    for change, finished in {"iteration:8": 6, "checkpoint:2": 3, "validation:2": 6}.items():
+        root = workspace(change.replace(":", "-"), **STATEFUL)
+        assert drive(root, change).returncode == -signal.SIGKILL
+        assert not (root / "models").exists()
+        again = train(root)
+        assert f"resumed after iteration {finished}" in again.stdout, change
+        assert outputs(root) == outputs(undisturbed), change
+        assert not (root / ".pixelproof/checkpoints/unet/0").exists()
+
+
+def test_another_data_set_or_param_starts_over(workspace: Workspace) -> None:
+    """A checkpoint is used only where data, params and code are those it was made with."""
+    root = workspace("changed")
+    assert drive(root, "iteration:8").returncode == -signal.SIGKILL
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("lr: 0.003", "lr: 0.002"))
+    assert "resumed" not in train(root).stdout
+    fresh = workspace("fresh", optimizer={"name": "adamw", "lr": 0.002, "weight_decay": 0.01})
+    train(fresh)
+    assert weights(root) == weights(fresh)
+
+
+class Malicious:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_a_crafted_checkpoint_runs_no_code(workspace: Workspace) -> None:
+    """A checkpoint that would run code is refused in one line, and nothing of it runs."""
+    root = workspace("crafted")
+    assert drive(root, "keep").returncode == 0
+    (path,) = (root / ".pixelproof/checkpoints/unet/0").glob("*/checkpoint.pt")
+    torch.save({"iteration": 1, "model": Malicious(root / "was-run")}, path)
+    refused = train(root, check=False)
+    assert refused.returncode == 2
+    assert "not a checkpoint of ours" in refused.stderr and "Traceback" not in refused.stderr
+    assert not (root / "was-run").exists()
+
+
+@pytest.mark.parametrize("arch", ["unet"])
+def test_two_processes_share_each_batch(workspace: Workspace, arch: str) -> None:
+    """torchrun on two CPU processes trains to the end, validates every image once and publishes one model."""
+    root = workspace("two", workers=0)
+    done = train(root, arch, "--processes", "2")
+    assert "best validation mIoU" in done.stdout
+    assert (root / f"models/{arch}/0/weights.safetensors").exists()
