@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ def train(arch: str, seed: int, params: Params) -> None:
     config = read_config(Path(f"data/configs/{arch}.json"))
     order = Order(len(data), seeds, params.train.batch, params.train.iterations, rank, world)
     results = Path(f"results/{arch}/{seed}/train")
-    with ExitStack() as stack:
-        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="pixelproof-"))
+    with joined(device, world), tempfile.TemporaryDirectory(prefix="pixelproof-") as work:
         main = rank == 0
         checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, {"device": device, "devices": world}))
         progress = Progress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
@@ -71,6 +71,23 @@ def train(arch: str, seed: int, params: Params) -> None:
             checkpoints.remove()
 
 
+@contextmanager
+def joined(device: str, world: int) -> Iterator[None]:
+    """Join the other processes of a run that torchrun started. MMEngine would ask for CUDA even on the CPU."""
+    import torch
+
+    if world == 1:
+        yield
+        return
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def first_seed(seeds: tuple[int, int]) -> int:
     """The seed of the first weights."""
     return int(np.random.SeedSequence(seeds).generate_state(1)[0])
@@ -94,9 +111,8 @@ def engine_settings(train: Train, compute: Compute, device: str, work: str, worl
         "default_hooks": {"param_scheduler": {"type": "ParamSchedulerHook"}, **dict.fromkeys(off)},
         "custom_hooks": [ema] if train.ema else [],
         "launcher": "pytorch" if world > 1 else "none",
-        "env_cfg": {"dist_cfg": {"backend": "nccl" if device == "cuda" else "gloo"}},
         "log_level": "ERROR",
-        "default_scope": "mmseg",
+        "default_scope": "mmengine",
     }
 
 
