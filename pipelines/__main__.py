@@ -33,6 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("check", help="is dvc.lock of this tree? (needs no data)")
     command.set_defaults(call=_check)
 
+    command = commands.add_parser("deps", help="does dvc.yaml list the code that each stage imports?")
+    command.set_defaults(call=_deps)
+
     command = commands.add_parser("verify", help="the metrics of the working tree against the committed ones")
     command.set_defaults(call=_verify)
 
@@ -60,6 +63,12 @@ def _check(arguments: argparse.Namespace) -> bool:
     from pipelines.check import check
 
     return check()
+
+
+def _deps(arguments: argparse.Namespace) -> bool:
+    from pipelines.closure import deps
+
+    return deps()
 
 
 def _verify(arguments: argparse.Namespace) -> bool:

@@ -1,0 +1,27 @@
+"""The two tiny runs of the whole pipeline that several test modules look at, each made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import Run, auditing, tiny_run
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run from nothing, as anyone's."""
+    return tiny_run(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="session")
+def audit_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the audited run notes, in one file for each stage, what it opens."""
+    return tmp_path_factory.mktemp("opened")
+
+
+@pytest.fixture(scope="session")
+def audited_run(tmp_path_factory: pytest.TempPathFactory, audit_logs: Path) -> Run:
+    """The same run once more, from nothing and in another place, with every file that it opens noted."""
+    return tiny_run(tmp_path_factory.mktemp("second"), auditing(audit_logs))

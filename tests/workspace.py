@@ -1,0 +1,135 @@
+"""A clone of its own for a test: the working tree's files in a fresh git repository, with a home apart from ours."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A clone in `folder`, whose HOME, temporary folder and DVC's own folders are its own."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def dvc(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run DVC as the Makefile does; returns what it printed."""
+        return self.run("bin/python", "-m", "dvc", *arguments, env=env)
+
+    def run(self, *command: str, env: Mapping[str, str] | None = None) -> str:
+        """Run a command in the clone, which must go well; returns what it printed."""
+        result = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.env | dict(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, f"{command} ended with {result.returncode}:\n{result.stdout[-4000:]}"
+        return result.stdout
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a text that stands once in a file."""
+        text = (self.folder / path).read_text()
+        assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
+        (self.folder / path).write_text(text.replace(old, new))
+
+    def set_params(self, **changes: Any) -> None:
+        """Change knobs of params.yaml by their key paths; a knob that is not there is a mistake of the test."""
+        path = self.folder / "params.yaml"
+        values = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            *above, last = key.split("__")
+            section = values
+            for name in above:
+                section = section[name]
+            assert last in section, f"params.yaml has no {key}"
+            section[last] = value
+        path.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def digests(self, *patterns: str) -> dict[str, str]:
+        """`path -> SHA-256` of the files that match."""
+        files = sorted(path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file())
+        return {f.relative_to(self.folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def make_workspace(base: Path) -> Workspace:
+    """Copy what git would keep of the working tree into `base`/clone, and commit it there."""
+    folder = base / "a clone"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():  # not one that was deleted and not yet committed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    workspace = Workspace(folder, environment(base))
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+    workspace.run(*git, "init", "-q", "-b", "main")
+    workspace.run(*git, "add", "-A", ".")
+    workspace.run(*git, "commit", "-q", "-m", "The tree under test")
+    return workspace
+
+
+def environment(base: Path) -> dict[str, str]:
+    """Nothing of ours but PATH: every folder that a tool might keep something in between two runs is its own."""
+    folders = {"HOME": base / "home", "TMPDIR": base / "tmp", "DVC_SITE_CACHE_DIR": base / "dvc"}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **{name: str(folder) for name, folder in folders.items()}}
+
+
+def executed(output: str) -> list[str]:
+    """The stages that `dvc repro` ran, in order."""
+    return re.findall(r"^Running stage '(.+)':$", output, flags=re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A workspace after its first `dvc repro`, and what that printed."""
+
+    workspace: Workspace
+    output: str
+
+
+def tiny_run(base: Path, env: Mapping[str, str] | None = None) -> Run:
+    """A workspace whose params ask for next to nothing, run from nothing on disk."""
+    workspace = make_workspace(base)
+    workspace.set_params(
+        architectures=["unet", "fcn-r18-d8"],
+        download__synthetic__train_flights=3,
+        download__synthetic__val_flights=2,
+        download__synthetic__test_flights=2,
+        download__synthetic__images_per_flight=2,
+        download__synthetic__size=64,
+        prepare__width=64,
+        prepare__height=64,
+        train__iterations=4,
+        train__batch=2,
+        train__val_interval=2,
+        train__checkpoint_interval=2,
+    )
+    return Run(workspace, workspace.dvc("repro", env=env))
+
+
+def auditing(logs: Path) -> dict[str, str]:
+    """The environment of a watched run. Without bytecode kept from before, so that an import opens the source."""
+    hook = Path(__file__).parent / "audit"
+    return {"PYTHONPATH": str(hook), "PIXELPROOF_AUDIT": str(logs), "PYTHONDONTWRITEBYTECODE": "1"}
