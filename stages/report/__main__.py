@@ -1,0 +1,50 @@
+"""`python -m stages.report`: reports/ for people, metrics/ for git, from the results of the runs that params name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stages.errors import run_main
+from stages.files import whole_folder, write_json, write_text
+from stages.params import load
+from stages.report.figures import curve_table, headline, per_class_table
+from stages.report.gallery import gallery
+from stages.report.gather import gather, read_matrices, total
+from stages.report.markdown import summary
+from stages.report.page import render
+from stages.report.params import Params
+
+
+def main() -> None:
+    """Write reports/ and metrics/."""
+    argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
+    write(Path(), load("report", Params))
+    print("report: reports/index.html, reports/summary.md and metrics/")
+
+
+def write(root: Path, params: Params) -> None:
+    """Read everything first, so that a missing result changes neither folder."""
+    results = gather(root, params.architectures, params.train.seeds)
+    classes = len(results.header.classes)
+    matrices = {
+        name: sum(
+            (total(read_matrices(run, "test"), classes) for run in runs[1:]),
+            total(read_matrices(runs[0], "test"), classes),
+        )
+        for name, runs in results.runs.items()
+    }
+    rows = gallery(root / "data/prepared", results.header, results.runs, params.report.gallery)
+    page = render(results, rows, matrices)
+    with whole_folder(root / "reports") as reports, whole_folder(root / "metrics") as metrics:
+        write_text(reports / "index.html", page)
+        write_text(reports / "summary.md", summary(results))
+        write_text(reports / "plots/val_mIoU.csv", curve_table(results, "val/mIoU"))
+        write_text(reports / "plots/train_loss.csv", curve_table(results, "train/loss"))
+        write_text(metrics / "per_class.csv", per_class_table(results))
+        for name, runs in results.runs.items():
+            write_json(metrics / f"{name}.json", headline(runs))
+
+
+if __name__ == "__main__":
+    run_main(main)

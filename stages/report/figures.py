@@ -1,0 +1,95 @@
+"""From runs to the figures that are shown and kept: means over seeds, headline numbers, tables. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from stages.report.gather import EVALUATED, Point, Results, Run
+
+HEADLINE = ("mIoU", "pixel_accuracy", "mean_accuracy", "f1")
+PER_CLASS = ("iou", "precision", "recall", "f1")
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number over the seeds. A seed that could not tell is left out; with none left the mean is None."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over the seeds."""
+        return sum(self.values) / len(self.values) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """The sample standard deviation over the seeds; None for fewer than two."""
+        if self.mean is None or len(self.values) < 2:
+            return None
+        squares = sum((value - self.mean) ** 2 for value in self.values)
+        return float((squares / (len(self.values) - 1)) ** 0.5)
+
+
+def over_seeds(runs: list[Run], *keys: str) -> Figure:
+    """One number of metrics.json over the runs of an architecture."""
+    return Figure(tuple(value for run in runs if (value := run.number(*keys)) is not None))
+
+
+def ranking(results: Results) -> list[str]:
+    """The architectures from the best test mIoU to the worst; those without one last, ties by name."""
+
+    def order(name: str) -> tuple[bool, float, str]:
+        mean = over_seeds(results.runs[name], "test", "mIoU").mean
+        return (mean is None, -(mean or 0.0), name)
+
+    return sorted(results.runs, key=order)
+
+
+def headline(runs: list[Run]) -> dict[str, dict[str, float | None]]:
+    """What metrics/<architecture>.json holds: eight numbers, so that a diff stays readable."""
+    return {split: {key: rounded(over_seeds(runs, split, key).mean) for key in HEADLINE} for split in EVALUATED}
+
+
+def rounded(value: float | None) -> float | None:
+    """A number as it is kept: enough digits for a difference that matters, and none for noise."""
+    return None if value is None else round(value, DIGITS)
+
+
+def per_class_table(results: Results) -> str:
+    """Every class of every architecture and split as CSV; an empty cell where the split could not tell."""
+    rows = [
+        [name, split, label, *(rounded(over_seeds(runs, split, "classes", label, key).mean) for key in PER_CLASS)]
+        for name, runs in results.runs.items()
+        for split in EVALUATED
+        for label in results.header.names()
+    ]
+    return as_csv([["architecture", "split", "class", *PER_CLASS], *rows])
+
+
+def curve_table(results: Results, curve: str) -> str:
+    """One curve of every architecture as CSV: a line for each iteration, a column for each architecture."""
+    columns = {name: mean_curve([run.curves.get(curve, []) for run in runs]) for name, runs in results.runs.items()}
+    iterations = sorted({iteration for column in columns.values() for iteration in column})
+    rows = [[i, *(rounded(column.get(i)) for column in columns.values())] for i in iterations]
+    return as_csv([["iteration", *columns], *rows])
+
+
+def mean_curve(curves: list[list[Point]]) -> dict[int, float]:
+    """The mean over the seeds at each iteration that any of them has."""
+    values: dict[int, list[float]] = {}
+    for curve in curves:
+        for iteration, value in curve:
+            values.setdefault(iteration, []).append(value)
+    return {iteration: sum(found) / len(found) for iteration, found in values.items()}
+
+
+def as_csv(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV with the same line ends everywhere."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,27 @@
+"""The params of report: what it shows, and of which architectures and seeds."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from stages.params import Section
+
+
+class Seeds(Section):
+    """The one knob of `train` that says which runs there are."""
+
+    seeds: list[int] = Field(min_length=1, description="each architecture is trained once from each seed")
+
+
+class Report(Section):
+    """What the report shows."""
+
+    gallery: int = Field(ge=0, le=64, description="test images shown beside their truth and predictions")
+
+
+class Params(Section):
+    """What the report stage reads of params.yaml."""
+
+    architectures: list[str] = Field(min_length=1, description="names of files in stages/configure/architectures/")
+    train: Seeds
+    report: Report = Field(description="reports/ and metrics/")
