@@ -5,9 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from pydantic import Field, model_validator
+
 from stages.dataset import SPLITS
+from stages.params import Section
 
 SALTS = 1000  # how many are tried; with three groups more than one in twenty fills three splits of 0.7, 0.15, 0.15
+
+
+class Split(Section):
+    """How groups are shared out where a source publishes no split."""
+
+    val: float = Field(ge=0, lt=1, description="share of the groups that go to val, where a source has no split")
+    test: float = Field(ge=0, lt=1, description="share of the groups that go to test")
+    salt: int = Field(ge=0, description="another number shares the groups out anew; leave it once results count")
+
+    @model_validator(mode="after")
+    def _leaves_some_to_train(self) -> Split:
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together must be below 1")
+        return self
 
 
 def split_of(group: str, val: float, test: float, salt: int) -> str:

@@ -1,0 +1,23 @@
+"""The stage `augment`: changed copies of the train split, made offline by a policy in params.yaml."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stages.augment.copies import augment
+from stages.augment.params import Params
+from stages.errors import run_main
+from stages.params import load
+
+
+def main() -> None:
+    """Read the train split of data/prepared, write data/augmented."""
+    argparse.ArgumentParser(prog="python -m stages.augment", description=__doc__).parse_args()
+    params = load("augment", Params)
+    made = augment(Path("data/prepared"), Path("data/augmented"), params.augment, params.seed)
+    print(f"augment: {made} copies")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,54 @@
+"""The one module that knows Albumentations: a policy's steps as seeded functions of image and labels."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from stages.augment.params import Color, Crop, Flip, Noise, Rotate, Step
+from stages.dataset import IGNORE, Array
+
+
+def apply(policy: list[Step], rng: np.random.Generator, image: Array, mask: Array, instances: Array) -> list[Array]:
+    """Image, mask and instances after every step that `rng` chooses.
+
+    Each step gets a seed of its own: Albumentations' Compose seeds all its transforms alike, and then they all fire
+    or none does. Mask and instances go through as one plane of 32-bit floats, which hold 24 bits exactly, so that
+    both move alike and what comes in from outside is ignored and no instance.
+    """
+    labels = (instances.astype(np.float32) * 256 + mask).astype(np.float32)
+    for step in policy:
+        chance, seed = rng.random(), int(rng.integers(2**32))
+        if chance >= step.p:
+            continue
+        transform = _transform(step, image.shape[1], image.shape[0])
+        transform.set_random_seed(seed)
+        changed = transform(image=image, mask=labels)
+        image, labels = changed["image"], changed["mask"]
+    both = labels.astype(np.int32)
+    return [np.ascontiguousarray(image), (both & 255).astype(np.uint8), (both >> 8).astype(np.uint16)]
+
+
+@lru_cache(maxsize=64)
+def _transform(step: Step, width: int, height: int) -> Any:
+    """Albumentations' transform for a step; whether it fires is decided by the caller."""
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its version check asks the network
+    import albumentations as A  # noqa: N812
+    import cv2
+
+    match step:
+        case Flip():
+            return A.HorizontalFlip(p=1) if step.axis == "horizontal" else A.VerticalFlip(p=1)
+        case Rotate():
+            turn = (-step.degrees, step.degrees)
+            return A.Rotate(turn, border_mode=cv2.BORDER_CONSTANT, fill=0, fill_mask=IGNORE, p=1)
+        case Crop():
+            ratio = width / height
+            return A.RandomResizedCrop((height, width), scale=(step.area, 1), ratio=(ratio, ratio), p=1)
+        case Color():
+            return A.ColorJitter(step.brightness, step.contrast, step.saturation, hue=0, p=1)
+        case Noise():
+            return A.GaussNoise(std_range=(0, step.std), p=1)

@@ -1,0 +1,59 @@
+"""The type of the section `cvat` in params.yaml."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from stages.params import Section
+
+Grouping = Literal["folder", "export", "image"]
+IGNORED = "ignore"  # what cvat.background says for pixels that belong to no class
+Skippable = Literal["polyline", "points", "cuboid", "skeleton", "tag"]
+
+
+class Label(Section):
+    """One label of the exports, which becomes one class; its id is its place in the list."""
+
+    name: str = Field(min_length=1, description="the label's name in CVAT")
+    color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, for masks shown to people")
+    thing: bool = Field(description="its objects can be counted: each shape (or CVAT group of shapes) is one")
+
+
+class Cvat(Section):
+    """Where the exports lie and what their labels mean."""
+
+    exports: str = Field(description="folder of this repository; each .zip or folder in it with annotations.xml is read")
+    group: Grouping = Field(
+        description="what never spans two splits: the image's folder in CVAT (else its task, else its export), the "
+        "export, or each image by itself"
+    )
+    background: str = Field(description="class of the pixels that no shape covers, or `ignore`")
+    skip: list[Skippable] = Field(description="kinds of shape that have no area and are left out, counted; else an error")
+    classes: list[Label] = Field(min_length=1, max_length=255, description="the labels of the exports: name, color, thing")
+
+    @field_validator("exports")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise ValueError("must be a folder inside the repository, relative to its root")
+        return value
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Cvat:
+        names = [label.name for label in self.classes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"classes: each name once, found {twice[0]!r} twice")
+        if self.background not in [*names, IGNORED]:
+            raise ValueError(f"background: one of {', '.join([*names, IGNORED])}, found {self.background!r}")
+        return self
+
+
+class Params(Section):
+    """What the stage reads of params.yaml."""
+
+    cvat: Cvat

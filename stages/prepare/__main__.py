@@ -1,0 +1,22 @@
+"""The stage `prepare`: merge the sources, map their classes, size and split them, count what is there."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stages.errors import run_main
+from stages.params import load
+from stages.prepare.merge import prepare
+from stages.prepare.params import Params
+
+
+def main() -> None:
+    """Read data/download and data/cvat as params say, write data/prepared and results/data."""
+    argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__).parse_args()
+    counts = prepare(Path("data"), Path("results/data"), load("prepare", Params).prepare)
+    print("prepare: " + ", ".join(f"{split} {images}" for split, images in counts.items()))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,87 @@
+"""The data card of a split: what it holds, counted while it is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stages.dataset import IGNORE, Array, ClassInfo, Sample
+
+
+@dataclass
+class Card:
+    """Sums over the images of one split; integers, so that the order of the images changes no digit."""
+
+    classes: tuple[ClassInfo, ...]
+    images: int = 0
+    groups: set[str] = field(default_factory=set)
+    sources: Counter[str] = field(default_factory=Counter)
+    pixels: Counter[int] = field(default_factory=Counter)
+    images_with: Counter[int] = field(default_factory=Counter)
+    pixels_where_present: Counter[int] = field(default_factory=Counter)
+    instances: Counter[int] = field(default_factory=Counter)
+    with_instances: int = 0
+    rgb_sum: list[int] = field(default_factory=lambda: [0, 0, 0])
+    rgb_squares: list[int] = field(default_factory=lambda: [0, 0, 0])
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, sample: Sample, image: Array, mask: Array, instances: Array | None) -> None:
+        """Count one image."""
+        self.images += 1
+        self.groups.add(sample.group)
+        self.sources[sample.source] += 1
+        counts = np.bincount(mask.ravel(), minlength=256)
+        for number in map(int, np.flatnonzero(counts)):
+            self.pixels[number] += int(counts[number])
+            self.images_with[number] += 1
+            self.pixels_where_present[number] += mask.size
+        if instances is not None:
+            self.with_instances += 1
+            self._count_instances(mask, instances)
+        values = image.reshape(-1, 3).astype(np.int64)
+        for channel in range(3):
+            self.rgb_sum[channel] += int(values[:, channel].sum())
+            self.rgb_squares[channel] += int((values[:, channel] ** 2).sum())
+
+    def _count_instances(self, mask: Array, instances: Array) -> None:
+        pairs = np.unique(mask[instances > 0].astype(np.int64) << 16 | instances[instances > 0])
+        self.instances.update(int(pair) >> 16 for pair in pairs)
+
+    def as_json(self) -> dict[str, Any]:
+        """The card as it is written; shares are of the labelled pixels."""
+        labelled = sum(count for number, count in self.pixels.items() if number != IGNORE)
+        every = labelled + self.pixels[IGNORE]
+        return {
+            "images": self.images,
+            "groups": len(self.groups),
+            "sources": dict(self.sources),
+            "pixels": {"labelled": labelled, "ignored": self.pixels[IGNORE]},
+            "classes": [self._class(info, labelled) for info in self.classes],
+            "rgb": self._rgb(every) if every else None,
+            "notes": self.notes + self._absent(),
+        }
+
+    def _class(self, info: ClassInfo, labelled: int) -> dict[str, Any]:
+        """`pixels_where_present` is what median-frequency weights divide by (Eigen and Fergus, ICCV 2015)."""
+        pixels = self.pixels[info.id]
+        return {
+            "id": info.id,
+            "name": info.name,
+            "pixels": pixels,
+            "share": pixels / labelled if labelled else None,
+            "images": self.images_with[info.id],
+            "pixels_where_present": self.pixels_where_present[info.id],
+            "instances": self.instances[info.id] if info.thing and self.with_instances else None,
+        }
+
+    def _rgb(self, every: int) -> dict[str, list[float]]:
+        means = [total / every for total in self.rgb_sum]
+        spreads = [max(0.0, square / every - mean**2) ** 0.5 for square, mean in zip(self.rgb_squares, means, strict=True)]
+        return {"mean": means, "std": spreads}
+
+    def _absent(self) -> list[str]:
+        missing = [info.name for info in self.classes if self.images and not self.pixels[info.id]]
+        return [f"no pixel of: {', '.join(missing)}"] if missing else []

@@ -1,0 +1,47 @@
+"""The classes of the prepared data, and how each source's class ids become theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from stages.dataset import IGNORE, Array, ClassInfo, Header
+from stages.errors import ParamsError, nearest, unknown_name
+
+IGNORED = "ignore"
+
+
+def target_classes(headers: Mapping[str, Header], renames: Mapping[str, Mapping[str, str]]) -> tuple[ClassInfo, ...]:
+    """The classes of the first source, less those that its own map sends elsewhere, numbered anew."""
+    first, header = next(iter(headers.items()))
+    moved = renames.get(first, {})
+    kept = [info for info in header.classes if info.name not in moved]
+    if not kept:
+        raise ParamsError(f"prepare.map.{first}", "every class mapped to another", "leave at least one as it is")
+    return tuple(replace(info, id=number) for number, info in enumerate(kept))
+
+
+def lookup(source: str, header: Header, targets: tuple[ClassInfo, ...], renames: Mapping[str, str]) -> Array:
+    """A table of 256 entries from a source's class ids to the target ids; 255 stays 255."""
+    names = [info.name for info in targets]
+    for name in renames:
+        if name not in header.names():
+            raise unknown_name(f"prepare.map.{source}", name, header.names())
+    table = np.full(256, IGNORE, np.uint8)
+    for info in header.classes:
+        target = renames.get(info.name, info.name)
+        if target == IGNORED and info.name in renames:
+            continue
+        if target in names:
+            table[info.id] = names.index(target)
+        elif info.name in renames:
+            raise unknown_name(f"prepare.map.{source}.{info.name}", target, [*names, IGNORED])
+        else:
+            raise ParamsError(
+                f"prepare.map.{source}",
+                f"no line for the class {info.name!r} of {source}",
+                f"map it to one of: {', '.join([*names, IGNORED])}{nearest(info.name, names)}",
+            )
+    return table

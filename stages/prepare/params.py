@@ -1,0 +1,38 @@
+"""The type of the section `prepare` in params.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from stages.params import Section
+from stages.splitting import Split
+
+SourceName = Literal["download", "cvat"]
+
+
+class Prepare(Section):
+    """What is merged, and into what size and splits."""
+
+    sources: list[SourceName] = Field(
+        min_length=1, max_length=2, description="what is merged; the first one's classes are the classes"
+    )
+    width: int = Field(ge=16, le=8192, description="width of every prepared image, in pixels")
+    height: int = Field(ge=16, le=8192, description="height of every prepared image, in pixels")
+    map: dict[SourceName, dict[str, str]] = Field(
+        description="per source: its class -> a class of the first source, or `ignore`; equal names need no line"
+    )
+    split: Split = Field(description="how groups are shared out where a source publishes no split")
+
+    @model_validator(mode="after")
+    def _names_each_source_once(self) -> Prepare:
+        if len(set(self.sources)) < len(self.sources):
+            raise ValueError(f"sources: each one once, found {self.sources}")
+        return self
+
+
+class Params(Section):
+    """What the stage reads of params.yaml."""
+
+    prepare: Prepare
