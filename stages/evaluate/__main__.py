@@ -9,7 +9,7 @@ from stages.dataset import read_header
 from stages.errors import StateError, run_main
 from stages.evaluate.params import Params
 from stages.evaluate.predict import load_network
-from stages.evaluate.split import evaluate_split, progress
+from stages.evaluate.split import evaluate_split
 from stages.evaluate.write import write_results
 from stages.files import whole_folder
 from stages.params import load
@@ -38,9 +38,7 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     predict = load_network(config, weights, len(header.classes), params.compute)
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         found = {
-            split: evaluate_split(
-                DATA, split, header, predict, params.evaluate.batch, out, progress(f"{arch} seed {seed} {split}")
-            )
+            split: evaluate_split(DATA, split, header, predict, params.evaluate.batch, out, f"{arch} seed {seed}")
             for split in EVALUATED
         }
         write_results(out, found)
