@@ -15,19 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-from dvc.repo import Repo
 
 from pipelines.closure import closure, differences, entry, files_of, imported_names, listed_code
-from tests.workspace import ROOT, Run, auditing, executed, make_workspace
+from tests.workspace import ROOT, Run, auditing, executed, make_workspace, stages_of
 
 # Not files of the repository: git's own, and the installed packages, whose versions stages/versions.json stands for.
 FOREIGN = (".git", ".venv")
-
-
-def stages_of(folder: Path) -> dict[str, Any]:
-    """`name -> DVC's stage`, matrix stages expanded."""
-    with Repo(str(folder)) as repo:
-        return {stage.name: stage for stage in repo.index.stages}
 
 
 # --- by the code -----------------------------------------------------------------------------------------------------

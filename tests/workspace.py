@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.repo import Repo
 
 ROOT = Path(__file__).parent.parent
+WRITTEN = ("data", "models", "results", "reports", "metrics")
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,19 @@ def executed(output: str) -> list[str]:
     return re.findall(r"^Running stage '(.+)':$", output, flags=re.MULTILINE)
 
 
+def stages_of(folder: Path) -> dict[str, Any]:
+    """`name -> DVC's stage`, matrix stages expanded."""
+    with Repo(str(folder)) as repo:
+        return {stage.name: stage for stage in repo.index.stages}
+
+
 @dataclass(frozen=True)
 class Run:
-    """A workspace after its first `dvc repro`, and what that printed."""
+    """A workspace after its first `dvc repro`: what that printed, and the digests of what it wrote."""
 
     workspace: Workspace
     output: str
+    written: dict[str, str]
 
 
 def tiny_run(base: Path, env: Mapping[str, str] | None = None) -> Run:
@@ -126,7 +135,9 @@ def tiny_run(base: Path, env: Mapping[str, str] | None = None) -> Run:
         train__val_interval=2,
         train__checkpoint_interval=2,
     )
-    return Run(workspace, workspace.dvc("repro", env=env))
+    output = workspace.dvc("repro", env=env)
+    written = workspace.digests("dvc.lock", *(f"{folder}/**/*" for folder in WRITTEN))
+    return Run(workspace, output, written)
 
 
 def auditing(logs: Path) -> dict[str, str]:

@@ -1,0 +1,47 @@
+"""The real `dvc repro` from nothing, twice, and then what each kind of change makes it run again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.workspace import Run, executed, stages_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.promise]
+
+
+def test_both_runs_execute_every_stage(first_run: Run, audited_run: Run) -> None:
+    for run in (first_run, audited_run):
+        assert sorted(executed(run.output)) == sorted(stages_of(run.workspace.folder))
+
+
+def test_two_runs_from_nothing_write_the_same_bytes(first_run: Run, audited_run: Run) -> None:
+    written = first_run.written
+    for arch in ("unet", "fcn-r18-d8"):
+        assert f"metrics/{arch}.json" in written
+        assert f"models/{arch}/0/weights.safetensors" in written
+        assert any(path.startswith(f"results/{arch}/0/evaluate/masks/test/") for path in written)
+    assert {path for path in written if audited_run.written.get(path) != written[path]} == set()
+    assert written.keys() == audited_run.written.keys()
+
+
+def test_with_nothing_to_do_nothing_runs(first_run: Run) -> None:
+    assert executed(first_run.workspace.dvc("repro")) == []
+
+
+def test_a_changed_architecture_reruns_what_is_its_own(first_run: Run) -> None:
+    head = "decode_head=dict(in_channels=16, channels=16"
+    first_run.workspace.edit("stages/configure/architectures/unet.py", head, f"{head}, dropout_ratio=0.05")
+    ran = executed(first_run.workspace.dvc("repro"))
+    assert sorted(ran) == ["configure", "evaluate@unet-0", "report", "train@unet-0"]
+
+
+def test_a_new_test_image_retrains_nothing(first_run: Run) -> None:
+    first_run.workspace.set_params(download__synthetic__test_flights=3)
+    ran = executed(first_run.workspace.dvc("repro"))
+    assert sorted(ran) == ["download", "evaluate@fcn-r18-d8-0", "evaluate@unet-0", "prepare", "report"]
+
+
+def test_new_code_of_the_report_reruns_the_report_alone(first_run: Run) -> None:
+    path = first_run.workspace.folder / "stages/report/__main__.py"
+    path.write_text(f"{path.read_text()}\n# a comment\n")
+    assert executed(first_run.workspace.dvc("repro")) == ["report"]
