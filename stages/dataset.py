@@ -13,24 +13,29 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from stages.errors import DataError
-from stages.files import read_json, write_bytes, write_json, write_text
+from stages.files import write_bytes, write_json, write_text
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
 UNSPLIT = "all"  # the split of a source that publishes none: prepare decides
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of images that are copied: the source's, ours
 REBUILD = "rebuild the folder with the stage that wrote it"
 
 Array = NDArray[Any]
@@ -40,6 +45,7 @@ Array = NDArray[Any]
 class ClassInfo:
     """One class; `thing` says that its objects can be counted."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     id: int
     name: str
     color: tuple[int, int, int]
@@ -50,6 +56,7 @@ class ClassInfo:
 class Header:
     """What dataset.json says: true for every split."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: str
     classes: tuple[ClassInfo, ...]
     sources: tuple[dict[str, str], ...] = ()
@@ -76,6 +83,7 @@ class Sample:
 
 
 COLUMNS = [f.name for f in fields(Sample)]
+REQUIRED = COLUMNS[:5]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -101,27 +109,19 @@ class SplitWriter:
 
     def add(self, sample: Sample, image: Array | Path, mask: Array, instances: Array | None = None) -> None:
         """Add one labelled image; a path (.png or .jpg) is copied byte for byte."""
-        where = f"{self.split}/{sample.id}"
-        if not ID_PATTERN.fullmatch(sample.id):
-            raise DataError(where, "an id of letters, digits, '.', '_' and '-'", repr(sample.id), "rename the image")
+        where, size = f"{self.split}/{sample.id}", (sample.height, sample.width)
+        check_sample(where, sample)
         if sample.id in self.samples:
             raise DataError(where, "an id that no other image has", "a second one", "rename one of the two")
-        size = (sample.height, sample.width)
         check_mask(where, mask, size, len(self.header.classes))
+        ending, content = _image_file(where, image, size)
+        numbers = None if instances is None else _as_uint16(where + " instances", instances)
+        if numbers is not None:
+            _check_size(where + " instances", numbers, size, channels=False)
+            write_png(self.root / self.split / "instances" / f"{sample.id}.png", numbers)
+        write_bytes(self.root / self.split / "images" / (sample.id + ending), content)
+        write_png(self.root / self.split / "masks" / f"{sample.id}.png", mask)
         self.samples[sample.id] = sample
-        folder = self.root / self.split
-        if isinstance(image, Path):
-            write_bytes(folder / "images" / (sample.id + image.suffix.lower()), image.read_bytes())
-        else:
-            if image.shape != (*size, 3) or image.dtype != np.uint8:
-                raise DataError(
-                    where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source"
-                )
-            write_png(folder / "images" / f"{sample.id}.png", image)
-        write_png(folder / "masks" / f"{sample.id}.png", mask)
-        if instances is not None:
-            _check_size(where + " instances", instances, size)
-            write_png(folder / "instances" / f"{sample.id}.png", instances.astype(np.uint16))
 
     def close(self) -> list[Sample]:
         """Write index.csv; returns the samples as they stand in it."""
@@ -136,11 +136,32 @@ class SplitWriter:
 
 def write_png(path: Path, array: Array) -> None:
     """Write a PNG (RGB, uint8 or uint16 grey) with fixed settings: the same array gives the same bytes."""
-    rgb = array.ndim == 3
-    done, encoded = cv2.imencode(".png", cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if rgb else array, PNG)
+    write_bytes(path, _encode(path, array))
+
+
+def _encode(where: Path | str, array: Array) -> bytes:
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if array.ndim == 3 else array, PNG)
     if not done:
-        raise DataError(path, "an array that PNG can hold", f"{array.shape} {array.dtype}", "check the source")
-    write_bytes(path, encoded.tobytes())
+        raise DataError(where, "an array that PNG can hold", f"{array.shape} {array.dtype}", "check the source")
+    return bytes(encoded.tobytes())
+
+
+def _image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple[str, bytes]:
+    """The ending and the content of an image's file."""
+    if isinstance(image, Path):
+        if image.suffix.lower() not in ENDINGS:
+            raise DataError(where, f"an image of {', '.join(ENDINGS)}", image.name, "convert it")
+        return ENDINGS[image.suffix.lower()], _read(image)
+    if image.shape != (*size, 3) or image.dtype != np.uint8:
+        raise DataError(where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source")
+    return ".png", _encode(where, image)
+
+
+def _as_uint16(where: str, instances: Array) -> Array:
+    low, high = (int(instances.min()), int(instances.max())) if instances.size else (0, 0)
+    if instances.dtype.kind not in "iu" or low < 0 or high > 65535:
+        raise DataError(where, "whole numbers from 0 to 65535", f"{low} to {high} ({instances.dtype})", "renumber them")
+    return instances.astype(np.uint16)
 
 
 def _cell(value: object) -> str:
@@ -154,43 +175,35 @@ def read_header(root: Path) -> Header:
     """Read and check dataset.json."""
     path = root / "dataset.json"
     try:
-        raw = read_json(path)
-        classes = tuple(
-            ClassInfo(int(c["id"]), str(c["name"]), _color(c["color"]), bool(c["thing"])) for c in raw["classes"]
-        )
-        header = Header(str(raw["name"]), classes, tuple(raw["sources"]), int(raw["ignore_index"]))
-    except FileNotFoundError:
-        raise DataError(path, "a dataset's header", "no such file", REBUILD) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            path, "name, classes, sources and ignore_index", f"{type(error).__name__}: {error}", REBUILD
-        ) from None
-    if [c.id for c in classes] != list(range(len(classes))) or len(classes) > IGNORE:
-        raise DataError(path, "class ids 0, 1, 2, ... below 255", str([c.id for c in classes]), REBUILD)
-    if len(set(header.names())) != len(classes):
-        raise DataError(path, "class names that differ", str(header.names()), REBUILD)
+        header = TypeAdapter(Header).validate_json(_read(path), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise DataError(path, "name, classes, sources and ignore_index", found, REBUILD) from None
+    ids, names = [c.id for c in header.classes], header.names()
+    for right, expected, stands in (
+        (ids == list(range(min(len(ids), IGNORE))), "class ids 0, 1, 2, ... below 255", ids),
+        (len(set(names)) == len(names), "class names that differ", names),
+        (all(0 <= v <= 255 for c in header.classes for v in c.color), "colours of 0 to 255", header.classes),
+        (header.ignore_index == IGNORE, f"ignore_index {IGNORE}", header.ignore_index),
+    ):
+        if not right:
+            raise DataError(path, expected, str(stands), REBUILD)
     return header
 
 
 def read_split(root: Path, split: str) -> list[Sample]:
     """Read index.csv and check that it and the files beside it name the same images."""
     path = root / split / "index.csv"
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise DataError(path, "the index of a split", "no such file", REBUILD) from None
-    samples = [_sample(path, number, row) for number, row in enumerate(rows, start=2)]
+    samples = _index(path)
     ids = [s.id for s in samples]
     twice = {i for i in ids if ids.count(i) > 1} if len(set(ids)) < len(ids) else set()
     if twice:
-        raise DataError(path, "each id once", f"{sorted(twice)[0]!r} twice", "rename one of the two images")
+        raise DataError(path, "each id once", f"{min(twice)!r} twice", "rename one of the two images")
     if ids != sorted(ids):
         raise DataError(path, "lines sorted by id", "another order", REBUILD)
-    for folder in ("images", "masks"):
-        _check_pairs(root / split / folder, set(ids))
-    if (root / split / "instances").is_dir() and (extra := _stems(root / split / "instances") - set(ids)):
-        raise DataError(root / split / "instances" / f"{min(extra)}.png", "a line in index.csv", "none", REBUILD)
+    for folder, endings in (("images", (".png", ".jpg")), ("masks", (".png",)), ("instances", (".png",))):
+        _check_files(root / split / folder, ids, endings, all_there=folder != "instances")
     return samples
 
 
@@ -223,46 +236,54 @@ def read_instances(root: Path, split: str, sample: Sample) -> Array | None:
     if not path.exists():
         return None
     instances = decode(path, cv2.IMREAD_UNCHANGED)
-    _check_size(path, instances, (sample.height, sample.width))
+    if instances.dtype != np.uint16:
+        raise DataError(path, "uint16 instance ids", f"{instances.dtype}", REBUILD)
+    _check_size(path, instances, (sample.height, sample.width), channels=False)
     return instances
 
 
 def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
-    """Read everything: every file of every split, and that no group stands in two splits."""
+    """Read everything: every file of every split, and that no id and no group stands in two splits."""
     header = read_header(root)
-    seen: dict[str, str] = {}
+    _check_names(root, {"dataset.json", *SPLITS, UNSPLIT})
+    seen: dict[tuple[str, str], str] = {}
     for split in splits:
+        _check_names(root / split, {"index.csv", "images", "masks", "instances"})
         for sample in read_split(root, split):
             read_image(root, split, sample)
             read_mask(root, split, sample, len(header.classes))
             read_instances(root, split, sample)
-        for group in {s.group for s in read_split(root, split)}:
-            if seen.setdefault(group, split) != split:
-                raise DataError(
-                    root, "each group in one split", f"{group!r} in {seen[group]} and {split}", "keep a group together"
-                )
+            for what, name in (("id", sample.id), ("group", sample.group)):
+                if (other := seen.setdefault((what, name), split)) != split:
+                    found = f"{name!r} in {other} and {split}"
+                    raise DataError(root / split / "index.csv", f"each {what} in one split", found, "move one of them")
 
 
 def decode(path: Path, flags: int) -> Array:
-    """Decode an image file; a truncated one is an error, though OpenCV would fill it up in silence."""
+    """Decode an image file; a damaged one is an error, though OpenCV would fill it up in silence."""
+    content = _read(path)
+    whole = _whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(path, "an image", "no such file", REBUILD) from None
-    whole = (
-        content.endswith(b"\x00\x00\x00\x00IEND\xaeB`\x82")
-        if path.suffix == ".png"
-        else content.rstrip(b"\x00").endswith(b"\xff\xd9")
-    )
-    array: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if whole and content else None
+        array: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if whole else None
+    except cv2.error:  # more pixels than it allows
+        array = None
     if array is None:
-        raise DataError(
-            path,
-            f"a whole {path.suffix[1:].upper()} image",
-            f"{len(content)} bytes that do not decode",
-            "replace the file",
-        )
+        expected, found = f"a whole {path.suffix[1:].upper()} image", f"{len(content)} bytes that do not decode"
+        raise DataError(path, expected, found, "replace the file")
     return array
+
+
+def _whole_png(content: bytes) -> bool:
+    """Whether every chunk's checksum holds and the last chunk ends the file: then no byte is missing or changed."""
+    data, at, kind = memoryview(content), len(PNG_SIGNATURE), b""
+    if not content.startswith(PNG_SIGNATURE):
+        return False
+    while at < len(content):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        kind, at = bytes(data[at + 4 : at + 8]), end + 4
+    return kind == b"IEND" and at == len(content)
 
 
 def check_mask(where: Path | str, mask: Array, size: tuple[int, int], classes: int) -> None:
@@ -292,26 +313,72 @@ def _check_size(where: Path | str, array: Array, size: tuple[int, int], channels
         )
 
 
-def _check_pairs(folder: Path, ids: set[str]) -> None:
-    found = _stems(folder)
-    if missing := ids - found:
-        raise DataError(folder / f"{min(missing)}.png", "the file that index.csv names", "no such file", REBUILD)
-    if extra := found - ids:
-        raise DataError(folder / f"{min(extra)}.png", "a line in index.csv", "none", REBUILD)
+def _check_files(folder: Path, ids: list[str], endings: tuple[str, ...], all_there: bool) -> None:
+    """A folder holds files of these ids only: one of each, or at most one where they need not all be there."""
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if extra := found - {name + ending for name in ids for ending in endings}:
+        raise DataError(folder / min(extra), "a line in index.csv", "none", REBUILD)
+    for name in ids:
+        there = [name + ending for ending in endings if name + ending in found]
+        if not there and all_there:
+            raise DataError(folder / f"{name}.png", "the file that index.csv names", "no such file", REBUILD)
+        if len(there) > 1:
+            raise DataError(folder / there[1], "one file for an id", f"{there[0]} beside it", "remove one of the two")
 
 
-def _stems(folder: Path) -> set[str]:
-    return {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
+def _check_names(folder: Path, names: set[str]) -> None:
+    """Nothing else lies in a folder, but for hidden files (DVC's .gitignore)."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in names and not path.name.startswith("."):
+            raise DataError(path, f"only {', '.join(sorted(names))} in its folder", "another name", "move it away")
 
 
-def _color(value: Any) -> tuple[int, int, int]:
-    red, green, blue = (int(v) for v in value)
-    return red, green, blue
-
-
-def _sample(path: Path, number: int, row: dict[str, str]) -> Sample:
-    where = f"{path}:{number}"
+def _read(path: Path) -> bytes:
     try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(path, "a file", _reason(error), REBUILD) from None
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def check_sample(where: Path | str, sample: Sample) -> None:
+    """A line of an index says what can be: names that files can have, sizes and scales above zero."""
+    whole = all(type(n) is int for n in (sample.width, sample.height))
+    scale = sample.metres_per_pixel
+    for right, expected, found in (
+        (ID_PATTERN.fullmatch(sample.id), "an id of letters, digits, '.', '_' and '-'", sample.id),
+        (sample.group and sample.group.isprintable(), "a group of printable characters", sample.group),
+        (sample.source and sample.source.isprintable(), "a source of printable characters", sample.source),
+        (whole and min(sample.width, sample.height) > 0, "a width and a height", (sample.width, sample.height)),
+        (scale is None or (math.isfinite(scale) and scale > 0), "metres_per_pixel above 0", scale),
+        (sample.parent is None or ID_PATTERN.fullmatch(sample.parent), "a parent that is an id", sample.parent),
+    ):
+        if not right:
+            raise DataError(where, expected, repr(found), "mend it in the source")
+
+
+def _index(path: Path) -> list[Sample]:
+    """The lines of an index.csv, each checked by itself."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file, strict=True)
+            columns, rows = table.fieldnames or [], list(table)
+    except OSError as error:
+        raise DataError(path, "the index of a split", _reason(error), REBUILD) from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(path, "a table in UTF-8", str(error), REBUILD) from None
+    if sorted(columns) != sorted({*columns, *REQUIRED} & set(COLUMNS)):
+        raise DataError(path, f"columns of {', '.join(COLUMNS)}", ", ".join(columns), REBUILD)
+    return [_sample(f"{path}:{number}", row) for number, row in enumerate(rows, start=2)]
+
+
+def _sample(where: str, row: dict[str, str]) -> Sample:
+    try:
+        if None in row or None in row.values():
+            raise ValueError("as many cells as columns")
         values = {
             "id": row["id"], "group": row["group"], "source": row["source"],
             "width": int(row["width"]), "height": int(row["height"]),
@@ -319,10 +386,8 @@ def _sample(path: Path, number: int, row: dict[str, str]) -> Sample:
             "parent": row.get("parent") or None,
             "x": int(row["x"]) if row.get("x") else None, "y": int(row["y"]) if row.get("y") else None,
         }  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            where, "id, group, width, height, source", f"{type(error).__name__}: {error}", REBUILD
-        ) from None
-    if not ID_PATTERN.fullmatch(row["id"] or "") or not row["group"]:
-        raise DataError(where, "an id and a group", f"id {row['id']!r}, group {row['group']!r}", REBUILD)
-    return Sample(**values)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise DataError(where, "an index's line", str(error), REBUILD) from None
+    sample = Sample(**values)  # type: ignore[arg-type]
+    check_sample(where, sample)
+    return sample
