@@ -6,10 +6,21 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 
 class PixelproofError(Exception):
     """Anything a person can mend; shown as one line, never as a traceback."""
+
+    def __reduce__(self) -> tuple[Callable[[type[PixelproofError], str], PixelproofError], tuple[Any, ...]]:
+        """Travel between processes as the message: each error's own arguments are gone by then."""
+        return _again, (type(self), str(self))
+
+
+def _again(kind: type[PixelproofError], message: str) -> PixelproofError:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    return error
 
 
 class ParamsError(PixelproofError):

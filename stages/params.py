@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -111,32 +111,61 @@ def check(model: type[P], values: dict[str, Any], prefix: str = "") -> P:
 
 
 def _explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str) -> ParamsError:
-    path = ".".join(str(part) for part in detail["loc"])
+    steps, at = _walk(model, detail["loc"][:-1])
+    last, context = detail["loc"][-1], detail.get("ctx", {})
+    path = prefix + ".".join([*steps, *_walk(at, (last,))[0]])
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
     rest = f" (and {more} more)" if more else ""
     if kind == "missing":
-        return ParamsError(prefix + path, "nothing", f"the key is missing{rest}")
+        return ParamsError(path, "nothing", f"the key is missing{rest}")
     if kind == "extra_forbidden":
-        names = _fields_at(model, detail["loc"][:-1])
-        near = nearest(str(detail["loc"][-1]), names)
-        return ParamsError(prefix + path, "an unknown key", f"allowed: {', '.join(sorted(names))}{near}{rest}")
+        names = _fields(at)
+        return ParamsError(
+            path, "an unknown key", f"allowed: {', '.join(sorted(names))}{nearest(str(last), names)}{rest}"
+        )
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        key = str(context["discriminator"]).strip("'")
+        names = [name for option in _options(_walk(model, detail["loc"])[1]) for name in _tags(option, key)]
+        tag = context.get("tag")
+        found, near = (repr(tag), nearest(str(tag), names)) if tag else ("nothing", "")
+        return ParamsError(f"{path}.{key}", found, f"allowed: {', '.join(names)}{near}{rest}")
     found = f"{detail['input']!r} ({type(detail['input']).__name__})"
-    near = nearest(str(detail["input"]), str(detail.get("ctx", {}).get("expected", "")).replace("'", " ").split())
-    allowed = message[0].lower() + message[1:]
-    return ParamsError(prefix + path, found, f"{allowed}{near}{rest}")
+    near = nearest(str(detail["input"]), str(context.get("expected", "")).replace("'", " ").split())
+    return ParamsError(path, found, f"{message[0].lower()}{message[1:]}{near}{rest}")
 
 
-def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The field names of the model that stands at a key path."""
-    current: Any = model
+def _walk(at: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any]:
+    """The keys of a path as a person sees them (without a union's tag), and the type that stands at its end."""
+    steps = []
     for part in path:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            current = current.model_fields[str(part)].annotation if str(part) in current.model_fields else None
-        elif get_origin(current) in (list, tuple, dict):
-            current = get_args(current)[-1]
-        if get_origin(current) is not None and get_origin(current) not in (list, tuple, dict):  # unions, Annotated
-            current = next((a for a in get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)), current)
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+        if get_origin(at) in (list, tuple, dict):
+            at = get_args(at)[-1]
+        elif tagged := [option for option in _options(at) if part in _tags(option, *option.model_fields)]:
+            at = tagged[0]
+            continue
+        else:
+            fields = next((o.model_fields for o in _options(at) if str(part) in o.model_fields), {})
+            at = fields[str(part)].annotation if fields else None
+        steps.append(str(part))
+    return steps, at
+
+
+def _options(at: Any) -> list[type[BaseModel]]:
+    """The models that a type allows: itself, or those of a union."""
+    if isinstance(at, type) and issubclass(at, BaseModel):
+        return [at]
+    inner = get_args(at)[:1] if get_origin(at) is Annotated else get_args(at)
+    return [] if get_origin(at) in (list, tuple, dict) else [option for part in inner for option in _options(part)]
+
+
+def _tags(option: type[BaseModel], *keys: str) -> list[str]:
+    """The values of a model's Literal fields: by one of them a union is told apart."""
+    types = [option.model_fields[key].annotation for key in keys]
+    return [str(value) for literal in types if get_origin(literal) is Literal for value in get_args(literal)]
+
+
+def _fields(at: Any) -> list[str]:
+    return sorted({name for option in _options(at) for name in option.model_fields})
 
 
 # --- the command: the whole tree with one line of help for each knob -------------------------------------------------
