@@ -66,4 +66,4 @@ class Params(Section):
     """What the stage reads of params.yaml."""
 
     seed: int = Field(ge=0, description="every random number is derived from it")
-    augment: Augment
+    augment: Augment = Field(description="offline copies of the train split")

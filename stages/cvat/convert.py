@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +19,18 @@ from stages.cvat.export import AGAIN, ANNOTATIONS, Export, open_export
 from stages.cvat.naming import group_of, id_of
 from stages.cvat.params import IGNORED, Cvat
 from stages.cvat.raster import rasterise
-from stages.dataset import IGNORE, UNSPLIT, Array, ClassInfo, Header, Sample, SplitWriter, decode, write_header, write_png
+from stages.dataset import (
+    IGNORE,
+    UNSPLIT,
+    Array,
+    ClassInfo,
+    Header,
+    Sample,
+    SplitWriter,
+    decode,
+    write_header,
+    write_png,
+)
 from stages.errors import DataError
 from stages.files import whole_folder, write_bytes
 from stages.progress import track
@@ -85,9 +97,7 @@ def labelled(items: list[Item], params: Cvat, folder: Path) -> Iterator[tuple[It
         _stage_image(folder, item)
     shapes = _through_datumaro(folder, items, names)
     for item in track(items, "cvat: masks", len(items)):
-        mask, instances = rasterise(
-            shapes[item.sample.id], item.image.width, item.image.height, background, things
-        )
+        mask, instances = rasterise(shapes[item.sample.id], item.image.width, item.image.height, background, things)
         yield item, mask, instances if any(things) else None
 
 
@@ -101,8 +111,8 @@ def _through_datumaro(folder: Path, items: list[Item], labels: list[str]) -> dic
     for label in labels:
         SubElement(SubElement(listed, "label"), "name").text = label
     for number, item in enumerate(items):
-        size = {"width": str(item.image.width), "height": str(item.image.height)}
-        node = SubElement(root, "image", id=str(number), name=_staged(folder, item).name, **size)
+        node = SubElement(root, "image", id=str(number), name=_staged(folder, item).name)
+        node.attrib |= {"width": str(item.image.width), "height": str(item.image.height)}
         node.extend(item.image.shapes)
     ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
     shapes = {entry.id: list(entry.annotations) for entry in Dataset.import_from(str(folder), "cvat")}
@@ -127,13 +137,26 @@ def _stage_image(folder: Path, item: Item) -> None:
         except DataError:
             raise _unreadable(where, content) from None
     else:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-        if image is None:
-            raise _unreadable(where, content)
+        image = _decode(where, content)
         write_png(path, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     found = f"{image.shape[1]}x{image.shape[0]}"
     if found != (expected := f"{item.image.width}x{item.image.height}"):
         raise DataError(where, f"the size that {ANNOTATIONS} states, {expected}", found, AGAIN)
+
+
+def _decode(where: str, content: bytes) -> Array:
+    """An image of a kind that the dataset does not hold; Pillow finds out whether it is whole."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise _unreadable(where, content) from None
+    image: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise _unreadable(where, content)
+    return image
 
 
 def _unreadable(where: str, content: bytes) -> DataError:

@@ -1,4 +1,4 @@
-"""What an export says of itself: its labels with colours, which of them are things, how its images are grouped."""
+"""What an export says of itself: its labels with their colours, kinds without an area, how its images are grouped."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from stages.cvat.params import IGNORED, Cvat, Grouping, Label
 from stages.cvat.shapes import AREAS
 
 COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c", "#008080", "#9a6324")
-ONE_BY_ONE = 2  # shapes of a label in an image, on average, from which on they are taken for objects
 
 
 def describe(exports: list[Export], folder: str, kept: Cvat | None) -> Cvat:
-    """The section `cvat` for these exports; what an earlier section says of a label, or of the groups, is kept."""
+    """The section `cvat` for these exports; what an earlier section says of a label, or of the groups, is kept.
+
+    A new label is a thing here, so that its shapes can be told apart and measured.
+    """
     roots = {export.name: parse(export) for export in exports}
     known = {label.name: label for label in kept.classes} if kept else {}
     for name, color in _labels(roots.values()).items():
-        known.setdefault(name, Label(name=name, color=color, thing=is_thing(name, roots.values())))
+        known.setdefault(name, Label(name=name, color=color, thing=True))
     skipped = sum((count_skipped(root) for root in roots.values()), Counter[str]())
     return Cvat.model_validate(
         {
@@ -35,20 +37,11 @@ def describe(exports: list[Export], folder: str, kept: Cvat | None) -> Cvat:
     )
 
 
-def is_thing(label: str, roots: Iterable[Element]) -> bool:
-    """Drawn with boxes or ellipses more often than not, or one by one: two shapes an image or more, on average."""
-    kinds: Counter[str] = Counter()
-    images = 0
-    for node in (image for root in roots for image in root.findall("image")):
-        here = [shape.tag for shape in node if shape.tag in AREAS and shape.get("label") == label]
-        kinds.update(here)
-        images += bool(here)
-    return images > 0 and (2 * (kinds["box"] + kinds["ellipse"]) > kinds.total() or kinds.total() >= ONE_BY_ONE * images)
-
-
 def grouping(roots: Mapping[str, Element]) -> Grouping:
     """By folder where that makes three groups or more; by export where names repeat; else each image by itself."""
-    images = [(export, n.get("name", ""), n.get("task_id", "")) for export, r in roots.items() for n in r.findall("image")]
+    images = [
+        (export, n.get("name", ""), n.get("task_id", "")) for export, r in roots.items() for n in r.findall("image")
+    ]
     if len({id_of(export, name, "folder") for export, name, _ in images}) < len(images):
         return "export"
     groups = {group_of(export, name, task, "folder") for export, name, task in images}

@@ -13,7 +13,7 @@ from stages.errors import ParamsError, StateError
 
 def set_values(text: str, changes: Mapping[str, Any]) -> str:
     """The text with the values of some keys (`cvat.exports`) replaced; each key must be there already."""
-    tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    tree = yaml.compose(text, Loader=yaml.SafeLoader) or yaml.MappingNode("", [])
     edits = sorted(((*_find(tree, key), value) for key, value in changes.items()), key=lambda e: -e[0].end_mark.index)
     changed = text
     for key, old, value in edits:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from stages.cvat.describe import describe
 from stages.cvat.edit import set_values
 from stages.cvat.export import export_name, find_exports, open_export
 from stages.cvat.params import IGNORED, Cvat, Params
-from stages.dataset import IGNORE, UNSPLIT, Sample, iterate
+from stages.dataset import IGNORE, UNSPLIT, Sample, iterate, read_header, read_instances
 from stages.errors import DataError
 from stages.files import whole_folder, write_bytes, write_text
 from stages.params import check, load, read_yaml
 from stages.splitting import Split, best_salt, images_per_split
 
 FOLDER = "annotations"
+OBJECT = 0.1  # of its image: a label whose objects cover less on average is taken for a thing
 UNLABELLED = 0.05  # with more of the pixels than this outside every shape, they are a class of their own
 BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
 VOID = ("ignore", "void", "unlabeled", "unlabelled")
@@ -41,41 +43,62 @@ def init(export: Path, root: Path) -> list[str]:
         params = describe([stack.enter_context(open_export(path)) for path in exports], FOLDER, kept)
     with tempfile.TemporaryDirectory() as scratch:
         convert(exports, Path(scratch) / "data", params)
-        samples, unlabelled = _measure(Path(scratch) / "data")
-    params = params if kept else with_background(params, unlabelled)
-    groups = Counter(sample.group for sample in samples)
+        found = measure(Path(scratch) / "data")
+    params = settled(params, found, kept)
+    groups = Counter(sample.group for sample in found.samples)
     salt = split.salt if kept else _salt(export, groups, split)
     changes = _changes(params, salt, again=kept is not None)
     text = set_values((root / "params.yaml").read_text(), changes)
     _copy(export, root / FOLDER)
     write_text(root / "params.yaml", text)
     shares = images_per_split(groups, split.val, split.test, salt)
-    return _told(params, samples, len(groups), unlabelled, shares, sorted(changes))
+    return _told(params, found, shares, sorted(changes))
 
 
-def with_background(params: Cvat, unlabelled: float) -> Cvat:
-    """What becomes of pixels outside every shape: a label that is called background, or a new class if they are many."""
+@dataclass(frozen=True)
+class Found:
+    """What the export's shapes come to once they are drawn."""
+
+    samples: list[Sample]
+    unlabelled: float  # share of the pixels that no shape covers
+    sizes: list[float | None]  # by class: the mean share of its image that one object covers
+
+
+def measure(root: Path) -> Found:
+    """Count pixels and objects of a converted export, where every new label was taken for a thing."""
+    shares: list[list[float]] = [[] for _ in read_header(root).classes]
+    samples, outside, pixels = [], 0, 0
+    for sample, _, mask in iterate(root, UNSPLIT):
+        samples.append(sample)
+        outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
+        instances = read_instances(root, UNSPLIT, sample)
+        for one in range(1, 0 if instances is None else int(instances.max()) + 1):
+            here = mask[instances == one]
+            shares[int(here[0])].append(len(here) / mask.size)
+    return Found(samples, outside / pixels, [sum(sizes) / len(sizes) if sizes else None for sizes in shares])
+
+
+def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
+    """The rules for what an export does not say; what params.yaml says of earlier labels and of the background stays.
+
+    A label is taken for a thing where one of its objects covers a tenth of the image or less, on average. Pixels
+    outside every shape are of a label called background; of a new class of that name where they are many; else of none.
+    """
     values = params.model_dump()
-    name = next((label.name for label in params.classes if label.name.lower() == "background"), None)
-    if name is None and unlabelled > UNLABELLED:
+    known = {label.name: label.thing for label in kept.classes} if kept else {}
+    for label, size in zip(values["classes"], found.sizes, strict=True):
+        label["thing"] = known.get(label["name"], size is not None and size <= OBJECT)
+    name = next((label.name for label in params.classes if label.name.lower() == BACKGROUND["name"]), IGNORED)
+    if name == IGNORED and found.unlabelled > UNLABELLED and not kept:
         values["classes"].append(BACKGROUND)
         name = str(BACKGROUND["name"])
-    return Cvat.model_validate({**values, "background": name or IGNORED})
+    return Cvat.model_validate({**values, "background": kept.background if kept else name})
 
 
 def _with_those_there(export: Path, folder: Path) -> list[Path]:
     """The export, and those that `annotations/` holds already; one of the same name is replaced."""
     there = find_exports(folder) if folder.is_dir() and any(folder.iterdir()) else []
     return [*(path for path in there if export_name(path) != export_name(export)), export]
-
-
-def _measure(root: Path) -> tuple[list[Sample], float]:
-    """The images, and the share of their pixels that no shape covers."""
-    samples, outside, pixels = [], 0, 0
-    for sample, _, mask in iterate(root, UNSPLIT):
-        samples.append(sample)
-        outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
-    return samples, outside / pixels
 
 
 def _salt(export: Path, groups: Counter[str], split: Split) -> int:
@@ -112,19 +135,18 @@ def _copy(export: Path, folder: Path) -> None:
         write_bytes(target, export.read_bytes())
 
 
-def _told(
-    params: Cvat, samples: list[Sample], groups: int, unlabelled: float, shares: dict[str, int], changed: list[str]
-) -> list[str]:
+def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str]) -> list[str]:
     """What was found and decided, so that a person can disagree by editing one line."""
     things = [label.name for label in params.classes if label.thing]
     others = [label.name for label in params.classes if not label.thing]
-    sizes = Counter(f"{sample.width}x{sample.height}" for sample in samples).most_common(1)[0][0]
+    size = Counter(f"{sample.width}x{sample.height}" for sample in found.samples).most_common(1)[0][0]
+    groups = len({sample.group for sample in found.samples})
     return [
-        f"{len(samples)} images (most of {sizes}) in {groups} groups, by cvat.group: {params.group}",
-        f"{100 * unlabelled:.1f} % of the pixels lie in no shape; cvat.background: {params.background}",
+        f"{len(found.samples)} images (most of {size}) in {groups} groups, by cvat.group: {params.group}",
+        f"{100 * found.unlabelled:.1f} % of the pixels lie in no shape; cvat.background: {params.background}",
         f"things, which can be counted: {', '.join(things) or 'none'}",
         f"not things: {', '.join(others) or 'none'}",
-        "please check: a label counts as thing if it is drawn with boxes or ellipses, or twice or more in an image",
+        f"please check: a label was taken for a thing where its objects cover {100 * OBJECT:.0f} % of an image or less",
         f"splits: {', '.join(f'{split} {images}' for split, images in shares.items())} images, by prepare.split.salt",
         *([f"left out, without an area: {', '.join(params.skip)} (cvat.skip)"] if params.skip else []),
         f"copied to {FOLDER}/; written into params.yaml: {', '.join(changed)}",

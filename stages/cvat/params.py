@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from stages.errors import ParamsError, unknown_name
 from stages.params import Section
 
 Grouping = Literal["folder", "export", "image"]
@@ -25,14 +26,19 @@ class Label(Section):
 class Cvat(Section):
     """Where the exports lie and what their labels mean."""
 
-    exports: str = Field(description="folder of this repository; each .zip or folder in it with annotations.xml is read")
+    exports: str = Field(
+        description="folder of this repository; each .zip or folder in it with annotations.xml is read"
+    )
     group: Grouping = Field(
-        description="what never spans two splits: the image's folder in CVAT (else its task, else its export), the "
-        "export, or each image by itself"
+        description="what never spans two splits: the image's folder in CVAT (else task, else export), export, or image"
     )
     background: str = Field(description="class of the pixels that no shape covers, or `ignore`")
-    skip: list[Skippable] = Field(description="kinds of shape that have no area and are left out, counted; else an error")
-    classes: list[Label] = Field(min_length=1, max_length=255, description="the labels of the exports: name, color, thing")
+    skip: list[Skippable] = Field(
+        description="kinds of shape that have no area and are left out, counted; else an error"
+    )
+    classes: list[Label] = Field(
+        min_length=1, max_length=255, description="the labels of the exports: name, color, thing"
+    )
 
     @field_validator("exports")
     @classmethod
@@ -47,13 +53,13 @@ class Cvat(Section):
         names = [label.name for label in self.classes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"classes: each name once, found {twice[0]!r} twice")
+            raise ParamsError("cvat.classes", f"{twice[0]!r} twice", "each name once")
         if self.background not in [*names, IGNORED]:
-            raise ValueError(f"background: one of {', '.join([*names, IGNORED])}, found {self.background!r}")
+            raise unknown_name("cvat.background", self.background, [*names, IGNORED])
         return self
 
 
 class Params(Section):
     """What the stage reads of params.yaml."""
 
-    cvat: Cvat
+    cvat: Cvat = Field(description="annotations drawn in CVAT")

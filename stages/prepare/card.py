@@ -79,7 +79,9 @@ class Card:
 
     def _rgb(self, every: int) -> dict[str, list[float]]:
         means = [total / every for total in self.rgb_sum]
-        spreads = [max(0.0, square / every - mean**2) ** 0.5 for square, mean in zip(self.rgb_squares, means, strict=True)]
+        spreads = [
+            max(0.0, square / every - mean**2) ** 0.5 for square, mean in zip(self.rgb_squares, means, strict=True)
+        ]
         return {"mean": means, "std": spreads}
 
     def _absent(self) -> list[str]:

@@ -9,11 +9,14 @@ import numpy as np
 
 from stages.dataset import IGNORE, Array, ClassInfo, Header
 from stages.errors import ParamsError, nearest, unknown_name
+from stages.prepare.params import SourceName
 
 IGNORED = "ignore"
 
 
-def target_classes(headers: Mapping[str, Header], renames: Mapping[str, Mapping[str, str]]) -> tuple[ClassInfo, ...]:
+def target_classes(
+    headers: Mapping[SourceName, Header], renames: Mapping[SourceName, Mapping[str, str]]
+) -> tuple[ClassInfo, ...]:
     """The classes of the first source, less those that its own map sends elsewhere, numbered anew."""
     first, header = next(iter(headers.items()))
     moved = renames.get(first, {})
@@ -23,7 +26,7 @@ def target_classes(headers: Mapping[str, Header], renames: Mapping[str, Mapping[
     return tuple(replace(info, id=number) for number, info in enumerate(kept))
 
 
-def lookup(source: str, header: Header, targets: tuple[ClassInfo, ...], renames: Mapping[str, str]) -> Array:
+def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], renames: Mapping[str, str]) -> Array:
     """A table of 256 entries from a source's class ids to the target ids; 255 stays 255."""
     names = [info.name for info in targets]
     for name in renames:

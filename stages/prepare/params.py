@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from stages.params import Section
 from stages.splitting import Split
@@ -25,14 +25,15 @@ class Prepare(Section):
     )
     split: Split = Field(description="how groups are shared out where a source publishes no split")
 
-    @model_validator(mode="after")
-    def _names_each_source_once(self) -> Prepare:
-        if len(set(self.sources)) < len(self.sources):
-            raise ValueError(f"sources: each one once, found {self.sources}")
-        return self
+    @field_validator("sources")
+    @classmethod
+    def _names_each_once(cls, value: list[SourceName]) -> list[SourceName]:
+        if len(set(value)) < len(value):
+            raise ValueError("each source once")
+        return value
 
 
 class Params(Section):
     """What the stage reads of params.yaml."""
 
-    prepare: Prepare
+    prepare: Prepare = Field(description="what is merged, and into what size and splits")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stages.dataset import SPLITS, UNSPLIT, Header, Sample, read_header, read_split
 from stages.errors import DataError, ParamsError
-from stages.prepare.params import Prepare
+from stages.prepare.params import Prepare, SourceName
 from stages.splitting import Split, best_salt, empty_splits, images_per_split, split_of
 
 
@@ -17,7 +17,7 @@ from stages.splitting import Split, best_salt, empty_splits, images_per_split, s
 class Source:
     """A canonical dataset that a stage before this one wrote."""
 
-    name: str
+    name: SourceName
     root: Path
     header: Header
     splits: Mapping[str, list[Sample]]
@@ -33,7 +33,7 @@ class Placed:
     split: str
 
 
-def read_source(name: str, root: Path) -> Source:
+def read_source(name: SourceName, root: Path) -> Source:
     """Read a source's header and its splits: the published ones, or the one that stands for none."""
     header = read_header(root)
     splits = {s: read_split(root, s) for s in (*SPLITS, UNSPLIT) if (root / s / "index.csv").exists()}
@@ -82,7 +82,9 @@ def _check_filled(placed: list[Placed], shares: Split) -> None:
         share = images_per_split(groups, shares.val, shares.test, salt)
         fix = f"set it to {salt}, which gives " + ", ".join(f"{split} {share[split]}" for split in SPLITS)
     raise ParamsError(
-        "prepare.split.salt", f"{shares.salt}, which puts none of the {len(groups)} groups into {' or '.join(empty)}", fix
+        "prepare.split.salt",
+        f"{shares.salt}, which puts none of the {len(groups)} groups into {' or '.join(empty)}",
+        fix,
     )
 
 
@@ -103,10 +105,8 @@ def _check_groups(placed: list[Placed]) -> None:
     for one in placed:
         other = ours.get(one.sample.group)
         if other is not None and other.split != one.split:
-            raise DataError(
-                _index(one), "groups in one split", f"{one.sample.group!r} in {one.split}, and in {other.split} through "
-                f"{_index(other)}", "rename the group in one of the two",
-            )  # fmt: skip
+            found = f"{one.sample.group!r} in {one.split}, and in {other.split} through {_index(other)}"
+            raise DataError(_index(one), "groups in one split", found, "rename the group in one of the two")
 
 
 def _index(placed: Placed) -> str:
