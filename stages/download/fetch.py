@@ -30,26 +30,32 @@ def obtain(
 ) -> Path:
     """Unpack an archive's wanted folder into `into`, verified: from a mirror, else the cache, else the url."""
     local, remotes = places(archive, environ.get(MIRROR, ""))
-    cache, refusals = cache_folder(environ), []
+    cache = cache_folder(environ)
+    refusals: list[str] = []
     try:
         if local:
-            try:
+            with _noted(refusals):
                 return _from_folder(archive, local, into)
-            except FetchError as error:
-                refusals.append(str(error))
-                say(refusals[-1])
         with _locked(cache / f"{archive.name}.lock"):
             if folder := _from_cache(archive, cache, into):
                 return folder
             for urls in remotes:
-                try:
+                with _noted(refusals):
                     return _from_network(archive, urls, cache, into, patience or Patience())
-                except FetchError as error:
-                    refusals.append(str(error))
     except OSError as error:
         where = error.filename or cache
-        raise FetchError(str(where), error.strerror or str(error), f"{CACHE} names the folder to keep it in") from None
+        raise FetchError(str(where), error.strerror or str(error), f"{CACHE} may name another folder") from None
     raise FetchError(archive.name, "; ".join(refusals), f"set {MIRROR} to a folder or url that has it ({_forms()})")
+
+
+@contextmanager
+def _noted(refusals: list[str]) -> Iterator[None]:
+    """Why one place did not do is said at once, and again should no other do."""
+    try:
+        yield
+    except FetchError as error:
+        refusals.append(str(error))
+        say(refusals[-1])
 
 
 def places(archive: Archive, mirror: str) -> tuple[Path | None, list[list[str]]]:
