@@ -21,10 +21,7 @@ class Curves:
 
     def __post_init__(self) -> None:
         if self.folder is not None:
-            from dvclive import Live
-
-            # Without dvcyaml and experiments DVCLive writes this folder and touches nothing else of the repository.
-            self.live = Live(str(self.folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False)
+            self.live = open_live(self.folder)
 
     def restore(self, rows: list[Row]) -> None:
         """Take up the rows of a killed process."""
@@ -46,3 +43,14 @@ class Curves:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([("iteration", "name", "value"), *self.rows])
         return text.getvalue()
+
+
+def open_live(folder: Path) -> Any:
+    """DVCLive writing one folder. It opens no DVC repository: a training would read what it does not depend on."""
+    from dvclive import Live
+
+    class FolderLive(Live):  # type: ignore[misc]
+        def _init_dvc(self) -> None:
+            self._dvc_file = "dvc.yaml"  # the one thing that is needed of it
+
+    return FolderLive(str(folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False)
