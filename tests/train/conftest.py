@@ -17,7 +17,9 @@ from stages.configure.resolve import resolve
 from stages.files import write_json
 
 REPOSITORY = Path(__file__).parents[2]
-CLASSES = tuple(dataset.ClassInfo(i, name, (60 * i, 90, 200 - 60 * i)) for i, name in enumerate(["ground", "disc", "box"]))
+CLASSES = tuple(
+    dataset.ClassInfo(i, name, (60 * i, 90, 200 - 60 * i)) for i, name in enumerate(["ground", "disc", "box"])
+)
 TRAIN = {
     "seeds": [0],
     "scale": "small",

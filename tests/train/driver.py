@@ -11,10 +11,12 @@ import itertools
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, os.getcwd())
+sys.path.insert(0, str(Path.cwd()))
 
+import stages.models.build
 import stages.train.checkpoint
 import stages.train.run
 import stages.train.runner
@@ -48,5 +50,5 @@ elif change == "checkpoint":
     os.fsync = kill_at(int(number), os.fsync)
 elif change == "validation":
     # a validation of this data set is one batch: kill when its prediction is done and its score is not
-    stages.train.run.class_ids = kill_at(int(number), stages.train.run.class_ids)
+    setattr(stages.train.run, "class_ids", kill_at(int(number), stages.models.build.class_ids))  # noqa: B010
 run_main(main)

@@ -1,4 +1,4 @@
-"""The promise: the weights after iteration k depend on data, params and seed, and on nothing that happened on the way."""
+"""The promise: the weights after iteration k depend on data, params and seed, and on nothing that happened since."""
 
 from __future__ import annotations
 
