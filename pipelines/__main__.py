@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("targets", nargs="*", help="stages (`train` is all of its matrix); default: all of dvc.yaml")
     command.add_argument(
         "--jobs",
-        type=int,
+        type=_at_least_one,
         default=1,
         help="how many stages run side by side; default 1, because one training already takes 2 threads and about "
         "1 GiB: give the number of cores / 2 where memory (on a GPU: its memory) allows",
@@ -47,7 +47,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1 up")
+    return int(text)
+
+
 def _reproduce(arguments: argparse.Namespace) -> bool:
+    from pipelines.graph import check_targets
+
+    check_targets(arguments.targets)
     from pipelines.reproduce import run
 
     return run(arguments.targets, arguments.jobs)

@@ -137,7 +137,8 @@ def _extent(entry: dict[str, Any] | None) -> str:
     if entry is None:
         return "not recorded"
     files = entry.get("nfiles")
-    return f"{files} files, {size(entry.get('size'))}" if files is not None else size(entry.get("size"))
+    counted = "" if files is None else "1 file, " if files == 1 else f"{files} files, "
+    return counted + size(entry.get("size"))
 
 
 def changed_code(base: Revision, head: Revision) -> list[str]:

@@ -64,6 +64,13 @@ def _collect(repo: Any, target: str) -> list[Any]:
         raise StateError(f"target {target!r}", "no such stage", f"stages: {listed}{nearest(target, names)}") from None
 
 
+def check_targets(targets: Sequence[str]) -> None:
+    """A target that DVC does not know is an error at once, before Prefect starts."""
+    if targets:
+        with open_repo() as repo:
+            read_graph(repo, targets)
+
+
 def changed_stages(repo: Any, names: Sequence[str]) -> set[str]:
     """Those of the stages that DVC would not skip now; all of them when another process holds what must be read."""
     from dvc.lock import LockError

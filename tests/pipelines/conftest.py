@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
+import psutil
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,3 +168,78 @@ def clone(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     sh("git", "clone", "-q", str(reproduced), str(tmp_path / "clone"), cwd=tmp_path)
     monkeypatch.chdir(tmp_path / "clone")
     return tmp_path / "clone"
+
+
+class Served:
+    """`python -m pipelines serve` at work, and what its server recorded."""
+
+    def __init__(self, repo: Path, process: psutil.Popen, api: str) -> None:
+        self.repo, self.process, self.api = repo, process, api
+        self.scheduled_run: dict[str, Any] = {}
+
+    def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
+        """The records of a kind that match."""
+        answer = httpx.post(f"{self.api}/{what}/filter", json=query, trust_env=False)
+        answer.raise_for_status()
+        return list(answer.json())
+
+    def task_runs(self, flow_run: str) -> dict[str, dict[str, Any]]:
+        """The task runs of a flow run by name, once the server has recorded how each ended."""
+        for _ in range(100):
+            runs = self.ask("task_runs", flow_runs={"id": {"any_": [flow_run]}})
+            ended = [
+                run for run in runs if run["state_type"] in ("COMPLETED", "FAILED") or run["state_name"] == "NotReady"
+            ]
+            if runs and len(ended) == len(runs):
+                break
+            time.sleep(0.2)
+        return {run["name"]: run for run in runs}
+
+    def artifacts(self, flow_run: str) -> list[dict[str, Any]]:
+        """The artifacts of a flow run."""
+        return self.ask("artifacts", artifacts={"flow_run_id": {"any_": [flow_run]}})
+
+    def wait_for_scheduled_run(self, seconds: float) -> None:
+        """See a run that the schedule started come to its end; then pause the schedule."""
+        deadline = time.monotonic() + seconds
+        while not self.scheduled_run:
+            assert self.process.poll() is None, "serve ended"
+            assert time.monotonic() < deadline, f"no scheduled run finished in {seconds} s"
+            time.sleep(0.5)
+            ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
+            self.scheduled_run = next(iter(self.ask("flow_runs", flow_runs=ended)), {})
+        (deployment,) = self.ask("deployments")
+        httpx.patch(f"{self.api}/deployments/{deployment['id']}", json={"paused": True}, trust_env=False)
+
+
+@contextmanager
+def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: float) -> Iterator[Served]:
+    """`serve` in a copy of the pipeline with another schedule, until a scheduled run is over; ended by Ctrl-C."""
+    shutil.copytree(reproduced, repo, symlinks=True)
+    deployments = yaml.safe_load((repo / "prefect.yaml").read_text())
+    deployments["deployments"][0]["schedules"] = [schedule]
+    (repo / "prefect.yaml").write_text(yaml.safe_dump(deployments))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    command = [sys.executable, "-m", "pipelines", "serve", "--port", str(port)]
+    process = psutil.Popen(command, cwd=repo, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert "Ctrl-C ends it" in process.stdout.readline()
+        served = Served(repo, process, f"http://127.0.0.1:{port}/api")
+        served.wait_for_scheduled_run(seconds)
+        yield served
+    finally:
+        family = process.children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(60)
+    assert code == 0, "Ctrl-C ends it cleanly"
+    assert not [child for child in family if child.is_running()], "and everything that it started"
+
+
+@pytest.fixture(scope="session")
+def served(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that has seen a scheduled run finish; starting one takes long, so all tests share it."""
+    with serving(reproduced, tmp_path_factory.mktemp("served") / "repo", {"interval": 5}, seconds=120) as served:
+        yield served

@@ -16,6 +16,7 @@ from tests.pipelines.conftest import ROOT, python, sh
     ("argv", "function", "arguments"),
     [
         ("check", "pipelines.check.check", ()),
+        ("deps", "pipelines.closure.deps", ()),
         ("verify", "pipelines.verify.verify", ()),
         ("compare main", "pipelines.compare.compare", ("main", "workspace", None)),
         ("compare main topic --out x", "pipelines.compare.compare", ("main", "topic", Path("x"))),
@@ -49,7 +50,7 @@ def test_what_a_command_found_wrong_is_exit_1(monkeypatch: pytest.MonkeyPatch) -
 def test_help_lists_every_command() -> None:
     lines = python("--help", cwd=ROOT).stdout.splitlines()
     listed = {line.split()[0] for line in lines if line.startswith("    ") and line[4:5].strip()}
-    assert listed == {"reproduce", "serve", "check", "verify", "compare"}
+    assert listed == {"reproduce", "serve", "check", "deps", "verify", "compare"}
 
 
 @pytest.mark.parametrize("command", ["check", "verify", "compare HEAD"])

@@ -1,0 +1,110 @@
+"""`reproduce`: the DVC graph as a Prefect flow, one task per stage. DVC says what must run; Prefect when, beside what.
+
+Only commands that run the flow and Prefect's workers import this: importing Prefect takes seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from pipelines.graph import Graph, changed_stages, open_repo, read_graph
+from pipelines.params import Pipelines, load_pipelines
+from pipelines.processes import Outcome, StageFailedError, StageProcesses
+from pipelines.revision import WORKSPACE, open_revision
+from stages.errors import PixelproofError, unknown_name
+
+NOT_STARTED = "Invalid"
+
+
+def run(targets: Sequence[str], jobs: int) -> bool:
+    """Run the flow in this process; True when every stage is up to date at the end."""
+    state = reproduce(jobs=jobs, targets=list(targets), return_state=True)
+    if state.name == NOT_STARTED:
+        raise PixelproofError(str(state.message))
+    print(state.message if state.is_completed() else f"error: {state.message}", file=sys.stderr)
+    return bool(state.is_completed())
+
+
+@flow(name="reproduce", persist_result=False)
+def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None = None) -> State[None]:
+    """Bring the targets (without any: all of dvc.yaml) up to date, up to `jobs` stages side by side."""
+    try:
+        with open_repo() as repo:
+            graph = read_graph(repo, targets or ())
+            changed = changed_stages(repo, graph.order)
+            names = {stage.addressing.split("@")[0] for stage in repo.index.stages}
+        settings = load_pipelines()
+        for name in settings.retries.keys() - names:
+            raise unknown_name("pipelines.retries", name, names)
+    except PixelproofError as error:
+        return Failed(name=NOT_STARTED, message=str(error))
+    with StageProcesses(jobs) as processes:
+        futures = _submit(graph, changed, settings, processes)
+        for future in futures.values():
+            future.wait()
+    _publish_metrics()
+    return summary({stage: future.state for stage, future in futures.items()})
+
+
+def _submit(
+    graph: Graph, changed: set[str], settings: Pipelines, processes: StageProcesses
+) -> dict[str, PrefectFuture[State[None]]]:
+    """Submit every stage at once: Prefect lets each wait for those it needs, `processes` lets only a few run."""
+    ran: set[str] = set()
+
+    def update(stage: str) -> State[None]:
+        if stage not in changed and ran.isdisjoint(graph.needs[stage]):
+            return Completed(name="Skipped", message="nothing to do")
+        try:
+            outcome = processes.repro(stage, get_run_logger().info)
+        except StageFailedError as failure:
+            return Failed(message=str(failure))
+        if outcome is Outcome.SKIPPED:
+            return Completed(name="Skipped", message="nothing to do: what it reads came out the same")
+        ran.add(stage)
+        return Completed(name="Restored", message="from DVC's cache") if outcome is Outcome.RESTORED else Completed()
+
+    futures: dict[str, PrefectFuture[State[None]]] = {}
+    for stage in graph.order:
+        stage_task: Any = task(
+            name=stage,
+            task_run_name=stage,
+            retries=settings.retries.get(stage.split("@")[0], 0),
+            retry_delay_seconds=settings.retry_seconds,
+            cache_policy=NO_CACHE,  # what is up to date is DVC's to say
+            persist_result=False,
+        )(update)
+        futures[stage] = stage_task.submit(stage, wait_for=[futures[need] for need in graph.needs[stage]])
+    return futures
+
+
+def _publish_metrics() -> None:
+    """The metrics as they are now, as a table in Prefect."""
+    metrics = open_revision(WORKSPACE).metrics()
+    columns = sorted({key for values in metrics.values() for key in values})
+    rows = [{"architecture": arch} | {key: values.get(key) for key in columns} for arch, values in metrics.items()]
+    if rows:
+        create_table_artifact(key="metrics", table=rows, description="metrics/*.json after this run")
+
+
+def summary(states: dict[str, State[Any]]) -> State[None]:
+    """The flow's final state: what was done, or which stages failed and which were therefore not run."""
+    failed = [stage for stage, state in states.items() if state.is_failed() or state.is_crashed()]
+    not_run = [stage for stage, state in states.items() if not state.is_final()]
+    if failed or not_run:
+        rest = f"; not run: {', '.join(not_run)}" if not_run else ""
+        return Failed(message=f"failed: {', '.join(failed)}{rest}")
+    counts = Counter(state.name for state in states.values())
+    said = {"ran": counts["Completed"], "restored": counts["Restored"], "skipped": counts["Skipped"]}
+    return Completed(message=", ".join(f"{count} {kind}" for kind, count in said.items()))

@@ -1,0 +1,128 @@
+"""`serve`: Prefect's server, a work pool, a worker and the schedule of prefect.yaml, on loopback and in this clone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from stages.errors import StateError
+
+HOST = "127.0.0.1"
+HOME = Path(".pixelproof/prefect")  # Prefect's database, settings and logs of this clone; delete it to start afresh
+POOL = "pixelproof"
+SECONDS_TO_START = 120
+SECONDS_TO_END = 20
+
+
+def serve(port: int) -> bool:
+    """Serve until Ctrl-C or SIGTERM; an error when the server or the worker ends by itself."""
+    if not Path("prefect.yaml").is_file():
+        raise StateError("prefect.yaml", "no such file", "run from the folder of the clone")
+    check_free(port)
+    api = f"http://{HOST}:{port}/api"
+    HOME.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"PREFECT_HOME": str(HOME.resolve()), "PREFECT_API_URL": api}
+    signal.signal(signal.SIGTERM, _interrupt)
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
+        server = stack.enter_context(running("server", environment, "start", "--host", HOST, "--port", str(port)))
+        wait_until_healthy(api, server)
+        prefect(environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        prefect(environment, "--no-prompt", "deploy", "--all")
+        worker = stack.enter_context(running("worker", environment, "start", "--pool", POOL))
+        print(f"Prefect: http://{HOST}:{port} (logs in {HOME}; Ctrl-C ends it)", flush=True)
+        print(f"runs started elsewhere show there too: PREFECT_API_URL={api} python -m pipelines reproduce", flush=True)
+        while True:
+            for name, process in (("server", server), ("worker", worker)):
+                if process.poll() is not None:
+                    raise ended(name, process)
+            time.sleep(0.5)
+    print("ended", flush=True)
+    return True
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A polite SIGTERM ends everything as Ctrl-C does; a second one changes nothing."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def check_free(port: int) -> None:
+    """Somebody else on the port would otherwise be taken for our server."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise StateError(f"{HOST}:{port}", f"cannot be served ({error})", "give another with --port") from None
+
+
+@contextmanager
+def running(name: str, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`prefect server ...` or `prefect worker ...` for the time of the block, its output in a log file."""
+    with (HOME / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [executable(), name, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C comes to us alone: the worker must end before the server
+        )
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its children: by SIGINT, since a worker ignores SIGTERM for seconds; by SIGKILL in the end."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait_until_healthy(api: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers."""
+    import httpx
+
+    until = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise ended("server", server)
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{api}/health", timeout=5, trust_env=False).is_success:
+                return
+        time.sleep(0.2)
+    raise StateError("Prefect's server", f"no answer in {SECONDS_TO_START} s", f"look into {HOME / 'server.log'}")
+
+
+def prefect(environment: dict[str, str], *arguments: str) -> None:
+    """One command of Prefect's; what it says is shown only when it fails."""
+    done = subprocess.run([executable(), *arguments], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip()
+        raise StateError(
+            f"prefect {' '.join(arguments)}", f"exit code {done.returncode} ({said})", "mend it, try again"
+        )
+
+
+def ended(name: str, process: subprocess.Popen[bytes]) -> StateError:
+    """The error for a process that should have gone on."""
+    found = f"ended by itself with exit code {process.returncode}"
+    return StateError(f"Prefect's {name}", found, f"look into {HOME / f'{name}.log'}")
+
+
+def executable() -> str:
+    """Prefect's command beside this Python: also from a shell where the environment is not activated."""
+    return str(Path(sys.executable).with_name("prefect"))

@@ -1,0 +1,221 @@
+"""`reproduce` with the real DVC and a real server: what runs, beside what, what is skipped, what a failure stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.errors import StateError
+from tests.pipelines.conftest import Served, python, runs, sh
+
+STAGES = ["download", "cvat", "prepare", "train@unet", "train@fcn", "report"]
+
+
+@dataclass
+class Run:
+    """One run of the flow: its final message, and what the server recorded of its tasks."""
+
+    message: str
+    id: str
+    served: Served
+
+    @cached_property
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        return self.served.task_runs(self.id)
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {name: task["state_name"] for name, task in self.tasks.items()}
+
+
+@pytest.fixture
+def reproduce(repo: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the flow here, on the server of the session."""
+    monkeypatch.setenv("PREFECT_API_URL", served.api)
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from pipelines.reproduce import reproduce
+
+    def run(**parameters: Any) -> Run:
+        with temporary_settings({PREFECT_API_URL: served.api}):
+            state = reproduce(return_state=True, **parameters)
+        return Run(str(state.message), str(state.state_details.flow_run_id), served)
+
+    return run
+
+
+def edit(path: str, old: str, new: str) -> None:
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new, 1))
+
+
+def control(name: str, program: str) -> None:
+    """What a stage does before it writes its output."""
+    Path("control").mkdir(exist_ok=True)
+    Path("control", name).write_text(program)
+
+
+def test_without_a_server_the_command_runs_what_changed_and_streams_it(repo: Path) -> None:
+    edit("params.yaml", "seed: 0", "seed: 1")
+    done = python("reproduce", "--jobs", "2", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert "5 ran, 0 restored, 1 skipped" in done.stderr.splitlines()
+    assert "Task run 'download' - hello from download" in done.stderr
+    ran = runs(repo)
+    assert ran[:2] == ["download", "prepare"]
+    assert sorted(ran[2:4]) == ["train-fcn", "train-unet"]
+    assert ran[4:] == ["report"]
+    assert sh("dvc", "status", cwd=repo).stdout == "Data and pipelines are up to date.\n"
+
+
+def test_nothing_to_do_is_skipped_and_said(reproduce: Any, repo: Path, served: Served) -> None:
+    run = reproduce()
+    assert run.states == dict.fromkeys(STAGES, "Skipped")
+    assert run.message == "0 ran, 0 restored, 6 skipped"
+    assert runs(repo) == []
+    (table,) = served.artifacts(run.id)
+    assert table["type"] == "table"
+    assert '"architecture": "unet", "test.mIoU": 0.5' in table["data"]
+
+
+def test_a_stage_whose_input_comes_out_the_same_is_asked_again_and_skipped(reproduce: Any, repo: Path) -> None:
+    edit("examples/export.xml", "<annotations/>", "<annotations></annotations>")
+    run = reproduce()
+    assert run.states == dict.fromkeys(STAGES, "Skipped") | {"cvat": "Completed"}
+    assert runs(repo) == ["cvat"]
+
+
+def test_what_dvc_has_in_its_cache_is_restored_and_its_readers_looked_at_again(reproduce: Any, repo: Path) -> None:
+    edit("params.yaml", "seed: 0", "seed: 1")
+    sh("dvc", "repro", cwd=repo)
+    Path("runs.log").unlink()
+    edit("params.yaml", "seed: 1", "seed: 0")
+    run = reproduce()
+    restored = {name for name, state in run.states.items() if state == "Restored"}
+    assert restored == {"download", "prepare", "train@unet", "train@fcn"}
+    assert set(runs(repo)) <= {"report"}
+    assert sh("dvc", "status", cwd=repo).stdout == "Data and pipelines are up to date.\n"
+
+
+def test_targets_run_only_what_they_need(reproduce: Any, repo: Path) -> None:
+    edit("params.yaml", "seed: 0", "seed: 1")
+    run = reproduce(targets=["train@fcn"])
+    assert set(run.states) == {"download", "cvat", "prepare", "train@fcn"}
+    assert runs(repo) == ["download", "prepare", "train-fcn"]
+
+
+def test_a_failed_stage_stops_only_what_depends_on_it(reproduce: Any, repo: Path) -> None:
+    edit("params.yaml", "seed: 0", "seed: 1")
+    control("train-unet", "print('\\n'.join(f'line {n}' for n in range(50)))\nsys.exit('out of luck')")
+    run = reproduce(jobs=2)
+    assert run.message == "failed: train@unet; not run: report"
+    assert run.states["train@unet"] == "Failed"
+    assert run.states["train@fcn"] == "Completed"
+    assert run.states["report"] == "NotReady"
+    error = run.tasks["train@unet"]["state"]["message"]
+    assert "line 49" in error and "out of luck" in error and "line 5\n" not in error
+    Path("control/train-unet").unlink()
+    assert reproduce().states == dict.fromkeys(STAGES, "Skipped") | {"train@unet": "Completed", "report": "Completed"}
+
+
+def test_only_a_stage_that_touches_the_network_is_tried_again(reproduce: Any, repo: Path) -> None:
+    edit("params.yaml", "seed: 0", "seed: 1")
+    once = (
+        "tried = pathlib.Path('control/tried')\nif not tried.exists():\n    tried.touch()\n    sys.exit('no network')"
+    )
+    control("download", once)
+    run = reproduce(targets=["prepare"])
+    assert run.states["download"] == "Completed"
+    assert runs(repo) == ["download", "download", "prepare"]
+    Path("control/tried").unlink()
+    edit("params.yaml", "seed: 1", "seed: 2")
+    control("prepare", once)
+    Path("control/download").unlink()
+    assert reproduce(targets=["prepare"]).message == "failed: prepare"
+
+
+MEET = """
+deadline = time.time() + 30
+while f"start {other}" not in pathlib.Path("runs.log").read_text():
+    if time.time() > deadline:
+        sys.exit("nobody came")
+    time.sleep(0.05)
+"""
+
+
+def test_independent_stages_run_side_by_side(reproduce: Any, repo: Path) -> None:
+    edit("params.yaml", "seed: 0", "seed: 1")
+    edit("examples/export.xml", "<a", "<b")
+    control("download", f"other = 'cvat'{MEET}")
+    control("cvat", f"other = 'download'{MEET}")
+    run = reproduce(jobs=2, targets=["prepare"])
+    assert run.message == "3 ran, 0 restored, 0 skipped"
+
+
+def test_one_job_is_one_stage_at_a_time(reproduce: Any, repo: Path) -> None:
+    edit("params.yaml", "lr: 0.1", "lr: 0.2")
+    reproduce(jobs=1)
+    order = [line.split()[1:] for line in Path("runs.log").read_text().splitlines()]
+    trainings = [name for what, name in order if name.startswith("train")]
+    assert trainings[0] == trainings[1] and trainings[2] == trainings[3] and len(trainings) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_stage_and_no_lock(repo: Path, served: Served, number: signal.Signals) -> None:
+    edit("params.yaml", "seed: 0", "seed: 1")
+    control("download", "import os\nopen('control/pid', 'w').write(str(os.getpid()))\ntime.sleep(600)")
+    command = [sys.executable, "-m", "pipelines", "reproduce"]
+    process = subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": served.api}, stderr=subprocess.PIPE)
+    pid = Path("control/pid")
+    wait_for(lambda: pid.exists() and pid.read_text() != "", 60)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode not in (0, 1)
+    wait_for(lambda: not Path(f"/proc/{pid.read_text()}").exists(), 15)
+    Path("control/download").unlink()
+    sh("dvc", "repro", "download", cwd=repo)
+
+
+def wait_for(what: Any, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], "error: target 'trian': no such stage; stages: "),
+        (["--jobs", "0"], "argument --jobs: found '0', expected a whole number from 1 up"),
+        (["--jobs", "two"], "argument --jobs: found 'two', expected a whole number from 1 up"),
+    ],
+)
+def test_a_bad_argument_is_said_before_prefect_starts(clone: Path, arguments: list[str], said: str) -> None:
+    done = python("reproduce", *arguments, cwd=clone)
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert "prefect" not in done.stderr
+
+
+def test_retries_of_an_unknown_stage_are_an_error(reproduce: Any) -> None:
+    edit("params.yaml", "download: 1", "downlaod: 1")
+    assert reproduce().message.startswith("params.yaml: pipelines.retries: found 'downlaod'; allowed: cvat, download")
+
+
+def test_without_dvc_beside_this_python_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from pipelines.processes import StageProcesses
+
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with StageProcesses(1) as processes, pytest.raises(StateError, match="not installed beside this Python"):
+        processes.repro("download", print)
