@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import ast
 import json
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ import pytest
 import yaml
 
 from pipelines.closure import closure, differences, entry, files_of, imported_names, listed_code
-from tests.workspace import ROOT, Run, auditing, executed, make_workspace, stages_of
+from tests.workspace import ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
 # Not files of the repository: git's own, and the installed packages, whose versions stages/versions.json stands for.
 FOREIGN = (".git", ".venv")
@@ -100,14 +104,17 @@ def test_a_dep_that_nothing_imports_is_found(tmp_path: Path) -> None:
 # --- by what a run opens ---------------------------------------------------------------------------------------------
 
 
+def declared_by(folder: Path, stage: Any) -> set[str]:
+    """What a stage may read: its deps, the modules whose digests stand in one of them, and the declarations."""
+    deps = {dep.def_path for dep in stage.deps}
+    configs = [json.loads((folder / path).read_text()) for path in deps if path.startswith("data/configs/")]
+    modules = {f"stages/models/{module}.py" for config in configs for module in config["digests"]}
+    return deps | modules | {"params.yaml", "dvc.yaml"}
+
+
 def undeclared(folder: Path, stage: Any, log: Path) -> set[str]:
     """The files of the repository that a stage's run read, and that neither dvc.yaml nor the run accounts for."""
-    deps = {dep.def_path for dep in stage.deps}
-    declared = deps | {out.def_path for out in stage.outs} | {"params.yaml", "dvc.yaml"}
-    for path in deps:
-        if path.startswith("data/configs/"):
-            declared |= {f"stages/models/{module}.py" for module in json.loads((folder / path).read_text())["digests"]}
-    found = set()
+    declared, found = declared_by(folder, stage) | {out.def_path for out in stage.outs}, set()
     for line in log.read_text().splitlines():
         what, _, name = line.partition("\t")
         path = Path(name)
@@ -131,6 +138,25 @@ def test_a_real_run_opens_nothing_undeclared(audited_run: Run, audit_logs: Path)
         main = folder / entry(stage.cmd).replace(".", "/")
         assert f"read\t{main}.py" in (logs / name).read_text().splitlines()  # the hook was there and saw
         assert undeclared(folder, stage, logs / name) == set(), name
+
+
+@pytest.mark.slow
+@pytest.mark.promise
+def test_a_stage_writes_the_same_where_nothing_undeclared_is(audited_run: Run, tmp_path: Path) -> None:
+    # The hook sees what Python opens, and not what OpenCV or Arrow do.
+    folder, env = audited_run.workspace.folder, audited_run.workspace.env
+    for name, stage in stages_of(folder).items():
+        place = tmp_path / name
+        for path in declared_by(folder, stage):
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (folder / path).is_dir() else shutil.copy)(folder / path, place / path)
+        command = [sys.executable, *shlex.split(stage.cmd)[1:]]  # bin/python only finds the interpreter
+        subprocess.run(command, cwd=place, env=env, check=True, capture_output=True)
+        outs = [out.def_path for out in stage.outs]
+        written = Workspace(place).digests(*outs, *(f"{out}/**/*" for out in outs))
+        expected = audited_run.written.items()
+        assert written, f"{name} wrote nothing"
+        assert written == {path: d for path, d in expected if any(f"{path}/".startswith(f"{out}/") for out in outs)}
 
 
 def test_an_undeclared_file_is_seen_in_a_run(tmp_path: Path) -> None:
