@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from stages.errors import ParamsError, StateError, nearest, run_main
 
@@ -20,7 +22,7 @@ from stages.errors import ParamsError, StateError, nearest, run_main
 class Section(BaseModel):
     """The base of every section: unknown keys and wrong types are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Section)
@@ -31,13 +33,23 @@ def load(stage: str, model: type[P], root: Path | None = None) -> P:
     root = root or Path.cwd()
     graph, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
     check_known(values, graph)
-    declared = declared_keys(graph, stage)
-    tops = {key.split(".")[0] for key in declared}
-    for field in model.model_fields:
-        if field in values and field not in tops:
-            found = f"stage {stage!r} reads the param {field!r} but does not declare it"
-            raise StateError("dvc.yaml", found, f"add {field!r} to its `params:`")
-    return check(model, handed(values, [key for key in declared if key.split(".")[0] in model.model_fields]))
+    part = handed(values, [key for key in declared_keys(graph, stage) if key.split(".")[0] in model.model_fields])
+    if key := _undeclared(model, values, part):
+        found = f"stage {stage!r} reads the param {key!r} but does not declare it"
+        raise StateError("dvc.yaml", found, f"add {key!r} to its `params:`")
+    return check(model, part)
+
+
+def _undeclared(at: Any, values: Any, part: Any, prefix: str = "") -> str | None:
+    """A key that a model reads and params.yaml has, but that is not in the part of it that the stage is handed."""
+    if not isinstance(values, dict) or not isinstance(part, dict):
+        return None
+    for name, field in ((name, field) for option in _options(at) for name, field in option.model_fields.items()):
+        if name in values and name not in part:
+            return prefix + name
+        if key := _undeclared(field.annotation, values.get(name), part.get(name), f"{prefix}{name}."):
+            return key
+    return None
 
 
 def handed(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
@@ -53,13 +65,15 @@ def handed(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping."""
+    """A YAML file whose top level is a mapping, read as DVC reads it: by ruamel, YAML 1.2, each key once."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StateError(str(path), "no such file", "run from the folder of the clone") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StateError(path.name, f"not YAML ({' '.join(str(error).split())})", "mend the line it names") from None
+        raise StateError(path.name, "no such file", "run from the folder of the clone") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = f"{error.problem}, line {mark.line + 1}" if mark else str(error)  # type: ignore[union-attr]
+        raise StateError(path.name, f"not YAML ({' '.join(problem.split())})", "mend it there") from None
     if not isinstance(content, dict):
         raise StateError(path.name, f"a {type(content).__name__} at the top level", "expected `key: value` lines")
     return content
@@ -106,7 +120,8 @@ def check(model: type[P], values: dict[str, Any], prefix: str = "") -> P:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        details = error.errors()
+        # A misspelt key is both unknown and missing: the unknown one is the one that can be named and corrected.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         raise _explain(model, details[0], len(details) - 1, prefix) from None
 
 
@@ -178,19 +193,25 @@ def all_models(root: Path) -> dict[str, type[Section]]:
     return {name: importlib.import_module(f"{name}.params").Params for name in names}
 
 
-def describe(model: type[BaseModel], values: dict[str, Any], indent: int = 0) -> list[str]:
-    """One line for each knob that has a value: `key: value  # help`; sections nest."""
+def helps(at: Any, prefix: str = "") -> dict[str, str]:
+    """`key path -> help` for every knob and section of a model."""
+    found: dict[str, str] = {}
+    for name, field in at.model_fields.items() if isinstance(at, type) and issubclass(at, BaseModel) else ():
+        found |= {f"{prefix}{name}": field.description or "", **helps(field.annotation, f"{prefix}{name}.")}
+    return found
+
+
+def describe(values: dict[str, Any], help_of: dict[str, str], prefix: str = "") -> list[str]:
+    """One line for each knob: `key: value  # help`; sections nest."""
     lines = []
-    for name, field in model.model_fields.items():
-        if name not in values:
-            continue
-        value, pad, inner = values[name], "  " * indent, field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and isinstance(value, dict):
-            knob, below = f"{pad}{name}:", describe(inner, value, indent + 1)
+    for name, value in values.items():
+        path, below, shown = f"{prefix}{name}", [], ""
+        if isinstance(value, dict) and any(key.startswith(f"{path}.") for key in help_of):
+            below = describe(value, help_of, f"{path}.")
         else:
-            shown = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
-            knob, below = f"{pad}{name}: {shown}", []
-        lines += [f"{knob:<44}  # {field.description}" if field.description else knob, *below]
+            shown = " " + yaml.safe_dump(value, default_flow_style=True, width=1 << 20).removesuffix("...\n").strip()
+        knob = "  " * prefix.count(".") + f"{name}:{shown}"
+        lines += [f"{knob:<44}  # {help_of[path]}" if help_of.get(path) else knob, *below]
     return lines
 
 
@@ -199,17 +220,13 @@ def main() -> None:
     root = Path.cwd()
     values, graph = read_yaml(root / "params.yaml"), read_yaml(root / "dvc.yaml")
     check_known(values, graph)
-    knobs: dict[str, list[str]] = {}
+    help_of: dict[str, str] = {}
     for package, model in all_models(root).items():
         stage = package.removeprefix("stages.")
         keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
-        part = handed(values, keys)
-        check(model, part)
-        for key in part:  # several stages may share a section: the fullest description of it is shown
-            lines = describe(model, {key: part[key]})
-            knobs[key] = max(lines, knobs.get(key, []), key=len)
-    for key in values:
-        print(*knobs[key], sep="\n")
+        check(model, handed(values, keys))
+        help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
+    print(*describe(values, help_of), sep="\n")
 
 
 if __name__ == "__main__":
