@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from stages.errors import run_main
 from stages.files import whole_folder, write_json, write_text
 from stages.params import load
@@ -28,10 +30,7 @@ def write(root: Path, params: Params) -> None:
     results = gather(root, params.architectures, params.train.seeds)
     classes = len(results.header.classes)
     matrices = {
-        name: sum(
-            (total(read_matrices(run, "test"), classes) for run in runs[1:]),
-            total(read_matrices(runs[0], "test"), classes),
-        )
+        name: np.sum([total(read_matrices(run, "test"), classes) for run in runs], axis=0)
         for name, runs in results.runs.items()
     }
     rows = gallery(root / "data/prepared", results.header, results.runs, params.report.gallery)

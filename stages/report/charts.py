@@ -16,10 +16,10 @@ class Frame:
 
     width: int = 520
     height: int = 300
-    left: int = 44
+    left: int = 48
     right: int = 12
     top: int = 12
-    bottom: int = 32
+    bottom: int = 34
 
 
 @dataclass(frozen=True)

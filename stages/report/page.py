@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stages.report.charts import Chart, line_chart
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gallery import Row
@@ -109,9 +107,7 @@ def charts(results: Results) -> list[Chart]:
         return [(name, run.seed, run.curves.get(curve, [])) for name, runs in results.runs.items() for run in runs]
 
     return [
-        line_chart(
-            "Validation mIoU", "higher is better; the best iteration is the one that is kept", lines("val/mIoU")
-        ),
+        line_chart("Validation mIoU", "higher is better; the best is kept", lines("val/mIoU")),
         line_chart("Training loss", "lower is better", lines("train/loss"), floor=0),
     ]
 
@@ -135,4 +131,5 @@ def percent(share: float | None, digits: int = 0) -> str:
         return "absent"
     least = 10.0**-digits
     value = share * 100
-    return f"< {least:g} %" if 0 < value < least else f"{np.round(value, digits):.{digits}f} %"
+    text = f"< {least:g}" if 0 < value < least else f"{value:.{digits}f}"
+    return text + "\u00a0%"  # a space that no line breaks at
