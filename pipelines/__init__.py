@@ -1,0 +1,1 @@
+"""When and where the stages run, and what came of it."""

@@ -1,0 +1,1 @@
+"""What runs: one package per DVC stage, and beside them what stages share."""

@@ -1,0 +1,1 @@
+"""Annotations drawn in CVAT, as a canonical dataset."""

@@ -1,0 +1,1 @@
+"""Public datasets, and the synthetic one, as a canonical dataset."""

@@ -1,0 +1,1 @@
+"""A trained network's predictions and its metrics, split by split."""

@@ -1,0 +1,1 @@
+"""Networks: built from resolved configs, and those that MMSegmentation lacks."""

@@ -1,0 +1,1 @@
+"""Merges the sources, checks them, maps classes, sizes and splits."""

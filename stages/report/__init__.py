@@ -1,0 +1,1 @@
+"""One HTML page, one Markdown page, and the metrics that git keeps."""
