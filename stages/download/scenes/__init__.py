@@ -1,0 +1,1 @@
+"""Aerial scenes as a drone sees them, drawn from a seed."""
