@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-COMMENT_LIMIT = 65_536  # characters in one comment on GitHub
+PAGE_LIMIT = 65_000  # a comment on GitHub holds 65,536 characters, and what posts the page adds a few
 TEXT_LIMIT = 200
 
 
@@ -41,7 +41,7 @@ def size(count: int | None) -> str:
     return f"{count / 1000**power:.1f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}" if power else f"{count} B"
 
 
-def fit(lines: list[str], limit: int = COMMENT_LIMIT) -> str:
+def fit(lines: list[str], limit: int = PAGE_LIMIT) -> str:
     """The lines as one page of at most `limit` characters (and bytes: some count those); what is left out is said."""
     page = "\n".join(lines) + "\n"
     if len(page.encode()) <= limit:

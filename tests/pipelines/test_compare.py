@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.compare import compare, render
-from pipelines.markdown import COMMENT_LIMIT, code, fit, size
+from pipelines.markdown import PAGE_LIMIT, code, fit, size
 from pipelines.revision import open_revision
 from stages.errors import StateError
 from tests.pipelines.conftest import commit, python, sh
@@ -140,7 +140,7 @@ def test_sizes(count: int | None, text: str) -> None:
 def test_a_page_that_is_too_long_is_cut_between_lines_and_says_so() -> None:
     lines = [f"line {number} é" for number in range(20_000)]
     cut = fit(lines)
-    assert len(cut) <= len(cut.encode()) <= COMMENT_LIMIT
+    assert len(cut) <= len(cut.encode()) <= PAGE_LIMIT
     kept = cut.splitlines()
     assert kept[:-2] == lines[: len(kept) - 2]
     assert kept[-1].startswith(f"**{20_000 - (len(kept) - 2)} more lines left out**")

@@ -1,0 +1,127 @@
+"""The workflows of GitHub: what they may do, and their scripts, run here as they stand in the files."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.pipelines.conftest import ROOT, commit, sh
+
+FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A workflow, under the names that GitHub reads: YAML 1.1 takes a bare `on` for true."""
+    content = yaml.safe_load(path.read_text())
+    return {"on" if key is True else key: value for key, value in content.items()}
+
+
+def steps(workflow: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            yield job, step
+
+
+def script(file: str, name: str) -> str:
+    """The script of the step of that name."""
+    (found,) = [s["run"] for _, s in steps(load(ROOT / ".github/workflows" / file)) if s.get("name") == name]
+    return str(found)
+
+
+def bash(program: str, cwd: Path, **environment: str) -> None:
+    """Run a step's script as GitHub does."""
+    done = subprocess.run(
+        ["bash", "-e", "-c", program], cwd=cwd, env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_both_workflows_are_here() -> None:
+    assert [path.name for path in FILES] == ["metrics.yml", "test.yml"]
+    test, metrics = (load(ROOT / ".github/workflows" / name) for name in ("test.yml", "metrics.yml"))
+    assert {"push", "pull_request"} == set(test["on"])
+    assert [step["run"] for _, step in steps(test) if "run" in step] == [".ci/run"]
+    assert set(metrics["on"]) == {"pull_request_target"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_stranger_s_pull_request_gets_nothing(path: Path) -> None:
+    """No permission by default, no secret, actions pinned, nothing of a pull request inside a script."""
+    workflow = load(path)
+    assert workflow["permissions"] == {}
+    assert "secrets." not in path.read_text()
+    for job, step in steps(workflow):
+        assert job["timeout-minutes"] <= 60
+        if "uses" in step:
+            assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"])
+        assert "${{" not in step.get("run", "")
+        if step.get("uses", "").startswith("actions/checkout@"):
+            # without a ref: the target branch's code in pull_request_target, a tokenless merge in pull_request
+            assert set(step["with"]) <= {"fetch-depth", "persist-credentials"}
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_no_job_both_reads_the_pull_request_and_writes() -> None:
+    jobs = load(ROOT / ".github/workflows/metrics.yml")["jobs"]
+    assert {name: job["permissions"] for name, job in jobs.items()} == {
+        "compare": {"contents": "read"},
+        "comment": {"pull-requests": "write"},
+    }
+    assert not [s for s in jobs["comment"]["steps"] if "checkout" in s.get("uses", "") or "python" in s.get("run", "")]
+    for step in jobs["compare"]["steps"]:  # the fork's commit is fetched and read, never put into the working tree
+        assert not re.search(r"git (checkout|switch|reset|worktree|merge |pull|restore)", step.get("run", ""))
+
+
+def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
+    base = commit(repo)
+    sh("git", "checkout", "-q", "-b", "topic", cwd=repo)
+    (repo / "metrics/unet.json").write_text('{"test": {"mIoU": 0.6, "pixel_accuracy": 0.75}, "val": {"mIoU": null}}')
+    head = commit(repo)
+    sh("git", "checkout", "-q", "main", cwd=repo)
+    (repo / "metrics/fcn.json").write_text('{"test": {"mIoU": 0.9}}')
+    tip = commit(repo)
+    summary = repo / "summary.md"
+    bash(script("metrics.yml", "Compare"), repo, BASE_SHA=tip, HEAD_SHA=head, GITHUB_STEP_SUMMARY=str(summary))
+    page = (repo / "comparison/comparison.md").read_text()
+    assert page.startswith("### Metrics: 1 better, 0 worse, 5 unchanged\n")
+    assert base in page and tip not in page
+    assert summary.read_text() == page
+
+
+GH = """#!/usr/bin/env bash
+echo "$@" >> gh.log
+for argument; do
+    if [ "$argument" = --paginate ]; then cat ids.txt; fi
+    if [ "$argument" = body=@comment.md ]; then cp comment.md sent.md; fi
+done
+"""
+
+
+@pytest.mark.parametrize(
+    ("ids", "call"),
+    [
+        ("", "api --silent --method POST repos/o/r/issues/7/comments -F body=@comment.md"),
+        ("41\n42\n", "api --silent --method PATCH repos/o/r/issues/comments/41 -F body=@comment.md"),
+    ],
+    ids=["first time", "again"],
+)
+def test_one_comment_is_written_then_updated(tmp_path: Path, ids: str, call: str) -> None:
+    (tmp_path / "gh").write_text(GH)
+    (tmp_path / "gh").chmod(0o755)
+    (tmp_path / "ids.txt").write_text(ids)
+    (tmp_path / "comparison.md").write_text("### Metrics\n")
+    program = script("metrics.yml", "Write the comment, or update the one that is there")
+    bash(program, tmp_path, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}", REPOSITORY="o/r", NUMBER="7")
+    asked, *calls = (tmp_path / "gh.log").read_text().splitlines()
+    assert asked.startswith(
+        'api --paginate repos/o/r/issues/7/comments --jq .[] | select(.user.login == "github-actions'
+    )
+    assert calls == [call]
+    assert (tmp_path / "sent.md").read_text() == "<!-- pixelproof: metrics -->\n### Metrics\n"
