@@ -27,4 +27,5 @@ serve: setup
 bench: setup
 	bin/python benchmarks/help.py
 	bin/python benchmarks/noop.py
+	bin/python benchmarks/reproduce_overhead.py
 	bin/python benchmarks/repro.py
