@@ -48,7 +48,7 @@ def differences(root: Path, stages: Iterable[Any]) -> dict[str, Difference]:
     """The stages whose listed code is not the code they import; a matrix stage once, as its items share their code."""
     found = {}
     every = {path.relative_to(root).as_posix() for package in PACKAGES for path in (root / package).rglob("*.py")}
-    for name, stage in {stage.name.split("@")[0]: stage for stage in stages}.items():
+    for name, stage in {stage.name.split("@")[0]: stage for stage in stages if stage.cmd}.items():
         listed = listed_code(root, stage)
         imported = closure(root, entry(stage.cmd), listed)
         importable = closure(root, entry(stage.cmd), every)  # another dataset's source may need what this one does not

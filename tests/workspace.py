@@ -104,9 +104,9 @@ def executed(output: str) -> list[str]:
 
 
 def stages_of(folder: Path) -> dict[str, Any]:
-    """`name -> DVC's stage`, matrix stages expanded."""
+    """`name -> DVC's stage` of dvc.yaml, matrix stages expanded."""
     with Repo(str(folder)) as repo:
-        return {stage.name: stage for stage in repo.index.stages}
+        return {stage.name: stage for stage in repo.index.stages if stage.cmd}
 
 
 @dataclass(frozen=True)
