@@ -47,7 +47,9 @@ def _transform(step: Step, width: int, height: int) -> Any:
             return A.Rotate(turn, border_mode=cv2.BORDER_CONSTANT, fill=0, fill_mask=IGNORE, p=1)
         case Crop():
             ratio = width / height
-            return A.RandomResizedCrop((height, width), scale=(step.area, 1), ratio=(ratio, ratio), p=1)
+            labels = cv2.INTER_NEAREST_EXACT  # pixel centres, as the image's own interpolation has them
+            area, shape = (step.area, 1), (ratio, ratio)
+            return A.RandomResizedCrop((height, width), scale=area, ratio=shape, mask_interpolation=labels, p=1)
         case Color():
             return A.ColorJitter(step.brightness, step.contrast, step.saturation, hue=0, p=1)
         case Noise():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -149,7 +150,7 @@ def _decode(where: str, content: bytes) -> Array:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as picture:
             picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise _unreadable(where, content) from None

@@ -1,0 +1,34 @@
+"""The export that ships: small, and drawn in every way that people draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from stages.cvat.convert import convert
+from stages.cvat.export import find_exports
+from stages.cvat.params import Cvat
+from stages.dataset import IGNORE, UNSPLIT, iterate, read_split, verify
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples/cvat"
+
+
+def test_example_becomes_a_dataset(tmp_path: Path) -> None:
+    section = Cvat.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text())["cvat"])
+    exports, images, skipped = convert(find_exports(ROOT / section.exports), tmp_path / "cvat", section)
+    assert (exports, images, skipped) == (1, 8, {})
+    verify(tmp_path / "cvat", (UNSPLIT,))
+    assert len({sample.group for sample in read_split(tmp_path / "cvat", UNSPLIT)}) == 4
+    masks = np.concatenate([mask.ravel() for _, _, mask in iterate(tmp_path / "cvat", UNSPLIT)])
+    pixels = np.bincount(masks, minlength=256)
+    assert (pixels[: len(section.classes)] > 0).all() and pixels[IGNORE] == 0
+
+
+def test_example_is_small_and_shows_every_kind_of_shape() -> None:
+    assert sum(path.stat().st_size for path in EXAMPLE.rglob("*") if path.is_file()) < 1_000_000
+    text = "".join(path.read_text() for path in EXAMPLE.rglob("annotations.xml"))
+    assert all(f"<{kind} " in text for kind in ("polygon", "box", "ellipse", "mask"))
+    assert 'rotation="' in text and 'z_order="2"' in text and 'label="vehicle"' in text
