@@ -1,0 +1,56 @@
+"""A team's own export, with labels that nobody here has seen, becomes a report by the README's own commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cvat.fake import FakeExport, shape, square
+from tests.workspace import ROOT, executed, make_workspace, stages_of
+
+
+def commands(heading: str) -> list[str]:
+    """The commands of the first block of shell under a heading of the README."""
+    section = (ROOT / "README.md").read_text().split(f"\n## {heading}\n")[1]
+    block = re.split(r"```(?:sh)?\n", section)[1]
+    return [line.split("#")[0].strip() for line in block.splitlines()]
+
+
+def own_export(path: Path) -> Path:
+    """A yard with panels on it, twelve times."""
+    export = FakeExport({"Solar panel": "#12ab3c", "Hof: Süd": "#ff0000"})
+    for number in range(12):
+        yard = shape("polygon", "Hof: Süd", points=square(0, 0, 48, 40))
+        panel = shape("box", "Solar panel", xtl=4 + number, ytl=6, xbr=14 + number, ybr=12, z_order=1)
+        export.add(f"{number:03d}.png", yard, panel, width=48, height=40)
+    return export.zip(path)
+
+
+@pytest.mark.slow
+@pytest.mark.promise
+def test_the_readme_alone_leads_from_an_export_to_a_report(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    export = own_export(tmp_path / "my export.zip")
+    init, add, make = (command.split() for command in commands("Your own images"))
+    assert init.pop() == "EXPORT.zip"
+    workspace.run(*init, str(export))
+    for old, new in {
+        "architectures: [unet, fcn-r18-d8, pspnet-r18, deeplabv3plus-r18]": "architectures: [unet]",
+        "  width: 128": "  width: 64",
+        "  height: 128": "  height: 64",
+        "  iterations: 400": "  iterations: 4",
+    }.items():
+        workspace.edit("params.yaml", old, new)
+    workspace.run(*add)
+    output = workspace.run(*make, "-o", "setup")  # what it would set up is this test's own environment
+    assert sorted(executed(output)) == sorted(stages_of(workspace.folder))
+    assert f"report: {workspace.folder}/reports/index.html" in output
+    page = (workspace.folder / "reports/index.html").read_text()
+    assert "Solar panel" in page
+    assert "Hof: Süd" in page
+    assert set(json.loads((workspace.folder / "metrics/unet.json").read_text())["test"]) >= {"mIoU"}
+    assert yaml.safe_load((workspace.folder / "annotations.dvc").read_text())["outs"][0]["path"] == "annotations"
