@@ -69,6 +69,12 @@ def open_revision(name: str) -> Revision:
     return Revision(name, commit)
 
 
+def changed_files(*paths: str) -> list[str]:
+    """The files under some paths (git's wildcards allowed) that are not as HEAD has them, new ones included."""
+    listed = _git("status", "--porcelain", "-z", "--no-renames", "--", *paths).decode().split("\0")
+    return [entry[3:] for entry in listed if entry]
+
+
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """`{"a": {"b": 1}}` as `{"a.b": 1}`; lists are values."""
     flat: dict[str, Any] = {}

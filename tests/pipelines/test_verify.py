@@ -44,6 +44,16 @@ def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pyte
     ]
 
 
+def test_differences_of_a_changed_tree_are_said_and_no_failure(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change("unet", mIoU=0.9)
+    assert not verify()
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", "seed: 1"))
+    Path("my data.dvc").touch()
+    assert verify()
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "as is to be expected: this tree is not HEAD's (params.yaml, my data.dvc)"
+
+
 def test_a_number_where_there_was_null_is_different(clone: Path) -> None:
     content = json.loads(Path("metrics/fcn.json").read_text())
     content["val"]["mIoU"] = 0.0
