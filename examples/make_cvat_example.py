@@ -28,16 +28,16 @@ GROUND = ("paved", "soil", "grass", "water")
 SMALLEST = 8  # pixels: what a person would not annotate
 
 
-def main() -> None:
+def main(target: Path = TARGET) -> None:
     """Render the scenes and write them with their annotations."""
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
     _describe(SubElement(SubElement(root, "meta"), "task"))
-    with whole_folder(TARGET) as folder:
+    with whole_folder(target) as folder:
         number = 0
         for flight, suffix in FLIGHTS.items():
             for shot in range(IMAGES):
-                scene, name = render(SEED, f"example-{flight}", shot, SIZE), f"{flight}/{shot + 1:04d}{suffix}"
+                scene, name = scene_of(flight, shot), f"{flight}/{shot + 1:04d}{suffix}"
                 node = SubElement(root, "image", id=str(number), name=name, width=str(SIZE), height=str(SIZE))
                 node.extend(_annotate(scene))
                 _, encoded = cv2.imencode(suffix, cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
@@ -45,6 +45,11 @@ def main() -> None:
                 number += 1
         indent(root)
         ElementTree(root).write(folder / "flights/annotations.xml", encoding="utf-8", xml_declaration=True)
+
+
+def scene_of(flight: str, shot: int) -> Scene:
+    """What an image of the example was rendered from."""
+    return render(SEED, f"example-{flight}", shot, SIZE)
 
 
 def _describe(task: Element) -> None:
@@ -113,8 +118,9 @@ def _brushed(label: str, z_order: int, area: Array) -> Element:
 
 
 def _shape(kind: str, label: str, z_order: int, **values: float | str) -> Element:
-    texts = {key: f"{value:.2f}" if isinstance(value, float) else str(value) for key, value in values.items()}
-    return Element(kind, label=label, source="manual", occluded="0", z_order=str(z_order), **texts)
+    element = Element(kind, label=label, source="manual", occluded="0", z_order=str(z_order))
+    element.attrib |= {key: f"{value:.2f}" if isinstance(value, float) else str(value) for key, value in values.items()}
+    return element
 
 
 if __name__ == "__main__":

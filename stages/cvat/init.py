@@ -27,6 +27,9 @@ FOLDER = "annotations"
 OBJECT = 0.1  # of its image: a label whose objects cover less on average is taken for a thing
 UNLABELLED = 0.05  # with more of the pixels than this outside every shape, they are a class of their own
 BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
+NEIGHBOURS = (
+    "frames of one flight may stand in train and in test: a folder per flight in CVAT's image names prevents it"
+)
 VOID = ("ignore", "void", "unlabeled", "unlabelled")
 
 
@@ -148,7 +151,8 @@ def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str]
         f"not things: {', '.join(others) or 'none'}",
         f"please check: a label was taken for a thing where its objects cover {100 * OBJECT:.0f} % of an image or less",
         f"splits: {', '.join(f'{split} {images}' for split, images in shares.items())} images, by prepare.split.salt",
+        *([NEIGHBOURS] if params.group == "image" else []),
         *([f"left out, without an area: {', '.join(params.skip)} (cvat.skip)"] if params.skip else []),
         f"copied to {FOLDER}/; written into params.yaml: {', '.join(changed)}",
-        f"images become prepare.width x prepare.height; next: `dvc add {FOLDER}`, then `dvc repro`",
+        f"images become prepare.width x prepare.height; next: `bin/python -m dvc add {FOLDER}`, then `make repro`",
     ]

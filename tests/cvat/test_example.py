@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from examples.make_cvat_example import FLIGHTS, main, scene_of
 from stages.cvat.convert import convert
 from stages.cvat.export import find_exports
 from stages.cvat.params import Cvat
@@ -25,6 +26,20 @@ def test_example_becomes_a_dataset(tmp_path: Path) -> None:
     masks = np.concatenate([mask.ravel() for _, _, mask in iterate(tmp_path / "cvat", UNSPLIT)])
     pixels = np.bincount(masks, minlength=256)
     assert (pixels[: len(section.classes)] > 0).all() and pixels[IGNORE] == 0
+
+
+def test_drawn_shapes_come_back_as_the_scene_they_were_drawn_from(tmp_path: Path) -> None:
+    main(tmp_path / "example")
+    section = Cvat.model_validate(yaml.safe_load((ROOT / "params.yaml").read_text())["cvat"])
+    convert(find_exports(tmp_path / "example"), tmp_path / "cvat", section)
+    found = {sample.id: mask for sample, _, mask in iterate(tmp_path / "cvat", UNSPLIT)}
+    for flight in FLIGHTS:
+        truth = scene_of(flight, 0).mask
+        for number in np.unique(truth):
+            ours, theirs = found[f"{flight}-0001"] == number, truth == number
+            overlap = (ours & theirs).sum() / (ours | theirs).sum()
+            assert overlap > 0.85 or theirs.sum() < 400, (flight, section.classes[int(number)].name, overlap)
+        assert (found[f"{flight}-0001"] == truth).mean() > 0.97
 
 
 def test_example_is_small_and_shows_every_kind_of_shape() -> None:

@@ -63,7 +63,7 @@ def test_unseen_labels_flat_names_no_edit(
     }  # fmt: skip
     assert values["download"]["dataset"] == "none"
     assert values["prepare"]["sources"] == ["cvat"] and values["prepare"]["map"] == {"cvat": {"ignore": "ignore"}}
-    assert "Solar panel" in told and "12 groups" in told and "dvc repro" in told
+    assert "Solar panel" in told and "12 groups" in told and "make repro" in told
     untouched = [
         line for line in before.splitlines() if line.lstrip().startswith("#") or line.startswith(("  width", "seed"))
     ]
