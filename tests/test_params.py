@@ -26,6 +26,7 @@ VALUES = """
 seed: 0
 oven:
   heat: 180.0
+  gas: 0.5
   mode: fan
   light: {color: warm, on: true}
 cake:
@@ -43,6 +44,7 @@ class Light(Section):
 
 class Oven(Section):
     heat: float = Field(gt=0, le=300)
+    gas: float = Field(ge=0)
     mode: Literal["fan", "grill"]
     light: Light
 
@@ -108,12 +110,12 @@ def test_what_is_right_is_handed_over(tmp_path: Path) -> None:
         ("seed: 0", "seed: -1", r"seed: found -1 \(int\); input should be greater than or equal to 0"),
         ("180.0", "300.5", r"oven.heat: found 300.5 \(float\); input should be less than or equal to 300"),
         ("180.0", ".nan", "oven.heat: found nan .*"),
-        ("180.0", ".inf", "oven.heat: found inf .*"),
+        ("0.5", ".inf", "oven.gas: found inf .*finite"),
         ("steps: [", "steps: []\n  #", r"cake.steps: found \[\].*at least 1 item"),
         ("seed: 0\n", "", "seed: found nothing; the key is missing"),
         ("  size: 3\n", "", "cake.size: found nothing; the key is missing"),
         ("  heat: 180.0\n", "", "oven.heat: found nothing; the key is missing"),
-        ("  heat: 180.0\n  mode: fan\n  light: {color: warm, on: true}", "  fan", r"oven: found 'fan' \(str\)"),
+        ("  heat: 180.0\n  gas: 0.5\n  mode: fan\n  light: {color: warm, on: true}", "  fan", r"oven: found 'fan' \(str\)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(rest[: len(rest) // 2] if short else rest)
         self.wfile.flush()
         if mood == "stall":
-            self.server.closing.wait(5)
+            self.server.closing.wait(60)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -206,6 +206,12 @@ def test_a_bad_server_is_borne(place: Place, moods: list[str], ranges: list[str 
     assert place.left() == {"Repo-1.archive", "into"}
 
 
+def test_a_stall_is_noticed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.at(place.serve("stall", "well"))
+    place.obtain()
+    assert "timed out; trying again" in capsys.readouterr().err
+
+
 def test_giving_up_names_the_url_and_the_mirror_and_leaves_nothing(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,7 +267,7 @@ def test_other_contents_do_not_verify(place: Place) -> None:
 @pytest.mark.parametrize("mood", ["flood", "well"])
 def test_too_much_is_refused(place: Place, mood: str) -> None:
     place.at(place.serve(mood, files={"/1.tar.gz": bytes(2_000_001)}))
-    with pytest.raises(FetchError, match=r"more than the 2000000 (bytes )?allowed"):
+    with pytest.raises(FetchError, match=r"more than the 2000000 (bytes )?allowed; do not trust this source"):
         place.obtain()
     assert place.left() == set()
 
