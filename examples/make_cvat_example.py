@@ -88,17 +88,18 @@ def _thing(name: str, area: Array) -> list[Element]:
     label = LABELS.get(name, name)
     if name in ("tree", "obstacle"):
         return [_brushed(label, 4, area)]
-    outline = _outline(area)
-    if name == "car":
-        (cx, cy), (wide, high), turn = cv2.minAreaRect(outline)
+    outline = _outline(area)  # of what is one piece; a thing that is hidden in part falls through to a brushed mask
+    (cx, cy), (wide, high), turn = cv2.minAreaRect(outline)
+    if name == "car" and area.sum() > 0.85 * wide * high:
         left, top = cx - wide / 2, cy - high / 2
         return [_shape("box", label, 2, xtl=left, ytl=top, xbr=left + wide, ybr=top + high, rotation=turn)]
-    if name == "person" and len(outline) >= 5:
-        (cx, cy), (wide, high), turn = cv2.fitEllipse(outline)
+    if name == "person" and area.sum() > 0.75 * wide * high:  # a whole ellipse fills 0.79 of the box around it
         return [_shape("ellipse", label, 3, cx=cx, cy=cy, rx=wide / 2, ry=high / 2, rotation=turn)]
     corners = cv2.approxPolyDP(outline, 0.6, closed=True)[:, 0]
     points = ";".join(f"{x:.2f},{y:.2f}" for x, y in corners)
-    return [_shape("polygon", label, 2, points=points)] if len(corners) >= 3 else []
+    if len(corners) >= 3 and cv2.contourArea(outline) > 0.9 * area.sum():
+        return [_shape("polygon", label, 2, points=points)]
+    return [_brushed(label, 2, area)]
 
 
 def _outline(area: Array) -> Array:
