@@ -75,9 +75,12 @@ def measure(root: Path) -> Found:
         samples.append(sample)
         outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
         instances = read_instances(root, UNSPLIT, sample)
-        for one in range(1, 0 if instances is None else int(instances.max()) + 1):
-            here = mask[instances == one]
-            shares[int(here[0])].append(len(here) / mask.size)
+        if instances is not None:
+            counts = np.bincount(instances.ravel())
+            owner = np.zeros(len(counts), np.uint8)
+            owner[instances] = mask  # an instance is of one class
+            for number, count in zip(owner[1:], counts[1:], strict=True):
+                shares[int(number)].append(int(count) / mask.size)
     return Found(samples, outside / pixels, [sum(sizes) / len(sizes) if sizes else None for sizes in shares])
 
 

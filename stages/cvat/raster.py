@@ -26,24 +26,30 @@ def rasterise(
         key = (int(shape.label), int(shape.group)) if shape.group else (-1, place)
         numbered.append((shape, numbers.setdefault(key, len(numbers) + 1)))
     for shape, number in sorted(numbered, key=lambda pair: int(pair[0].z_order)):
-        inside = area(shape, width, height)
-        mask[inside] = shape.label
-        instances[inside] = number if things[int(shape.label)] else 0
+        window, inside = area(shape, width, height)
+        mask[window][inside] = shape.label
+        instances[window][inside] = number if things[int(shape.label)] else 0
     return mask, _renumber(instances)
 
 
-def area(shape: Any, width: int, height: int) -> Array:
-    """The pixels of one of Datumaro's shapes: mask, polygon, box or turned box."""
+def area(shape: Any, width: int, height: int) -> tuple[tuple[slice, slice], Array]:
+    """The pixels of one of Datumaro's shapes (mask, polygon, box or turned box): a window, and which of it they are.
+
+    Only the window is drawn: a hundred polygons on a photograph of 12 megapixels would take ten seconds otherwise.
+    """
     from datumaro.components.annotation import AnnotationType
     from datumaro.util import mask_tools
 
     if shape.type == AnnotationType.mask:
-        inside: Array = np.asarray(shape.image, bool)
-        return inside
-    corners = shape.points if shape.type == AnnotationType.polygon else shape.as_polygon()
-    flat = [float(value) for value in np.ravel(corners)]
-    inside = mask_tools.rles_to_mask([flat], width, height).astype(bool)
-    return inside
+        return (slice(0, height), slice(0, width)), np.asarray(shape.image, bool)
+    corners = np.reshape(shape.points if shape.type == AnnotationType.polygon else shape.as_polygon(), (-1, 2))
+    left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(axis=0)), 0, (width, height)).astype(int)
+    window = slice(int(top), int(bottom)), slice(int(left), int(right))
+    if left == right or top == bottom:
+        return window, np.zeros((bottom - top, right - left), bool)
+    flat = [float(value) for value in (corners - (left, top)).ravel()]
+    return window, mask_tools.rles_to_mask([flat], int(right - left), int(bottom - top)).astype(bool)
 
 
 def _renumber(instances: Array) -> Array:
