@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from stages.configure.resolve import names
+from stages.errors import unknown_name
 from stages.params import Section
 
 
@@ -23,7 +25,10 @@ class Params(Section):
 
     @field_validator("architectures")
     @classmethod
-    def _each_once(cls, names: list[str]) -> list[str]:
-        if len(set(names)) < len(names):
+    def _known_and_once(cls, architectures: list[str]) -> list[str]:
+        if len(set(architectures)) < len(architectures):
             raise ValueError("expected each architecture once")
-        return names
+        for name in architectures:
+            if name not in names():
+                raise unknown_name("architectures", name, names())
+        return architectures
