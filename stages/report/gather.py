@@ -52,6 +52,11 @@ class Results:
     cards: dict[str, dict[str, Any]]  # by split
     runs: dict[str, list[Run]]  # by architecture, in the order of params; seeds too
 
+    @property
+    def title(self) -> str:
+        """What the data is called: its sources, else its own name."""
+        return " + ".join(source["name"] for source in self.header.sources if "name" in source) or self.header.name
+
 
 def gather(root: Path, architectures: list[str], seeds: list[int]) -> Results:
     """Read the results of these architectures and seeds, and only those."""

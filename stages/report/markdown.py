@@ -18,7 +18,7 @@ def summary(results: Results) -> str:
         for label in results.header.names()
     ]
     parts = [
-        f"# {plain(results.header.name)}",
+        f"# {plain(results.title)}",
         f"{len(results.header.classes)} classes; images: {data}. One confusion matrix over each split; {over}.",
         "## Architectures",
         table(

@@ -14,7 +14,7 @@ from stages.report.markdown import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 HUES = 8  # colours that style.css has for architectures; more architectures share them
-MIXED_UP = 6  # the largest confusions that are listed
+MIXED_UP = 3  # the largest confusions that are told in words
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def context(results: Results, rows: list[Row], matrices: dict[str, Matrix]) -> d
     hues = {name: i % HUES for i, name in enumerate(results.runs)}
     names = ranking(results)
     return {
+        "title": results.title,
         "header": results.header,
         "cards": results.cards,
         "measures": MEASURES,
@@ -94,8 +95,8 @@ def class_lines(results: Results, names: list[str]) -> list[ClassLine]:
     lines = []
     for info in results.header.classes:
         figures = [over_seeds(results.runs[name], "test", "classes", info.name, "iou") for name in names]
-        best = max((f.mean for f in figures if f.mean is not None), default=None)
-        cells = [(figure, best is not None and figure.mean == best) for figure in figures]
+        best = max((figure.mean or 0.0 for figure in figures), default=0.0)
+        cells = [(figure, best > 0 and figure.mean == best) for figure in figures]
         lines.append(ClassLine(info.name, info.color, shares.get(info.name), cells))
     return lines
 

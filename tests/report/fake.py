@@ -36,7 +36,7 @@ def header(names: dict[str, tuple[int, int, int]] | None = None) -> Header:
     classes = [
         ClassInfo(i, name, color, name in ("car", "roof")) for i, (name, color) in enumerate((names or CLASSES).items())
     ]
-    return Header("synthetic", tuple(classes), ({"name": "synthetic"},))
+    return Header("synthetic", tuple(classes), ({"name": "synthetic"}, {"name": "a<b>"}))
 
 
 def scene(draw: np.random.Generator, classes: int, size: int) -> NDArray[np.uint8]:

@@ -136,7 +136,7 @@ def test_names_cannot_break_the_page(tmp_path: Path) -> None:
     write(tmp_path, params())
     page = Page((tmp_path / "reports/index.html").read_text())
     assert "script" not in {tag for tag, _ in page.tags}
-    assert nasty in page.text and "c & d" in page.text
+    assert nasty in page.text and "c & d" in page.text and "synthetic + a<b> · pixelproof" in page.text
     rows = [line for line in (tmp_path / "reports/summary.md").read_text().splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {9, 6}  # no cell more than the heads have
     assert plain("a|b<c>\nd_e") == "a\\|b&lt;c> d\\_e"
