@@ -74,7 +74,7 @@ def running(name: str, environment: dict[str, str], *arguments: str) -> Iterator
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C comes to us alone: the worker must end before the server
+            start_new_session=True,  # Ctrl-C comes to us alone: runs, worker and server must end in that order
         )
         try:
             yield process
@@ -83,12 +83,22 @@ def running(name: str, environment: dict[str, str], *arguments: str) -> Iterator
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its children: by SIGINT, since a worker ignores SIGTERM for seconds; by SIGKILL in the end."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS_TO_END)
-        os.killpg(process.pid, signal.SIGKILL)
+    """End a process by SIGINT, since a worker ignores SIGTERM for seconds; whatever then is left, by SIGKILL.
+
+    A worker kills its runs, which then cannot end their stages: they are asked first.
+    """
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        here = psutil.Process(process.pid)
+        runs, family = here.children(), here.children(recursive=True)
+        for one in [*runs, here]:
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGINT)
+            psutil.wait_procs([one], SECONDS_TO_END)
+        for one in [here, *family]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
     process.wait()
 
 

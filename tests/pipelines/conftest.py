@@ -208,13 +208,33 @@ class Served:
             time.sleep(0.5)
             ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
             self.scheduled_run = next(iter(self.ask("flow_runs", flow_runs=ended)), {})
+        httpx.patch(f"{self.api}/deployments/{self.deployment()}", json={"paused": True}, trust_env=False)
+
+    def deployment(self) -> str:
+        """The id of the one deployment."""
         (deployment,) = self.ask("deployments")
-        httpx.patch(f"{self.api}/deployments/{deployment['id']}", json={"paused": True}, trust_env=False)
+        return str(deployment["id"])
+
+    def start_a_run_that_hangs(self) -> psutil.Process:
+        """A run on demand whose first stage never ends; the process of that stage."""
+        pid = self.repo / "control/pid"
+        (self.repo / "control").mkdir(exist_ok=True)
+        (self.repo / "control/cvat").write_text(
+            f"import os\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
+        )
+        (self.repo / "examples/export.xml").write_text("<changed/>")
+        answer = httpx.post(f"{self.api}/deployments/{self.deployment()}/create_flow_run", json={}, trust_env=False)
+        answer.raise_for_status()
+        for _ in range(1200):
+            if pid.exists() and pid.read_text().endswith(" "):
+                return psutil.Process(int(pid.read_text()))
+            time.sleep(0.1)
+        raise AssertionError("the run on demand did not start")
 
 
 @contextmanager
 def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: float) -> Iterator[Served]:
-    """`serve` in a copy of the pipeline with another schedule, until a scheduled run is over; ended by Ctrl-C."""
+    """`serve` in a copy of the pipeline, with another schedule; in the end Ctrl-C comes in the midst of a run."""
     shutil.copytree(reproduced, repo, symlinks=True)
     deployments = yaml.safe_load((repo / "prefect.yaml").read_text())
     deployments["deployments"][0]["schedules"] = [schedule]
@@ -230,16 +250,20 @@ def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: flo
         served = Served(repo, process, f"http://127.0.0.1:{port}/api")
         served.wait_for_scheduled_run(seconds)
         yield served
-    finally:
-        family = process.children(recursive=True)
+        family = [served.start_a_run_that_hangs(), *process.children(recursive=True)]
         process.send_signal(signal.SIGINT)
-        code = process.wait(60)
-    assert code == 0, "Ctrl-C ends it cleanly"
-    assert not [child for child in family if child.is_running()], "and everything that it started"
+        assert process.wait(60) == 0
+        _, left = psutil.wait_procs(family, timeout=20)
+        assert not left, "Ctrl-C ends everything that was started"
+        sh("dvc", "status", "cvat", cwd=repo)
+    finally:
+        if process.is_running():
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
 
 
 @pytest.fixture(scope="session")
 def served(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that has seen a scheduled run finish; starting one takes long, so all tests share it."""
-    with serving(reproduced, tmp_path_factory.mktemp("served") / "repo", {"interval": 5}, seconds=120) as served:
+    with serving(reproduced, tmp_path_factory.mktemp("served") / "repo", {"interval": 5}, seconds=240) as served:
         yield served

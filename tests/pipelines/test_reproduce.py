@@ -145,29 +145,33 @@ def test_only_a_stage_that_touches_the_network_is_tried_again(reproduce: Any, re
 
 
 MEET = """
-deadline = time.time() + 30
-while f"start {other}" not in pathlib.Path("runs.log").read_text():
-    if time.time() > deadline:
-        sys.exit("nobody came")
+deadline = time.time() + {seconds}
+while "start {other}" not in pathlib.Path("runs.log").read_text() and time.time() < deadline:
     time.sleep(0.05)
 """
+
+
+def overlaps(first: str, second: str) -> bool:
+    """Whether one of two stages began before the other had ended."""
+    order = [line.split()[1:] for line in Path("runs.log").read_text().splitlines()]
+    return [what for what, name in order if name in (first, second)] == ["start", "start", "end", "end"]
 
 
 def test_independent_stages_run_side_by_side(reproduce: Any, repo: Path) -> None:
     edit("params.yaml", "seed: 0", "seed: 1")
     edit("examples/export.xml", "<a", "<b")
-    control("download", f"other = 'cvat'{MEET}")
-    control("cvat", f"other = 'download'{MEET}")
-    run = reproduce(jobs=2, targets=["prepare"])
-    assert run.message == "3 ran, 0 restored, 0 skipped"
+    control("download", MEET.format(other="cvat", seconds=60))
+    control("cvat", MEET.format(other="download", seconds=60))
+    assert reproduce(jobs=2, targets=["prepare"]).message == "3 ran, 0 restored, 0 skipped"
+    assert overlaps("download", "cvat")
 
 
 def test_one_job_is_one_stage_at_a_time(reproduce: Any, repo: Path) -> None:
     edit("params.yaml", "lr: 0.1", "lr: 0.2")
-    reproduce(jobs=1)
-    order = [line.split()[1:] for line in Path("runs.log").read_text().splitlines()]
-    trainings = [name for what, name in order if name.startswith("train")]
-    assert trainings[0] == trainings[1] and trainings[2] == trainings[3] and len(trainings) == 4
+    control("train-unet", MEET.format(other="train-fcn", seconds=5))
+    control("train-fcn", MEET.format(other="train-unet", seconds=5))
+    assert reproduce(jobs=1, targets=["train"]).message == "2 ran, 0 restored, 3 skipped"
+    assert not overlaps("train-unet", "train-fcn")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -177,7 +181,7 @@ def test_an_interrupted_run_leaves_no_stage_and_no_lock(repo: Path, served: Serv
     command = [sys.executable, "-m", "pipelines", "reproduce"]
     process = subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": served.api}, stderr=subprocess.PIPE)
     pid = Path("control/pid")
-    wait_for(lambda: pid.exists() and pid.read_text() != "", 60)
+    wait_for(lambda: pid.exists() and pid.read_text() != "", 120)
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode not in (0, 1)

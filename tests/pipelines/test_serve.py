@@ -33,7 +33,7 @@ def test_only_loopback_is_served_and_all_is_kept_in_the_clone(served: Served) ->
 
 @pytest.mark.slow
 def test_a_cron_of_every_minute_runs(reproduced: Path, tmp_path: Path) -> None:
-    with serving(reproduced, tmp_path / "repo", {"cron": "* * * * *"}, seconds=200) as served:
+    with serving(reproduced, tmp_path / "repo", {"cron": "* * * * *"}, seconds=300) as served:
         assert served.scheduled_run["state_name"] == "Completed"
 
 
