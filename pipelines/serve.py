@@ -31,6 +31,7 @@ def serve(port: int) -> bool:
     HOME.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"PREFECT_HOME": str(HOME.resolve()), "PREFECT_API_URL": api}
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background begins with it ignored
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         server = stack.enter_context(running("server", environment, "start", "--host", HOST, "--port", str(port)))
         wait_until_healthy(api, server)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.compare import compare, render
+from pipelines.compare import DIRECTIONS, compare, render
 from pipelines.markdown import PAGE_LIMIT, code, fit, size
 from pipelines.revision import open_revision
 from stages.errors import StateError
+from stages.report.figures import HEADLINE
 from tests.pipelines.conftest import commit, python, sh
 
 
@@ -68,6 +69,10 @@ def test_the_same_on_both_sides_is_no_change(repo: Path) -> None:
     text = page("HEAD", "HEAD")
     assert text.startswith("### Metrics: 0 better, 0 worse, 6 unchanged\n")
     assert text.count("No change.") == 3
+
+
+def test_every_headline_number_has_a_direction() -> None:
+    assert set(HEADLINE) <= DIRECTIONS.keys()
 
 
 def test_a_metric_of_unknown_direction_is_said(repo: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from pipelines.serve import serve
 from stages.errors import StateError
-from tests.pipelines.conftest import ROOT, Served, serving
+from tests.pipelines.conftest import ROOT, Served, serving, sh
 
 
 def test_a_scheduled_run_finishes(served: Served) -> None:
@@ -29,6 +29,7 @@ def test_only_loopback_is_served_and_all_is_kept_in_the_clone(served: Served) ->
     assert listening == {"127.0.0.1"}
     assert (served.repo / ".pixelproof/prefect/prefect.db").exists()
     assert not Path.home().joinpath(".prefect").exists()
+    assert sh("git", "status", "--porcelain", cwd=served.repo).stdout == " M prefect.yaml\n"  # the test's own schedule
 
 
 @pytest.mark.slow
