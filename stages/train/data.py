@@ -32,7 +32,7 @@ class Labelled:
     """The images of some splits, read and checked on demand."""
 
     items: tuple[tuple[Path, str, dataset.Sample], ...]
-    classes: int
+    names: list[str]
 
     @classmethod
     def open(cls, places: list[tuple[Path, str]]) -> Labelled:
@@ -49,10 +49,15 @@ class Labelled:
             raise DataError(
                 where, "images of one size", f"{len(items)} of sizes {sorted(sizes)}", "see `prepare` in params.yaml"
             )
-        return cls(items, len(first.classes))
+        return cls(items, first.names())
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.names)
 
     def read(self, index: int) -> Pair:
         """Image and mask."""

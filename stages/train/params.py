@@ -35,6 +35,7 @@ class Train(Section):
     accumulate: int = Field(ge=1, description="batches whose gradients make one step of the optimizer")
     optimizer: Optimizer
     schedule: Schedule
+    balance: float = Field(ge=0, le=1, description="rare classes count more: weights are frequency^-balance; 0 is off")
     ema: float = Field(
         ge=0, lt=1, description="decay of the averaged weights that are validated and published; 0 is off"
     )

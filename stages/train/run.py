@@ -13,7 +13,7 @@ import numpy as np
 
 from stages import confusion, dataset
 from stages.errors import ParamsError
-from stages.files import whole_folder, write_json, write_text
+from stages.files import read_json, whole_folder, write_json, write_text
 from stages.models.build import build_model, class_ids, read_config, save_weights
 from stages.models.runtime import Compute, set_up
 from stages.train.checkpoint import Checkpoints, digest_of_inputs
@@ -23,6 +23,7 @@ from stages.train.params import Params, Schedule, Train
 from stages.train.progress import Progress
 
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
+CARD = Path("results/data/train.json")  # prepare's count of the training pixels by class
 IMAGES_AT_ONCE = 16  # images of one forward pass in validation; batch norm is frozen there, so it changes no number
 
 
@@ -56,11 +57,14 @@ def train(arch: str, seed: int, params: Params) -> None:
             main,
         )
         torch.manual_seed(first_seed(seeds))  # torch's layers draw theirs as they are built
+        model = build_model(config, data.classes, params.compute)
+        pixels = {entry["name"]: entry["pixels"] for entry in read_json(CARD)["classes"]}
+        weigh_classes(model, class_weights(pixels, data.names, params.train.balance))
         train_set = TrainSet(data, seeds, tuple(params.train.flips))
         runner = ProofRunner(
             device=device,
             run=run,
-            model=build_model(config, data.classes, params.compute),
+            model=model,
             train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
             randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their first weights after this
             **engine_settings(params.train, params.compute, device, work, world),
@@ -69,6 +73,23 @@ def train(arch: str, seed: int, params: Params) -> None:
         if main:
             publish(arch, seed, run, data.classes, results)
             checkpoints.remove()
+
+
+def class_weights(pixels: dict[str, int], names: list[str], balance: float) -> list[float] | None:
+    """The weight of each class in the loss: frequency^-balance, on average 1 for a pixel; None where all are alike."""
+    if not balance:
+        return None
+    counts = np.array([pixels[name] for name in names], np.float64)
+    shares = np.maximum(counts, 1) / counts.sum()  # a class without a pixel must not weigh infinitely
+    weights = shares**-balance
+    return list((weights / (weights * shares).sum()).round(6).tolist())
+
+
+def weigh_classes(model: Any, weights: list[float] | None) -> None:
+    """Give the weights to the losses of all heads."""
+    for head in (model.decode_head, getattr(model, "auxiliary_head", None)):
+        if head is not None:
+            head.loss_decode.class_weight = weights
 
 
 @contextmanager

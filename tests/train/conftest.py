@@ -28,6 +28,7 @@ TRAIN = {
     "accumulate": 1,
     "optimizer": {"name": "adamw", "lr": 0.003, "weight_decay": 0.01},
     "schedule": {"name": "onecycle", "warmup": 0.2},
+    "balance": 0.5,
     "ema": 0.0,
     "flips": ["horizontal", "vertical"],
     "workers": 0,
@@ -69,6 +70,8 @@ def workspace(tmp_path: Path) -> Workspace:
         write_split(root / "data/prepared", "train", 16)
         write_split(root / "data/prepared", "val", 6)
         write_split(root / "data/augmented", "train", 0)
+        card = [{"name": name, "pixels": pixels} for name, pixels in (("ground", 40000), ("disc", 5000), ("box", 3000))]
+        write_json(root / "results/data/train.json", {"classes": card})
         write_json(root / f"data/configs/{arch}.json", resolve(arch, "small"))
         (root / "stages").symlink_to(REPOSITORY / "stages")
         (root / "dvc.yaml").write_bytes((REPOSITORY / "dvc.yaml").read_bytes())
