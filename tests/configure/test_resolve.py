@@ -55,7 +55,7 @@ def test_scale_changes_the_network_and_nothing_else() -> None:
     """`small` is a change of the model alone."""
     small, full = resolve("unet", "small"), resolve("unet", "full")
     assert {key for key in small if small[key] != full[key]} == {"model", "scale"}
-    assert small["model"]["backbone"]["base_channels"] == 16 and full["model"]["backbone"]["base_channels"] == 64
+    assert small["model"]["backbone"]["base_channels"] == 32 and full["model"]["backbone"]["base_channels"] == 64
 
 
 def test_an_unknown_name_lists_the_names() -> None:

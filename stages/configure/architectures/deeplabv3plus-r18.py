@@ -1,4 +1,4 @@
-# DeepLabV3+ (Chen et al. 2018) on a dilated ResNet-18. `small` halves the channels of the backbone, and takes atrous
+# DeepLabV3+ (Chen et al. 2018) on a dilated ResNet-18. `small` has a quarter of the backbone's channels, and takes atrous
 # rates that fit a feature map of 16x16.
 _base_ = 'mmseg::_base_/models/deeplabv3plus_r50-d8.py'
 model = dict(
@@ -7,6 +7,6 @@ model = dict(
     auxiliary_head=dict(in_channels=256, channels=64))
 
 small = dict(
-    backbone=dict(stem_channels=32, base_channels=32),
-    decode_head=dict(in_channels=256, channels=64, c1_in_channels=32, dilations=(1, 3, 6, 9)),
-    auxiliary_head=dict(in_channels=128, channels=32))
+    backbone=dict(stem_channels=16, base_channels=16),
+    decode_head=dict(in_channels=128, channels=64, c1_in_channels=16, dilations=(1, 3, 6, 9)),
+    auxiliary_head=dict(in_channels=64, channels=32))

@@ -1,4 +1,4 @@
-# FCN (Long et al. 2015) on a dilated ResNet-18 with output stride 8. `small` halves the channels of the backbone.
+# FCN (Long et al. 2015) on a dilated ResNet-18 with output stride 8. `small` has a quarter of the backbone's channels.
 _base_ = 'mmseg::_base_/models/fcn_r50-d8.py'
 model = dict(
     backbone=dict(depth=18),
@@ -6,6 +6,6 @@ model = dict(
     auxiliary_head=dict(in_channels=256, channels=64))
 
 small = dict(
-    backbone=dict(stem_channels=32, base_channels=32),
-    decode_head=dict(in_channels=256, channels=64),
-    auxiliary_head=dict(in_channels=128, channels=32))
+    backbone=dict(stem_channels=16, base_channels=16),
+    decode_head=dict(in_channels=128, channels=64),
+    auxiliary_head=dict(in_channels=64, channels=32))

@@ -48,10 +48,9 @@ class Canvas:
     def patch(self, x: float, y: float, radius: float, angle: float = 0.0) -> Patch:
         """The window within `radius` metres of a point, turned by `angle`."""
         reach = radius / self.metres_per_pixel + 2
-        rows = slice(max(0, int(y - reach)), min(self.size, int(y + reach) + 1))
-        columns = slice(max(0, int(x - reach)), min(self.size, int(x + reach) + 1))
-        dx = (np.arange(columns.start, max(columns.start, columns.stop), dtype=np.float32) - x) * self.metres_per_pixel
-        dy = (np.arange(rows.start, max(rows.start, rows.stop), dtype=np.float32) - y) * self.metres_per_pixel
+        rows, columns = (_within(at - reach, at + reach, self.size) for at in (y, x))
+        dx = (np.arange(columns.start, columns.stop, dtype=np.float32) - x) * self.metres_per_pixel
+        dy = (np.arange(rows.start, rows.stop, dtype=np.float32) - y) * self.metres_per_pixel
         cos, sin = float(np.cos(angle)), float(np.sin(angle))
         u = dx[None, :] * cos + dy[:, None] * sin
         v = dy[:, None] * cos - dx[None, :] * sin
@@ -85,6 +84,12 @@ class Canvas:
         self.label[patch.window][inside] = label
         self.instance[patch.window][inside] = instance
         self.height[patch.window][inside] = np.broadcast_to(np.asarray(height, np.float32), inside.shape)[inside]
+
+
+def _within(low: float, high: float, size: int) -> slice:
+    """The pixels between two positions that lie on the canvas; none where both are outside."""
+    first = min(max(0, int(low)), size)
+    return slice(first, max(first, min(size, int(high) + 1)))
 
 
 def box(u: Array, v: Array, length: float, width: float, corner: float = 0.0) -> Array:

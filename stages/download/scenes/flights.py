@@ -27,29 +27,37 @@ class Site:
 
 
 SITES = {
-    "suburb": Site((Kind.GRASS,), (Kind.SOIL, Kind.GRASS), 0.8, 0.1, (1, 3), (1, 3), (1, 4), (1, 4), (2, 5)),
-    "parking": Site((Kind.PAVED,), (Kind.GRASS, Kind.SOIL), 0.2, 0.1, (0, 2), (1, 3), (3, 7), (2, 6), (2, 6)),
-    "park": Site((Kind.GRASS,), (Kind.SOIL,), 0.5, 0.6, (0, 1), (2, 5), (0, 2), (3, 7), (2, 6)),
-    "farm": Site((Kind.SOIL, Kind.GRASS), (Kind.GRASS, Kind.SOIL), 0.3, 0.4, (0, 2), (1, 3), (0, 3), (1, 4), (3, 7)),
-    "plaza": Site((Kind.PAVED,), (Kind.GRASS, Kind.PAVED), 0.1, 0.5, (0, 2), (1, 3), (0, 2), (4, 9), (3, 7)),
-    "riverside": Site((Kind.GRASS, Kind.SOIL), (Kind.SOIL,), 0.5, 1.0, (0, 2), (1, 3), (0, 3), (2, 5), (3, 7)),
+    "suburb": Site((Kind.GRASS,), (Kind.SOIL,), 0.8, 0.1, (2, 4), (2, 5), (1, 4), (3, 7), (3, 7)),
+    "parking": Site((Kind.PAVED,), (Kind.GRASS, Kind.SOIL), 0.2, 0.1, (1, 2), (2, 4), (3, 7), (4, 9), (4, 8)),
+    "park": Site((Kind.GRASS,), (Kind.SOIL,), 0.4, 0.5, (0, 2), (4, 7), (0, 2), (6, 12), (4, 9)),
+    "farm": Site((Kind.SOIL,), (Kind.GRASS,), 0.2, 0.3, (1, 4), (2, 4), (0, 3), (4, 8), (4, 9)),
+    "plaza": Site((Kind.PAVED,), (Kind.GRASS,), 0.1, 0.4, (1, 3), (2, 5), (0, 2), (7, 14), (5, 10)),
+    "riverside": Site((Kind.GRASS, Kind.SOIL), (Kind.SOIL,), 0.3, 1.0, (1, 3), (2, 5), (0, 3), (4, 9), (4, 9)),
 }
 
 # Reflectances (linear). Kinds share colours on purpose: colour alone must not tell them apart.
 COLOURS: dict[Kind, tuple[tuple[float, float, float], ...]] = {
-    Kind.PAVED: ((0.10, 0.10, 0.11), (0.17, 0.17, 0.17), (0.26, 0.25, 0.24), (0.27, 0.17, 0.12), (0.29, 0.24, 0.17)),
-    Kind.SOIL: ((0.22, 0.15, 0.09), (0.16, 0.11, 0.07), (0.29, 0.23, 0.15), (0.22, 0.21, 0.19), (0.25, 0.14, 0.08)),
-    Kind.GRASS: ((0.10, 0.17, 0.05), (0.15, 0.20, 0.07), (0.22, 0.20, 0.09), (0.26, 0.21, 0.12), (0.12, 0.14, 0.07)),
-    Kind.WATER: ((0.05, 0.08, 0.09), (0.06, 0.09, 0.06), (0.13, 0.12, 0.09), (0.11, 0.13, 0.14), (0.04, 0.05, 0.05)),
-    Kind.ROOF: ((0.10, 0.10, 0.11), (0.21, 0.21, 0.22), (0.28, 0.14, 0.09), (0.19, 0.12, 0.08), (0.16, 0.19, 0.10),
-                (0.30, 0.28, 0.25)),
-    Kind.TREE: ((0.06, 0.11, 0.03), (0.10, 0.16, 0.05), (0.15, 0.17, 0.06), (0.22, 0.15, 0.06), (0.24, 0.11, 0.06)),
-    Kind.CAR: ((0.45, 0.45, 0.45), (0.20, 0.20, 0.21), (0.05, 0.05, 0.06), (0.30, 0.06, 0.05), (0.07, 0.12, 0.25),
-               (0.12, 0.17, 0.08), (0.26, 0.22, 0.16)),
-    Kind.PERSON: ((0.45, 0.43, 0.40), (0.06, 0.06, 0.08), (0.38, 0.08, 0.07), (0.09, 0.13, 0.32), (0.14, 0.20, 0.08),
-                  (0.40, 0.30, 0.08), (0.20, 0.19, 0.18)),
-    Kind.OBSTACLE: ((0.24, 0.23, 0.21), (0.25, 0.17, 0.10), (0.11, 0.16, 0.08), (0.12, 0.12, 0.13), (0.36, 0.14, 0.07)),
+    Kind.PAVED: ((0.16, 0.16, 0.165), (0.24, 0.235, 0.23), (0.30, 0.28, 0.25), (0.30, 0.25, 0.19)),
+    Kind.SOIL: ((0.23, 0.155, 0.09), (0.28, 0.20, 0.125), (0.17, 0.115, 0.07), (0.24, 0.20, 0.15)),
+    Kind.GRASS: ((0.11, 0.19, 0.05), (0.15, 0.21, 0.07), (0.20, 0.22, 0.08), (0.22, 0.21, 0.09)),
+    Kind.WATER: ((0.07, 0.09, 0.10), (0.08, 0.10, 0.08), (0.11, 0.12, 0.12), (0.12, 0.115, 0.09)),
+    Kind.ROOF: ((0.13, 0.13, 0.145), (0.32, 0.13, 0.08), (0.22, 0.12, 0.085), (0.35, 0.33, 0.31)),
+    Kind.TREE: ((0.05, 0.10, 0.03), (0.07, 0.13, 0.04), (0.12, 0.14, 0.05), (0.24, 0.14, 0.05)),
+    Kind.CAR: ((0.55, 0.55, 0.55), (0.30, 0.30, 0.31), (0.05, 0.05, 0.06), (0.40, 0.05, 0.05), (0.06, 0.12, 0.35),
+               (0.10, 0.20, 0.10)),
+    Kind.PERSON: ((0.50, 0.48, 0.45), (0.06, 0.06, 0.09), (0.45, 0.06, 0.07), (0.07, 0.13, 0.42), (0.50, 0.38, 0.06),
+                  (0.40, 0.10, 0.30)),
+    Kind.OBSTACLE: ((0.34, 0.33, 0.31), (0.30, 0.20, 0.11), (0.46, 0.19, 0.05), (0.15, 0.21, 0.10)),
 }  # fmt: skip
+
+# What dirt, weeds, wear or foam a surface has in spots: the colour of its neighbours.
+SPOTS: dict[Kind, tuple[float, float, float]] = {
+    Kind.PAVED: (0.22, 0.17, 0.11),
+    Kind.SOIL: (0.14, 0.19, 0.07),
+    Kind.GRASS: (0.24, 0.17, 0.10),
+    Kind.WATER: (0.16, 0.18, 0.18),
+    Kind.ROOF: (0.16, 0.15, 0.10),
+}
 
 
 @dataclass(frozen=True)
@@ -80,23 +88,23 @@ def generator(seed: int, name: str) -> np.random.Generator:
 def flight(seed: int, name: str) -> Flight:
     """The conditions of a flight."""
     rng = generator(seed, name)
-    tilt, towards = rng.uniform(0.12, 0.3), rng.uniform(0, 2 * np.pi)
-    warmth, magenta = rng.normal(0, 0.09), rng.normal(0, 0.03)
+    tilt, towards = rng.uniform(0.25, 0.45), rng.uniform(0, 2 * np.pi)
+    warmth, magenta = rng.normal(0, 0.05), rng.normal(0, 0.02)
     return Flight(
         name=name,
         site=SITES[sorted(SITES)[rng.integers(len(SITES))]],
         palette={kind: _colours(rng, kind) for kind in Kind},
-        metres_per_pixel=round(float(rng.uniform(0.09, 0.13)), 4),
+        metres_per_pixel=round(float(rng.uniform(0.065, 0.09)), 4),
         azimuth=float(rng.uniform(0, 2 * np.pi)),
         elevation=float(np.radians(rng.uniform(38, 65))),
-        sunshine=float(rng.choice([0.25, 0.6, 0.85, 1.0])),
+        sunshine=float(rng.choice([0.4, 0.7, 0.85, 1.0])),
         lean=(float(tilt * np.cos(towards)), float(tilt * np.sin(towards))),
         white_balance=np.array([1 + warmth, 1 - magenta, 1 - warmth], np.float32),
-        exposure=float(rng.uniform(0.8, 1.25)),
+        exposure=float(rng.uniform(0.85, 1.2)),
         haze=float(rng.uniform(0, 0.05)),
-        blur=float(rng.uniform(0.35, 0.75)),
-        motion=float(max(0.0, rng.normal(0, 1.2))),
-        noise=float(rng.uniform(0.008, 0.03)),
+        blur=float(rng.uniform(0.3, 0.55)),
+        motion=float(max(0.0, rng.normal(0, 0.8))),
+        noise=float(rng.uniform(0.006, 0.02)),
     )
 
 

@@ -21,7 +21,7 @@ def illuminate(canvas: Canvas, flight: Flight) -> Array:
     facing = np.sin(flight.elevation) - slope_x * towards[0] - slope_y * towards[1]
     facing = np.clip(facing / np.sqrt(1 + slope_x**2 + slope_y**2), 0, 1) / np.sin(flight.elevation)
     sun = (flight.sunshine * facing * (1 - shadow(canvas, flight)))[..., None] * SUN
-    sky = (0.35 + 0.65 * (1 - flight.sunshine)) * SKY * _openness(canvas)[..., None]
+    sky = (0.42 + 0.58 * (1 - flight.sunshine)) * SKY * _openness(canvas)[..., None]
     lit: Array = canvas.albedo * (sun + sky)
     return lit.astype(np.float32)
 

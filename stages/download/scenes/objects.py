@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.download.scenes.canvas import Array, Canvas, box, capsule, disc, grain, smooth_noise
 from stages.download.scenes.classes import Kind
-from stages.download.scenes.flights import Flight
+from stages.download.scenes.flights import SPOTS, Flight
 
 GLASS = np.array([0.03, 0.04, 0.05], np.float32)
 BLACK = np.array([0.03, 0.03, 0.03], np.float32)
@@ -23,7 +23,7 @@ def pick(rng: np.random.Generator, flight: Flight, kind: Kind, spread: float = 0
 
 def roof(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> float:
     """A gabled, hipped, sloping or flat roof with rows of tiles; returns its radius in metres."""
-    length, width = rng.uniform(4.5, 10), rng.uniform(3.5, 6.5)
+    length, width = rng.uniform(4.0, 8.5), rng.uniform(3.2, 5.5)
     patch = canvas.patch(x, y, np.hypot(length, width) / 2 + 0.5, angle)
     distance = box(patch.u, patch.v, length, width)
     style = rng.choice(["gable", "gable", "hip", "slope", "flat"])
@@ -34,11 +34,15 @@ def roof(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: 
     if style == "slope":
         rise, pitch = (width / 2 + patch.v) / 2, pitch * 0.8
     height = rng.uniform(2.6, 3.6) + pitch * rise
-    rows, ribs = rng.uniform(0.45, 0.8), rng.random() < 0.35
+    rows, ribs = rng.uniform(0.4, 0.55), rng.random() < 0.35
     course = np.mod(patch.u if ribs else patch.v, rows) / rows
-    line = np.clip(1 - np.abs(course - 0.5) * 5, 0, 1) * (0.05 if style == "flat" else 0.3)
-    fine = 0.10 * grain(rng, patch.shape()) + 0.08 * smooth_noise(rng, patch.shape(), 14)
-    colour = pick(rng, flight, Kind.ROOF) * (1 - line + fine).clip(0.3, 2)[..., None]
+    line = (0.5 + 0.5 * np.cos(2 * np.pi * course)) * (0.3 if style == "flat" else 0.5)
+    fine = 0.05 * grain(rng, patch.shape()) + 0.08 * smooth_noise(rng, patch.shape(), 14)
+    spots = np.clip(smooth_noise(rng, patch.shape(), 10) - 0.8, 0, 0.6)[..., None]
+    base = pick(rng, flight, Kind.ROOF)
+    colour = (base + (np.array(SPOTS[Kind.ROOF], np.float32) - base) * spots) * (1 - line + fine).clip(0.3, 2)[
+        ..., None
+    ]
     cover, instance = canvas.cover(distance), canvas.new_instance()
     canvas.paint(patch, cover, Kind.ROOF, colour.astype(np.float32), height, instance)
     if style in ("gable", "hip"):
@@ -58,7 +62,7 @@ def roof(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: 
 
 def tree(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float) -> None:
     """A crown of several domes with a ragged border."""
-    radius, tall = rng.uniform(0.9, 2.3), rng.uniform(1.2, 2.2)
+    radius, tall = rng.uniform(1.2, 2.4), rng.uniform(1.2, 2.2)
     patch = canvas.patch(x, y, radius * 1.8, 0)
     scale = 1 / canvas.metres_per_pixel
     ragged = 0.12 * smooth_noise(rng, patch.shape(), 0.8 * scale) + 0.08 * smooth_noise(
@@ -70,7 +74,7 @@ def tree(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: 
         lobe = r - np.hypot(patch.u - away * np.cos(turn), patch.v - away * np.sin(turn))
         dome = np.maximum(dome, lobe)
     inside = dome + ragged * radius * 0.8
-    leaves = 0.13 * grain(rng, patch.shape()) + 0.12 * smooth_noise(rng, patch.shape(), 0.4 * scale)
+    leaves = 0.08 * grain(rng, patch.shape()) + 0.32 * smooth_noise(rng, patch.shape(), 0.25 * scale)
     colour = pick(rng, flight, Kind.TREE)
     shade = (0.85 + 0.35 * np.clip(inside / radius, 0, 1) + leaves).clip(0.3, 2)
     height = (
@@ -109,17 +113,17 @@ def person(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y
     lean, reach = float(np.arctan2(dy, dx)), float(np.hypot(dx, dy)) * tall
     instance, shirt, trousers = canvas.new_instance(), pick(rng, flight, Kind.PERSON), pick(rng, flight, Kind.PERSON)
     feet = canvas.patch(x, y, 1.5, lean)
-    legs = canvas.cover(capsule(feet.u, feet.v, reach * 0.5, 0.19))
+    legs = canvas.cover(capsule(feet.u, feet.v, reach * 0.5, 0.25))
     canvas.paint(feet, legs, Kind.PERSON, trousers, 0.8, instance)
     chest = canvas.patch(x + dx * tall * 0.78 * scale, y + dy * tall * 0.78 * scale, 1.0, facing)
-    shoulders = canvas.cover(box(chest.u, chest.v, 0.36, 0.62, 0.17))
+    shoulders = canvas.cover(box(chest.u, chest.v, 0.5, 0.85, 0.24))
     canvas.paint(chest, shoulders, Kind.PERSON, shirt, tall * 0.85, instance)
     for side in (-1, 1):
-        arm = capsule(chest.u * np.float32(rng.choice([-1, 1])), chest.v - side * 0.27, rng.uniform(0.1, 0.4), 0.09)
+        arm = capsule(chest.u * np.float32(rng.choice([-1, 1])), chest.v - side * 0.38, rng.uniform(0.1, 0.4), 0.09)
         canvas.paint(chest, canvas.cover(arm), Kind.PERSON, SKIN if rng.random() < 0.5 else shirt, tall * 0.7, instance)
     top = canvas.patch(x + dx * tall * scale, y + dy * tall * scale, 0.6)
     hair = (BLACK, SKIN * 0.5, SKIN, WHITE)[rng.integers(4)]
-    canvas.paint(top, canvas.cover(disc(top.u, top.v, 0.14)), Kind.PERSON, hair, tall, instance)
+    canvas.paint(top, canvas.cover(disc(top.u, top.v, 0.18)), Kind.PERSON, hair, tall, instance)
 
 
 def obstacle(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
@@ -128,7 +132,7 @@ def obstacle(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float,
 
 
 def _crate(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    length, width = rng.uniform(0.9, 1.7), rng.uniform(0.8, 1.2)
+    length, width = rng.uniform(1.2, 1.9), rng.uniform(0.9, 1.4)
     patch = canvas.patch(x, y, 1.5, angle)
     planks = np.mod(patch.v, 0.3) < 0.08
     colour = pick(rng, flight, Kind.OBSTACLE) * np.where(planks, 0.55, 1.1)[..., None].astype(np.float32)
@@ -138,7 +142,7 @@ def _crate(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y
 
 
 def _rock(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    radius = rng.uniform(0.4, 0.8)
+    radius = rng.uniform(0.55, 0.95)
     patch = canvas.patch(x, y, 1.5, angle)
     lumps = 0.15 * smooth_noise(rng, patch.shape(), 0.5 / canvas.metres_per_pixel)
     inside = radius - np.hypot(patch.u * rng.uniform(0.7, 1), patch.v) + lumps
@@ -152,18 +156,18 @@ def _barrier(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float,
     patch = canvas.patch(x, y, 2.5, angle)
     other = WHITE if rng.random() < 0.5 else pick(rng, flight, Kind.OBSTACLE)
     colour = np.where((np.mod(patch.u, 0.9) < 0.45)[..., None], pick(rng, flight, Kind.OBSTACLE), other)
-    canvas.paint(patch, canvas.cover(box(patch.u, patch.v, length, 0.42)), Kind.OBSTACLE, colour, 0.9)
+    canvas.paint(patch, canvas.cover(box(patch.u, patch.v, length, 0.65)), Kind.OBSTACLE, colour, 0.9)
 
 
 def _bin(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
     patch, colour = canvas.patch(x, y, 1.2, angle), pick(rng, flight, Kind.OBSTACLE)
-    radius = rng.uniform(0.35, 0.55)
+    radius = rng.uniform(0.45, 0.65)
     canvas.paint(patch, canvas.cover(disc(patch.u, patch.v, radius)), Kind.OBSTACLE, colour, 1.1)
     canvas.tint(patch, canvas.cover(disc(patch.u, patch.v, radius * 0.55)), colour * 0.45)
 
 
 def _log(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    length, radius = rng.uniform(1.5, 3.2), rng.uniform(0.2, 0.32)
+    length, radius = rng.uniform(1.8, 3.0), rng.uniform(0.32, 0.45)
     patch = canvas.patch(x, y, 4.0, angle)
     distance = capsule(patch.u + length / 2, patch.v, length, radius)
     colour = pick(rng, flight, Kind.OBSTACLE) * (1 + 0.2 * np.sin(patch.v * 40))[..., None].astype(np.float32)
@@ -172,15 +176,4 @@ def _log(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: 
     )
 
 
-def _pole(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    """A lamp post: it leans out of the picture's centre as all upright things do, and ends in a lamp."""
-    (dx, dy), tall, scale = flight.lean, rng.uniform(4, 6), 1 / canvas.metres_per_pixel
-    reach, colour = float(np.hypot(dx, dy)) * tall, pick(rng, flight, Kind.OBSTACLE)
-    post = canvas.patch(x, y, reach + 0.5, float(np.arctan2(dy, dx)))
-    rise = np.clip(post.u / max(reach, 0.1), 0.05, 1) * tall
-    canvas.paint(post, canvas.cover(capsule(post.u, post.v, reach, 0.13)), Kind.OBSTACLE, colour, np.minimum(rise, 2.5))
-    lamp = canvas.patch(x + dx * tall * scale, y + dy * tall * scale, 1.5, angle)
-    canvas.paint(lamp, canvas.cover(box(lamp.u - 0.4, lamp.v, 1.1, 0.36, 0.1)), Kind.OBSTACLE, colour * 1.5, 2.5)
-
-
-OBSTACLES = (_crate, _rock, _barrier, _bin, _log, _pole)
+OBSTACLES = (_crate, _rock, _barrier, _bin, _log)

@@ -77,16 +77,16 @@ class Places:
         reach = radius / self.canvas.metres_per_pixel
         for _ in range(20):
             x, y = (float(value) for value in self.rng.uniform(4, self.canvas.size - 4, 2))
-            if self.canvas.label[int(y), int(x)] not in kinds:
+            if not np.isin(self._around(self.canvas.label, x, y, 0.5 * reach), kinds).all():
                 continue
             if any(np.hypot(x - a, y - b) < reach + r for a, b, r in self.taken):
                 continue
-            if building and not self._all_buildable(x, y, 0.6 * reach):
+            if building and not self._around(self.buildable, x, y, 0.6 * reach).all():
                 continue
             self.taken.append((x, y, reach))
             return x, y
         return None
 
-    def _all_buildable(self, x: float, y: float, reach: float) -> bool:
+    def _around(self, layer: Array, x: float, y: float, reach: float) -> Array:
         rows, columns = (slice(max(0, int(at - reach)), int(at + reach) + 1) for at in (y, x))
-        return bool(self.buildable[rows, columns].all())
+        return layer[rows, columns]

@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.download.scenes.canvas import Array, Canvas, Patch, grain, smooth_noise
 from stages.download.scenes.classes import Kind
-from stages.download.scenes.flights import Flight
+from stages.download.scenes.flights import SPOTS, Flight
 
 KERB = np.array([0.30, 0.30, 0.29], np.float32)
 MARKING = np.array([0.50, 0.50, 0.48], np.float32)
@@ -29,7 +29,7 @@ def lay(rng: np.random.Generator, canvas: Canvas, flight: Flight) -> Terrain:
     axis = float(rng.uniform(0, np.pi))
     ground = site.ground[rng.integers(len(site.ground))]
     _surface(rng, canvas, flight, whole, np.ones(whole.shape(), np.float32), ground, axis)
-    if rng.random() < 0.55:
+    if rng.random() < 0.45:
         border = whole.v + 0.4 * _noise(rng, canvas, 3.0) * rng.integers(2)
         second = site.second[rng.integers(len(site.second))]
         _surface(rng, canvas, flight, whole, canvas.cover(border), second, axis)
@@ -56,10 +56,12 @@ def _surface(
     """One material over a part of the ground. All have the same fine grain: what differs is the pattern above it."""
     texture, relief = PATTERNS[kind](rng, canvas, canvas.everywhere(0, 0, axis))
     colours = flight.palette[kind]
-    mix = np.clip(0.5 + 0.4 * _noise(rng, canvas, 4.0), 0, 1)[..., None] * rng.uniform(0, 0.6)
+    mix = np.clip(0.5 + 0.5 * _noise(rng, canvas, 1.4), 0, 1)[..., None] * rng.uniform(0.1, 0.6)
     first = rng.integers(len(colours))
     colour = colours[first] * (1 - mix) + colours[1 - first] * mix
-    fine = 0.10 * grain(rng, patch.shape()) + 0.08 * _noise(rng, canvas, 0.25)
+    spots = np.clip(_noise(rng, canvas, 0.9) * 1.5 - 0.9, 0, 0.7)[..., None] * rng.uniform(0.3, 0.8)
+    colour += (np.array(SPOTS[kind], np.float32) - colour) * spots
+    fine = 0.04 * grain(rng, patch.shape())
     shade = (1 + texture + fine).clip(0.3, 2)
     canvas.paint(patch, cover, kind, colour * shade[..., None], relief)
 
@@ -68,31 +70,30 @@ def _paved(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Arra
     """Asphalt with repairs, or slabs: a grid of joints and a tone for each slab."""
     stains = 0.10 * _noise(rng, canvas, 2.0)
     flat = np.zeros(patch.shape(), np.float32)
-    if rng.random() < 0.45:
-        return stains, flat
-    length, width = rng.uniform(0.9, 1.6), rng.uniform(0.9, 1.6)
+    if rng.random() < 0.3:
+        return stains + 0.18 * grain(rng, patch.shape()), flat
+    length, width = rng.uniform(0.8, 1.3), rng.uniform(0.8, 1.3)
     column, row = np.floor(patch.u / length), np.floor(patch.v / width)
     along = np.abs(patch.u / length - column - 0.5) * length
     across = np.abs(patch.v / width - row - 0.5) * width
-    joint = np.clip((np.maximum(along - length / 2, across - width / 2) + 0.12) / 0.08, 0, 1)
+    joint = np.clip((np.maximum(along - length / 2, across - width / 2) + 0.14) / 0.08, 0, 1)
     tones = rng.normal(0, 0.07, (64, 64)).astype(np.float32)
     tone = tones[column.astype(int) % 64, row.astype(int) % 64]
-    return stains * 0.5 + tone - 0.35 * joint, flat
+    return stains * 0.5 + tone - 0.55 * joint, flat
 
 
 def _soil(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Array, Array]:
     """Bare earth with ruts, or a ploughed field: furrows that the sun brings out."""
     bend = 0.25 * _noise(rng, canvas, 4.0)
-    period = rng.uniform(1.0, 1.5)
+    period = rng.uniform(0.9, 1.3)
     furrows = np.sin((patch.v + bend) * 2 * np.pi / period)
-    clods = 0.14 * _noise(rng, canvas, 0.55)
-    depth = 0.09 if rng.random() < 0.6 else 0.03
-    return clods + 0.10 * furrows * (depth > 0.05), depth * furrows
+    clods = 0.08 * _noise(rng, canvas, 0.55)
+    return clods + 0.22 * furrows, 0.10 * furrows
 
 
 def _grass(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Array, Array]:
     """Tufts, and often the stripes of a mower."""
-    tufts = 0.12 * _noise(rng, canvas, 0.8) + 0.12 * _noise(rng, canvas, 1.8)
+    tufts = 0.22 * _noise(rng, canvas, 0.35) + 0.06 * _noise(rng, canvas, 1.8)
     stripe = np.tanh(4 * np.sin(patch.v * np.pi / rng.uniform(1.0, 1.6))) * (rng.random() < 0.4)
     relief: Array = 0.02 * _noise(rng, canvas, 0.6)
     return tufts + 0.08 * stripe, relief
