@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from examples.make_cvat_example import FLIGHTS, main, scene_of
+from examples.make_cvat_example import FLIGHTS, SMALLEST, main, scene_of
 from stages.cvat.convert import convert
 from stages.cvat.export import find_exports
 from stages.cvat.params import Cvat
@@ -35,7 +35,9 @@ def test_drawn_shapes_come_back_as_the_scene_they_were_drawn_from(tmp_path: Path
     found = {sample.id: mask for sample, _, mask in iterate(tmp_path / "cvat", UNSPLIT)}
     for flight in FLIGHTS:
         truth = scene_of(flight, 0).mask
-        for number in np.unique(truth):
+        drawn = np.flatnonzero(np.bincount(truth.ravel()) >= SMALLEST)  # nobody outlines a splinter at the border
+        assert len(drawn) >= 5
+        for number in drawn:
             ours, theirs = found[f"{flight}-0001"] == number, truth == number
             overlap = (ours & theirs).sum() / (ours | theirs).sum()
             assert overlap > 0.85, (flight, section.classes[int(number)].name, overlap)
