@@ -65,7 +65,7 @@ def tree(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: 
     radius, tall = rng.uniform(1.2, 2.4), rng.uniform(1.2, 2.2)
     patch = canvas.patch(x, y, radius * 1.8, 0)
     scale = 1 / canvas.metres_per_pixel
-    ragged = 0.12 * smooth_noise(rng, patch.shape(), 0.8 * scale) + 0.08 * smooth_noise(
+    ragged = 0.07 * smooth_noise(rng, patch.shape(), 0.8 * scale) + 0.03 * smooth_noise(
         rng, patch.shape(), 0.35 * scale
     )
     dome = np.full(patch.shape(), -1.0, np.float32)
@@ -113,17 +113,17 @@ def person(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y
     lean, reach = float(np.arctan2(dy, dx)), float(np.hypot(dx, dy)) * tall
     instance, shirt, trousers = canvas.new_instance(), pick(rng, flight, Kind.PERSON), pick(rng, flight, Kind.PERSON)
     feet = canvas.patch(x, y, 1.5, lean)
-    legs = canvas.cover(capsule(feet.u, feet.v, reach * 0.5, 0.25))
+    legs = canvas.cover(capsule(feet.u, feet.v, reach * 0.5, 0.28))
     canvas.paint(feet, legs, Kind.PERSON, trousers, 0.8, instance)
     chest = canvas.patch(x + dx * tall * 0.78 * scale, y + dy * tall * 0.78 * scale, 1.0, facing)
-    shoulders = canvas.cover(box(chest.u, chest.v, 0.5, 0.85, 0.24))
+    shoulders = canvas.cover(box(chest.u, chest.v, 0.56, 0.95, 0.27))
     canvas.paint(chest, shoulders, Kind.PERSON, shirt, tall * 0.85, instance)
     for side in (-1, 1):
-        arm = capsule(chest.u * np.float32(rng.choice([-1, 1])), chest.v - side * 0.38, rng.uniform(0.1, 0.4), 0.09)
+        arm = capsule(chest.u * np.float32(rng.choice([-1, 1])), chest.v - side * 0.42, rng.uniform(0.1, 0.4), 0.09)
         canvas.paint(chest, canvas.cover(arm), Kind.PERSON, SKIN if rng.random() < 0.5 else shirt, tall * 0.7, instance)
     top = canvas.patch(x + dx * tall * scale, y + dy * tall * scale, 0.6)
     hair = (BLACK, SKIN * 0.5, SKIN, WHITE)[rng.integers(4)]
-    canvas.paint(top, canvas.cover(disc(top.u, top.v, 0.18)), Kind.PERSON, hair, tall, instance)
+    canvas.paint(top, canvas.cover(disc(top.u, top.v, 0.2)), Kind.PERSON, hair, tall, instance)
 
 
 def obstacle(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
@@ -132,7 +132,7 @@ def obstacle(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float,
 
 
 def _crate(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    length, width = rng.uniform(1.2, 1.9), rng.uniform(0.9, 1.4)
+    length, width = rng.uniform(1.4, 2.0), rng.uniform(1.1, 1.5)
     patch = canvas.patch(x, y, 1.5, angle)
     planks = np.mod(patch.v, 0.3) < 0.08
     colour = pick(rng, flight, Kind.OBSTACLE) * np.where(planks, 0.55, 1.1)[..., None].astype(np.float32)
@@ -142,7 +142,7 @@ def _crate(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y
 
 
 def _rock(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    radius = rng.uniform(0.55, 0.95)
+    radius = rng.uniform(0.65, 1.0)
     patch = canvas.patch(x, y, 1.5, angle)
     lumps = 0.15 * smooth_noise(rng, patch.shape(), 0.5 / canvas.metres_per_pixel)
     inside = radius - np.hypot(patch.u * rng.uniform(0.7, 1), patch.v) + lumps
@@ -156,18 +156,18 @@ def _barrier(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float,
     patch = canvas.patch(x, y, 2.5, angle)
     other = WHITE if rng.random() < 0.5 else pick(rng, flight, Kind.OBSTACLE)
     colour = np.where((np.mod(patch.u, 0.9) < 0.45)[..., None], pick(rng, flight, Kind.OBSTACLE), other)
-    canvas.paint(patch, canvas.cover(box(patch.u, patch.v, length, 0.65)), Kind.OBSTACLE, colour, 0.9)
+    canvas.paint(patch, canvas.cover(box(patch.u, patch.v, length, 0.7)), Kind.OBSTACLE, colour, 0.9)
 
 
 def _bin(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
     patch, colour = canvas.patch(x, y, 1.2, angle), pick(rng, flight, Kind.OBSTACLE)
-    radius = rng.uniform(0.45, 0.65)
+    radius = rng.uniform(0.55, 0.75)
     canvas.paint(patch, canvas.cover(disc(patch.u, patch.v, radius)), Kind.OBSTACLE, colour, 1.1)
     canvas.tint(patch, canvas.cover(disc(patch.u, patch.v, radius * 0.55)), colour * 0.45)
 
 
 def _log(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    length, radius = rng.uniform(1.8, 3.0), rng.uniform(0.32, 0.45)
+    length, radius = rng.uniform(1.8, 3.0), rng.uniform(0.38, 0.5)
     patch = canvas.patch(x, y, 4.0, angle)
     distance = capsule(patch.u + length / 2, patch.v, length, radius)
     colour = pick(rng, flight, Kind.OBSTACLE) * (1 + 0.2 * np.sin(patch.v * 40))[..., None].astype(np.float32)
