@@ -71,8 +71,8 @@ def class_ids(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute,
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     with torch.inference_mode(), autocast(compute, device):
         inputs = model.data_preprocessor({"inputs": pixels}, False)["inputs"]
-        metas = [{"img_shape": tuple(pixels.shape[2:])}] * len(images)
-        logits = model.encode_decode(inputs, metas)
+        metas = [{"img_shape": tuple(inputs.shape[2:])}] * len(images)
+        logits = model.encode_decode(inputs, metas)[..., : pixels.shape[2], : pixels.shape[3]]
     ids: NDArray[np.uint8] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
     return ids
 

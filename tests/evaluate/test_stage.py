@@ -40,10 +40,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, count in (("val", 3), ("test", 0)):
         writer = SplitWriter(data, split, HEADER)
         for i in range(count):
-            mask = draw.integers(0, 3, (32, 64)).astype(np.uint8)
+            mask = draw.integers(0, 3, (32, 48)).astype(np.uint8)
             mask[:4] = 255
-            image = draw.integers(0, 256, (32, 64, 3)).astype(np.uint8)
-            writer.add(Sample(f"{split}-{i}", f"flight-{i}", 64, 32, "tiny"), image, mask)
+            image = draw.integers(0, 256, (32, 48, 3)).astype(np.uint8)
+            writer.add(Sample(f"{split}-{i}", f"flight-{i}", 48, 32, "tiny"), image, mask)
         writer.close()
     config = resolve("unet", "small")
     write_json(root / "data/configs/unet.json", config)
@@ -78,7 +78,7 @@ def test_numbers_matrices_and_masks_agree(there: Callable[[str], Path]) -> None:
     assert list(table.columns) == ["split", "id", "group", "truth", "prediction", "count"]
     assert (table["count"] > 0).all()
     for i in ids:
-        assert guess[i].shape == (32, 64)
+        assert guess[i].shape == (32, 48)
         kept = truth[i] != 255
         rows = table[(table.split == "val") & (table.id == i) & (table.group == f"flight-{i[-1]}")]
         counts = rows.pivot_table(values="count", index="truth", columns="prediction", fill_value=0)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from stages.confusion import confusion, iou
+from stages.dataset import IGNORE
 from stages.errors import DataError
+from stages.models.preprocess import pad
 from stages.train.data import Labelled, Order, TrainSet, flip
 from stages.train.run import class_weights
 from tests.train.conftest import write_split
@@ -94,6 +97,16 @@ def test_class_weights_by_hand() -> None:
     assert class_weights({"a": 8, "b": 4, "c": 4}, ["c", "a", "b"], 0.0) is None
     rare = class_weights({"a": 9, "b": 0}, ["a", "b"], 0.5)
     assert rare is not None and np.isfinite(rare).all()
+
+
+def test_what_is_filled_up_is_ignored() -> None:
+    """A 2x33 mask becomes 32x64, its own pixels in the upper left and 255 elsewhere; one that fits stays itself."""
+    mask = torch.ones(1, 2, 33, dtype=torch.uint8)
+    filled = pad(mask, IGNORE)
+    assert filled.shape == (1, 32, 64) and (filled[:, :2, :33] == 1).all()
+    assert (filled == IGNORE).sum() == 32 * 64 - 2 * 33
+    fits = torch.zeros(1, 3, 32, 64)
+    assert pad(fits, 0.0) is fits
 
 
 def test_confusion_and_iou_by_hand() -> None:
