@@ -18,6 +18,7 @@ class Optimizer(Section):
     name: Literal["adamw", "sgd"] = Field(description="adamw, or sgd with momentum 0.9")
     lr: float = Field(gt=0, le=10, description="the highest learning rate of the schedule")
     weight_decay: float = Field(ge=0, le=1, description="decoupled for adamw, L2 for sgd")
+    clip: float = Field(ge=0, description="the largest norm that all gradients together may have; 0 is off")
 
 
 class Schedule(Section):

@@ -127,6 +127,7 @@ def engine_settings(train: Train, compute: Compute, device: str, work: str, worl
             "device": device,
             "accumulative_counts": train.accumulate,
             "optimizer": optimizer_settings(train),
+            "clip_grad": {"max_norm": train.optimizer.clip} if train.optimizer.clip else None,
         },
         "param_scheduler": schedule_settings(train.schedule, train.optimizer.lr, train.iterations),
         "default_hooks": {"param_scheduler": {"type": "ParamSchedulerHook"}, **dict.fromkeys(off)},
@@ -138,8 +139,8 @@ def engine_settings(train: Train, compute: Compute, device: str, work: str, worl
 
 
 def optimizer_settings(train: Train) -> dict[str, Any]:
-    """The optimizer by its name."""
-    common = {"lr": train.optimizer.lr, "weight_decay": train.optimizer.weight_decay}
+    """The optimizer by its name, fused: one pass over the weights instead of one for each operation on them."""
+    common = {"lr": train.optimizer.lr, "weight_decay": train.optimizer.weight_decay, "fused": True}
     return (
         {"type": "AdamW", **common} if train.optimizer.name == "adamw" else {"type": "SGD", "momentum": 0.9, **common}
     )

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -85,12 +85,13 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         run.progress.begin(self._iter)
-        while self._iter < self._max_iters:
-            self.runner.model.train()
-            batch = next(self.dataloader_iterator)
-            torch.manual_seed(iteration_seed(run.seed, self._iter, self.runner.rank))
-            self.run_iter(batch)
-            run.after_iteration(self.runner, self._iter)
+        with without_training_accuracy():
+            while self._iter < self._max_iters:
+                self.runner.model.train()
+                batch = next(self.dataloader_iterator)
+                torch.manual_seed(iteration_seed(run.seed, self._iter, self.runner.rank))
+                self.run_iter(batch)
+                run.after_iteration(self.runner, self._iter)
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -107,6 +108,19 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
 def iteration_seed(seed: tuple[int, int], iteration: int, rank: int) -> int:
     """The seed of torch's global generator for one iteration of one process."""
     return int(np.random.SeedSequence([*seed, iteration, rank]).generate_state(1, np.uint64)[0])
+
+
+@contextmanager
+def without_training_accuracy() -> Iterator[None]:
+    """Heads rank the classes of every pixel for an accuracy that none reads here: a tenth of a small network's time."""
+    from mmseg.models.decode_heads import decode_head
+
+    ranked, unread = decode_head.accuracy, torch.zeros(1)
+    decode_head.accuracy = lambda *_, **__: unread
+    try:
+        yield
+    finally:
+        decode_head.accuracy = ranked
 
 
 class Run:

@@ -26,7 +26,7 @@ TRAIN = {
     "iterations": 12,
     "batch": 4,
     "accumulate": 1,
-    "optimizer": {"name": "adamw", "lr": 0.003, "weight_decay": 0.01},
+    "optimizer": {"name": "adamw", "lr": 0.003, "weight_decay": 0.01, "clip": 0.0},
     "schedule": {"name": "onecycle", "warmup": 0.2},
     "balance": 0.5,
     "ema": 0.0,

@@ -41,7 +41,7 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 
 def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
-    """Loader workers and the interval of validations leave the last weights as they are; the seed does not."""
+    """Loader workers and the interval of validations leave the last weights as they are; flips and clipping do not."""
     plain = last_state(workspace("plain"))
     others = {
         "workers": last_state(workspace("workers", workers=2)),
@@ -49,8 +49,11 @@ def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
     }
     for name, other in others.items():
         assert all(torch.equal(plain[key], other[key]) for key in plain), name
-    flipless = last_state(workspace("flipless", flips=[]))
-    assert not all(torch.equal(plain[key], flipless[key]) for key in plain)
+    optimizer = {"name": "adamw", "lr": 0.003, "weight_decay": 0.01, "clip": 0.1}
+    changes: dict[str, dict[str, Any]] = {"flipless": {"flips": []}, "clipped": {"optimizer": optimizer}}
+    for name, change in changes.items():
+        other = last_state(workspace(name, **change))
+        assert not all(torch.equal(plain[key], other[key]) for key in plain), name
 
 
 def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace) -> None:
@@ -74,7 +77,7 @@ def test_another_data_set_or_param_starts_over(workspace: Workspace) -> None:
     text = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(text.replace("lr: 0.003", "lr: 0.002"))
     assert "resumed" not in train(root).stdout
-    fresh = workspace("fresh", optimizer={"name": "adamw", "lr": 0.002, "weight_decay": 0.01})
+    fresh = workspace("fresh", optimizer={"name": "adamw", "lr": 0.002, "weight_decay": 0.01, "clip": 0.0})
     train(fresh)
     assert weights(root) == weights(fresh)
 

@@ -1,12 +1,8 @@
-# DeepLabV3+ (Chen et al. 2018) on a dilated ResNet-18. `small` has a quarter of the backbone's channels, and takes atrous
-# rates that fit a feature map of 16x16.
-_base_ = 'mmseg::_base_/models/deeplabv3plus_r50-d8.py'
+# DeepLabV3+ (Chen et al. 2018) on a dilated ResNet-18. `small` takes atrous rates that fit a feature map of 16x16.
+_base_ = ['mmseg::_base_/models/deeplabv3plus_r50-d8.py', '_base_/small_r18.py']
 model = dict(
     backbone=dict(depth=18),
     decode_head=dict(in_channels=512, channels=128, c1_in_channels=64, c1_channels=12),
     auxiliary_head=dict(in_channels=256, channels=64))
 
-small = dict(
-    backbone=dict(stem_channels=16, base_channels=16),
-    decode_head=dict(in_channels=128, channels=64, c1_in_channels=16, dilations=(1, 3, 6, 9)),
-    auxiliary_head=dict(in_channels=64, channels=32))
+small = dict(decode_head=dict(c1_in_channels=16, dilations=(1, 3, 6, 9)))

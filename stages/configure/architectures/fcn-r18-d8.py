@@ -1,11 +1,6 @@
-# FCN (Long et al. 2015) on a dilated ResNet-18 with output stride 8. `small` has a quarter of the backbone's channels.
-_base_ = 'mmseg::_base_/models/fcn_r50-d8.py'
+# FCN (Long et al. 2015) on a dilated ResNet-18 with output stride 8.
+_base_ = ['mmseg::_base_/models/fcn_r50-d8.py', '_base_/small_r18.py']
 model = dict(
     backbone=dict(depth=18),
     decode_head=dict(in_channels=512, channels=128),
     auxiliary_head=dict(in_channels=256, channels=64))
-
-small = dict(
-    backbone=dict(stem_channels=16, base_channels=16),
-    decode_head=dict(in_channels=128, channels=64),
-    auxiliary_head=dict(in_channels=64, channels=32))
