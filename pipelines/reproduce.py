@@ -5,6 +5,7 @@ Only commands that run the flow and Prefect's workers import this: importing Pre
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ NOT_STARTED = "Invalid"
 
 def run(targets: Sequence[str], jobs: int) -> bool:
     """Run the flow in this process; True when every stage is up to date at the end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background begins with it ignored
     state = reproduce(jobs=jobs, targets=list(targets), return_state=True)
     if state.name == NOT_STARTED:
         raise PixelproofError(str(state.message))

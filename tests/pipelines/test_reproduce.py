@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,9 @@ def test_an_interrupted_run_leaves_no_stage_and_no_lock(repo: Path, served: Serv
     edit("params.yaml", "seed: 0", "seed: 1")
     control("download", "import os\nopen('control/pid', 'w').write(str(os.getpid()))\ntime.sleep(600)")
     command = [sys.executable, "-m", "pipelines", "reproduce"]
-    process = subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": served.api}, stderr=subprocess.PIPE)
+    environ = os.environ | {"PREFECT_API_URL": served.api}
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # as a job in a shell's background begins
+    process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, preexec_fn=ignore)
     pid = Path("control/pid")
     wait_for(lambda: pid.exists() and pid.read_text() != "", 120)
     process.send_signal(number)
