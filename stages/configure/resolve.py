@@ -54,7 +54,8 @@ def read(path: Path) -> Any:
 
     mmengine.config.utils.MODULE2PACKAGE["mmseg"] = "mmseg"
     try:
-        return Config.fromfile(os.fspath(path), lazy_import=False)
+        # What it would import is not needed to read it, and only `modules` is imported to build it.
+        return Config.fromfile(os.fspath(path), lazy_import=False, import_custom_modules=False)
     except Exception as error:  # any mistake in the file: a config is code
         raise DataError(
             f"architectures/{path.name}", "an MMEngine config", f"{type(error).__name__}: {error}", "mend the file"
@@ -62,16 +63,29 @@ def read(path: Path) -> Any:
 
 
 def adapt(model: dict[str, Any]) -> None:
-    """What differs from the zoo: batch norm of one process, our normalisation, nothing fetched, classes left open."""
+    """What differs from the zoo: batch norm of one process, our normalisation, nothing fetched, classes left open, and
+    whole images in place of windows of a crop's size."""
     model["data_preprocessor"] = dict(NORMALIZE)
-    model.pop("pretrained", None)
+    if test_cfg := model.get("test_cfg"):
+        kept = {key: value for key, value in test_cfg.items() if key not in ("crop_size", "stride")}
+        model["test_cfg"] = kept | {"mode": "whole"}
     for value in walk(model):
+        value.pop("pretrained", None)
         if value.get("type") == "SyncBN":
             value["type"] = "BN"  # a run on several devices makes it synchronised again
-        if isinstance(init := value.get("init_cfg"), dict) and init.get("type") == "Pretrained":
-            value["init_cfg"] = None
+        if "init_cfg" in value:
+            value["init_cfg"] = unfetched(value["init_cfg"])
         if "num_classes" in value:
             value["num_classes"] = None
+        if "class_weight" in value:
+            value["class_weight"] = None  # of another dataset's classes; `train.balance` gives those of ours
+
+
+def unfetched(init: Any) -> Any:
+    """How to draw first weights, without those that would be fetched."""
+    if isinstance(init, list):
+        return [rule for rule in init if unfetched(rule)] or None
+    return None if isinstance(init, dict) and init.get("type") == "Pretrained" else init
 
 
 def walk(value: Any) -> list[dict[str, Any]]:

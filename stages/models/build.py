@@ -6,7 +6,6 @@ Stands beside the stages because train and evaluate both use it. Weights are saf
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib
 import io
 import warnings
@@ -24,6 +23,9 @@ from stages.models.runtime import Compute, autocast, memory_format
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+# Compiles mmcv's operators for the torch that is installed. PointRend, CCNet and PSANet need them, and MMDetection.
+OPERATORS = "pip install --no-build-isolation --no-binary onedl-mmcv onedl-mmcv"
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -48,20 +50,38 @@ def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
         for module in config["modules"]:
             importlib.import_module(f"stages.models.{module}")
         model_config = with_classes(config["model"], classes)
-        with DefaultScope.overwrite_default_scope("mmseg"):
-            model = MODELS.build(model_config)
+        try:
+            with DefaultScope.overwrite_default_scope("mmseg"):
+                model = MODELS.build(model_config)
+        except Exception as error:  # whatever a layer raises on what it is given: a config is code
+            raise unbuildable(config, error) from error
     model.data_preprocessor.channels_last = compute.channels_last
     return model.to(memory_format=memory_format(compute))
 
 
-def with_classes(model: dict[str, Any], classes: int) -> dict[str, Any]:
-    """A copy of a model's config whose heads all tell `classes` classes apart."""
-    model = copy.deepcopy(model)
-    for key in ("decode_head", "auxiliary_head"):
-        heads = model.get(key) or []
-        for head in heads if isinstance(heads, list) else [heads]:
-            head["num_classes"] = classes
-    return model
+def unbuildable(config: dict[str, Any], error: Exception) -> DataError:
+    """The error of a network that cannot be built, most often for lack of what is kept out of the installation."""
+    found, fix = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", "mend the file"
+    model = str(config["model"])
+    if "mmdet." in model:
+        found, fix = "layers of MMDetection", f"install it: `{OPERATORS}`, then `pip install onedl-mmdetection`"
+    elif "mmpretrain." in model:
+        found, fix = "layers of MMPretrain", "install it: `pip install onedl-mmpretrain`"
+    elif "onedl-mmcv" in found:
+        found, fix = "a layer that needs mmcv's compiled operators", f"compile them: `{OPERATORS}`"
+    return DataError(f"architectures/{config['architecture']}.py", "a network that can be built here", found, fix)
+
+
+def with_classes(model: dict[str, Any], classes: int) -> Any:
+    """A copy of a model's config, in which everything that tells classes apart tells `classes` of them apart."""
+    from mmengine.config import ConfigDict
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: classes if key == "num_classes" else filled(inner) for key, inner in value.items()}
+        return [filled(inner) for inner in value] if isinstance(value, list) else value
+
+    return ConfigDict(filled(model))
 
 
 def class_ids(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute, device: str) -> NDArray[np.uint8]:

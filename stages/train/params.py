@@ -24,8 +24,28 @@ class Optimizer(Section):
 class Schedule(Section):
     """How the learning rate goes over the iterations."""
 
-    name: Literal["onecycle", "poly"] = Field(description="onecycle (Smith 2018), or poly with power 0.9 to zero")
+    name: Literal["onecycle", "poly", "cosine"] = Field(
+        description="onecycle (Smith 2018); poly with power 0.9 to zero; cosine (Loshchilov and Hutter 2017) to zero"
+    )
     warmup: float = Field(gt=0, lt=1, description="the share of the iterations in which the learning rate rises")
+
+
+class LossTerm(Section):
+    """One of the losses that are added up."""
+
+    name: Literal["cross_entropy", "focal", "dice", "lovasz"] = Field(
+        description="focal has gamma 2; class weights are for cross_entropy and focal"
+    )
+    weight: float = Field(gt=0, description="what it is multiplied by before the losses are added up")
+
+
+class Balance(Section):
+    """How much rare classes weigh in the losses that take class weights."""
+
+    by: Literal["none", "power", "inverse", "median"] = Field(
+        description="power: frequency^-power; inverse: frequency^-1; median: Eigen and Fergus 2015"
+    )
+    power: float = Field(ge=0, le=1, description="for `by: power`: 0 weighs all classes alike, 1 is inverse")
 
 
 class Train(Section):
@@ -36,13 +56,15 @@ class Train(Section):
     accumulate: int = Field(ge=1, description="batches whose gradients make one step of the optimizer")
     optimizer: Optimizer
     schedule: Schedule
-    balance: float = Field(ge=0, le=1, description="rare classes count more: weights are frequency^-balance; 0 is off")
+    loss: list[LossTerm] = Field(min_length=1, description="takes the place of the cross-entropy of every head")
+    balance: Balance
     ema: float = Field(
         ge=0, lt=1, description="decay of the averaged weights that are validated and published; 0 is off"
     )
     flips: list[Flip] = Field(description="random flips of each training image: horizontal, vertical")
     workers: int = Field(ge=0, description="processes that load data; changes no number")
     val_interval: int = Field(ge=1, description="iterations between two validations; the best one is published")
+    patience: int = Field(ge=0, description="validations without a better one that end the training; 0 is never")
     checkpoint_interval: int = Field(ge=1, description="iterations between two checkpoints; changes no number")
 
     @model_validator(mode="after")

@@ -19,11 +19,14 @@ from stages.models.runtime import Compute, set_up
 from stages.train.checkpoint import Checkpoints, digest_of_inputs
 from stages.train.curves import Curves
 from stages.train.data import Labelled, Order, TrainSet, loader
-from stages.train.params import Params, Schedule, Train
+from stages.train.heads import set_losses
+from stages.train.params import Balance, Params, Schedule, Train
 from stages.train.progress import Progress
+from stages.train.weights import frequency_weights
 
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
 CARD = Path("results/data/train.json")  # prepare's count of the training pixels by class
+FALL: dict[str, dict[str, Any]] = {"poly": {"type": "PolyLR", "power": 0.9}, "cosine": {"type": "CosineAnnealingLR"}}
 IMAGES_AT_ONCE = 16  # images of one forward pass in validation; batch norm is frozen there, so it changes no number
 
 
@@ -49,6 +52,7 @@ def train(arch: str, seed: int, params: Params) -> None:
         run = Run(
             seeds,
             (params.train.val_interval, params.train.checkpoint_interval),
+            params.train.patience,
             order,
             checkpoints,
             Curves(results if main else None),
@@ -58,38 +62,29 @@ def train(arch: str, seed: int, params: Params) -> None:
         )
         torch.manual_seed(first_seed(seeds))  # torch's layers draw theirs as they are built
         model = build_model(config, data.classes, params.compute)
-        pixels = {entry["name"]: entry["pixels"] for entry in read_json(CARD)["classes"]}
-        weigh_classes(model, class_weights(pixels, data.names, params.train.balance))
-        train_set = TrainSet(data, seeds, tuple(params.train.flips))
-        runner = ProofRunner(
-            device=device,
-            run=run,
-            model=model,
-            train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
-            randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their first weights after this
-            **engine_settings(params.train, params.compute, device, work, world),
-        )
-        runner.train()
+        set_losses(model, params.train.loss, class_weights(data.names, params.train.balance))
+        if hasattr(model, "fit"):
+            run.fit(model.to(device), data)
+        else:
+            train_set = TrainSet(data, seeds, tuple(params.train.flips))
+            ProofRunner(
+                device=device,
+                run=run,
+                model=model,
+                train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
+                randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their first weights after this
+                **engine_settings(params.train, params.compute, device, work, world),
+            ).train()
         if main:
             publish(arch, seed, run, data.classes, results)
             checkpoints.remove()
 
 
-def class_weights(pixels: dict[str, int], names: list[str], balance: float) -> list[float] | None:
-    """The weight of each class in the loss: frequency^-balance, on average 1 for a pixel; None where all are alike."""
-    if not balance:
-        return None
-    counts = np.array([pixels[name] for name in names], np.float64)
-    shares = np.maximum(counts, 1) / counts.sum()  # a class without a pixel must not weigh infinitely
-    weights = shares**-balance
-    return list((weights / (weights * shares).sum()).round(6).tolist())
-
-
-def weigh_classes(model: Any, weights: list[float] | None) -> None:
-    """Give the weights to the losses of all heads."""
-    for head in (model.decode_head, getattr(model, "auxiliary_head", None)):
-        if head is not None:
-            head.loss_decode.class_weight = weights
+def class_weights(names: list[str], balance: Balance) -> list[float] | None:
+    """What each class weighs, from the data card of the training split; None where all are alike."""
+    entries = {entry["name"]: entry for entry in read_json(CARD)["classes"]}
+    counts, present = ([entries[name][key] for name in names] for key in ("pixels", "pixels_where_present"))
+    return frequency_weights(counts, balance.by, balance.power, present)
 
 
 @contextmanager
@@ -161,7 +156,7 @@ def schedule_settings(schedule: Schedule, lr: float, iterations: int) -> list[di
         ]
     return [
         {"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, "by_epoch": False},
-        {"type": "PolyLR", "power": 0.9, "eta_min": 0.0, "begin": warmup, "end": iterations, "by_epoch": False},
+        FALL[schedule.name] | {"eta_min": 0.0, "begin": warmup, "end": iterations, "by_epoch": False},
     ]
 
 
@@ -171,11 +166,9 @@ class Validation:
     def __init__(self, data: Labelled, compute: Compute, device: str, rank: int, world: int) -> None:
         self.data, self.compute, self.device, self.rank, self.world = data, compute, device, rank, world
 
-    def __call__(self, runner: Any) -> dict[str, float]:
-        """Validate the runner's network."""
-        from stages.train.runner import unwrapped
-
-        model = unwrapped(runner.model).eval()
+    def __call__(self, model: Any) -> dict[str, float]:
+        """Validate a network."""
+        model.eval()
         total = np.zeros((self.data.classes, self.data.classes), np.int64)
         mine = list(range(self.rank, len(self.data), self.world))
         for start in range(0, len(mine), IMAGES_AT_ONCE):
@@ -200,7 +193,7 @@ def publish(arch: str, seed: int, run: Any, classes: int, results: Path) -> None
         "architecture": arch,
         "seed": seed,
         "classes": names,
-        "iterations": run.order.iterations,
+        "iterations": run.done,
         "best_iteration": run.best["iteration"],
         "val_mIoU": round(run.best["mIoU"], 6),
     }

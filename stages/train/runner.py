@@ -24,7 +24,7 @@ from stages.errors import StateError
 from stages.models.runtime import Compute, autocast
 from stages.train.checkpoint import Checkpoints
 from stages.train.curves import Curves
-from stages.train.data import Order
+from stages.train.data import Labelled, Order
 from stages.train.progress import Progress
 
 CURVE_INTERVAL = 10  # iterations that one point of the training curve averages
@@ -86,7 +86,7 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
         self.runner.call_hook("before_train_epoch")
         run.progress.begin(self._iter)
         with without_training_accuracy():
-            while self._iter < self._max_iters:
+            while self._iter < self._max_iters and not run.out_of_patience():
                 self.runner.model.train()
                 batch = next(self.dataloader_iterator)
                 torch.manual_seed(iteration_seed(run.seed, self._iter, self.runner.rank))
@@ -130,6 +130,7 @@ class Run:
         self,
         seed: tuple[int, int],
         intervals: tuple[int, int],
+        patience: int,
         order: Order,
         checkpoints: Checkpoints,
         curves: Curves,
@@ -138,9 +139,10 @@ class Run:
         main: bool,
     ) -> None:
         self.seed, self.order, self.checkpoints = seed, order, checkpoints
-        self.val_interval, self.checkpoint_interval = intervals
+        (self.val_interval, self.checkpoint_interval), self.patience = intervals, patience
         self.curves, self.progress, self.validate, self.main = curves, progress, validate, main
         self.losses: list[float] = []
+        self.done = 0
         self.best: dict[str, Any] = {"iteration": 0, "mIoU": -1.0, "weights": {}}
 
     def note_loss(self, loss: float, iteration: int) -> None:
@@ -151,6 +153,7 @@ class Run:
 
     def after_iteration(self, runner: ProofRunner, iteration: int) -> None:
         """The curve, the validation and the checkpoint that are due after an iteration, in this order."""
+        self.done = iteration
         last = iteration == self.order.iterations
         if iteration % CURVE_INTERVAL == 0 or last:
             lr = float(runner.optim_wrapper.get_lr()["lr"][0])
@@ -165,16 +168,35 @@ class Run:
         ):
             self.save(runner, iteration)
 
+    def out_of_patience(self) -> bool:
+        """Whether as many validations as params allow have come since the best one."""
+        waited: int = self.done - self.best["iteration"]
+        return 0 < self.patience * self.val_interval <= waited
+
     def validation(self, runner: ProofRunner, iteration: int) -> None:
         """Validate, and keep the weights if no earlier ones were better."""
         runner.call_hook("before_val_epoch")  # averaged weights take the place of the trained ones
-        scores = self.validate(runner)
+        scores = self.validate(unwrapped(runner.model))
         if scores["val/mIoU"] > self.best["mIoU"]:
-            weights = {name: tensor.cpu().clone() for name, tensor in unwrapped(runner.model).state_dict().items()}
-            self.best = {"iteration": iteration, "mIoU": scores["val/mIoU"], "weights": weights}
+            self.keep(unwrapped(runner.model), iteration, scores["val/mIoU"])
         runner.call_hook("after_val_epoch", metrics=scores)
         self.curves.add(iteration, scores)
         self.progress.show(iteration, self.curves.rows, force=True)
+
+    def keep(self, model: Any, iteration: int, score: float) -> None:
+        """Keep a copy of the weights as the best ones so far."""
+        weights = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
+        self.best = {"iteration": iteration, "mIoU": score, "weights": weights}
+
+    def fit(self, model: Any, data: Labelled) -> None:
+        """Let a model that knows no gradient learn all images at once; that counts as one iteration."""
+        self.done = 1
+        seed = iteration_seed(self.seed, 0, 0) % 2**32
+        facts = model.fit((data.read(index) for index in range(len(data))), data.classes, seed)
+        self.progress.say(", ".join(f"{name} {value}" for name, value in facts.items()))
+        scores = self.validate(model)
+        self.keep(model, self.done, scores["val/mIoU"])
+        self.curves.add(self.done, scores)
 
     def save(self, runner: ProofRunner, iteration: int) -> None:
         """Write the checkpoint; only the first of several processes does."""
@@ -205,7 +227,7 @@ class Run:
         runner.optim_wrapper.load_state_dict(state["optimizer"])
         for scheduler, saved in zip(runner.param_schedulers, state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
-        self.losses, self.best = state["losses"], state["best"]
+        self.losses, self.best, self.done = state["losses"], state["best"], state["iteration"]
         self.curves.restore([tuple(row) for row in state["curves"]])
         runner.train_loop._iter = self.order.start = state["iteration"]
         self.progress.say(f"resumed after iteration {state['iteration']}")

@@ -28,11 +28,13 @@ TRAIN = {
     "accumulate": 1,
     "optimizer": {"name": "adamw", "lr": 0.003, "weight_decay": 0.01, "clip": 0.0},
     "schedule": {"name": "onecycle", "warmup": 0.2},
-    "balance": 0.5,
+    "loss": [{"name": "cross_entropy", "weight": 1.0}],
+    "balance": {"by": "power", "power": 0.5},
     "ema": 0.0,
     "flips": ["horizontal", "vertical"],
     "workers": 0,
     "val_interval": 4,
+    "patience": 0,
     "checkpoint_interval": 3,
 }
 COMPUTE = {"device": "cpu", "precision": "bf16", "channels_last": True, "threads": 1}
@@ -70,7 +72,8 @@ def workspace(tmp_path: Path) -> Workspace:
         write_split(root / "data/prepared", "train", 16)
         write_split(root / "data/prepared", "val", 6)
         write_split(root / "data/augmented", "train", 0)
-        card = [{"name": name, "pixels": pixels} for name, pixels in (("ground", 40000), ("disc", 5000), ("box", 3000))]
+        pixels = {"ground": 40000, "disc": 5000, "box": 3000}
+        card = [{"name": name, "pixels": count, "pixels_where_present": 65536} for name, count in pixels.items()]
         write_json(root / "results/data/train.json", {"classes": card})
         write_json(root / f"data/configs/{arch}.json", resolve(arch, "small"))
         (root / "stages").symlink_to(REPOSITORY / "stages")

@@ -2,7 +2,8 @@
 
 `keep` keeps the last checkpoint, so that a test can compare weights after the last iteration and not only the best
 ones. The others send this process a real SIGKILL: `iteration:K` inside iteration K, `checkpoint:N` when the N-th
-checkpoint is written but not yet in place, `validation:N` in the middle of the N-th validation.
+checkpoint is written but not yet in place, `validation:N` in the middle of the N-th validation. With `same` every
+validation scores the same.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def kill_at(number: int, function: Any) -> Any:
 change, _, number = sys.argv.pop(1).partition(":")
 if change == "keep":
     stages.train.checkpoint.Checkpoints.remove = lambda self: None  # type: ignore[method-assign]
+elif change == "same":
+    stages.train.run.Validation.__call__ = lambda *_: {"val/mIoU": 0.5, "val/pixel_accuracy": 0.5}  # type: ignore[method-assign]
 elif change == "iteration":
     stages.train.runner.Run.note_loss = kill_at(int(number), stages.train.runner.Run.note_loss)  # type: ignore[method-assign]
 elif change == "checkpoint":

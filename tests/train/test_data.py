@@ -14,7 +14,6 @@ from stages.dataset import IGNORE
 from stages.errors import DataError
 from stages.models.preprocess import pad
 from stages.train.data import Labelled, Order, TrainSet, flip
-from stages.train.run import class_weights
 from tests.train.conftest import write_split
 
 SEED = (0, 0)
@@ -89,14 +88,6 @@ def test_no_images_is_an_error(tmp_path: Path) -> None:
     write_split(tmp_path, "train", 0)
     with pytest.raises(DataError, match="train: expected images of one size, found 0"):
         Labelled.open([(tmp_path, "train")])
-
-
-def test_class_weights_by_hand() -> None:
-    """Shares 1/2, 1/4 and 1/4 at balance 1: weights 2, 4 and 4, brought to a mean of 1 over pixels (times 1/3)."""
-    assert class_weights({"a": 8, "b": 4, "c": 4}, ["a", "b", "c"], 1.0) == [0.666667, 1.333333, 1.333333]
-    assert class_weights({"a": 8, "b": 4, "c": 4}, ["c", "a", "b"], 0.0) is None
-    rare = class_weights({"a": 9, "b": 0}, ["a", "b"], 0.5)
-    assert rare is not None and np.isfinite(rare).all()
 
 
 def test_what_is_filled_up_is_ignored() -> None:

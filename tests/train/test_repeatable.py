@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -80,6 +81,28 @@ def test_another_data_set_or_param_starts_over(workspace: Workspace) -> None:
     fresh = workspace("fresh", optimizer={"name": "adamw", "lr": 0.002, "weight_decay": 0.01, "clip": 0.0})
     train(fresh)
     assert weights(root) == weights(fresh)
+
+
+def test_patience_ends_a_training(workspace: Workspace) -> None:
+    """Validations come at 4, 8 and 12; all score the same, so the first stays the best, and one more is waited for."""
+    root = workspace("patient", patience=1)
+    assert drive(root, "same").returncode == 0
+    facts = json.loads((root / "models/unet/0/facts.json").read_text())
+    assert (facts["best_iteration"], facts["iterations"]) == (4, 8)
+    endless = workspace("endless")
+    assert drive(endless, "same").returncode == 0
+    assert json.loads((endless / "models/unet/0/facts.json").read_text())["iterations"] == 12
+
+
+def test_what_needs_no_gradient_is_trained_and_published_the_same_way(workspace: Workspace) -> None:
+    """k-means learns in one go; the flat colours of the shapes are told apart, and twice in the same bytes."""
+    roots = [workspace(name, arch="kmeans") for name in ("one", "two")]
+    for root in roots:
+        assert "clusters" in train(root, "kmeans").stdout
+    assert weights(roots[0], "kmeans") == weights(roots[1], "kmeans")
+    facts = json.loads((roots[0] / "models/kmeans/0/facts.json").read_text())
+    assert facts["iterations"] == 1 and facts["val_mIoU"] > 0.8
+    assert "val/mIoU" in (roots[0] / "results/kmeans/0/train/curves.csv").read_text()
 
 
 class Malicious:

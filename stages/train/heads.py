@@ -1,0 +1,49 @@
+"""What the heads of a network minimise: the losses that params name, with what each class weighs in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.train.params import LossTerm
+
+
+def set_losses(model: Any, terms: Sequence[LossTerm], weights: list[float] | None) -> None:
+    """Put the losses of params in place of every plain cross-entropy, and the classes' weights into all that take them.
+
+    What an architecture brings of its own (hard pixels, boundaries) stays: it is a part of it.
+    """
+    from torch import nn
+
+    for head in heads(model):
+        losses = [new for old in modules(head.loss_decode) for new in replaced(old, terms)]
+        for loss in losses:
+            if hasattr(loss, "class_weight") and not getattr(loss, "use_sigmoid", False):
+                loss.class_weight = weights
+        head.loss_decode = losses[0] if len(losses) == 1 else nn.ModuleList(losses)
+
+
+def heads(model: Any) -> list[Any]:
+    """All heads of a network that have losses: the main ones (several in a cascade), then the auxiliary ones."""
+    names = ("decode_head", "auxiliary_head")
+    found = [each for name in names if (part := getattr(model, name, None)) is not None for each in modules(part)]
+    return [head for head in found if hasattr(head, "loss_decode")]
+
+
+def modules(found: Any) -> list[Any]:
+    """A module alone, or those of a list."""
+    from torch import nn
+
+    return list(found) if isinstance(found, nn.ModuleList) else [found]
+
+
+def replaced(loss: Any, terms: Sequence[LossTerm]) -> list[Any]:
+    """The terms that take a loss's place, each times its weight in the head; or the loss itself."""
+    from mmseg.models.losses import CrossEntropyLoss
+
+    from stages.models.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz
+
+    kinds = {"cross_entropy": PixelCrossEntropy, "focal": PixelFocal, "dice": PixelDice, "lovasz": PixelLovasz}
+    if not (isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask):
+        return [loss]
+    return [kinds[term.name](loss_weight=loss.loss_weight * term.weight) for term in terms]
