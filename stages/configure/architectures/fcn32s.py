@@ -1,0 +1,14 @@
+# FCN-32s (Long, Shelhamer and Darrell 2015) on VGG16: the scores of stride 32 alone. `small` has a quarter of VGG16's
+# channels, batch norm (it has no pretrained weights to start from), a 16th of fc6's and fc7's channels, less dropout.
+modules = ['vgg', 'fcn_skip']
+model = dict(
+    type='EncoderDecoder',
+    backbone=dict(type='VGG16', pooled=True),
+    decode_head=dict(
+        type='FCNSkipHead', in_channels=[512], in_index=[4], channels=4096, dropout_ratio=0.5, num_classes=None),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'))
+
+small = dict(
+    backbone=dict(channels=(16, 32, 64, 128, 128), norm=True),
+    decode_head=dict(in_channels=[128], channels=256, dropout_ratio=0.1))

@@ -1,0 +1,77 @@
+"""FCN-32s, FCN-16s and FCN-8s (Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation",
+CVPR 2015): one head, whose number of feature maps is what the three differ in.
+
+The paper pads images by 100 pixels and crops the scores. Here the map that fc6 reads is padded by 3 instead, and
+nothing is cropped. The last up-sampling, by 32, 16 or 8, is the bilinear interpolation that every head of
+MMSegmentation ends with: the paper fixes its filters to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional
+
+RAMP = (0.25, 0.75, 0.75, 0.25)  # bilinear interpolation by two along one axis
+
+# What keeps the size under fc6's 7x7 kernel. Apart from the convolution: where a kernel reaches beyond its map on both
+# sides, torch 2.13's bf16 convolutions on CPUs leave the gradients of the weights that only meet padding unset.
+PADDING = (3, 3, 3, 3)
+
+
+class Doubling(nn.ConvTranspose2d):
+    """A learned up-sampling by two that starts as bilinear interpolation, each class by itself."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes, classes, 4, stride=2, padding=1, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Called by torch's constructor."""
+        ramp, same = torch.tensor(RAMP), torch.eye(self.in_channels)
+        with torch.no_grad():
+            self.weight.copy_(torch.einsum("io,y,x->ioyx", same, ramp, ramp))
+
+
+@MODELS.register_module()
+class FCNSkipHead(BaseDecodeHead):  # type: ignore[misc]
+    """VGG16's fc6 and fc7 as convolutions, then scores; from the deepest of its feature maps to the finest, the scores
+    are doubled in size and those of the next map are added."""
+
+    def __init__(self, in_channels: Sequence[int], channels: int, dropout_ratio: float = 0.5, **kwargs: Any) -> None:
+        init = {
+            "type": "Kaiming",
+            "layer": "Conv2d",
+            "mode": "fan_in",
+            "override": [
+                {"type": "Normal", "std": 0.01, "name": "conv_seg"},
+                {"type": "Constant", "val": 0, "name": "skips"},  # as in the paper: a skip begins by changing nothing
+            ],
+        }
+        super().__init__(
+            in_channels,
+            channels,
+            dropout_ratio=dropout_ratio,
+            input_transform="multiple_select",
+            init_cfg=init,
+            **kwargs,
+        )
+        self.dropout = nn.Dropout(dropout_ratio)  # of single values, as in the paper; MMSegmentation's is of channels
+        deepest, *finer = in_channels
+        self.fc6 = nn.Conv2d(deepest, channels, 7)
+        self.fc7 = nn.Conv2d(channels, channels, 1)
+        self.skips = nn.ModuleList(nn.Conv2d(width, self.out_channels, 1) for width in finer)
+        self.doublings = nn.ModuleList(Doubling(self.out_channels) for _ in finer)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Scores at the stride of the finest feature map."""
+        deepest, *finer = self._transform_inputs(features)
+        x = self.dropout(functional.relu(self.fc6(functional.pad(deepest, PADDING))))
+        scores: Tensor = self.cls_seg(functional.relu(self.fc7(x)))  # drops out first
+        for doubling, skip, feature in zip(self.doublings, self.skips, finer, strict=True):
+            scores = doubling(scores) + skip(feature)
+        return scores

@@ -1,0 +1,78 @@
+"""VGG16 (Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015).
+
+The thirteen convolutions in five stages, as an encoder: without the classifier on top, with batch norm and dropout as
+knobs, and with the positions of the maxima where a decoder un-pools with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional
+
+CHANNELS = (64, 128, 256, 512, 512)
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+
+
+@MODELS.register_module()
+class VGG16(BaseModule):  # type: ignore[misc]
+    """Gives one feature map for each stage: before its pooling (strides 1 to 16), or after it (2 to 32)."""
+
+    def __init__(
+        self,
+        channels: Sequence[int] = CHANNELS,
+        convolutions: Sequence[int] = CONVOLUTIONS,
+        norm: bool = False,
+        dropout: float = 0.0,
+        pooled: bool = False,
+        init_cfg: Any = None,
+    ) -> None:
+        kaiming = {"type": "Kaiming", "layer": "Conv2d", "mode": "fan_in"}
+        super().__init__(init_cfg or kaiming)
+        self.pooled = pooled
+        widths = [3, *channels]
+        self.stages = nn.ModuleList(
+            convolution_stage(widths[i], widths[i + 1], count, norm, dropout) for i, count in enumerate(convolutions)
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The feature map of each stage."""
+        features, x = [], image
+        for stage in self.stages:
+            full = stage(x)
+            x = functional.max_pool2d(full, 2)
+            features.append(x if self.pooled else full)
+        return tuple(features)
+
+    def pool_with_indices(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The last stage's pooled map, and for each stage where in its plane each maximum stood."""
+        indices, x = [], image
+        for stage in self.stages:
+            x, index = functional.max_pool2d(stage(x), 2, return_indices=True)
+            indices.append(index)
+        return x, indices
+
+
+def convolution_stage(inputs: int, outputs: int, count: int, norm: bool, dropout: float) -> nn.Sequential:
+    """`count` times a 3x3 convolution, batch norm if asked for, ReLU; then dropout if asked for."""
+    layers: list[nn.Module] = []
+    for number in range(count):
+        layers.append(nn.Conv2d(inputs if number == 0 else outputs, outputs, 3, padding=1, bias=not norm))
+        layers += [nn.BatchNorm2d(outputs)] if norm else []
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers, *([nn.Dropout2d(dropout)] if dropout else []))
+
+
+def unpool(x: Tensor, indices: Tensor, height: int, width: int) -> Tensor:
+    """Put each value where its maximum stood, zeros elsewhere: `max_unpool2d` as a scatter, whose gradient is a gather.
+
+    The same numbers, and on CUDA there is a deterministic form of it, which `max_unpool2d` lacks.
+    """
+    batch, channels = x.shape[:2]
+    plane = torch.zeros(batch, channels, height * width, dtype=x.dtype, device=x.device)
+    return plane.scatter(2, indices.flatten(2), x.flatten(2)).view(batch, channels, height, width)

@@ -1,0 +1,34 @@
+"""What tests of networks ask of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from stages.configure.resolve import resolve
+from stages.models.build import build_model
+from stages.models.runtime import Compute
+
+FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
+
+
+def without_gradient(name: str) -> list[str]:
+    """The parameters of a small network that its loss does not depend on. Training on several devices fails on one."""
+    model = build_model(resolve(name, "small"), 5, FP32)
+    pixels, masks = torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.ones(2, 64, 64, dtype=torch.uint8)
+    model(**model.data_preprocessor({"inputs": pixels, "masks": masks}), mode="loss")["decode.loss_ce"].backward()
+    return [name for name, parameter in model.named_parameters() if parameter.grad is None]
+
+
+def bf16_error(forward: Callable[[Tensor], Tensor], weight: nn.Parameter, x: Tensor) -> float:
+    """How far a weight's gradient in bf16 is from that in fp32, relative to its size."""
+    found = []
+    for bf16 in (False, True):
+        unset = [torch.full((2**n,), float("nan")) for n in range(10, 23)]  # memory that is not zero by chance
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = forward(x).float().square().mean()
+        del unset
+        found.append(torch.autograd.grad(loss, weight)[0])
+    return float((found[1] - found[0]).norm() / found[0].norm())
