@@ -1,0 +1,93 @@
+"""U-Net's expansive path (Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image
+Segmentation", MICCAI 2015), over any encoder that gives feature maps of which each is half the size of the one before.
+
+With the paper's own contracting path this is the paper's network but for one thing: the 3x3 convolutions are padded, so
+that the skips need no cropping and the logits have the size of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any, Literal
+
+import torch
+from mmcv.cnn import ConvModule
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+Upsample = Literal["transposed", "bilinear"]
+
+# The paper's section 3: normally distributed, with the deviation sqrt(2 / N) of N incoming nodes.
+INIT = {"type": "Kaiming", "layer": ["Conv2d", "ConvTranspose2d"], "mode": "fan_in"}
+
+
+@MODELS.register_module()
+class UNetHead(BaseDecodeHead):  # type: ignore[misc]
+    """Doubles the size once for each of `widths`; where skips run out, it goes on without (an encoder's stride-2 stem).
+
+    `dropout` stands where the paper has it, at the end of the contracting path: on the deepest feature map. (The
+    network that the authors released drops out the level above too, before its pooling.)
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        widths: Sequence[int],
+        upsample: Upsample = "transposed",
+        dropout: float = 0.0,
+        init_cfg: Any = None,
+        **head: Any,
+    ) -> None:
+        maps = len(in_channels)
+        if len(widths) < maps - 1:
+            raise ValueError(f"{maps} feature maps need {maps - 1} widths or more, not {list(widths)}")
+        super().__init__(
+            in_channels,
+            widths[-1],
+            in_index=tuple(range(maps)),
+            input_transform="multiple_select",
+            dropout_ratio=0.0,
+            init_cfg=init_cfg or INIT,
+            **head,
+        )
+        self.deepest = nn.Dropout(dropout)
+        inputs = [in_channels[-1], *widths[:-1]]
+        skips = [*reversed(in_channels[:-1]), *[0] * len(widths)]  # no skip: no channels
+        self.blocks = nn.ModuleList(
+            UpBlock(inputs[i], skips[i], width, upsample, self.norm_cfg) for i, width in enumerate(widths)
+        )
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Logits from the feature maps of every level, the largest first."""
+        *skips, x = self._transform_inputs(inputs)
+        x = self.deepest(x)
+        for block, skip in zip_longest(self.blocks, reversed(skips)):
+            x = block(x, skip)
+        logits: Tensor = self.cls_seg(x)
+        return logits
+
+
+class UpBlock(nn.Module):
+    """One level up: twice the size, the skip beside it if there is one, and two 3x3 convolutions over both."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int, upsample: Upsample, norm_cfg: Any) -> None:
+        super().__init__()
+        if upsample == "transposed":  # the paper's up-convolution, which also brings the channels down
+            self.up: nn.Module = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
+            inputs = outputs
+        else:
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear")
+        self.convolve = nn.Sequential(
+            ConvModule(inputs + skip, outputs, 3, padding=1, norm_cfg=norm_cfg),
+            ConvModule(outputs, outputs, 3, padding=1, norm_cfg=norm_cfg),
+        )
+
+    def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
+        """`x` at twice its size, with what the skip knows."""
+        x = self.up(x)
+        if skip is not None:
+            x = torch.cat([skip, x], dim=1)
+        out: Tensor = self.convolve(x)
+        return out
