@@ -1,0 +1,11 @@
+# An HRNet of one module and one block everywhere: what `train.scale: small` trains of every OCR network.
+# A list of heads is changed by position.
+small = dict(
+    backbone=dict(extra=dict(
+        stage1=dict(num_blocks=(1,), num_channels=(16,)),
+        stage2=dict(num_blocks=(1, 1), num_channels=(16, 32)),
+        stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(16, 32, 64)),
+        stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(16, 32, 64, 128)))),
+    decode_head={
+        '0': dict(in_channels=[16, 32, 64, 128], channels=64),
+        '1': dict(in_channels=[16, 32, 64, 128], channels=32, ocr_channels=16)})

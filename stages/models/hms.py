@@ -1,0 +1,101 @@
+"""Hierarchical multi-scale attention (Tao, Sapra and Catanzaro, "Hierarchical Multi-Scale Attention for Semantic
+Segmentation", 2020) over OCRNet.
+
+The network sees an image at several scales. At each it predicts, beside the classes, how far each pixel's classes are
+to be taken from this scale rather than from the next larger one. Only two scales are trained; the attention holds for
+any scale and its next, and so more scales can be chained in prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmcv.cnn import ConvModule
+from mmseg.models.decode_heads.ocr_head import OCRHead
+from mmseg.models.segmentors import CascadeEncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.utils import add_prefix
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@MODELS.register_module()
+class ScaleAttentionOCRHead(OCRHead):  # type: ignore[misc]
+    """An OCR head that also predicts, from the OCR features, the attention of its scale relative to the next."""
+
+    def __init__(self, attention_channels: int = 256, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        convolution = {"kernel_size": 3, "padding": 1, "norm_cfg": self.norm_cfg, "act_cfg": self.act_cfg}
+        self.attention = nn.Sequential(
+            ConvModule(self.channels, attention_channels, **convolution),
+            ConvModule(attention_channels, attention_channels, **convolution),
+            nn.Conv2d(attention_channels, 1, 1),
+        )
+
+    def with_attention(self, inputs: Sequence[Tensor], coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits, and the attention in 0..1."""
+        features = self.bottleneck(self._transform_inputs(inputs))
+        features = self.object_context_block(features, self.spatial_gather_module(features, coarse))
+        return self.cls_seg(features), self.attention(features).sigmoid()
+
+
+@MODELS.register_module()
+class HierarchicalMultiScale(CascadeEncoderDecoder):  # type: ignore[misc]
+    """OCRNet at several scales, from the largest to the smallest, each merged into those before by its attention."""
+
+    def __init__(self, train_scales: Sequence[float], scales: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.train_scales, self.scales = train_scales, scales
+
+    def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
+        """Both heads' losses, each on its logits merged over the training's scales."""
+        coarse, fine = self.merged(inputs, self.train_scales)
+        return {
+            **add_prefix(self.decode_head[0].loss_by_feat(coarse, data_samples), "decode_0"),
+            **add_prefix(self.decode_head[1].loss_by_feat(fine, data_samples), "decode_1"),
+        }
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
+        """The logits merged over the prediction's scales, at the size of the image."""
+        logits: Tensor = self.decode_head[1].predict_by_feat(self._forward(inputs), batch_img_metas)
+        return logits
+
+    def _forward(self, inputs: Tensor, data_samples: Any = None) -> Tensor:
+        return self.merged(inputs, self.scales)[1]
+
+    def attention_maps(self, inputs: Tensor) -> dict[float, Tensor]:
+        """For each scale but the largest its attention in 0..1, at the size of the images: (N, 1, height, width)."""
+        return {scale: resized(self.at_scale(inputs, scale)[1], inputs.shape[2:]) for scale in sorted(self.scales)[:-1]}
+
+    def merged(self, inputs: Tensor, scales: Sequence[float]) -> tuple[Tensor, Tensor]:
+        """The coarse and the OCR logits, merged over scales."""
+        largest, *others = sorted(scales, reverse=True)
+        logits, _ = self.at_scale(inputs, largest)
+        for scale in others:
+            lower, attention = self.at_scale(inputs, scale)
+            # A scale below 1 is brought up to those before; one of at least 1 brings them down to itself.
+            logits = merge(lower, attention, logits, (logits if scale < 1 else lower).shape[2:])
+        coarse, fine = logits.chunk(2, dim=1)
+        return coarse, fine
+
+    def at_scale(self, inputs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """The logits of both heads, one behind the other on the channels, and the attention, for resized images."""
+        height, width = inputs.shape[2:]
+        features = self.extract_feat(resized(inputs, (round(height * scale), round(width * scale))))
+        coarse = self.decode_head[0](features)
+        fine, attention = self.decode_head[1].with_attention(features, coarse)
+        return torch.cat([coarse, fine], dim=1), attention
+
+
+def merge(lower: Tensor, attention: Tensor, higher: Tensor, size: Sequence[int]) -> Tensor:
+    """The logits of two scales by the attention of the lower one (the paper's equation 1), at a size."""
+    return resized(attention * lower, size) + (1 - resized(attention, size)) * resized(higher, size)
+
+
+def resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear; a map that has the size already is returned as it is."""
+    if x.shape[2:] == torch.Size(size):
+        return x
+    return functional.interpolate(x, tuple(size), mode="bilinear", align_corners=False)

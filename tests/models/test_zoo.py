@@ -1,0 +1,156 @@
+"""MMSegmentation's zoo: our files by their published sizes, any other by one line, and what the losses need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmseg.datasets.transforms import GenerateEdge
+from mmseg.models.losses.ohem_cross_entropy_loss import OhemCrossEntropy
+
+from stages.configure import resolve as module
+from stages.configure.resolve import resolve, walk
+from stages.errors import DataError
+from stages.models.build import build_model
+from stages.models.hard_pixels import HardPixelCrossEntropy
+from stages.models.pidnet import boundaries
+from stages.models.runtime import Compute
+
+FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "published", "training_only"),
+    [
+        ("segformer-b0", 150, 3.8e6, ()),
+        ("ddrnet23s", 19, 5.7e6, ("decode_head.aux",)),
+        ("pidnet-s", 19, 7.6e6, ("decode_head.p_", "decode_head.d_")),
+        ("ocrnet-hr48", 19, 70.4e6, ()),
+    ],
+)
+def test_full_networks_have_the_published_weights(
+    name: str, classes: int, published: float, training_only: tuple[str, ...]
+) -> None:
+    """Millions of weights as the papers give them, for prediction."""
+    with torch.device("cpu" if name == "segformer-b0" else "meta"):  # its stochastic depth is a tensor's numbers
+        model = build_model(resolve(name, "full"), classes, FP32)
+    count = sum(weight.numel() for key, weight in model.named_parameters() if not key.startswith(training_only))
+    assert count == pytest.approx(published, rel=0.015)
+
+
+# --- what losses need ------------------------------------------------------------------------------------------------
+
+
+def test_boundaries_are_those_of_mmsegmentation() -> None:
+    """Pixel for pixel what `GenerateEdge` draws with OpenCV; pixels without a class have no boundary."""
+    rng = np.random.default_rng(0)
+    mask = np.kron(rng.choice([0, 1, 2, 255], (7, 9)), np.ones((11, 6))).astype(np.uint8)
+    drawn = GenerateEdge(edge_width=4).transform({"img_shape": mask.shape, "gt_seg_map": mask})["gt_edge_map"]
+    ours = boundaries(torch.from_numpy(mask).long()[None, None])
+    assert 0 < drawn.mean() < 1
+    np.testing.assert_array_equal(ours[0, 0].numpy(), drawn)
+
+
+def certain(probabilities: list[float]) -> torch.Tensor:
+    """Logits of two classes for a row of pixels, whose first class has these probabilities."""
+    logits = torch.tensor(probabilities, dtype=torch.float64).logit(eps=1e-12).float()
+    return torch.stack([logits, torch.zeros_like(logits)])[None, :, None, :].requires_grad_()
+
+
+def test_hard_pixels_by_hand() -> None:
+    """Of the probabilities 0.5, 0.8 and 0.95 of the true class, 0.9 keeps two; asked for all, it keeps all."""
+    target = torch.zeros(1, 1, 4, dtype=torch.long)
+    target[..., 3] = 255
+    score = certain([0.5, 0.8, 0.95, 0.1])
+    losses = -np.log([0.5, 0.8, 0.95])
+    assert HardPixelCrossEntropy(0.9, 0.0)(score, target).item() == pytest.approx(losses[:2].mean())
+    assert HardPixelCrossEntropy(0.9, 1.0)(score, target).item() == pytest.approx(losses.mean())
+    weighed = HardPixelCrossEntropy(0.9, 0.0, loss_weight=0.4, class_weight=[3.0, 1.0])
+    assert weighed(score, target).item() == pytest.approx(0.4 * 3 * losses[:2].mean())
+
+
+def test_hard_pixels_are_those_of_mmsegmentation_where_there_are_enough() -> None:
+    torch.manual_seed(0)
+    score, target = torch.randn(2, 5, 16, 16) * 3, torch.randint(0, 5, (2, 16, 16))
+    target[0, :4] = 255
+    theirs = OhemCrossEntropy(thres=0.7, min_kept=8)(score, target)
+    torch.testing.assert_close(HardPixelCrossEntropy(0.7, 0.01)(score, target), theirs)
+
+
+@pytest.mark.parametrize("probabilities", [[0.99], [1.0, 1.0]])
+def test_hard_pixels_are_a_number_where_all_are_easy_or_none_has_a_class(probabilities: list[float]) -> None:
+    """MMSegmentation's loss is nan in the first case: the mean of nothing."""
+    score = certain(probabilities)
+    target = torch.zeros(1, 1, len(probabilities), dtype=torch.long)
+    assert OhemCrossEntropy(thres=0.9)(score, target).isnan()
+    for masked in (target, torch.full_like(target, 255)):
+        loss = HardPixelCrossEntropy(0.9, 0.5)(score, masked)
+        assert loss.isfinite()
+        loss.backward()
+
+
+# --- anything of the zoo ---------------------------------------------------------------------------------------------
+
+
+def one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str) -> dict[str, Any]:
+    """The resolved config of a file of one line."""
+    monkeypatch.setattr(module, "ARCHITECTURES", tmp_path)
+    (tmp_path / "mine.py").write_text(f"_base_ = 'mmseg::{base}'\n")
+    return resolve("mine", "full")
+
+
+ZOO = [
+    "upernet/upernet_r50_4xb4-80k_ade20k-512x512.py",
+    "swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py",
+    "pspnet/pspnet_r50-d8_4xb2-80k_cityscapes-769x769.py",
+    "unet/unet-s5-d16_fcn_4xb4-ce-1.0-dice-3.0-40k_drive-64x64.py",
+    "icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py",
+]
+
+
+@pytest.mark.parametrize("base", ZOO)
+def test_one_line_is_an_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    """A whole experiment becomes a network for our classes and images of our size; nothing of its data stays in it."""
+    config = one_line(tmp_path, monkeypatch, base)
+    parts = walk(config["model"])
+    assert config["model"]["data_preprocessor"]["type"] == "Normalize"
+    assert config["model"]["test_cfg"] == {"mode": "whole"}
+    assert not any(part.get("type") in ("SyncBN", "Pretrained") or "pretrained" in part for part in parts)
+    assert not any(part.get("class_weight") or part.get("num_classes") for part in parts)
+    with torch.device("cpu" if "swin" in base else "meta"):  # its stochastic depth is a tensor's numbers
+        model = build_model(config, 5, FP32)
+        logits = model.eval().encode_decode(torch.zeros(1, 3, 64, 96), [{"img_shape": (64, 96)}])
+    assert logits.shape == (1, 5, 64, 96)
+
+
+def test_a_list_of_first_weights_loses_those_that_would_be_fetched() -> None:
+    rules: list[Any] = [{"type": "Pretrained", "checkpoint": "x"}, {"type": "Kaiming"}]
+    assert module.unfetched(rules) == [{"type": "Kaiming"}]
+    assert module.unfetched(rules[:1]) is None and module.unfetched({"type": "Kaiming"}) == {"type": "Kaiming"}
+
+
+@pytest.mark.parametrize(
+    ("base", "needed"),
+    [
+        ("point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py", "onedl-mmcv onedl-mmcv`"),
+        ("psanet/psanet_r50-d8_4xb2-80k_cityscapes-512x1024.py", "onedl-mmcv onedl-mmcv`"),
+        ("mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py", "pip install onedl-mmdetection`"),
+        ("maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py", "pip install onedl-mmdetection`"),
+    ],
+)
+def test_what_needs_compiled_operators_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str, needed: str
+) -> None:
+    """One line that names the file and the commands."""
+    config = one_line(tmp_path, monkeypatch, base)
+    with torch.device("meta"), pytest.raises(DataError) as error:
+        build_model(config, 5, FP32)
+    message = str(error.value)
+    assert message.startswith("architectures/mine.py: ") and "\n" not in message
+    assert "--no-build-isolation" in message and message.endswith(needed)
