@@ -21,6 +21,8 @@ FITTED = {"kmeans"}  # no gradient: tests/models/test_kmeans.py
 NUMBERS = {"segformer-b0"}  # MMSegmentation asks for a tensor's number while it builds; the meta device has none
 EVERY = [pytest.param(name, marks=() if name in IN_CI else pytest.mark.slow) for name in names() if name not in FITTED]
 SIZE = 128
+# Of the pixels; ground alone is 0.67 of them. FCN-32s has 4x4 scores for an image, and stays near 0.87 however long.
+LEARNT = {"fcn32s": 0.85}
 
 
 def two_images() -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
@@ -56,7 +58,7 @@ def train(model: Any, steps: int) -> float:
         optimizer.step()
         rate.step()
     model.eval()
-    return float(loss)
+    return float(loss.detach())
 
 
 def built(name: str) -> Any:
@@ -81,7 +83,7 @@ def test_it_learns_two_images_and_its_weights_travel(name: str, tmp_path: Path) 
     train(model, 80)
     learnt = class_ids(model, images, COMPUTE, "cpu")
     assert learnt.shape == (2, SIZE, SIZE)
-    assert (learnt == np.stack(masks)).mean() > 0.9
+    assert (learnt == np.stack(masks)).mean() > LEARNT.get(name, 0.9)
     save_weights(tmp_path / "weights.safetensors", model.state_dict())
     torch.manual_seed(1)
     other = build_model(resolve(name, "small"), CLASSES, COMPUTE)
