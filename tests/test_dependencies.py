@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from pipelines.closure import closure, differences, entry, files_of, imported_names, listed_code
+from stages.configure.resolve import names, resolve
 from tests.workspace import ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
 # Not files of the repository: git's own, and the installed packages, whose versions stages/versions.json stands for.
@@ -50,6 +51,16 @@ def test_whole_folders_of_code_are_deps_of_configure_alone() -> None:
     }
     # Its data: it resolves the files of the one, and digests the files of the other into each config.
     assert folders == {("configure", "stages/configure/architectures"), ("configure", "stages/models")}
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_architecture_names_all_that_its_modules_import(name: str) -> None:
+    """What `modules` names is digested into the config; an import that it leaves out would change and rerun nothing."""
+    digests = resolve(name, "small")["digests"]
+    stages = stages_of(ROOT).items()
+    listed = [listed_code(ROOT, stage) for key, stage in stages if key.split("@")[0] in ("train", "evaluate")]
+    imported = set[str]().union(*(closure(ROOT, f"stages.models.{module}", set()) for module in digests))
+    assert imported - (listed[0] & listed[-1]) <= {f"stages/models/{module}.py" for module in digests}
 
 
 def test_stages_import_neither_pipelines_nor_each_other() -> None:
