@@ -71,6 +71,7 @@ def adapt(model: dict[str, Any]) -> None:
         model["test_cfg"] = kept | {"mode": "whole"}
     for value in walk(model):
         value.pop("pretrained", None)
+        value.pop("sampler", None)  # of hard pixels: what a loss counts is for `train.loss` to say
         if value.get("type") == "SyncBN":
             value["type"] = "BN"  # a run on several devices makes it synchronised again
         if "init_cfg" in value:

@@ -18,6 +18,8 @@ from stages.models.build import build_model
 from stages.models.hard_pixels import HardPixelCrossEntropy
 from stages.models.pidnet import boundaries
 from stages.models.runtime import Compute
+from stages.train.heads import set_losses
+from stages.train.params import LossTerm
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 
@@ -127,6 +129,19 @@ def test_one_line_is_an_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyP
         model = build_model(config, 5, FP32)
         logits = model.eval().encode_decode(torch.zeros(1, 3, 64, 96), [{"img_shape": (64, 96)}])
     assert logits.shape == (1, 5, 64, 96)
+
+
+def test_one_line_trains_with_the_losses_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """STDC's heads draw hard pixels, for which losses of whole images have no use; each of them has a loss."""
+    model = build_model(one_line(tmp_path, monkeypatch, "stdc/stdc1_4xb12-80k_cityscapes-512x1024.py"), 3, FP32)
+    set_losses(model, [LossTerm(name="cross_entropy", weight=1.0)], [0.5, 1.0, 2.0])
+    batch = {
+        "inputs": torch.zeros(2, 3, 64, 64, dtype=torch.uint8),
+        "masks": torch.zeros(2, 64, 64, dtype=torch.uint8),
+    }
+    losses = model.train()(**model.data_preprocessor(batch, True), mode="loss")
+    found = [value for name, value in losses.items() if name.endswith("loss_ce")]
+    assert len(found) >= 2 and all(bool(value.isfinite()) for value in found)
 
 
 def test_a_list_of_first_weights_loses_those_that_would_be_fetched() -> None:
