@@ -84,13 +84,14 @@ class Run:
 
 
 def clone_apart(folder: Path) -> tuple[Path, dict[str, str]]:
-    """A fresh clone of the last commit, and an environment in which it shares no folder with anything else."""
+    """A fresh clone of the last commit, or one kept, and an environment in which it shares no folder with anything."""
     clone = folder / "clone"
-    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-    (clone / ".venv").symlink_to(sys.prefix)
+    if not clone.exists():
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+        (clone / ".venv").symlink_to(sys.prefix)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "DVC_", "PIXELPROOF"))}
     for variable in ("HOME", "TMPDIR", "DVC_SITE_CACHE_DIR"):
-        (folder / variable.lower()).mkdir()
+        (folder / variable.lower()).mkdir(exist_ok=True)
         environ[variable] = str(folder / variable.lower())
     return clone, environ
 

@@ -1,0 +1,123 @@
+"""`DATA_MIRROR=... python benchmarks/camvid.py [--only NAMES] [--keep FOLDER]`: what the zoo learns from CamVid alone.
+
+Trains from scratch on the 367 images of CamVid's training split at 224x224, in a fresh clone of the last commit whose
+params.yaml is changed as stated here, through `dvc repro`. Nothing is chosen on the test split. Then it leaves out one
+thing at a time of what the best one was trained with, to say what bought what. `--keep` names a folder to go on from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.common import print_table
+from benchmarks.repro import clone_apart
+
+SETTINGS: dict[str, Any] = {
+    "download.dataset": "camvid",
+    "prepare.sources": ["download"],
+    "prepare.map": {},
+    "prepare.width": 224,
+    "prepare.height": 224,
+    "augment.copies": 11,
+    "augment.policy": [
+        {"name": "flip", "p": 0.5, "axis": "horizontal"},
+        {"name": "rotate", "p": 0.3, "degrees": 8},
+        {"name": "crop", "p": 0.8, "area": 0.35},
+        {"name": "color", "p": 0.8, "brightness": 0.5, "contrast": 0.5, "saturation": 0.5},
+    ],
+    "train.flips": ["horizontal"],
+    "train.loss": [{"name": "cross_entropy", "weight": 1.0}, {"name": "dice", "weight": 1.0}],
+    "train.iterations": 1500,
+    "train.val_interval": 250,
+    "train.checkpoint_interval": 125,
+}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "kmeans": {},
+    "fcn8s": {"train.optimizer.lr": 0.0005},  # no normalisation: the default rate is too high for it
+    "segnet": {},
+    "unet": {},
+    "deeplabv3plus-r18": {},
+    "unet-r18": {
+        "configure.overrides": {
+            "unet-r18": {
+                "backbone": {"stem_channels": 32, "base_channels": 32},
+                "decode_head": {"in_channels": [32, 32, 64, 128, 256], "widths": [96, 64, 48, 32, 16]},
+            }
+        },
+        "train.iterations": 3000,
+    },
+}
+BEST = "unet-r18"  # twice as wide as `small`, half of the published size
+WITHOUT: dict[str, dict[str, Any]] = {
+    "the Dice loss": {"train.loss": [{"name": "cross_entropy", "weight": 1.0}]},
+    "the heavier weight of rare classes": {"train.balance.by": "none"},
+    "crops, turns and colours (flips stay)": {"augment.copies": 0},
+    "half of its channels": {"configure.overrides": {}},
+    "two thirds of the iterations": {"train.iterations": 1000},
+}
+
+
+def changed(clone: Path, arch: str, changes: dict[str, Any]) -> None:
+    """Write the clone's params.yaml: the committed one with changes."""
+    committed = subprocess.run(
+        ["git", "show", "HEAD:params.yaml"], cwd=clone, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    values = YAML().load(committed)
+    for key, value in ({"architectures": [arch]} | SETTINGS | changes).items():
+        *path, last = key.split(".")
+        here = values
+        for name in path:
+            here = here[name]
+        here[last] = value
+    YAML().dump(values, clone / "params.yaml")
+
+
+def measured(clone: Path, environ: dict[str, str], arch: str, changes: dict[str, Any]) -> list[str]:
+    """Train and evaluate one network; what comes out as the cells of a row."""
+    changed(clone, arch, changes)
+    python = str(clone / "bin/python")
+    first = [python, "-m", "dvc", "repro", "augment", "configure"]
+    for command in (first, [python, "-m", "dvc", "repro", "--single-item", f"train@{arch}-0"]):
+        start = time.perf_counter()
+        subprocess.run(command, cwd=clone, env=environ, check=True, stdout=sys.stderr)
+    minutes = (time.perf_counter() - start) / 60
+    subprocess.run([python, "-m", "dvc", "repro"], cwd=clone, env=environ, check=True, stdout=sys.stderr)
+    facts = json.loads((clone / f"models/{arch}/0/facts.json").read_text())
+    scores = json.loads((clone / f"metrics/{arch}.json").read_text())
+    size = (clone / f"models/{arch}/0/weights.safetensors").stat().st_size / 4e6
+    numbers = [f"{scores[split][name]:.3f}" for split in ("val", "test") for name in ("pixel_accuracy", "mIoU")]
+    return [f"{size:.2f} M", str(facts["iterations"]), f"{minutes:.1f} min", *numbers]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, metavar="NAME", help=f"of {', '.join(NETWORKS)}")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the clone in this folder, or go on in it")
+    arguments = parser.parse_args()
+    header = ["", "weights", "iterations", "training", "val accuracy", "val mIoU", "test accuracy", "test mIoU"]
+    with tempfile.TemporaryDirectory() as temporary:
+        clone, environ = clone_apart(arguments.keep or Path(temporary))
+        names = arguments.only or list(NETWORKS)
+        rows = [[f"`{name}`", *measured(clone, environ, name, NETWORKS[name])] for name in names]
+        print_table("CamVid at 224x224, from scratch, `train.scale: small`", header, rows)
+        if arguments.only is None:
+            best = NETWORKS[BEST]
+            without = [[f"without {name}", *measured(clone, environ, BEST, best | w)] for name, w in WITHOUT.items()]
+            print()
+            print_table(f"`{BEST}` with one thing left out", header, without)
+
+
+if __name__ == "__main__":
+    main()
