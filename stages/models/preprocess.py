@@ -28,7 +28,7 @@ class Normalize(BaseDataPreprocessor):  # type: ignore[misc]
     """Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW); gives floats and data samples."""
 
     def __init__(self, mean: list[float], std: list[float]) -> None:
-        super().__init__()
+        super().__init__(non_blocking=True)
         self.channels_last = False
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)

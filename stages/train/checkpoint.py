@@ -16,24 +16,27 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import StateError
-from stages.files import write_bytes
+from stages.files import sha256, write_bytes
 from stages.params import declared_keys, handed, read_yaml
 
 FOLDER = Path(".pixelproof/checkpoints")
 
 
-def digest_of_inputs(arch: str, seed: int, where: dict[str, Any]) -> str:
-    """The digest of all that dvc.yaml declares for this training, and of where it computes."""
-    graph, values = read_yaml(Path("dvc.yaml")), read_yaml(Path("params.yaml"))
-    stage = graph["stages"]["train"]
-    params = handed(values, declared_keys(graph, "train"))
-    total = hashlib.sha256(json.dumps([arch, seed, params, where], sort_keys=True).encode())
-    for dep in stage["deps"]:
+def files_of_inputs(arch: str, seed: int) -> dict[str, str]:
+    """The digest of every file that dvc.yaml declares for this training."""
+    found = {}
+    for dep in read_yaml(Path("dvc.yaml"))["stages"]["train"]["deps"]:
         path = Path(dep.replace("${item.arch}", arch).replace("${item.seed}", str(seed)))
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                total.update(f"\0{file.as_posix()}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
+                found[file.as_posix()] = sha256(file)
+    return found
+
+
+def digest_of_inputs(arch: str, seed: int, files: dict[str, str], where: dict[str, Any]) -> str:
+    """The digest of all that dvc.yaml declares for this training, and of where it computes."""
+    params = handed(read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), "train"))
+    return hashlib.sha256(json.dumps([arch, seed, params, where, files], sort_keys=True).encode()).hexdigest()
 
 
 class Checkpoints:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,17 +60,38 @@ class Labelled:
         """How many classes there are."""
         return len(self.names)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of every image."""
+        return self.items[0][2].width, self.items[0][2].height
+
+    def id(self, index: int) -> str:
+        """What an image is called."""
+        return self.items[index][2].id
+
     def read(self, index: int) -> Pair:
         """Image and mask."""
         root, split, sample = self.items[index]
         return dataset.read_image(root, split, sample), dataset.read_mask(root, split, sample, self.classes)
 
 
+class Images(Protocol):
+    """Images and masks by their index: decoded each time (`Labelled`), or kept decoded (`Decoded`)."""
+
+    def __len__(self) -> int: ...
+
+    def id(self, index: int) -> str:
+        """What an image is called."""
+
+    def read(self, index: int) -> Pair:
+        """Image and mask."""
+
+
 @dataclass(frozen=True)
 class TrainSet:
     """A dataset for torch's loader; its keys are (position, index)."""
 
-    data: Labelled
+    data: Images
     seed: tuple[int, int]
     flips: tuple[Flip, ...]
 
@@ -79,7 +101,7 @@ class TrainSet:
     def __getitem__(self, key: tuple[int, int]) -> Pair:
         position, index = key
         image, mask = self.data.read(index)
-        name = int.from_bytes(hashlib.sha256(self.data.items[index][2].id.encode()).digest()[:8], "big")
+        name = int.from_bytes(hashlib.sha256(self.data.id(index).encode()).digest()[:8], "big")
         return flip(image, mask, self.flips, np.random.default_rng([*self.seed, SAMPLE, position, name]))
 
 
@@ -107,15 +129,23 @@ class Order:
         return (self.iterations - self.start) * self.batch // self.world
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        epoch, order = -1, np.empty(0, np.int64)
-        share = self.batch // self.world
         for iteration in range(self.start, self.iterations):
-            first = iteration * self.batch + self.rank * share
-            for position in range(first, first + share):
-                if position // self.images != epoch:
-                    epoch = position // self.images
-                    order = np.random.default_rng([*self.seed, ORDER, epoch]).permutation(self.images)
-                yield position, int(order[position % self.images])
+            yield from self.keys(iteration)
+
+    def keys(self, iteration: int) -> list[tuple[int, int]]:
+        """This process's share of the batch of an iteration, counted from 0."""
+        share = self.batch // self.world
+        first = iteration * self.batch + self.rank * share
+        return [
+            (position, int(permutation(self.seed, position // self.images, self.images)[position % self.images]))
+            for position in range(first, first + share)
+        ]
+
+
+@lru_cache(maxsize=2)
+def permutation(seed: tuple[int, int], epoch: int, images: int) -> NDArray[np.int64]:
+    """The order of the images in an epoch."""
+    return np.random.default_rng([*seed, ORDER, epoch]).permutation(images)
 
 
 def collate(pairs: list[Pair]) -> dict[str, Any]:

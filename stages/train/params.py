@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from stages.models.runtime import Compute
 from stages.params import Section
 
 Flip = Literal["horizontal", "vertical"]
+Kind = Literal["none", "power", "inverse", "median"]
+
+
+def _span(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"[1-9]\d* epochs?", value):
+        return value
+    if type(value) is int and value >= 1:
+        return value
+    raise ValueError("expected a number of iterations, or of epochs as in `40 epochs`")
+
+
+Span = Annotated[int | str, PlainValidator(_span)]
+
+
+def iterations_of(span: int | str, images: int, batch: int) -> int:
+    """A span in iterations: those of an epoch show every image at least once."""
+    return span if isinstance(span, int) else math.ceil(int(span.split()[0]) * images / batch)
 
 
 class Optimizer(Section):
@@ -42,16 +61,14 @@ class LossTerm(Section):
 class Balance(Section):
     """How much rare classes weigh in the losses that take class weights."""
 
-    by: Literal["none", "power", "inverse", "median"] = Field(
-        description="power: frequency^-power; inverse: frequency^-1; median: Eigen and Fergus 2015"
-    )
+    by: Kind = Field(description="power: frequency^-power; inverse: frequency^-1; median: Eigen and Fergus 2015")
     power: float = Field(ge=0, le=1, description="for `by: power`: 0 weighs all classes alike, 1 is inverse")
 
 
 class Train(Section):
     """The section `train`, without `seeds` and `scale`: the list of runs and the shape are others' to read."""
 
-    iterations: int = Field(ge=1, description="batches to train on")
+    iterations: Span = Field(description="batches to train on; or, as in `40 epochs`, how often to show every image")
     batch: int = Field(ge=1, description="images in one batch, over all devices together")
     accumulate: int = Field(ge=1, description="batches whose gradients make one step of the optimizer")
     optimizer: Optimizer
@@ -63,14 +80,16 @@ class Train(Section):
     )
     flips: list[Flip] = Field(description="random flips of each training image: horizontal, vertical")
     workers: int = Field(ge=0, description="processes that load data; changes no number")
-    val_interval: int = Field(ge=1, description="iterations between two validations; the best one is published")
+    val_interval: Span = Field(description="iterations, or epochs, between two validations; the best one is published")
     patience: int = Field(ge=0, description="validations without a better one that end the training; 0 is never")
     checkpoint_interval: int = Field(ge=1, description="iterations between two checkpoints; changes no number")
+    decoded: float = Field(ge=0, description="GiB of disk for images kept decoded, in .pixelproof; changes no number")
+    compile: bool = Field(description="torch.compile: slow to start, faster from then on; needs a C++ compiler")
 
     @model_validator(mode="after")
     def _whole_steps(self) -> Train:
         for name in ("iterations", "checkpoint_interval"):
-            if getattr(self, name) % self.accumulate:
+            if isinstance(span := getattr(self, name), int) and span % self.accumulate:
                 raise ValueError(f"expected {name} to be a multiple of accumulate ({self.accumulate})")
         return self
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,17 +17,21 @@ from stages.errors import ParamsError
 from stages.files import read_json, whole_folder, write_json, write_text
 from stages.models.build import build_model, class_ids, read_config, save_weights
 from stages.models.runtime import Compute, set_up
-from stages.train.checkpoint import Checkpoints, digest_of_inputs
+from stages.train.checkpoint import Checkpoints, digest_of_inputs, files_of_inputs
 from stages.train.curves import Curves
 from stages.train.data import Labelled, Order, TrainSet, loader
+from stages.train.decoded import Decoded, key
+from stages.train.endings import explained
 from stages.train.heads import set_losses
-from stages.train.params import Balance, Params, Schedule, Train
+from stages.train.params import Balance, Params, Train, iterations_of
 from stages.train.progress import Progress
 from stages.train.weights import frequency_weights
 
+if TYPE_CHECKING:
+    from stages.train.runner import Plan
+
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
 CARD = Path("results/data/train.json")  # prepare's count of the training pixels by class
-FALL: dict[str, dict[str, Any]] = {"poly": {"type": "PolyLR", "power": 0.9}, "cosine": {"type": "CosineAnnealingLR"}}
 IMAGES_AT_ONCE = 16  # images of one forward pass in validation; batch norm is frozen there, so it changes no number
 
 
@@ -43,17 +48,20 @@ def train(arch: str, seed: int, params: Params) -> None:
     seeds = (params.seed, seed)
     data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
     config = read_config(Path(f"data/configs/{arch}.json"))
-    order = Order(len(data), seeds, params.train.batch, params.train.iterations, rank, world)
+    plan = planned(params.train, len(data))
+    order = Order(len(data), seeds, params.train.batch, plan.iterations, rank, world)
     results = Path(f"results/{arch}/{seed}/train")
-    with joined(device, world), tempfile.TemporaryDirectory(prefix="pixelproof-") as work:
+    share = params.train.batch // world
+    with joined(device, world), explained(share, data.size), tempfile.TemporaryDirectory(prefix="pixelproof-") as work:
         main = rank == 0
-        checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, {"device": device, "devices": world}))
+        files = files_of_inputs(arch, seed)
+        checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, files, {"device": device, "devices": world}))
         progress = Progress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
         run = Run(
             seeds,
-            (params.train.val_interval, params.train.checkpoint_interval),
-            params.train.patience,
+            plan,
             order,
+            data,
             checkpoints,
             Curves(results if main else None),
             progress,
@@ -64,20 +72,36 @@ def train(arch: str, seed: int, params: Params) -> None:
         model = build_model(config, data.classes, params.compute)
         set_losses(model, params.train.loss, class_weights(data.names, params.train.balance))
         if hasattr(model, "fit"):
-            run.fit(model.to(device), data)
+            run.fit(model.to(device))
         else:
-            train_set = TrainSet(data, seeds, tuple(params.train.flips))
+            images = Decoded(data, key(files), params.train.decoded)
+            train_set = TrainSet(images, seeds, tuple(params.train.flips))
             ProofRunner(
                 device=device,
                 run=run,
                 model=model,
                 train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
                 randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their first weights after this
-                **engine_settings(params.train, params.compute, device, work, world),
+                **engine_settings(params.train, params.compute, plan, device, work, world),
             ).train()
         if main:
             publish(arch, seed, run, data.classes, results)
             checkpoints.remove()
+
+
+def planned(train: Train, images: int) -> Plan:
+    """The params' spans in iterations; gradients are accumulated to the end."""
+    from stages.train.runner import Plan
+
+    iterations = iterations_of(train.iterations, images, train.batch)
+    return Plan(
+        iterations=math.ceil(iterations / train.accumulate) * train.accumulate,
+        val_interval=iterations_of(train.val_interval, images, train.batch),
+        checkpoint_interval=train.checkpoint_interval,
+        patience=train.patience,
+        schedule=train.schedule,
+        compile=train.compile,
+    )
 
 
 def class_weights(names: list[str], balance: Balance) -> list[float] | None:
@@ -109,13 +133,13 @@ def first_seed(seeds: tuple[int, int]) -> int:
     return int(np.random.SeedSequence(seeds).generate_state(1)[0])
 
 
-def engine_settings(train: Train, compute: Compute, device: str, work: str, world: int) -> dict[str, Any]:
-    """The Runner's settings: which loop, which optimizer and schedule, and none of the hooks that write files."""
-    off = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")
+def engine_settings(train: Train, compute: Compute, plan: Plan, device: str, work: str, world: int) -> dict[str, Any]:
+    """The Runner's settings: which loop, which optimizer, and none of the hooks that write files."""
+    off = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint", "param_scheduler")
     ema = {"type": "EMAHook", "ema_type": "ExponentialMovingAverage", "momentum": 1 - train.ema}
     return {
         "work_dir": work,
-        "train_cfg": {"type": "ProofLoop", "max_iters": train.iterations, "fast_forward_on_resume": True},
+        "train_cfg": {"type": "ProofLoop", "max_iters": plan.iterations, "fast_forward_on_resume": True},
         "optim_wrapper": {
             "type": "ProofOptimWrapper",
             "compute": compute,
@@ -124,8 +148,7 @@ def engine_settings(train: Train, compute: Compute, device: str, work: str, worl
             "optimizer": optimizer_settings(train),
             "clip_grad": {"max_norm": train.optimizer.clip} if train.optimizer.clip else None,
         },
-        "param_scheduler": schedule_settings(train.schedule, train.optimizer.lr, train.iterations),
-        "default_hooks": {"param_scheduler": {"type": "ParamSchedulerHook"}, **dict.fromkeys(off)},
+        "default_hooks": dict.fromkeys(off),
         "custom_hooks": [ema] if train.ema else [],
         "launcher": "pytorch" if world > 1 else "none",
         "log_level": "ERROR",
@@ -139,25 +162,6 @@ def optimizer_settings(train: Train) -> dict[str, Any]:
     return (
         {"type": "AdamW", **common} if train.optimizer.name == "adamw" else {"type": "SGD", "momentum": 0.9, **common}
     )
-
-
-def schedule_settings(schedule: Schedule, lr: float, iterations: int) -> list[dict[str, Any]]:
-    """The schedule by its name."""
-    warmup = max(1, round(schedule.warmup * iterations))
-    if schedule.name == "onecycle":
-        return [
-            {
-                "type": "OneCycleLR",
-                "eta_max": lr,
-                "total_steps": iterations,
-                "pct_start": schedule.warmup,
-                "by_epoch": False,
-            }
-        ]
-    return [
-        {"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, "by_epoch": False},
-        FALL[schedule.name] | {"eta_min": 0.0, "begin": warmup, "end": iterations, "by_epoch": False},
-    ]
 
 
 class Validation:

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,14 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import LOOPS, OPTIM_WRAPPERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from stages.errors import StateError
 from stages.models.runtime import Compute, autocast
 from stages.train.checkpoint import Checkpoints
 from stages.train.curves import Curves
 from stages.train.data import Labelled, Order
+from stages.train.endings import Stop, not_a_number
+from stages.train.params import Schedule
 from stages.train.progress import Progress
+from stages.train.schedule import factor
 
 CURVE_INTERVAL = 10  # iterations that one point of the training curve averages
 
@@ -84,25 +88,47 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
         run: Run = self.runner.run
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
+        if run.plan.compile:
+            compile_parts(unwrapped(self.runner.model))
         run.progress.begin(self._iter)
-        with without_training_accuracy():
+        with without_training_accuracy(), Stop() as stop:
             while self._iter < self._max_iters and not run.out_of_patience():
                 self.runner.model.train()
                 batch = next(self.dataloader_iterator)
                 torch.manual_seed(iteration_seed(run.seed, self._iter, self.runner.rank))
                 self.run_iter(batch)
                 run.after_iteration(self.runner, self._iter)
+                if (asked := stop.agreed(run.order.world)) and run.can_save(self.runner, self._iter):
+                    run.leave(self.runner, self._iter, asked)
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
 
     def run_iter(self, data_batch: Any) -> None:
         """One forward and backward pass."""
+        run: Run = self.runner.run
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
+        lr = set_learning_rate(self.runner.optim_wrapper.optimizer, run.plan.factor(self._iter))
         outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
-        self.runner.run.note_loss(float(outputs["loss"].detach()), self._iter + 1)
+        run.note_loss(float(outputs["loss"].detach()), lr, self._iter)
         self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
         self._iter += 1
+
+
+def set_learning_rate(optimizer: Any, share: float) -> float:
+    """Set the learning rate of each part to a share of its highest, and return that of the first."""
+    for group in optimizer.param_groups:
+        group["lr"] = share * group.setdefault("initial_lr", group["lr"])
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def compile_parts(model: Any) -> None:
+    """Compile what computes: the names of the weights stay, and what MMSegmentation does around it stays Python."""
+    parts = [getattr(model, name, None) for name in ("backbone", "neck", "decode_head", "auxiliary_head")]
+    for part in parts:
+        for module in part if isinstance(part, torch.nn.ModuleList) else [part]:
+            if module is not None:
+                module.forward = torch.compile(module.forward)
 
 
 def iteration_seed(seed: tuple[int, int], iteration: int, rank: int) -> int:
@@ -123,55 +149,81 @@ def without_training_accuracy() -> Iterator[None]:
         decode_head.accuracy = ranked
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is due when, in iterations."""
+
+    iterations: int
+    val_interval: int
+    checkpoint_interval: int
+    patience: int
+    schedule: Schedule
+    compile: bool
+
+    def factor(self, iteration: int) -> float:
+        """What the highest learning rate is multiplied by."""
+        return factor(self.schedule, iteration, self.iterations)
+
+
 class Run:
     """What one training knows beyond MMEngine: its curves, its best weights, its checkpoint."""
 
     def __init__(
         self,
         seed: tuple[int, int],
-        intervals: tuple[int, int],
-        patience: int,
+        plan: Plan,
         order: Order,
+        data: Labelled,
         checkpoints: Checkpoints,
         curves: Curves,
         progress: Progress,
         validate: Callable[[Any], dict[str, float]],
         main: bool,
     ) -> None:
-        self.seed, self.order, self.checkpoints = seed, order, checkpoints
-        (self.val_interval, self.checkpoint_interval), self.patience = intervals, patience
+        self.seed, self.plan, self.order, self.data, self.checkpoints = seed, plan, order, data, checkpoints
         self.curves, self.progress, self.validate, self.main = curves, progress, validate, main
         self.losses: list[float] = []
         self.done = 0
         self.best: dict[str, Any] = {"iteration": 0, "mIoU": -1.0, "weights": {}}
 
-    def note_loss(self, loss: float, iteration: int) -> None:
+    def note_loss(self, loss: float, lr: float, iteration: int) -> None:
         """Keep a loss for the curve; one that is not a number ends the run."""
         if not math.isfinite(loss):
-            raise StateError(f"iteration {iteration}", f"the loss is {loss}", "lower train.optimizer.lr, or use fp32")
+            ids = [self.data.id(index) for _, index in self.order.keys(iteration)]
+            raise not_a_number(loss, iteration + 1, lr, ids)
         self.losses.append(loss)
 
     def after_iteration(self, runner: ProofRunner, iteration: int) -> None:
         """The curve, the validation and the checkpoint that are due after an iteration, in this order."""
         self.done = iteration
-        last = iteration == self.order.iterations
+        last = iteration == self.plan.iterations
         if iteration % CURVE_INTERVAL == 0 or last:
             lr = float(runner.optim_wrapper.get_lr()["lr"][0])
             self.curves.add(iteration, {"train/loss": float(np.mean(self.losses)), "train/lr": lr})
             self.losses = []
         self.progress.show(iteration, self.curves.rows)
-        validated = iteration % self.val_interval == 0 or last
+        validated = iteration % self.plan.val_interval == 0 or last
         if validated:
             self.validation(runner, iteration)
-        if (validated and iteration % runner.optim_wrapper._accumulative_counts == 0) or (
-            iteration % self.checkpoint_interval == 0
-        ):
+        due = validated or iteration % self.plan.checkpoint_interval == 0
+        if due and self.can_save(runner, iteration):
             self.save(runner, iteration)
+
+    def can_save(self, runner: ProofRunner, iteration: int) -> bool:
+        """Whether no gradients are half accumulated."""
+        return bool(iteration % runner.optim_wrapper._accumulative_counts == 0)
+
+    def leave(self, runner: ProofRunner, iteration: int, asked: int) -> None:
+        """Save, and end the process as a signal asked."""
+        self.save(runner, iteration)
+        self.progress.say(f"stopped by {signal.Signals(asked).name} after iteration {iteration}, which is saved")
+        self.progress.say("run the same command again to go on")
+        raise SystemExit(128 + asked)
 
     def out_of_patience(self) -> bool:
         """Whether as many validations as params allow have come since the best one."""
         waited: int = self.done - self.best["iteration"]
-        return 0 < self.patience * self.val_interval <= waited
+        return 0 < self.plan.patience * self.plan.val_interval <= waited
 
     def validation(self, runner: ProofRunner, iteration: int) -> None:
         """Validate, and keep the weights if no earlier ones were better."""
@@ -188,11 +240,12 @@ class Run:
         weights = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
         self.best = {"iteration": iteration, "mIoU": score, "weights": weights}
 
-    def fit(self, model: Any, data: Labelled) -> None:
+    def fit(self, model: Any) -> None:
         """Let a model that knows no gradient learn all images at once; that counts as one iteration."""
         self.done = 1
         seed = iteration_seed(self.seed, 0, 0) % 2**32
-        facts = model.fit((data.read(index) for index in range(len(data))), data.classes, seed)
+        images = (self.data.read(index) for index in range(len(self.data)))
+        facts = model.fit(images, self.data.classes, seed)
         self.progress.say(", ".join(f"{name} {value}" for name, value in facts.items()))
         scores = self.validate(model)
         self.keep(model, self.done, scores["val/mIoU"])
@@ -209,7 +262,6 @@ class Run:
                 "model": unwrapped(runner.model).state_dict(),
                 "ema": ema.ema_model.state_dict() if ema else None,
                 "optimizer": runner.optim_wrapper.state_dict(),
-                "schedulers": [plain(scheduler.state_dict()) for scheduler in runner.param_schedulers],
                 "losses": self.losses,
                 "curves": self.curves.rows,
                 "best": self.best,
@@ -225,8 +277,6 @@ class Run:
         if ema := ema_hook(runner):
             ema.ema_model.load_state_dict(state["ema"])
         runner.optim_wrapper.load_state_dict(state["optimizer"])
-        for scheduler, saved in zip(runner.param_schedulers, state["schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
         self.losses, self.best, self.done = state["losses"], state["best"], state["iteration"]
         self.curves.restore([tuple(row) for row in state["curves"]])
         runner.train_loop._iter = self.order.start = state["iteration"]
@@ -241,12 +291,3 @@ def unwrapped(model: Any) -> Any:
 def ema_hook(runner: Runner) -> Any:
     """MMEngine's EMA hook, where the run has one."""
     return next((hook for hook in runner.hooks if isinstance(hook, EMAHook)), None)
-
-
-def plain(state: dict[str, Any]) -> dict[str, Any]:
-    """A scheduler's state without what the safe loader refuses: NumPy's numbers become Python's."""
-    return {
-        key: value.item() if isinstance(value, np.generic) else value
-        for key, value in state.items()
-        if isinstance(value, int | float | str | list | tuple | dict | np.generic | type(None))
-    }

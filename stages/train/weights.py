@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from stages.errors import DataError
-
-Kind = Literal["none", "inverse", "median", "power"]
+from stages.train.params import Kind
 
 
 def frequency_weights(

@@ -36,6 +36,8 @@ TRAIN = {
     "val_interval": 4,
     "patience": 0,
     "checkpoint_interval": 3,
+    "decoded": 1.0,
+    "compile": False,
 }
 COMPUTE = {"device": "cpu", "precision": "bf16", "channels_last": True, "threads": 1}
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from stages.confusion import confusion, iou
 from stages.dataset import IGNORE
 from stages.errors import DataError
 from stages.models.preprocess import pad
 from stages.train.data import Labelled, Order, TrainSet, flip
+from stages.train.params import Span, iterations_of
 from tests.train.conftest import write_split
 
 SEED = (0, 0)
@@ -107,3 +109,15 @@ def test_confusion_and_iou_by_hand() -> None:
     matrix = confusion(truth, prediction, 3)
     assert matrix.tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
     assert np.allclose(iou(matrix)[:2], [2 / 4, 1 / 3]) and np.isnan(iou(matrix)[2])
+
+
+def test_a_span_of_epochs_shows_every_image_that_often() -> None:
+    """10 images in batches of 4: one epoch takes 3 batches, three take 8 (7.5 is not enough)."""
+    assert [iterations_of(span, 10, 4) for span in (7, "1 epoch", "3 epochs")] == [7, 3, 8]
+
+
+@pytest.mark.parametrize("span", [0, -1, "3", "0 epochs", "3 hours", 2.5, True, None])
+def test_a_span_is_iterations_or_epochs(span: object) -> None:
+    """Anything else, minutes above all, is an error that says what is allowed."""
+    with pytest.raises(ValidationError, match="as in `40 epochs`"):
+        TypeAdapter(Span).validate_python(span)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load
 
 from tests.train.conftest import Workspace, train, weights
 
@@ -42,10 +43,11 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 
 def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
-    """Loader workers and the interval of validations leave the last weights as they are; flips and clipping do not."""
+    """Loader workers, the interval of validations and images kept decoded change no weight; flips and clipping do."""
     plain = last_state(workspace("plain"))
     others = {
         "workers": last_state(workspace("workers", workers=2)),
+        "decoding": last_state(workspace("decoding", decoded=0.0)),
         "validations": last_state(workspace("validations", val_interval=12, checkpoint_interval=12)),
     }
     for name, other in others.items():
@@ -134,3 +136,17 @@ def test_two_processes_share_each_batch(workspace: Workspace, arch: str) -> None
     done = train(root, arch, "--processes", "2")
     assert "best validation mIoU" in done.stdout
     assert (root / f"models/{arch}/0/weights.safetensors").exists()
+
+
+@pytest.mark.slow  # compiling takes a minute
+def test_a_compiled_training_repeats_too(workspace: Workspace) -> None:
+    """Compiled, with dropout and averaged weights, killed and resumed: the same bytes, the same names of weights."""
+    roots = [workspace(name, compile=True, ema=0.8) for name in ("one", "two")]
+    train(roots[0])
+    assert drive(roots[1], "iteration:8").returncode == -signal.SIGKILL
+    assert "resumed after iteration 6" in train(roots[1]).stdout
+    assert outputs(roots[0]) == outputs(roots[1])
+    plain = workspace("plain", ema=0.8)
+    train(plain)
+    assert weights(plain) != weights(roots[0])  # else nothing was compiled
+    assert load(weights(plain)).keys() == load(weights(roots[0])).keys()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from stages.errors import DataError
-from stages.train.weights import Kind, frequency_weights
+from stages.train.params import Kind
+from stages.train.weights import frequency_weights
 
 
 def test_inverse_frequency_by_hand() -> None:

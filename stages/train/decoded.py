@@ -1,0 +1,94 @@
+"""Training images kept decoded: a file of pixels that all loader processes and all trainings on the same data map.
+
+It lies in a folder of the clone, outside DVC, named by the digest of the images' files, and changes no number. An image
+is decoded, and checked, when it is first asked for. Its checksum is written after its pixels, and compared when a
+process first reads it: what a power cut left half-written is decoded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.train.data import Labelled, Pair
+
+FOLDER = Path(".pixelproof/decoded")
+OF_IMAGES = ("data/prepared/dataset.json", "data/prepared/train/", "data/augmented/")
+OF_DECODING = ("stages/dataset.py", "stages/versions.json")
+
+
+def key(files: dict[str, str]) -> str:
+    """The digest of the images and of what decodes them, from the digests of all files that a training reads."""
+    named = {name: digest for name, digest in files.items() if name.startswith(OF_IMAGES + OF_DECODING)}
+    return hashlib.sha256(repr(sorted(named.items())).encode()).hexdigest()
+
+
+class Decoded:
+    """Reads like the `Labelled` that it keeps; what does not fit into `gib` is decoded each time."""
+
+    def __init__(self, data: Labelled, digest: str, gib: float, folder: Path = FOLDER) -> None:
+        self.data, (self.width, self.height) = data, data.size
+        self.size = self.width * self.height * 4  # RGB and the mask
+        self.kept = min(len(data), int(gib * 2**30) // self.size)
+        self.place = folder / f"{digest}-{self.kept}"
+        self.maps = self._mapped() if self.kept and self._reserved() else None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"maps": None}  # pickled, the pixels would travel
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self.maps = self._mapped() if self.kept and self.place.is_dir() else None
+
+    def id(self, index: int) -> str:
+        """What an image is called."""
+        return self.data.id(index)
+
+    def read(self, index: int) -> Pair:
+        """Image and mask, not to be written to."""
+        if self.maps is None or index >= self.kept:
+            return self.data.read(index)
+        pixels, sums, checked = self.maps
+        slot = pixels[index]
+        if not checked[index]:
+            if sums[index] != checksum(slot):
+                slot[:] = np.concatenate([part.ravel() for part in self.data.read(index)])
+                sums[index] = checksum(slot)
+            checked[index] = True
+        area = self.height * self.width
+        return slot[: 3 * area].reshape(self.height, self.width, 3), slot[3 * area :].reshape(self.height, self.width)
+
+    def _reserved(self) -> bool:
+        """Make room for all pixels at once: a disk that is full is found here, and not by a crash in a mapping."""
+        if self.place.is_dir():
+            return True
+        shutil.rmtree(self.place.parent, ignore_errors=True)  # of other data; who maps them keeps them
+        beside = self.place.with_name(f"{self.place.name}.{os.getpid()}")
+        try:
+            beside.mkdir(parents=True)
+            for name, size in (("pixels", self.kept * self.size), ("sums", self.kept * 4)):
+                with (beside / name).open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, size)
+            beside.rename(self.place)
+        except OSError:
+            shutil.rmtree(beside, ignore_errors=True)
+        return self.place.is_dir()  # where there is no room, nothing is kept; another training may have been faster
+
+    def _mapped(self) -> tuple[Any, Any, Any]:
+        pixels = np.memmap(self.place / "pixels", np.uint8, "r+", shape=(self.kept, self.size))
+        sums = np.memmap(self.place / "sums", np.uint32, "r+", shape=(self.kept,))
+        return pixels, sums, np.zeros(self.kept, bool)
+
+
+def checksum(pixels: Any) -> int:
+    """Never 0, which stands for pixels that were not written yet."""
+    return zlib.crc32(pixels) or 1

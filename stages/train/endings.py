@@ -1,0 +1,87 @@
+"""How a training can end before its time: by a signal, for lack of memory or disk, on a loss that is no number.
+
+A checkpoint is written whole or not at all, so that whatever ends a training, the same command goes on from the last.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from stages.errors import StateError
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IDS_SHOWN = 16
+
+
+class Stop:
+    """Takes note of SIGTERM and Ctrl-C, so that the iteration under way is finished and saved; a second one ends it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stop:
+        self.before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.asked = number
+        signal.signal(number, self.before[number])
+
+    def agreed(self, world: int) -> int:
+        """The signal that any of the processes got, the same for all of them: they stop after the same iteration."""
+        if world == 1:
+            return self.asked
+        import torch
+
+        device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+        asked = torch.tensor(self.asked, device=device)
+        torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
+        return int(asked)
+
+
+@contextmanager
+def explained(batch: int, size: tuple[int, int]) -> Iterator[None]:
+    """Say in one line what to change, where memory or disk do not suffice."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # CUDA's own error is a RuntimeError too
+        if not out_of_memory(error):
+            raise
+        what = f"a batch of {batch} images of {size[0]}x{size[1]}"
+        fix = (
+            "halve train.batch and double train.accumulate, or make prepare.width and prepare.height smaller"
+            " (either changes the result)"
+        )
+        raise StateError(what, "out of memory", fix) from None
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        fix = "the last finished checkpoint is kept: make room, and run the same command again"
+        raise StateError(str(error.filename or "the disk"), str(error.strerror), fix) from None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out; PyTorch's allocator on the CPU has no class of its own for it."""
+    import torch
+
+    text = str(error)
+    kinds = (MemoryError, torch.cuda.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in text or "not enough memory" in text
+
+
+def not_a_number(loss: float, iteration: int, lr: float, ids: Sequence[str]) -> StateError:
+    """The error of a loss that is infinite or no number."""
+    more = f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else ""
+    found = f"the loss is {loss} at the learning rate {lr:.3g}, on {', '.join(ids[:IDS_SHOWN])}{more}"
+    return StateError(f"iteration {iteration}", found, "lower train.optimizer.lr, set its clip, or use fp32")

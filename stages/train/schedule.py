@@ -1,0 +1,35 @@
+"""The learning rate as a pure function of the iteration: there is no state to save, and parts may differ in theirs."""
+
+from __future__ import annotations
+
+import math
+
+from stages.train.params import Schedule
+
+FIRST = {"onecycle": 1 / 25, "poly": 0.01, "cosine": 0.01}  # the first factor, from which the warm-up rises to 1
+ONECYCLE_LAST = 1 / 25e4  # PyTorch's and fastai's: the first factor once more divided by 10,000
+POLY_POWER = 0.9  # DeepLab's
+
+
+def factor(schedule: Schedule, iteration: int, iterations: int) -> float:
+    """What the highest learning rate is multiplied by in an iteration, counted from 0.
+
+    `onecycle` (Smith and Topin 2018) rises and falls by half a cosine each. `poly` and `cosine` (Loshchilov and Hutter
+    2017) rise in a line, and fall by a power of what is left and by half a cosine.
+    """
+    first = FIRST[schedule.name]
+    if schedule.name == "onecycle":
+        top = schedule.warmup * iterations - 1
+        if iteration <= top:
+            return half_cosine(first, 1.0, iteration / top)
+        return half_cosine(1.0, ONECYCLE_LAST, min(1.0, (iteration - top) / max(iterations - 1 - top, 1e-9)))
+    warmup = max(1, round(schedule.warmup * iterations))
+    if iteration < warmup:
+        return first + (1 - first) * iteration / warmup
+    done = (iteration - warmup) / max(iterations - warmup, 1)
+    return float((1 - done) ** POLY_POWER) if schedule.name == "poly" else half_cosine(1.0, 0.0, done)
+
+
+def half_cosine(start: float, end: float, share: float) -> float:
+    """From `start` to `end`, slowly at both."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
