@@ -17,7 +17,7 @@ import numpy as np
 
 from stages.download.fetch import obtain
 from stages.download.request import Archive
-from stages.download.transfer import Patience
+from stages.fetch.transfer import Patience
 
 FILES = {f"CamVid/{name}": np.random.default_rng(i).bytes(200_000) for i, name in enumerate(("a.png", "b/c.png"))}
 DIGEST = hashlib.sha256(

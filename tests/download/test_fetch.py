@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.download import transfer
 from stages.download.fetch import obtain
 from stages.download.request import Archive
-from stages.download.transfer import Patience
 from stages.errors import FetchError
+from stages.fetch import transfer
+from stages.fetch.transfer import Patience
 from tests.download.server import DIGEST, FILES, QUICK, Place, Server
 
 # --- a bad server ----------------------------------------------------------------------------------------------------
