@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from stages.configure.params import Params
+from stages.configure.pretrained import pinned
 from stages.configure.resolve import resolve
 from stages.errors import run_main
 from stages.files import whole_folder, write_json
@@ -17,6 +18,9 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m stages.configure", description=__doc__).parse_args()
     params = load("configure", Params)
     configs = {name: resolve(name, params.train.scale) for name in params.architectures}
+    for name, config in configs.items():
+        if first := pinned(params.train.pretrained, name):
+            config["pretrained"] = first
     with whole_folder(Path("data/configs")) as folder:
         for name, config in configs.items():
             write_json(folder / f"{name}.json", config)

@@ -1,4 +1,4 @@
-"""The params of configure: which architectures, and at which size."""
+"""The params of configure: which architectures, at which size, and what their training begins with."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from stages.params import Section
 
 
 class Shape(Section):
-    """The one knob of `train` that shapes a network."""
+    """The knobs of `train` that shape a network and its first weights."""
 
     scale: Literal["small", "full"] = Field(description="small trains on a CPU; full is the paper's size")
+    pretrained: str = Field(
+        description="first weights: none (random), imagenet, a file in pretrained/, or a url with #sha256=<64 hex>"
+    )
 
 
 class Params(Section):

@@ -38,6 +38,9 @@ class Optimizer(Section):
     lr: float = Field(gt=0, le=10, description="the highest learning rate of the schedule")
     weight_decay: float = Field(ge=0, le=1, description="decoupled for adamw, L2 for sgd")
     clip: float = Field(ge=0, description="the largest norm that all gradients together may have; 0 is off")
+    lr_factors: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
+        description="what the lr of a part is multiplied by: {backbone: 0.1}; parts are backbone, decode_head, ..."
+    )
 
 
 class Schedule(Section):
@@ -66,8 +69,9 @@ class Balance(Section):
 
 
 class Train(Section):
-    """The section `train`, without `seeds` and `scale`: the list of runs and the shape are others' to read."""
+    """The section `train`, without `seeds`, `scale` and `pretrained`, which are others' to read."""
 
+    freeze: int = Field(ge=0, description="the first stages of the encoder that learn nothing, batch norm included")
     iterations: Span = Field(description="batches to train on; or, as in `40 epochs`, how often to show every image")
     batch: int = Field(ge=1, description="images in one batch, over all devices together")
     accumulate: int = Field(ge=1, description="batches whose gradients make one step of the optimizer")

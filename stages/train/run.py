@@ -39,6 +39,8 @@ def train(arch: str, seed: int, params: Params) -> None:
     """Train one architecture with one seed, resuming where a killed process left off, and publish the best weights."""
     import torch
 
+    from stages.train import pretrained
+    from stages.train.parts import Frozen, freeze
     from stages.train.runner import ProofRunner, Run
 
     device = set_up(params.compute)
@@ -71,18 +73,23 @@ def train(arch: str, seed: int, params: Params) -> None:
         torch.manual_seed(first_seed(seeds))  # torch's layers draw theirs as they are built
         model = build_model(config, data.classes, params.compute)
         set_losses(model, params.train.loss, class_weights(data.names, params.train.balance))
+        frozen = freeze(model, params.train.freeze)
+        run.start = lambda network: pretrained.start(network, config, progress.say)
         if hasattr(model, "fit"):
+            run.start(model)
             run.fit(model.to(device))
         else:
             images = Decoded(data, key(files), params.train.decoded)
             train_set = TrainSet(images, seeds, tuple(params.train.flips))
+            settings = engine_settings(params.train, params.compute, plan, device, work, world)
+            settings["custom_hooks"] += [Frozen(frozen)] if frozen else []
             ProofRunner(
                 device=device,
                 run=run,
                 model=model,
                 train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
                 randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their first weights after this
-                **engine_settings(params.train, params.compute, plan, device, work, world),
+                **settings,
             ).train()
         if main:
             publish(arch, seed, run, data.classes, results)
@@ -147,6 +154,7 @@ def engine_settings(train: Train, compute: Compute, plan: Plan, device: str, wor
             "accumulative_counts": train.accumulate,
             "optimizer": optimizer_settings(train),
             "clip_grad": {"max_norm": train.optimizer.clip} if train.optimizer.clip else None,
+            **parts_settings(train.optimizer.lr_factors),
         },
         "default_hooks": dict.fromkeys(off),
         "custom_hooks": [ema] if train.ema else [],
@@ -162,6 +170,11 @@ def optimizer_settings(train: Train) -> dict[str, Any]:
     return (
         {"type": "AdamW", **common} if train.optimizer.name == "adamw" else {"type": "SGD", "momentum": 0.9, **common}
     )
+
+
+def parts_settings(factors: dict[str, float]) -> dict[str, Any]:
+    """How the optimizer's groups are made where parts of the network have learning rates of their own."""
+    return {"constructor": "PartsConstructor", "paramwise_cfg": {"lr_factors": factors}} if factors else {}
 
 
 class Validation:

@@ -182,6 +182,7 @@ class Run:
     ) -> None:
         self.seed, self.plan, self.order, self.data, self.checkpoints = seed, plan, order, data, checkpoints
         self.curves, self.progress, self.validate, self.main = curves, progress, validate, main
+        self.start: Callable[[Any], None] = lambda model: None  # what a network that begins anew is given
         self.losses: list[float] = []
         self.done = 0
         self.best: dict[str, Any] = {"iteration": 0, "mIoU": -1.0, "weights": {}}
@@ -272,6 +273,7 @@ class Run:
         """Take up the checkpoint of a killed process, if there is one."""
         state = self.checkpoints.load()
         if state is None:
+            self.start(unwrapped(runner.model))
             return
         unwrapped(runner.model).load_state_dict(state["model"])
         if ema := ema_hook(runner):

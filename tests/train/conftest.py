@@ -20,13 +20,15 @@ REPOSITORY = Path(__file__).parents[2]
 CLASSES = tuple(
     dataset.ClassInfo(i, name, (60 * i, 90, 200 - 60 * i)) for i, name in enumerate(["ground", "disc", "box"])
 )
-TRAIN = {
+TRAIN: dict[str, Any] = {
     "seeds": [0],
     "scale": "small",
+    "pretrained": "none",
+    "freeze": 0,
     "iterations": 12,
     "batch": 4,
     "accumulate": 1,
-    "optimizer": {"name": "adamw", "lr": 0.003, "weight_decay": 0.01, "clip": 0.0},
+    "optimizer": {"name": "adamw", "lr": 0.003, "weight_decay": 0.01, "clip": 0.0, "lr_factors": {}},
     "schedule": {"name": "onecycle", "warmup": 0.2},
     "loss": [{"name": "cross_entropy", "weight": 1.0}],
     "balance": {"by": "power", "power": 0.5},
@@ -42,9 +44,9 @@ TRAIN = {
 COMPUTE = {"device": "cpu", "precision": "bf16", "channels_last": True, "threads": 1}
 
 
-def write_split(root: Path, split: str, count: int) -> None:
-    """Discs and boxes on noisy ground."""
-    header = dataset.Header("shapes", CLASSES)
+def write_split(root: Path, split: str, count: int, classes: tuple[dataset.ClassInfo, ...] = CLASSES) -> None:
+    """Discs and boxes on noisy ground; classes beyond those are nowhere in it."""
+    header = dataset.Header("shapes", classes)
     dataset.write_header(root, header)
     writer = dataset.SplitWriter(root, split, header)
     rows, columns = np.mgrid[:64, :64]
@@ -67,14 +69,17 @@ Workspace = Callable[..., Path]
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """Make a workspace; keyword arguments change `train`, those of `compute` change `compute`."""
+    """Make a workspace, with `more` classes that no image has; other keyword arguments change `train`."""
 
-    def make(name: str = "w", arch: str = "unet", compute: dict[str, Any] | None = None, **train: Any) -> Path:
+    def make(
+        name: str = "w", arch: str = "unet", compute: dict[str, Any] | None = None, more: int = 0, **train: Any
+    ) -> Path:
         root = tmp_path / name
-        write_split(root / "data/prepared", "train", 16)
-        write_split(root / "data/prepared", "val", 6)
-        write_split(root / "data/augmented", "train", 0)
-        pixels = {"ground": 40000, "disc": 5000, "box": 3000}
+        classes = CLASSES + tuple(dataset.ClassInfo(3 + i, f"more{i}", (i, i, 255)) for i in range(more))
+        write_split(root / "data/prepared", "train", 16, classes)
+        write_split(root / "data/prepared", "val", 6, classes)
+        write_split(root / "data/augmented", "train", 0, classes)
+        pixels = {"ground": 40000, "disc": 5000, "box": 3000} | {f"more{i}": 1000 for i in range(more)}
         card = [{"name": name, "pixels": count, "pixels_where_present": 65536} for name, count in pixels.items()]
         write_json(root / "results/data/train.json", {"classes": card})
         write_json(root / f"data/configs/{arch}.json", resolve(arch, "small"))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from tests.train.conftest import Workspace, train, weights
+from tests.train.conftest import TRAIN, Workspace, train, weights
 
 DRIVER = Path(__file__).parent / "driver.py"
 # everything that has a state of its own: dropout (in U-Net's heads), averaged weights, accumulated gradients
@@ -52,7 +52,7 @@ def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
     }
     for name, other in others.items():
         assert all(torch.equal(plain[key], other[key]) for key in plain), name
-    optimizer = {"name": "adamw", "lr": 0.003, "weight_decay": 0.01, "clip": 0.1}
+    optimizer = TRAIN["optimizer"] | {"clip": 0.1}
     changes: dict[str, dict[str, Any]] = {"flipless": {"flips": []}, "clipped": {"optimizer": optimizer}}
     for name, change in changes.items():
         other = last_state(workspace(name, **change))
@@ -80,7 +80,7 @@ def test_another_data_set_or_param_starts_over(workspace: Workspace) -> None:
     text = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(text.replace("lr: 0.003", "lr: 0.002"))
     assert "resumed" not in train(root).stdout
-    fresh = workspace("fresh", optimizer={"name": "adamw", "lr": 0.002, "weight_decay": 0.01, "clip": 0.0})
+    fresh = workspace("fresh", optimizer=TRAIN["optimizer"] | {"lr": 0.002})
     train(fresh)
     assert weights(root) == weights(fresh)
 

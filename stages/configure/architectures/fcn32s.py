@@ -9,6 +9,10 @@ model = dict(
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))
 
+imagenet = dict(
+    url='https://download.pytorch.org/models/vgg16-397923af.pth',
+    sha256='397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0')
+
 small = dict(
     backbone=dict(channels=(16, 32, 64, 128, 128), norm=True),
     decode_head=dict(in_channels=[128], channels=256, dropout_ratio=0.1))

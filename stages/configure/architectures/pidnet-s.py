@@ -10,6 +10,11 @@ model = dict(decode_head=dict(
         dict(type='BoundaryLoss', loss_weight=20.0),
         dict(type='HardPixelCrossEntropy', threshold=0.9, least=1 / 48, loss_weight=1.0)]))
 
+# Its publisher states the first digits of the digest, in the file's name.
+imagenet = dict(
+    url='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/pidnet/pidnet-s_imagenet1k_20230306-715e6273.pth',
+    sha256='715e6273')
+
 small = dict(
     backbone=dict(channels=16, ppm_channels=48),
     decode_head=dict(in_channels=64, channels=64))

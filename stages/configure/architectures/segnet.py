@@ -8,6 +8,10 @@ model = dict(
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))
 
+imagenet = dict(
+    url='https://download.pytorch.org/models/vgg16_bn-6c64b313.pth',
+    sha256='6c64b3138f2f4fcb3bcc4cafde11619c4f440eb1631787e93a682fd88305888a')
+
 small = dict(
     backbone=dict(channels=(16, 32, 64, 128, 128), convolutions=(2, 2, 2, 2, 2)),
     decode_head=dict(widths=(16, 32, 64, 128, 128), convolutions=(2, 2, 2, 2, 2)))

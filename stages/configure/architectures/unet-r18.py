@@ -6,6 +6,10 @@ model = dict(
     decode_head=dict(in_channels=(64, 64, 128, 256, 512)))
 modules = ['stem_resnet', 'unet_decoder']
 
+imagenet = dict(
+    url='https://download.pytorch.org/models/resnet18-f37072fd.pth',
+    sha256='f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec')
+
 small = dict(
     backbone=dict(stem_channels=16, base_channels=16),
     decode_head=dict(in_channels=(16, 16, 32, 64, 128)))

@@ -1,0 +1,116 @@
+"""The parts of a network: its encoder's stages, which can be frozen, and the parts that learn at rates of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from torch import nn
+
+from stages.errors import ParamsError, unknown_name
+
+
+def encoder_stages(encoder: nn.Module) -> dict[str, list[str]]:
+    """An encoder's stages in order, each by the names of the modules it is made of; together they are all of it.
+
+    A stage is a child of the encoder, or an entry of a child that is a list of modules. Single layers in a row, such as
+    the convolutions and norms before a ResNet's and an HRNet's first stage, are one stage.
+    """
+    stages: dict[str, list[str]] = {}
+    waiting: list[str] = []  # what belongs to the stage that comes next
+    layers = ""  # the stage of single layers that is being filled
+    for name, child in children(encoder):
+        is_layer = next(child.children(), None) is None
+        if name.startswith("transition"):  # HRNet's way to the resolutions of its next stage
+            waiting.append(name)
+        elif is_layer and layers:
+            stages[layers].append(name)
+        else:
+            stages[name] = [*waiting, name]
+            waiting = []
+            layers = name if is_layer else ""
+    return stages
+
+
+def children(encoder: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The children that hold tensors, lists of stages entry by entry, in the order in which an image passes them."""
+    found: list[tuple[str, nn.Module]] = []
+    for name, child in encoder.named_children():
+        if isinstance(child, nn.ModuleList) and not name.startswith("transition"):
+            entries = [(f"{name}.{number}", entry) for number, entry in enumerate(child)]
+            # MMSegmentation's U-Net is an encoder and a decoder in one, and lists the decoder's last level first.
+            found += reversed(entries) if name == "decoder" else entries
+        else:
+            found.append((name, child))
+    return [(name, child) for name, child in found if any(True for _ in chain(child.parameters(), child.buffers()))]
+
+
+def encoder_of(model: nn.Module, key: str, value: object) -> Any:
+    """A network's encoder; asking something of a network that has none is an error."""
+    encoder = getattr(model, "backbone", None)
+    if encoder is None:
+        raise ParamsError(key, repr(value), f"a {type(model).__name__} has no encoder")
+    return encoder
+
+
+def freeze(model: nn.Module, count: int) -> list[str]:
+    """Make the first stages of the encoder learn nothing; names their modules, which have to stay in eval mode."""
+    if not count:
+        return []
+    encoder = encoder_of(model, "train.freeze", count)
+    stages = encoder_stages(encoder)
+    if count > len(stages):
+        raise ParamsError("train.freeze", str(count), f"the encoder has {len(stages)} stages: {', '.join(stages)}")
+    names = [name for stage in list(stages.values())[:count] for name in stage]
+    own = encoder.parameters(recurse=False)  # such as a transformer's positions, which are added at its entrance
+    for parameter in chain(own, *(encoder.get_submodule(name).parameters() for name in names)):
+        parameter.requires_grad_(False)
+    return [f"backbone.{name}" for name in names]
+
+
+class Frozen(Hook):  # type: ignore[misc]
+    """Puts frozen modules back into eval mode before each iteration: their batch norm counts nothing.
+
+    By name: a run on several devices puts other batch norms in the place of those that were frozen.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def before_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        """After the loop's `model.train()`, and before the forward pass."""
+        model: nn.Module = getattr(runner.model, "module", runner.model)
+        for name in self.names:
+            model.get_submodule(name).eval()
+
+
+def groups(model: nn.Module, lr: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The optimizer's groups, one for each learning rate, what has the lr itself first; frozen weights are in none."""
+    names = [name for name, child in model.named_children() if next(child.parameters(), None) is not None]
+    for name in factors:
+        if name not in names:
+            raise unknown_name("train.optimizer.lr_factors", name, names)
+    parts: dict[float, list[nn.Parameter]] = {1.0: []}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parts.setdefault(float(factors.get(name.split(".")[0], 1.0)), []).append(parameter)
+    return [{"params": params, "lr": lr * factor} for factor, params in parts.items() if params]
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class PartsConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+    """Builds the optimizer over `groups`; MMEngine's own makes a group of each weight, which no fused step is fast on.
+
+    `paramwise_cfg` is {"lr_factors": {...}}.
+    """
+
+    def __call__(self, model: nn.Module) -> Any:
+        """The optimizer in its wrapper."""
+        network: Any = getattr(model, "module", model)  # inside a wrapper for several devices
+        params = groups(network, self.optimizer_cfg["lr"], self.paramwise_cfg["lr_factors"])
+        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, "params": params})
+        return OPTIM_WRAPPERS.build({**self.optim_wrapper_cfg, "optimizer": optimizer})

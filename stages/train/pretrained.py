@@ -1,0 +1,198 @@
+"""First weights from a file instead of random ones: fetched, verified, fitted to the network's names, and loaded.
+
+Files of others hold an encoder under names of theirs. The names of torchvision's ResNets and of MMSegmentation's
+encoders are those of ours; torchvision's VGG16 and MobileNetV2 are told by theirs and renamed. Only tensors are read:
+a file that would run code is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from stages.errors import DataError, FetchError, StateError
+from stages.fetch.file import agrees, obtain_file
+from stages.train.parts import encoder_of
+
+ENCODER = "backbone."
+ENOUGH = 0.9  # the share of the encoder's tensors that must be in the file
+COUNTER = "num_batches_tracked"  # batch norm's count of batches, which older files lack; no number depends on it
+State = dict[str, Tensor]
+
+
+def start(model: nn.Module, config: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Give a network the first weights that its resolved config names, where it names some."""
+    source = config.get("pretrained")
+    if source is None:
+        return
+    encoder_of(model, "train.pretrained", source.get("path") or source["url"])
+    name, content = verified(source, config["architecture"])
+    fitted = fit(rename(tensors(name, content), model), model.state_dict())
+    fitted.check(name, config["scale"])
+    model.load_state_dict(fitted.state, strict=False)
+    say(f"pretrained: {fitted.summary()}")
+
+
+def verified(source: Mapping[str, str], arch: str) -> tuple[str, bytes]:
+    """The file's name and its bytes, which have the SHA-256 that configure wrote."""
+    if "url" in source:
+        path = obtain_file(source["url"], source["sha256"])
+        name = source["url"].split("?")[0].rpartition("/")[2]
+    else:
+        path, name = Path(source["path"]), source["path"]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise FetchError(str(path), found, "`dvc pull` what DVC keeps, or run `dvc repro configure`") from None
+    found = hashlib.sha256(content).hexdigest()
+    if not agrees(found, source["sha256"]):
+        what = f"its sha256 is {found[:16]}..., data/configs/{arch}.json says {source['sha256'][:16]}..."
+        raise StateError(name, what, "run `dvc repro configure`")
+    return name, content
+
+
+def tensors(name: str, content: bytes) -> State:
+    """The tensors of a file by their names, whatever they are nested in."""
+    try:
+        if name.lower().endswith(".safetensors"):
+            state: Any = load(content)
+        else:
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a parser raises on bytes that nobody vouches for
+        found = f"what is not tensors alone ({' '.join(str(error).split())[:120]})"
+        raise DataError(name, "weights, which run no code", found, "save its state dict as safetensors") from None
+    while isinstance(state, dict) and (nests := [key for key in ("state_dict", "model") if key in state]):
+        state = state[nests[0]]
+    entries = state.items() if isinstance(state, dict) else ()
+    weights = {str(key): value for key, value in entries if isinstance(value, Tensor)}
+    if not weights:
+        raise DataError(name, "weights by their names", "none", "save the network's state dict")
+    return weights
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def rename(state: State, model: nn.Module) -> State:
+    """A file's tensors under the names that they have in our networks."""
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    if any(key.startswith(ENCODER) for key in state):
+        return state
+    if any(re.fullmatch(r"features\.\d+\.weight", key) for key in state):
+        state = from_vgg(state, model.get_submodule("backbone"))
+    elif "features.0.0.weight" in state:
+        state = from_mobilenet(state, model.get_submodule("backbone"))
+    return {ENCODER + key: value for key, value in state.items()}
+
+
+def from_vgg(state: State, encoder: nn.Module) -> State:
+    """torchvision's VGG: `features.N` in a row. The k-th convolution there is the k-th here, and so is its batch norm.
+
+    There a convolution has a bias before its batch norm too. That norm takes it out again, so it is taken out of the
+    norm's mean: the same network without the bias.
+    """
+    rows = {key.rpartition(".")[0] for key in state if key.startswith("features.")}
+    rest = {key: value for key, value in state.items() if not key.startswith("features.")}
+    found: dict[str, list[dict[str, Any]]] = {"convolution": [], "norm": []}
+    for row in sorted(rows, key=lambda name: int(name.split(".")[1])):
+        layer = {key.rpartition(".")[2]: value for key, value in state.items() if key.startswith(f"{row}.")}
+        found["norm" if "running_mean" in layer else "convolution"].append(layer)
+    for convolution, norm in zip(found["convolution"], found["norm"], strict=False):
+        norm["running_mean"] = norm["running_mean"] - convolution.pop("bias", 0)
+    for kind, layer_type in (("convolution", nn.Conv2d), ("norm", nn.BatchNorm2d)):
+        ours = [name for name, module in encoder.named_modules() if isinstance(module, layer_type)]
+        for number, layer in enumerate(found[kind]):
+            name = ours[number] if number < len(ours) else f"{kind}.{number}"
+            rest |= {f"{name}.{key}": value for key, value in layer.items()}
+    return rest
+
+
+def from_mobilenet(state: State, encoder: nn.Module) -> State:
+    """torchvision's MobileNetV2: `features.N` is the N-th block; in it, pairs of a convolution and its batch norm."""
+    blocks = [name for name, module in encoder.named_modules() if type(module).__name__ == "InvertedResidual"]
+    return {mobilenet_name(key, blocks): value for key, value in state.items()}
+
+
+def mobilenet_name(key: str, blocks: list[str]) -> str:
+    """Our name of one of torchvision's tensors; its own where we have none."""
+    if found := re.fullmatch(r"features\.0\.(\d)\.(\w+)", key):
+        return f"conv1.{('conv', 'bn')[int(found[1])]}.{found[2]}"
+    found = re.fullmatch(r"features\.(\d+)\.conv\.(\d)(?:\.(\d))?\.(\w+)", key)
+    if not found or int(found[1]) > len(blocks):
+        return key
+    number, row, inner, tensor = int(found[1]), int(found[2]), found[3], found[4]
+    last = 1 if number == 1 else 2  # the first block does not expand: two convolutions and not three
+    # The last pair stands flat in its block: `conv.2` and `conv.3`, where those before are `conv.1.0` and `conv.1.1`.
+    pair, kind = (row, int(inner)) if inner else (last, row - last)
+    return f"{blocks[number - 1]}.conv.{pair}.{('conv', 'bn')[kind]}.{tensor}"
+
+
+# --- what fits -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Fitted:
+    """What of a file fits a network, and what does not."""
+
+    state: State  # to be loaded
+    wanted: list[str]  # the encoder's tensors
+    missing: dict[str, str]  # of these, by what is wrong with each
+    unexpected: int  # tensors for the encoder that it does not have
+    others: int  # tensors of the other parts that fit
+    left_out: int  # and that do not, such as the weights of other classes
+
+    def summary(self) -> str:
+        """Counts, in one line."""
+        matched = len(self.wanted) - len(self.missing)
+        rest = f" ({self.left_out} of other shapes or names left out)" if self.left_out else ""
+        return (
+            f"{matched} matched, {len(self.missing)} missing, {self.unexpected} unexpected of the encoder, "
+            f"{self.others} of the decoder{rest}"
+        )
+
+    def check(self, name: str, scale: str) -> None:
+        """Too little for the encoder is an error: it is another network."""
+        matched = len(self.wanted) - len(self.missing)
+        if matched >= ENOUGH * len(self.wanted):
+            return
+        first = "; ".join(f"{key} {why}" for key, why in list(self.missing.items())[:3])
+        found = f"{matched} of {len(self.wanted)} ({first}{'; ...' if len(self.missing) > 3 else ''})"
+        fix = "name weights of this architecture and scale in train.pretrained"
+        if scale == "small":
+            fix = "published weights need `train.scale: full`, your own the scale that they were trained at"
+        raise DataError(name, f"{ENOUGH:.0%} of the encoder's tensors or more, in name and shape", found, fix)
+
+
+def fit(state: State, target: Mapping[str, Tensor]) -> Fitted:
+    """Compare a file's tensors with a network's, by name and shape."""
+    fitting = {key: value for key, value in state.items() if key in target and value.shape == target[key].shape}
+    wanted = [key for key in target if key.startswith(ENCODER) and not key.endswith(COUNTER)]
+    missing = {key: difference(state.get(key), target[key]) for key in wanted if key not in fitting}
+    counted = [key for key in state if not key.endswith(COUNTER)]
+    inside = [key for key in counted if key.startswith(ENCODER)]
+    outside = [key for key in counted if not key.startswith(ENCODER)]
+    return Fitted(
+        fitting,
+        wanted,
+        missing,
+        unexpected=sum(key not in target for key in inside),
+        others=sum(key in fitting for key in outside),
+        left_out=sum(key not in fitting for key in outside),
+    )
+
+
+def difference(found: Tensor | None, expected: Tensor) -> str:
+    """Why a tensor does not fit."""
+    if found is None:
+        return "is not there"
+    return f"is {'x'.join(map(str, found.shape))}, not {'x'.join(map(str, expected.shape))}"
