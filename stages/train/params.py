@@ -89,6 +89,9 @@ class Train(Section):
     checkpoint_interval: int = Field(ge=1, description="iterations between two checkpoints; changes no number")
     decoded: float = Field(ge=0, description="GiB of disk for images kept decoded, in .pixelproof; changes no number")
     compile: bool = Field(description="torch.compile: slow to start, faster from then on; needs a C++ compiler")
+    deterministic: bool = Field(
+        description="on CUDA, the same seed gives the same bytes, at some cost; on the CPU it does either way"
+    )
 
     @model_validator(mode="after")
     def _whole_steps(self) -> Train:

@@ -39,10 +39,13 @@ def train(arch: str, seed: int, params: Params) -> None:
     """Train one architecture with one seed, resuming where a killed process left off, and publish the best weights."""
     import torch
 
+    from stages.models import deterministic
     from stages.train import pretrained
     from stages.train.parts import Frozen, freeze
     from stages.train.runner import ProofRunner, Run
 
+    if params.train.deterministic:
+        deterministic.demand()
     device = set_up(params.compute)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if params.train.batch % world:
@@ -53,8 +56,12 @@ def train(arch: str, seed: int, params: Params) -> None:
     plan = planned(params.train, len(data))
     order = Order(len(data), seeds, params.train.batch, plan.iterations, rank, world)
     results = Path(f"results/{arch}/{seed}/train")
-    share = params.train.batch // world
-    with joined(device, world), explained(share, data.size), tempfile.TemporaryDirectory(prefix="pixelproof-") as work:
+    with (
+        joined(device, world),
+        explained(params.train.batch // world, data.size),
+        deterministic.refusals_named(),
+        tempfile.TemporaryDirectory(prefix="pixelproof-") as work,
+    ):
         main = rank == 0
         files = files_of_inputs(arch, seed)
         checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, files, {"device": device, "devices": world}))
@@ -151,6 +158,7 @@ def engine_settings(train: Train, compute: Compute, plan: Plan, device: str, wor
             "type": "ProofOptimWrapper",
             "compute": compute,
             "device": device,
+            "deterministic": train.deterministic,
             "accumulative_counts": train.accumulate,
             "optimizer": optimizer_settings(train),
             "clip_grad": {"max_norm": train.optimizer.clip} if train.optimizer.clip else None,

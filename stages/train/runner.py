@@ -22,6 +22,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import LOOPS, OPTIM_WRAPPERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from stages.models.deterministic import DeterministicForms
 from stages.models.runtime import Compute, autocast
 from stages.train.checkpoint import Checkpoints
 from stages.train.curves import Curves
@@ -38,15 +39,17 @@ CURVE_INTERVAL = 10  # iterations that one point of the training curve averages
 class ProofOptimWrapper(OptimWrapper):  # type: ignore[misc]
     """An optimizer whose forward pass runs in the precision of `compute`; MMEngine's own refuses bf16 on the CPU."""
 
-    def __init__(self, *args: Any, compute: Compute, device: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, compute: Compute, device: str, deterministic: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.compute, self.device = compute, device
+        self.compute, self.device, self.deterministic = compute, device, deterministic
 
     def optim_context(self, model: torch.nn.Module) -> Any:
         """The context of one forward pass."""
         stack = ExitStack()
         stack.enter_context(super().optim_context(model))
         stack.enter_context(autocast(self.compute, self.device))
+        if self.deterministic:
+            stack.enter_context(DeterministicForms())
         return stack
 
 

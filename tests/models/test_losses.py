@@ -15,11 +15,11 @@ from mmseg.structures import SegDataSample
 from sklearn.metrics import jaccard_score
 from torch import Tensor
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from stages.dataset import IGNORE
 from stages.models import losses
 from stages.models.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz, cross_entropy, dice, focal
+from tests.models.operations import Operations
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 4.0])
@@ -174,25 +174,6 @@ def test_autocast_computes_in_fp32(loss: Loss) -> None:
 
 
 # --- determinism on CUDA ---------------------------------------------------------------------------------------------
-
-
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes what `torch.use_deterministic_algorithms` refuses on CUDA, going by its documentation."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen: set[str] = set()
-        self.refused: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        self.seen.add(name)
-        reduced = {"nll_loss2d_forward": 3, "nll_loss2d_backward": 4}.get(name)
-        if (reduced and args[reduced] != 0) or name in ("histc", "bincount", "put", "put_", "scatter_reduce", "median"):
-            self.refused.append(name)
-        if name == "cumsum" and (kwargs or {}).get("dtype", args[0].dtype).is_floating_point:
-            self.refused.append(name)
-        return func(*args, **(kwargs or {}))
 
 
 @each_loss

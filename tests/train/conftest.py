@@ -40,6 +40,7 @@ TRAIN: dict[str, Any] = {
     "checkpoint_interval": 3,
     "decoded": 1.0,
     "compile": False,
+    "deterministic": False,
 }
 COMPUTE = {"device": "cpu", "precision": "bf16", "channels_last": True, "threads": 1}
 
