@@ -72,8 +72,8 @@ def images_per_second(arguments: Any, deterministic: bool) -> float:
     torch.manual_seed(0)
     model = build_model(resolve(arguments.arch[0], arguments.scale), CLASSES, compute).to(device).train()
     shape = (arguments.batch, arguments.size, arguments.size)
-    images = torch.randint(0, 256, (shape[0], 3, *shape[1:]), dtype=torch.uint8)
-    batch = {"inputs": images, "masks": torch.randint(0, CLASSES, shape, dtype=torch.uint8)}
+    pixels = torch.randint(0, 256, (shape[0], 3, *shape[1:]), dtype=torch.uint8)
+    batch = {"inputs": pixels, "masks": torch.randint(0, CLASSES, shape, dtype=torch.uint8)}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     started = 0.0
     for step in range(2 + STEPS):  # two to warm up
@@ -84,7 +84,8 @@ def images_per_second(arguments: Any, deterministic: bool) -> float:
         optimizer.zero_grad()
         model.parse_losses(losses)[0].backward()
         optimizer.step()
-    return arguments.batch * STEPS / (now(device) - started)
+    images: int = arguments.batch * STEPS
+    return images / (now(device) - started)
 
 
 def now(device: str) -> float:

@@ -2,8 +2,9 @@
 
 Pure functions of logits (NCHW) and labels (NHW), each in a thin module. What they have in common, and MMSegmentation's
 own have not: an ignored pixel takes no part, neither in the value nor in the gradient; a mean is over all the other
-pixels of the batch, and a batch without any gives 0; they compute in fp32 under autocast; and on CUDA there is a
-deterministic form of each operation (no `nll_loss2d` with a reduction, no cumulative sum of floats).
+pixels of the batch, and a batch without any gives 0; where several processes share a batch, it is that whole batch (see
+distributed.py); they compute in fp32 under autocast; and on CUDA there is a deterministic form of each operation (no
+`nll_loss2d` with a reduction, no cumulative sum of floats).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional
+
+from stages.models.distributed import gathered, processes, total
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int) -> Tensor:
@@ -51,11 +54,12 @@ def dice(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
     it, but with the same weight for each class. A class that no pixel has would always add 1, and no gradient.
     """
     probabilities, truth, valid = by_class(logits, labels, ignore)
-    present = truth.any(dim=1)
+    present = total(truth.any(dim=1).long()) > 0
     predicted = (probabilities * valid)[present]
     true = truth[present].to(predicted)
-    overlaps = 2 * (predicted * true).sum(dim=1) / (predicted.square().sum(dim=1) + true.sum(dim=1))
-    return class_mean(1 - overlaps)
+    sums = (predicted * true).sum(dim=1), predicted.square().sum(dim=1), true.sum(dim=1)
+    both, squares, pixels = (total(each) for each in sums)
+    return class_mean(1 - 2 * both / (squares + pixels))
 
 
 def lovasz(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
@@ -63,15 +67,18 @@ def lovasz(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
 
     With the pixels of a class sorted by their errors, the largest first, it is the sum of each error times how much
     1 - IoU grows when that pixel becomes wrong too. Those factors are constants to the gradient. An ignored pixel's
-    error is 0: it comes last, where it neither adds anything nor moves another.
+    error is 0: it comes last, where it neither adds anything nor moves another. Several processes sort each other's
+    errors too, which takes classes x pixels numbers from each to each.
     """
     probabilities, truth, valid = by_class(logits, labels, ignore)
-    present = truth.any(dim=1)
+    present = total(truth.any(dim=1).long()) > 0
     truth = truth[present]
     errors = (truth.to(probabilities) - probabilities[present]).abs() * valid
-    order = errors.detach().argsort(dim=1, descending=True, stable=True)
-    factors = torch.empty_like(errors).scatter(1, order, jaccard_steps(truth.gather(1, order), errors.dtype))
-    return class_mean((errors * factors).sum(dim=1))
+    every, ours = gathered(errors.detach())
+    order = every.argsort(dim=1, descending=True, stable=True)
+    steps = jaccard_steps(gathered(truth)[0].gather(1, order), errors.dtype)
+    factors = torch.empty_like(every).scatter(1, order, steps)[:, ours]
+    return processes() * class_mean((errors * factors).sum(dim=1))
 
 
 def jaccard_steps(truth: Tensor, dtype: torch.dtype) -> Tensor:
@@ -95,7 +102,7 @@ def precise(logits: Tensor) -> Tensor:
 
 def pixel_mean(losses: Tensor, valid: Tensor) -> Tensor:
     """The mean over the valid pixels of losses that are 0 elsewhere; 0 where there are none."""
-    return losses.sum() / valid.sum().clamp(min=1)
+    return processes() * losses.sum() / total(valid.sum()).clamp(min=1)
 
 
 def class_mean(losses: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from mmengine.registry import LOOPS, OPTIM_WRAPPERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from stages.models.deterministic import DeterministicForms
+from stages.models.distributed import global_mean
 from stages.models.runtime import Compute, autocast
 from stages.train.checkpoint import Checkpoints
 from stages.train.curves import Curves
@@ -113,7 +114,7 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=data_batch)
         lr = set_learning_rate(self.runner.optim_wrapper.optimizer, run.plan.factor(self._iter))
         outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
-        run.note_loss(float(outputs["loss"].detach()), lr, self._iter)
+        run.note_loss(global_mean(outputs["loss"]), lr, self._iter)
         self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
