@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
-import subprocess
+import signal
 import sys
+import uuid
 
-from stages.errors import StateError, run_main
+from stages.errors import ParamsError, StateError, run_main
 from stages.params import load
 from stages.train.params import Params
 
@@ -22,9 +24,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     params = load("train", Params)
-    processes = arguments.processes or devices(params)
+    processes = int(os.environ.get("WORLD_SIZE", 0)) or arguments.processes or devices(params)
+    if params.train.batch % processes:
+        raise ParamsError("train.batch", str(params.train.batch), f"expected a multiple of the {processes} processes")
     if processes > 1 and "RANK" not in os.environ:
-        launch(processes)
+        launch(processes, params.compute.threads)
         return
     from stages.train.run import train
 
@@ -42,12 +46,31 @@ def devices(params: Params) -> int:
     return torch.cuda.device_count()
 
 
-def launch(processes: int) -> None:
-    """Run this command again as several processes, through torchrun."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    code = subprocess.call([*torchrun, "-m", "stages.train", *sys.argv[1:]])
-    if code:
-        raise StateError("torchrun", f"a process of the training ended with code {code}", "its message stands above")
+def launch(processes: int, threads: int) -> None:
+    """Run this command again as several processes, as torchrun does; when one of them ends, it ends the others."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # else MMEngine sets them to 1, and warns of it
+        os.environ.setdefault(name, str(threads))
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what it says stands in our one line
+    meeting = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": uuid.uuid4().hex}
+    config = LaunchConfig(1, 1, processes, max_restarts=0, **meeting)  # type: ignore[arg-type]
+    try:
+        elastic_launch(config, sys.executable)("-m", "stages.train", *sys.argv[1:])
+    except SignalException:  # its processes are ended by now
+        raise KeyboardInterrupt from None
+    except ChildFailedError as error:
+        ends = {rank: failure.exitcode for rank, failure in sorted(error.failures.items())}
+        first = {rank: code for rank, code in ends.items() if code != -signal.SIGTERM}  # the others were ended
+        found = ", ".join(f"process {rank} ended with {named(code)}" for rank, code in (first or ends).items())
+        raise StateError("the training", found, "any message of theirs stands above") from None
+
+
+def named(code: int) -> str:
+    """How a process ended: negative codes are signals."""
+    return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
 if __name__ == "__main__":

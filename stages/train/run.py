@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stages import confusion, dataset
-from stages.errors import ParamsError
+from stages.errors import StateError
 from stages.files import read_json, whole_folder, write_json, write_text
 from stages.models.build import build_model, class_ids, read_config, save_weights
 from stages.models.runtime import Compute, set_up
@@ -48,8 +48,6 @@ def train(arch: str, seed: int, params: Params) -> None:
         deterministic.demand()
     device = set_up(params.compute)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if params.train.batch % world:
-        raise ParamsError("train.batch", str(params.train.batch), f"expected a multiple of the {world} devices")
     seeds = (params.seed, seed)
     data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
     config = read_config(Path(f"data/configs/{arch}.json"))
@@ -134,10 +132,20 @@ def joined(device: str, world: int) -> Iterator[None]:
         yield
         return
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        device_number, present = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if device_number >= present:
+            raise StateError(
+                f"process {device_number}", f"{present} CUDA devices", f"give --processes {present} at most"
+            )
+        torch.cuda.set_device(device_number)
     torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
         yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and "gloo" not in str(error):
+            raise
+        found = f"could not reach the others ({' '.join(str(error).split())[:160]})"
+        raise StateError(f"process {os.environ['RANK']}", found, "see what ended them") from None
     finally:
         torch.distributed.destroy_process_group()
 
