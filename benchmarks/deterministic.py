@@ -84,8 +84,7 @@ def images_per_second(arguments: Any, deterministic: bool) -> float:
         optimizer.zero_grad()
         model.parse_losses(losses)[0].backward()
         optimizer.step()
-    images: int = arguments.batch * STEPS
-    return images / (now(device) - started)
+    return float(arguments.batch * STEPS / (now(device) - started))
 
 
 def now(device: str) -> float:
