@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stages.configure.resolve import resolve
 from stages.models.build import build_model
-from stages.models.hms import merge
+from stages.models.hms import merge, merged
 from stages.models.runtime import Compute
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -61,11 +61,11 @@ def test_three_scales_chain_from_the_largest(model: Any, monkeypatch: pytest.Mon
         return both, torch.full((1, 1, side, side), attention)
 
     monkeypatch.setattr(model, "at_scale", at_scale)
-    coarse, fine = model.merged(torch.zeros(1, 3, 16, 16), (1.0, 0.5, 2.0))
+    coarse, fine = merged(model.at_scales(torch.zeros(1, 3, 16, 16), (1.0, 0.5, 2.0)))
     by_hand = 0.25 * 8 + 0.75 * (0.5 * 4 + 0.5 * 2)
     torch.testing.assert_close(fine, torch.full((1, 5, 4, 4), by_hand))
     torch.testing.assert_close(coarse, -fine)
-    _, two = model.merged(torch.zeros(1, 3, 16, 16), (0.5, 1.0))
+    _, two = merged(model.at_scales(torch.zeros(1, 3, 16, 16), (0.5, 1.0)))
     torch.testing.assert_close(two, torch.full((1, 5, 4, 4), 0.25 * 8 + 0.75 * 4))
 
 
@@ -83,9 +83,28 @@ def test_it_trains_two_scales_and_their_attention(model: Any, monkeypatch: pytes
     losses = model.train()(**model.data_preprocessor(batch, True), mode="loss")
     sum(value for name, value in losses.items() if "loss" in name).backward()
     assert seen == [(64, 64), (32, 32)]
-    assert {name for name in losses if "loss" in name} == {"decode_0.loss_ce", "decode_1.loss_ce"}
+    trained = {"decode_0.loss_ce", "decode_1.loss_ce", "scale_0.5.loss_ce", "scale_1.loss_ce"}
+    assert {name for name in losses if "loss" in name} == trained
     assert all(weight.grad.abs().sum() > 0 for weight in model.decode_head[1].attention[0].parameters())
     model.zero_grad()
+
+
+def test_each_scale_answers_for_its_own_logits_with_a_small_weight(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.05 of the cross-entropy of each scale's OCR logits, brought to the masks' size; none with a weight of 0."""
+    torch.manual_seed(1)
+    maps = {scale: torch.randn(2, 10, int(16 * scale), int(16 * scale)) for scale in (0.5, 1.0)}
+    monkeypatch.setattr(model, "at_scale", lambda _, scale: (maps[scale], torch.full_like(maps[scale][:, :1], 0.3)))
+    masks = torch.randint(0, 5, (2, 64, 64))
+    masks[0, :8] = 255
+    batch = model.data_preprocessor({"inputs": torch.zeros(2, 3, 64, 64), "masks": masks}, True)
+    losses = model.loss(**batch)
+    for scale, name in ((0.5, "scale_0.5.loss_ce"), (1.0, "scale_1.loss_ce")):
+        logits = torch.nn.functional.interpolate(maps[scale][:, 5:], (64, 64), mode="bilinear")
+        each = torch.nn.functional.cross_entropy(logits, masks, ignore_index=255, reduction="none")
+        # MMSegmentation's own cross-entropy, which a training replaces, takes the mean over ignored pixels too.
+        torch.testing.assert_close(losses[name], 0.05 * each.mean())
+    monkeypatch.setattr(model, "scale_weight", 0.0)
+    assert not any(name.startswith("scale") for name in model.loss(**batch))
 
 
 def test_attention_maps_are_pictures_of_the_images_size(model: Any) -> None:

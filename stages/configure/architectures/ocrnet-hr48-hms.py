@@ -6,6 +6,7 @@ model = dict(
     type='HierarchicalMultiScale',
     train_scales=(0.5, 1.0),
     scales=(0.5, 1.0, 2.0),
+    scale_weight=0.05,  # of the loss of each training scale's own logits, as in the authors' recipe
     decode_head=[
         _base_.model.decode_head[0],
         dict(_base_.model.decode_head[1], type='ScaleAttentionOCRHead', attention_channels=256)])
