@@ -34,9 +34,8 @@ def resolve(name: str, scale: str) -> dict[str, Any]:
         config.merge_from_dict({"model": config.small.to_dict()})
     if "model" not in config:
         raise DataError(f"architectures/{name}.py", "a `model`", "none", "see the other files of the folder")
-    modules = list(config.get("modules", []))
     model = plain(config.model.to_dict())
-    adapt(model)
+    modules = [*config.get("modules", []), *adapt(model)]
     return {
         "architecture": name,
         "scale": scale,
@@ -62,9 +61,10 @@ def read(path: Path) -> Any:
         ) from error
 
 
-def adapt(model: dict[str, Any]) -> None:
+def adapt(model: dict[str, Any]) -> list[str]:
     """What differs from the zoo: batch norm of one process, our normalisation, nothing fetched, classes left open, and
-    whole images in place of windows of a crop's size."""
+    whole images in place of windows of a crop's size. Gives the modules that this takes."""
+    modules = []
     model["data_preprocessor"] = dict(NORMALIZE)
     if test_cfg := model.get("test_cfg"):
         kept = {key: value for key, value in test_cfg.items() if key not in ("crop_size", "stride")}
@@ -74,12 +74,16 @@ def adapt(model: dict[str, Any]) -> None:
         value.pop("sampler", None)  # of hard pixels: what a loss counts is for `train.loss` to say
         if value.get("type") == "SyncBN":
             value["type"] = "BN"  # a run on several devices makes it synchronised again
+        if value.get("type") == "PIDHead":
+            value["type"] = "BoundaryPIDHead"  # masks come without the boundaries that the other one asks for
+            modules.append("pidnet")
         if "init_cfg" in value:
             value["init_cfg"] = unfetched(value["init_cfg"])
         if "num_classes" in value:
             value["num_classes"] = None
         if "class_weight" in value:
             value["class_weight"] = None  # of another dataset's classes; `train.balance` gives those of ours
+    return modules
 
 
 def unfetched(init: Any) -> Any:

@@ -10,6 +10,7 @@ import importlib
 import io
 import warnings
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,15 +47,16 @@ def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
         from mmseg.registry import MODELS
 
         import stages.models.preprocess  # noqa: F401
+        from stages.models.sizes import limit_sizes
 
         for module in config["modules"]:
             importlib.import_module(f"stages.models.{module}")
-        model_config = with_classes(config["model"], classes)
         try:
             with DefaultScope.overwrite_default_scope("mmseg"):
-                model = MODELS.build(model_config)
+                model = MODELS.build(with_classes(config["model"], classes))
         except Exception as error:  # whatever a layer raises on what it is given: a config is code
             raise unbuildable(config, error) from error
+    limit_sizes(model, config["architecture"])
     model.data_preprocessor.channels_last = compute.channels_last
     return model.to(memory_format=memory_format(compute))
 
@@ -63,7 +65,11 @@ def unbuildable(config: dict[str, Any], error: Exception) -> DataError:
     """The error of a network that cannot be built, most often for lack of what is kept out of the installation."""
     found, fix = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", "mend the file"
     model = str(config["model"])
-    if "mmdet." in model:
+    if config["model"].get("type") == "DepthEstimator":
+        found, fix = "one that estimates depth", "choose one that segments"
+    elif config["model"].get("type") == "MultimodalEncoderDecoder":
+        found, fix = "one that reads the names of another dataset's classes", "choose one that learns its classes"
+    elif "mmdet." in model:
         found, fix = "layers of MMDetection", f"install it: `{OPERATORS}`, then `pip install onedl-mmdetection`"
     elif "mmpretrain." in model:
         found, fix = "layers of MMPretrain", "install it: `pip install onedl-mmpretrain`"
@@ -81,7 +87,22 @@ def with_classes(model: dict[str, Any], classes: int) -> Any:
             return {key: classes if key == "num_classes" else filled(inner) for key, inner in value.items()}
         return [filled(inner) for inner in value] if isinstance(value, list) else value
 
-    return ConfigDict(filled(model))
+    return ConfigDict(with_tuples(filled(model)))
+
+
+def with_tuples(config: Any) -> Any:
+    """A config with tuples in place of lists where a layer's own default is a tuple: JSON has none, and some layers
+    take nothing else (others take nothing but lists)."""
+    from mmseg.registry import MODELS
+
+    if isinstance(config, list):
+        return [with_tuples(inner) for inner in config]
+    if not isinstance(config, dict):
+        return config
+    found = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
+    wanted = {p.name for p in signature(found).parameters.values() if isinstance(p.default, tuple)} if found else set()
+    built = {key: with_tuples(value) for key, value in config.items()}
+    return {key: tuple(value) if key in wanted and isinstance(value, list) else value for key, value in built.items()}
 
 
 def class_ids(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute, device: str) -> NDArray[np.uint8]:

@@ -113,6 +113,9 @@ ZOO = [
     "pspnet/pspnet_r50-d8_4xb2-80k_cityscapes-769x769.py",
     "unet/unet-s5-d16_fcn_4xb4-ce-1.0-dice-3.0-40k_drive-64x64.py",
     "icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py",
+    "cgnet/cgnet_fcn_4xb4-60k_cityscapes-680x680.py",  # takes nothing but tuples
+    "sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024.py",  # takes nothing but lists
+    "fastfcn/fastfcn_r50-d32_jpu_psp_4xb2-80k_cityscapes-512x1024.py",
 ]
 
 
@@ -131,16 +134,23 @@ def test_one_line_is_an_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert logits.shape == (1, 5, 64, 96)
 
 
-def test_one_line_trains_with_the_losses_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """STDC's heads draw hard pixels, for which losses of whole images have no use; each of them has a loss."""
-    model = build_model(one_line(tmp_path, monkeypatch, "stdc/stdc1_4xb12-80k_cityscapes-512x1024.py"), 3, FP32)
+@pytest.mark.parametrize(
+    "base",
+    [
+        "stdc/stdc1_4xb12-80k_cityscapes-512x1024.py",  # its heads draw hard pixels
+        "pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py",  # it asks for boundaries
+    ],
+)
+def test_one_line_trains_with_the_losses_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    """What some heads ask for beside masks and losses of whole images is not missed; each of them has a loss."""
+    model = build_model(one_line(tmp_path, monkeypatch, base), 3, FP32)
     set_losses(model, [LossTerm(name="cross_entropy", weight=1.0)], [0.5, 1.0, 2.0])
     batch = {
         "inputs": torch.zeros(2, 3, 64, 64, dtype=torch.uint8),
         "masks": torch.zeros(2, 64, 64, dtype=torch.uint8),
     }
     losses = model.train()(**model.data_preprocessor(batch, True), mode="loss")
-    found = [value for name, value in losses.items() if name.endswith("loss_ce")]
+    found = [value for name, value in losses.items() if "loss" in name]
     assert len(found) >= 2 and all(bool(value.isfinite()) for value in found)
 
 
@@ -148,6 +158,19 @@ def test_a_list_of_first_weights_loses_those_that_would_be_fetched() -> None:
     rules: list[Any] = [{"type": "Pretrained", "checkpoint": "x"}, {"type": "Kaiming"}]
     assert module.unfetched(rules) == [{"type": "Kaiming"}]
     assert module.unfetched(rules[:1]) is None and module.unfetched({"type": "Kaiming"}) == {"type": "Kaiming"}
+
+
+def test_a_network_of_large_images_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LRASPP averages over windows of 49 places at stride 8: in one line, in training as in prediction."""
+    base = "mobilenet_v3/mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024.py"
+    with torch.device("meta"):
+        model = build_model(one_line(tmp_path, monkeypatch, base), 5, FP32).eval()
+        with pytest.raises(
+            DataError, match=r"mine\.py: expected images of 392 pixels or more, found 400x320; set prep"
+        ):
+            model.encode_decode(torch.zeros(1, 3, 320, 400), [{"img_shape": (320, 400)}])
+        logits = model.encode_decode(torch.zeros(1, 3, 416, 416), [{"img_shape": (416, 416)}])
+    assert logits.shape == (1, 5, 416, 416)
 
 
 @pytest.mark.parametrize(
