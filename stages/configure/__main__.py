@@ -8,6 +8,7 @@ from pathlib import Path
 from stages.configure.params import Params
 from stages.configure.pretrained import pinned
 from stages.configure.resolve import resolve
+from stages.configure.trial import try_overrides
 from stages.errors import run_main
 from stages.files import whole_folder, write_json
 from stages.params import load
@@ -17,8 +18,10 @@ def main() -> None:
     """Write data/configs/."""
     argparse.ArgumentParser(prog="python -m stages.configure", description=__doc__).parse_args()
     params = load("configure", Params)
-    configs = {name: resolve(name, params.train.scale) for name in params.architectures}
+    trained, evaluated = params.configure.overrides, params.evaluate.overrides
+    configs = {name: resolve(name, params.train.scale, trained.get(name)) for name in params.architectures}
     for name, config in configs.items():
+        try_overrides(config, trained.get(name), evaluated.get(name))
         if first := pinned(params.train.pretrained, name):
             config["pretrained"] = first
     with whole_folder(Path("data/configs")) as folder:

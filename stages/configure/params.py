@@ -1,13 +1,14 @@
-"""The params of configure: which architectures, at which size, and what their training begins with."""
+"""The params of configure: which architectures, their size and changes, and what their training begins with."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from stages.configure.resolve import names
 from stages.errors import unknown_name
+from stages.overrides import Overrides
 from stages.params import Section
 
 
@@ -20,11 +21,19 @@ class Shape(Section):
     )
 
 
+class Changes(Section):
+    """Changes of networks by the architecture's name: for all of a run, or (in `evaluate`) for its end alone."""
+
+    overrides: Overrides = Field(description="by architecture: {a key of its data/configs/<architecture>.json: value}")
+
+
 class Params(Section):
     """What configure reads."""
 
     architectures: list[str] = Field(min_length=1, description="names of files in stages/configure/architectures/")
+    configure: Changes
     train: Shape
+    evaluate: Changes
 
     @field_validator("architectures")
     @classmethod
@@ -35,3 +44,11 @@ class Params(Section):
             if name not in names():
                 raise unknown_name("architectures", name, names())
         return architectures
+
+    @field_validator("configure", "evaluate")
+    @classmethod
+    def _known(cls, changes: Changes, info: ValidationInfo) -> Changes:
+        for name in changes.overrides:
+            if name not in names():
+                raise unknown_name(f"{info.field_name}.overrides", name, names())
+        return changes

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stages.errors import DataError, unknown_name
+from stages.overrides import overridden
 
 ARCHITECTURES = Path(__file__).parent / "architectures"
 MODELS = Path(__file__).parent.parent / "models"
@@ -25,8 +27,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in ARCHITECTURES.glob("*.py"))
 
 
-def resolve(name: str, scale: str) -> dict[str, Any]:
-    """The config of an architecture at a scale, as plain data with the digests of the modules it names."""
+def resolve(name: str, scale: str, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The config of an architecture at a scale, as plain data with the digests of the modules it names.
+
+    The overrides come last: their keys are those that data/configs/<name>.json shows.
+    """
     if name not in names():
         raise unknown_name("architectures", name, names())
     config = read(ARCHITECTURES / f"{name}.py")
@@ -39,7 +44,7 @@ def resolve(name: str, scale: str) -> dict[str, Any]:
     return {
         "architecture": name,
         "scale": scale,
-        "model": model,
+        "model": overridden(model, overrides or {}, f"configure.overrides.{name}"),
         "modules": modules,
         "digests": {module: digest(name, module) for module in modules},
     }

@@ -35,7 +35,8 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
         if not path.is_file():
             raise StateError(str(path), "no such file", f"run `dvc repro evaluate@{arch}-{seed}`")
     header = read_header(DATA)
-    predict = load_network(config, weights, len(header.classes), params.compute)
+    overrides = params.evaluate.overrides.get(arch)
+    predict = load_network(config, weights, len(header.classes), params.compute, overrides)
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         found = {
             split: evaluate_split(DATA, split, header, predict, params.evaluate.batch, out, f"{arch} seed {seed}")

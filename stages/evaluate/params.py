@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from stages.models.runtime import Compute
+from stages.overrides import Overrides
 from stages.params import Section
 
 
@@ -12,6 +13,7 @@ class Evaluate(Section):
     """How the network is run over the val and test splits."""
 
     batch: int = Field(ge=1, le=1024, description="images per forward pass")
+    overrides: Overrides = Field(description="changes of trained networks that keep their weights, as of rates")
 
 
 class Params(Section):

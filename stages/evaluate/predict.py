@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from stages.dataset import Sample
 from stages.models.build import build_model, class_ids, load_weights, read_config
 from stages.models.runtime import Compute, set_up
+from stages.overrides import overridden
 
 Image = NDArray[np.uint8]
 Example = tuple[Sample, Image, Image]  # its line of the index, the image, the true mask
@@ -29,10 +31,19 @@ def batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
         yield batch
 
 
-def load_network(config: Path, weights: Path, classes: int, compute: Compute) -> Predict:
-    """Build the network of a resolved config and load its weights; returns a function from RGB images to class ids."""
+def load_network(
+    config: Path, weights: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None
+) -> Predict:
+    """Build the network of a resolved config and load its weights; returns a function from RGB images to class ids.
+
+    Overrides change the network but not its weights: other rates and strides, denser maps.
+    """
     device = set_up(compute)
-    model = build_model(read_config(config), classes, compute)
-    load_weights(model, weights)
+    resolved = read_config(config)
+    if overrides:
+        key = f"evaluate.overrides.{resolved['architecture']}"
+        resolved |= {"model": overridden(resolved["model"], overrides, key)}
+    model = build_model(resolved, classes, compute)
+    load_weights(model, weights, *([f"take from {key} what needs other weights"] if overrides else []))
     model = model.to(device).eval()
     return lambda images: class_ids(model, images, compute, device)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+MEND = "mend the file, or what params override in it"
 # Compiles mmcv's operators for the torch that is installed. PointRend, CCNet and PSANet need them, and MMDetection.
 OPERATORS = "pip install --no-build-isolation --no-binary onedl-mmcv onedl-mmcv"
 
@@ -63,7 +64,7 @@ def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
 
 def unbuildable(config: dict[str, Any], error: Exception) -> DataError:
     """The error of a network that cannot be built, most often for lack of what is kept out of the installation."""
-    found, fix = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", "mend the file"
+    found, fix = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", MEND
     model = str(config["model"])
     if config["model"].get("type") == "DepthEstimator":
         found, fix = "one that estimates depth", "choose one that segments"
@@ -131,7 +132,7 @@ def save_weights(path: Path, state: dict[str, torch.Tensor]) -> None:
     write_bytes(path, weights_bytes(state))
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path, fix: str = "run its train stage again") -> None:
     """Load weights that fit the network exactly."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -140,4 +141,4 @@ def load_weights(model: nn.Module, path: Path) -> None:
         model.load_state_dict(load_file(path), strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         found = " ".join(str(error).split())[:300]
-        raise DataError(path, "the weights of this architecture", found, "run its train stage again") from None
+        raise DataError(path, "the weights of this architecture", found, fix) from None

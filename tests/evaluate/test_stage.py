@@ -24,7 +24,7 @@ from stages.models.runtime import Compute
 
 HEADER = Header("tiny", tuple(ClassInfo(i, name, (i, i, i)) for i, name in enumerate(["ground", "tree", "car"])))
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
-PARAMS = Params(compute=COMPUTE, evaluate=Evaluate(batch=2))
+PARAMS = Params(compute=COMPUTE, evaluate=Evaluate(batch=2, overrides={}))
 RESULTS = Path("results/unet/0/evaluate")
 
 

@@ -1,0 +1,47 @@
+"""Tries networks that params change: one that does not fit together would else fail deep inside a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stages.errors import DataError, ParamsError
+from stages.overrides import overridden
+
+CLASSES, IMAGES, SIZE = 2, 2, 128
+
+
+Changes = Mapping[str, Any]
+
+
+def try_overrides(config: dict[str, Any], trained: Changes | None, evaluated: Changes | None) -> None:
+    """Run the network of a config as it is to be trained, and as it is to be evaluated, where params change it."""
+    name = config["architecture"]
+    if trained:
+        weights_of(config, f"configure.overrides.{name}")
+    if evaluated:
+        key = f"evaluate.overrides.{name}"
+        changed = config | {"model": overridden(config["model"], evaluated, key)}
+        if weights_of(changed, key) != weights_of(config, f"configure.overrides.{name}"):
+            raise ParamsError(key, "changes that need other weights", "move them to configure.overrides")
+
+
+def weights_of(config: dict[str, Any], key: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's weights, once it has run as in training."""
+    import torch
+
+    from stages.models.build import build_model
+    from stages.models.runtime import Compute
+
+    model = build_model(config, CLASSES, Compute(device="cpu", precision="fp32", channels_last=False, threads=1))
+    pixels = torch.zeros(IMAGES, 3, SIZE, SIZE, dtype=torch.uint8)
+    batch = model.data_preprocessor({"inputs": pixels, "masks": pixels[:, 0]}, True)
+    try:
+        with torch.no_grad():
+            model.train()(**batch, mode="tensor" if hasattr(model, "fit") else "loss")
+    except DataError:
+        pass  # it takes images of other sizes, as it says itself
+    except Exception as error:  # whatever a layer raises on what it is given: a config is code
+        found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise ParamsError(key, found, "expected changes that fit each other and the rest of the network") from error
+    return {weight: tuple(tensor.shape) for weight, tensor in model.state_dict().items()}
