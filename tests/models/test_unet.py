@@ -95,12 +95,15 @@ def test_each_encoder_gives_five_maps_and_the_decoder_the_size_of_the_image(name
     assert logits.shape == (1, 5, 96, 160)
 
 
-@pytest.mark.parametrize(("name", "upsample"), [("unet-bn", "bilinear"), ("unet-r18", "transposed")])
-def test_the_other_upsampling_gives_the_same_size(name: str, upsample: str) -> None:
-    """Either knob goes with either kind of encoder."""
-    model = build(name, "small", classes=5, upsample=upsample).eval()
-    with torch.no_grad():
+@pytest.mark.parametrize("upsample", ["transposed", "bilinear"])
+@pytest.mark.parametrize("name", STRIDES)
+def test_either_upsampling_goes_with_every_encoder(name: str, upsample: str) -> None:
+    """As params override it: up-convolutions at every level or at none, and the same size."""
+    with torch.device("meta"):
+        model = build_model(resolve(name, "small", {"decode_head.upsample": upsample}), 5, FP32).eval()
         assert model.decode_head(model.backbone(torch.randn(1, 3, 96, 160))).shape == (1, 5, 96, 160)
+    ups = [isinstance(block.up, nn.ConvTranspose2d) for block in model.decode_head.blocks]
+    assert ups == [upsample == "transposed"] * len(ups)
 
 
 @pytest.mark.parametrize(("upsample", "widths"), [("transposed", [8 + 5, 9 + 3]), ("bilinear", [7 + 5, 8 + 3])])
