@@ -1,0 +1,157 @@
+"""The model card of an exported network: what it is, of which data, how good, for what and for what not. Pure text.
+
+The headings are those of Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a stage knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from stages.dataset import Header
+from stages.train.commands._trained import Trained
+from stages.train.params import Params
+
+MEASURES = {"mIoU": "mIoU", "pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy", "f1": "F1"}
+
+
+def card(
+    trained: Trained,
+    results: dict[str, Any],
+    size: tuple[int, int],
+    parameters: int,
+    same: float,
+    digests: dict[str, str],
+    versions: dict[str, str],
+) -> str:
+    """The card as Markdown. `results` holds the data card of each split, and `metrics`."""
+    metrics, cards = results["metrics"], {split: results[split] for split in ("train", "val", "test")}
+    sections = {
+        "Classes": classes_table(trained.header, cards["train"], metrics),
+        "Data": data(trained.header, cards),
+        "Training": training(trained.facts, trained.params),
+        "Metrics": [
+            *table(["split", *MEASURES.values()], [[s, *(number(metrics[s][m]) for m in MEASURES)] for s in metrics]),
+            "",
+            "Each from one confusion matrix over the whole split, with the weights as trained "
+            f"({trained.params.compute.precision}). `-` is what a split cannot tell. The ONNX file computes in fp32; "
+            f"{same:.4%} of the pixels of the test split get the same class from it as from PyTorch in fp32.",
+        ],
+        "Use and limits": limits(size),
+        "The ONNX file": usage(trained.arch, size, trained.header),
+        "Digests and versions": [
+            *table(["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in digests.items()]),
+            "",
+            ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
+        ],
+    }
+    scale = trained.config["scale"]
+    lines = [
+        f"# {trained.arch}",
+        "",
+        f"A network that gives each pixel of an image one of {len(trained.header.classes)} classes. Architecture "
+        f"`{trained.arch}` at scale `{scale}`, {parameters:,} parameters, trained from seed {trained.seed}.",
+    ]
+    for title, body in sections.items():
+        lines += ["", f"## {title}", "", *body]
+    return "\n".join(lines) + "\n"
+
+
+def classes_table(header: Header, train: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
+    """Each class with its share of the training pixels and its IoU."""
+    shares = {entry["name"]: entry["share"] for entry in train["classes"]}
+    rows = [
+        [i, name, percent(shares[name]), *(number(metrics[split]["classes"][name]["iou"]) for split in metrics)]
+        for i, name in enumerate(header.names())
+    ]
+    return table(["id", "class", "of the training pixels", *(f"IoU, {split}" for split in metrics)], rows)
+
+
+def data(header: Header, cards: dict[str, dict[str, Any]]) -> list[str]:
+    """Where the images come from, and how many there are."""
+    licences = [
+        f"{s.get('name', 'unnamed')} ({s['licence']})" if "licence" in s else s.get("name", "unnamed")
+        for s in header.sources
+    ]
+    rows = []
+    for split, found in cards.items():
+        by_source = ", ".join(f"{name} {count}" for name, count in sorted(found["sources"].items()))
+        rows.append([split, found["images"], by_source, found["groups"], f"{found['pixels']['labelled']:,}"])
+    notes = sorted({note for found in cards.values() for note in found["notes"]})
+    return [
+        f"Sources: {', '.join(licences) or header.name}. The train split also has augmented copies.",
+        "",
+        *table(["split", "images", "by source", "groups", "labelled pixels"], rows),
+        *(["", *(f"- {note}" for note in notes)] if notes else []),
+    ]
+
+
+def training(facts: dict[str, Any], params: Params) -> list[str]:
+    """What decided the weights."""
+    train, compute = params.train, params.compute
+    optimizer, schedule, balance = train.optimizer, train.schedule, train.balance
+    losses = " + ".join(f"{term.weight:g} x {term.name}" for term in train.loss)
+    weights = f"{balance.by}, {balance.power:g}" if balance.by == "power" else balance.by
+    return [
+        f"- iterations: {facts['iterations']} of batch {train.batch}; published are the weights of iteration "
+        f"{facts['best_iteration']}, the best on validation (mIoU {number(facts['val_mIoU'])})",
+        f"- loss: {losses}, for every cross-entropy of the architecture; class weights: {weights}",
+        f"- optimizer: {optimizer.name}, learning rate {optimizer.lr:g}, weight decay {optimizer.weight_decay:g}, "
+        f"gradient clipping {optimizer.clip:g}, accumulation {train.accumulate}",
+        f"- schedule: {schedule.name}, warm-up {schedule.warmup:g}; averaged weights (EMA): {train.ema:g}",
+        f"- random flips: {', '.join(train.flips) or 'none'}; precision: {compute.precision}; seed: {params.seed}",
+    ]
+
+
+def limits(size: tuple[int, int]) -> list[str]:
+    """What the network is for, in plain words."""
+    return [
+        "For images like those it was trained on: the same kind of camera, view, light and scenes, at "
+        f"{size[1]}x{size[0]} pixels. It knows the classes above and no others, and gives every pixel one of them, "
+        "also where it shows something else.",
+        "",
+        "The numbers above hold for the test split and for nothing more. Where a class has few pixels or a low IoU, "
+        "expect it to be missed. Nobody has tested the network on other data, for fairness, or for safety: measure it "
+        "on images of your own before anything depends on it.",
+    ]
+
+
+def usage(arch: str, size: tuple[int, int], header: Header) -> list[str]:
+    """Inputs and outputs, and lines that run."""
+    (height, width), classes = size, len(header.classes)
+    return [
+        *table(
+            ["", "name", "type", "shape", "what"],
+            [
+                ["input", "`image`", "uint8", f"N, {height}, {width}, 3", "RGB, 0 to 255; normalisation is inside"],
+                ["output", "`logits`", "float32", f"N, {classes}, {height}, {width}", "scores before the softmax"],
+                ["output", "`classes`", "uint8", f"N, {height}, {width}", "the id of the class with the best score"],
+            ],
+        ),
+        "",
+        "```python",
+        "import numpy as np, onnxruntime",
+        "from PIL import Image",
+        f'session = onnxruntime.InferenceSession("{arch}.onnx")',
+        f'image = Image.open("image.png").convert("RGB").resize(({width}, {height}))',
+        'logits, classes = session.run(None, {"image": np.asarray(image)[None]})',
+        'Image.fromarray(classes[0]).save("classes.png")',
+        "```",
+    ]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """A Markdown table; a bar in a cell is no border."""
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in [head, *rows]]
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
+
+
+def number(value: float | None) -> str:
+    """A measure with the digits that mean something."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def percent(value: float | None) -> str:
+    """A share."""
+    return "-" if value is None else f"{value:.2%}"

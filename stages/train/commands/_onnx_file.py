@@ -1,0 +1,140 @@
+"""A network as the bytes of an ONNX file, and how far that file's answers are from PyTorch's."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from stages.errors import StateError
+from stages.train.commands._network import Deployed
+
+TOLERANCE = 1e-3  # of logits, relative to the largest one where that is above 1
+IMAGES_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The largest difference of a logit, the bound on it, and the share of pixels that get the same class."""
+
+    difference: float
+    bound: float
+    same: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two are the same network; a NaN in one of them is not."""
+        return self.difference <= self.bound
+
+
+def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
+    """The network as ONNX, for images of one size and batches of any. The same network gives the same bytes."""
+    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                Deployed(model).eval(),
+                (example,),
+                dynamo=True,
+                external_data=False,
+                input_names=["image"],
+                output_names=["logits", "classes"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                verbose=False,
+            )
+    except Exception as error:  # whatever a layer or the exporter raises
+        raise StateError(
+            arch, f"ONNX has no form of {operation(error)}", "this architecture cannot be exported"
+        ) from None
+    proto = program.model_proto  # type: ignore[union-attr]
+    if not proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        found = "it takes the images of a batch one by one, which ONNX has no form of"
+        raise StateError(arch, found, "this architecture cannot be exported")
+    anonymous(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """The exporter tells of its steps and of packages that nothing here needs."""
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+def operation(error: BaseException) -> str:
+    """What the exporter stumbled over: the operation where a message names one, else the message that began it all."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    for text in map(str, chain):
+        if named := re.search(r"\b(?:aten|prims|torchvision|mmcv)(?:\.|::)\w+(?:\.\w+)?", text):
+            return named[0]
+    return f"a step ({type(chain[-1]).__name__}: {' '.join(str(chain[-1]).split())[:200]})"
+
+
+def anonymous(proto: onnx.ModelProto) -> None:
+    """Take out what the exporter noted of where the code lies on this machine."""
+    del proto.metadata_props[:]
+    for function in proto.functions:
+        del function.metadata_props[:]
+        nodes_anonymous(function.node)
+    graph_anonymous(proto.graph)
+
+
+def graph_anonymous(graph: onnx.GraphProto) -> None:
+    """The same for a graph."""
+    for part in (graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    nodes_anonymous(graph.node)
+
+
+def nodes_anonymous(nodes: Iterable[onnx.NodeProto]) -> None:
+    """The same for nodes and the graphs in them."""
+    for node in nodes:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ():
+                graph_anonymous(inner)
+
+
+def compare(content: bytes, model: Any, images: list[NDArray[np.uint8]], threads: int) -> Agreement:
+    """ONNX Runtime against PyTorch, both in fp32 on the CPU, over images of one size."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    network = Deployed(model).eval()
+    difference, largest, same, pixels = 0.0, 0.0, 0, 0
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        batch = np.stack(images[start : start + IMAGES_AT_ONCE])
+        with torch.inference_mode():
+            logits, classes = (tensor.numpy() for tensor in network(torch.from_numpy(batch)))
+        found_logits, found_classes = session.run(["logits", "classes"], {"image": batch})
+        difference = float(np.max([difference, np.abs(found_logits - logits).max()]))  # a NaN stays
+        largest = max(largest, float(np.abs(logits).max()))
+        same, pixels = same + int((found_classes == classes).sum()), pixels + classes.size
+    return Agreement(difference, TOLERANCE * max(1.0, largest), same / pixels)
