@@ -1,0 +1,66 @@
+"""The receptive field of a network, measured: which rows of an image the middle row of a feature map depends on.
+
+Rows are made NaN. A NaN goes through every layer (x * 0 too is NaN, and so is the maximum of a window that holds one)
+and nowhere else, so a map's row becomes NaN if, and only if, it depends on one of them. Neither weights nor activations
+matter, and pooling over the whole image and attention count as what they are. The rows from the first one on are taken
+until the middle row is reached, then those from the last one on; by bisection, for more rows never reach less.
+
+It is a height; the width is the same where all windows are square. The images are narrow, which changes no height.
+Where a layer resizes, it depends on the row: the middle one's is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Network = Callable[[Tensor], Sequence[Tensor]]  # normalised images (N, 3, H, W) to maps (N, C, h, w)
+
+HEIGHTS = (256, 1024, 4096)  # of the images that are tried in turn
+WIDTH = 64
+MARGIN = 16  # a sixteenth of the height, above and below, must be outside the field
+
+
+def receptive_fields(network: Network) -> list[int | None]:
+    """The rows that each map sees; None is all of them, of the largest images that are tried.
+
+    Two heights in turn must agree: a window with large gaps can lie, but for its middle, outside the smaller image.
+    """
+    settled: dict[int, int] = {}
+    last: dict[int, int] = {}
+    count = 1
+    for height in HEIGHTS:
+        if len(settled) == count:
+            break
+        outside = reached(network, height, height // MARGIN, height // MARGIN)
+        count = len(outside)
+        found = bisect(network, height, [i for i in range(count) if i not in settled and not any(outside[i])])
+        settled |= {i: rows for i, rows in found.items() if last.get(i) == rows}
+        last = found
+    fields = last | settled
+    return [fields.get(i) for i in range(count)]
+
+
+def reached(network: Network, height: int, above: int, below: int) -> list[tuple[bool, bool]]:
+    """For each map: whether so many rows from the top reach its middle row, and so many from the bottom."""
+    images = torch.zeros(2, 3, height, WIDTH)
+    images[0, :, :above] = torch.nan
+    images[1, :, height - below :] = torch.nan
+    with torch.inference_mode():
+        middles = [features[:, :, features.shape[2] // 2] for features in network(images)]
+    return [(bool(middle[0].isnan().any()), bool(middle[1].isnan().any())) for middle in middles]
+
+
+def bisect(network: Network, height: int, maps: list[int]) -> dict[int, int]:
+    """The fields of maps that lie inside images of a height. What a step tells of other maps is used too."""
+    # For each map and side: so many rows do not reach it, and so many do.
+    known = {(i, side): [height // MARGIN, height] for i in maps for side in (0, 1)}
+    while left := [key for key, (no, yes) in known.items() if yes - no > 1]:
+        rows = [sum(known[left[0][0], side]) // 2 for side in (0, 1)]
+        found = reached(network, height, rows[0], rows[1])
+        for (i, side), bounds in known.items():
+            if bounds[0] < rows[side] < bounds[1]:
+                bounds[found[i][side]] = rows[side]
+    return {i: height + 2 - known[i, 0][1] - known[i, 1][1] for i in maps}

@@ -1,0 +1,40 @@
+"""The config of any architecture, also of one that is not in params.yaml.
+
+A stage imports no other; so the stage `configure` is run, by its command in dvc.yaml, in a folder of its own with
+params that ask for this one architecture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from stages.errors import PixelproofError
+from stages.models.build import read_config
+from stages.params import read_yaml
+
+ROOT = Path(__file__).parents[3]
+
+
+def resolved(name: str, scale: str | None) -> dict[str, Any]:
+    """The resolved config of an architecture, at a scale or at that of params.yaml."""
+    graph, params = read_yaml(Path("dvc.yaml")), read_yaml(Path("params.yaml"))
+    params["architectures"] = [name]
+    if scale:
+        params["train"]["scale"] = scale
+    command = [sys.executable, *shlex.split(graph["stages"]["configure"]["cmd"])[1:]]  # bin/python finds this one
+    with tempfile.TemporaryDirectory(prefix="pixelproof-") as work:
+        folder = Path(work)
+        (folder / "dvc.yaml").write_bytes(Path("dvc.yaml").read_bytes())
+        (folder / "params.yaml").write_text(json.dumps(params))  # JSON is YAML too
+        environment = os.environ | {"PYTHONPATH": os.fspath(ROOT.absolute())}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PixelproofError(done.stderr.strip().split("\n")[-1].removeprefix("error: "))
+        return read_config(folder / f"data/configs/{name}.json")
