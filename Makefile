@@ -30,3 +30,4 @@ bench: setup
 	bin/python benchmarks/noop.py
 	bin/python benchmarks/reproduce_overhead.py
 	bin/python benchmarks/repro.py
+	bin/python benchmarks/train.py

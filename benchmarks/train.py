@@ -1,0 +1,133 @@
+"""`python benchmarks/train.py`: images a second in training: MMSegmentation's stock, a bare PyTorch loop, and ours.
+
+Asked, on the CPU: at least 1.8 times stock for `unet` and 1.6 times for `deeplabv3plus-r18`, never below 0.95 of the
+bare loop, and less than 5 % of a step waiting for data. See stock.py and bare.py for the two others; ours is the stage
+`train`, held step by step. All train the same network on the same synthetic images with the same batch, threads and
+loader workers, those of params.yaml. Each is a process that stands still while the others take their turn, in rounds
+A B C A B C; ratios are of the same round, and the table has their medians.
+
+`--quality` instead trains stock and ours from several seeds, with stock's optimizer and schedule on both sides, and
+compares the validation mIoU after the same number of steps: about an hour for three seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.bare import train_bare
+from benchmarks.common import ROOT, print_table
+from benchmarks.quality import print_quality
+from benchmarks.stock import CHANGES, Task, train_stock
+from benchmarks.workspace import ENDLESS, make_task
+from stages.train.pace import Round, Training, take_turns, train_in
+
+ASKED = {"unet": 1.8, "deeplabv3plus-r18": 1.6}  # times stock
+OF_BARE, WAITING = 0.95, 0.05
+PACE = {"full": (2, 4, 2), "small": (3, 5, 10)}  # scale -> steps to warm up, rounds, steps of a round
+STOCK, OURS, BARE = "stock", "**ours**", "bare loop"
+
+
+def measure(task: Task, folder: Path, pace: tuple[int, int, int]) -> dict[str, list[Round]]:
+    """All variants in turns; ours and the bare loop come last."""
+    variants: dict[str, tuple[Any, ...]] = {STOCK: (train_stock, task, folder / "0", 0)}
+    for number, change in enumerate(CHANGES, 1):
+        variants[f"+ {change}"] = (train_stock, task, folder / str(number), number)
+    variants[OURS] = (train_in, task.workspace, task.arch, 0)
+    variants[BARE] = (train_bare, task.workspace, task.arch)
+    warm_up, rounds, steps = pace
+    with contextlib.ExitStack() as stack:
+        trainings = {}
+        for name, work in variants.items():
+            print(f"{task.arch}, {task.scale}: {name}", file=sys.stderr, flush=True)
+            trainings[name] = stack.enter_context(Training(name, *work))
+            trainings[name].run(warm_up)
+        return take_turns(trainings, rounds, steps)
+
+
+def ratio(some: Sequence[Round], others: Sequence[Round]) -> float:
+    """How many times as fast, in the median of the rounds."""
+    return statistics.median(one.rate / other.rate for one, other in zip(some, others, strict=True))
+
+
+def waiting(rounds: Sequence[Round]) -> float:
+    """The share of the time without a batch."""
+    return sum(each.waited for each in rounds) / sum(each.seconds for each in rounds)
+
+
+def rows(found: dict[str, list[Round]]) -> list[list[str]]:
+    """The table: each row but the bare loop's adds something to the one above it."""
+    lines, above = [], found[STOCK]
+    for name, rounds in found.items():
+        gain = "" if name in (STOCK, BARE) else f"{ratio(rounds, above):.2f}"
+        rate = statistics.median(each.rate for each in rounds)
+        spread = f"{min(each.rate for each in rounds):.1f} to {max(each.rate for each in rounds):.1f}"
+        wait = "" if name == BARE else f"{waiting(rounds):.1%}"
+        lines.append([name, f"{rate:.1f}", spread, f"{ratio(rounds, found[STOCK]):.2f}", gain, wait])
+        above = rounds
+    return lines
+
+
+def verdict(arch: str, found: dict[str, list[Round]]) -> str:
+    """What was asked, in a line."""
+    stock, bare, wait = ratio(found[OURS], found[STOCK]), ratio(found[OURS], found[BARE]), waiting(found[OURS])
+    return (
+        f"Ours is {stock:.2f} times stock (asked: at least {ASKED[arch]}), {bare:.2f} times the bare loop (asked: at "
+        f"least {OF_BARE}), and waits for data {wait:.1%} of the time (asked: less than {WAITING:.0%})."
+    )
+
+
+def print_speed(arch: str, scale: str, folder: Path, pace: tuple[int, int, int], changes: dict[str, Any]) -> None:
+    """Measure one architecture at one scale, and print the table."""
+    task = make_task(arch, scale, folder / "workspace", ENDLESS, changes)
+    found = measure(task, folder / "stock", pace)
+    with (task.workspace / "params.yaml").open() as file:
+        size = yaml.safe_load(file)["prepare"]
+    title = (
+        f"Training {arch}, `train.scale: {scale}`, {size['width']}x{size['height']}, batch {task.batch}, "
+        f"{task.threads} threads, {task.workers} loader workers; {pace[1]} rounds of {pace[2]} steps"
+    )
+    header = ["training", "images/s", "rounds", "times stock", "times the row above", "waiting for data"]
+    print_table(title, header, rows(found))
+    print(f"\n{verdict(arch, found)}\n", flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=sorted(ASKED), action="append", help="default: both")
+    parser.add_argument("--scale", choices=sorted(PACE), action="append", help="default: both; full is the zoo's own")
+    parser.add_argument("--rounds", type=int, help="measured rounds of each; default 4 at full, 5 at small")
+    parser.add_argument("--threads", type=int, help="threads of each; default compute.threads of params.yaml")
+    parser.add_argument("--quality", action="store_true", help="compare validation mIoU in place of speed")
+    parser.add_argument("--seeds", type=int, default=3, help="with --quality: seeds of each side; default 3")
+    parser.add_argument("--iterations", type=int, default=300, help="with --quality: steps of each; default 300")
+    arguments = parser.parse_args()
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # stock would take one; see train_cuda.py
+    os.chdir(ROOT)
+    changes = {"compute.threads": arguments.threads} if arguments.threads else {}
+    scales = arguments.scale or (["small"] if arguments.quality else ["full", "small"])
+    with tempfile.TemporaryDirectory() as folder:
+        for scale in scales:
+            for arch in arguments.arch or sorted(ASKED, reverse=True):
+                place = Path(folder) / scale / arch
+                if arguments.quality:
+                    print_quality(arch, scale, place, arguments.seeds, arguments.iterations, changes)
+                else:
+                    warm_up, rounds, steps = PACE[scale]
+                    print_speed(arch, scale, place, (warm_up, arguments.rounds or rounds, steps), changes)
+
+
+if __name__ == "__main__":
+    main()
