@@ -70,16 +70,20 @@ def test_every_number_of_threads_and_a_compile_switch_are_tried() -> None:
 
 
 def test_what_is_missing_is_one_line(workspace: Workspace) -> None:
-    """An architecture without a config, no data, and one that has no steps: no traceback, and nothing is left."""
+    """An architecture without a config, no data card, no data, and an architecture without steps: no traceback."""
     root = workspace()
     unknown = advise(root, "--arch", "unett")
     assert unknown.returncode == 2 and "no data/configs/unett.json; there are: unet" in unknown.stderr
+    card = root / "results/data/train.json"
+    card.rename(card.with_suffix(".old"))
+    cardless = advise(root)
+    assert cardless.returncode == 2 and "results/data/train.json: expected the data card" in cardless.stderr
     (root / "data/prepared/train/index.csv").unlink()
     empty = advise(root)
     assert empty.returncode == 2 and "data/prepared: expected a dataset with a train split" in empty.stderr
     clusters = advise(workspace("k", arch="kmeans"))
     assert clusters.returncode == 2 and "training kmeans" in clusters.stderr
-    for failed in (unknown, empty, clusters):
+    for failed in (unknown, cardless, empty, clusters):
         assert "Traceback" not in failed.stderr
         assert failed.stderr.count("error:") == 1
 

@@ -69,7 +69,8 @@ def check_inputs(arch: str) -> None:
     for root in (Path("data/prepared"), Path("data/augmented")):
         if not (root / "train/index.csv").is_file():
             raise DataError(root, "a dataset with a train split", "none", "run `dvc repro augment`")
-        dataset.read_header(root)
+    if not (card := Path("results/data/train.json")).is_file():
+        raise DataError(card, "the data card of the training split", "no such file", "run `dvc repro prepare`")
 
 
 def knobs(values: dict[str, Any], cores: int) -> dict[str, list[Any]]:
