@@ -4,7 +4,7 @@ Asked, on the CPU: at least 1.8 times stock for `unet` and 1.6 times for `deepla
 bare loop, and less than 5 % of a step waiting for data. See stock.py and bare.py for the two others; ours is the stage
 `train`, held step by step. All train the same network on the same synthetic images with the same batch, threads and
 loader workers, those of params.yaml. Each is a process that stands still while the others take their turn, in rounds
-A B C A B C; ratios are of the same round, and the table has their medians.
+A B C A B C; ratios are of the same round, and the table has their medians. All together they take 10 GiB of memory.
 
 `--quality` instead trains stock and ours from several seeds, with stock's optimizer and schedule on both sides, and
 compares the validation mIoU after the same number of steps.

@@ -1,8 +1,8 @@
-"""`python -m stages.train advise`: which settings train fastest on this machine.
+"""Which settings train fastest on this machine: threads, precision, memory format, loader workers.
 
-Times the real training of one architecture, at the size and the batch of params.yaml, with other numbers of threads and
-loader workers, the other precision and memory format: one knob at a time, the others at the best found so far, so not
-every combination. It takes a minute or two with the default params, and edits nothing.
+Times the real training of one architecture, at the size and the batch of params.yaml: one setting at a time, the others
+at the best found so far, so not every combination. It takes a minute or two with the default params, longer with a slow
+network, and edits nothing.
 """
 
 from __future__ import annotations
