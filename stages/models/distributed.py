@@ -4,7 +4,7 @@ DistributedDataParallel gives each process the mean of all processes' gradients.
 loss of the whole batch, times the number of processes: then that mean is the gradient of the whole batch, and the mean
 of the losses is its loss, however unevenly the pixels that count lie. What is alone gets back what it gave, to the bit.
 
-What ranks the pixels of one process against each other (`HardPixelCrossEntropy`) stays a mean over the processes.
+MMSegmentation's own losses (`BoundaryLoss` of PIDNet) stay means over the processes.
 """
 
 from __future__ import annotations

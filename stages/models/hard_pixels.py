@@ -3,11 +3,13 @@ Object Detectors with Online Hard Example Mining", CVPR 2016)."""
 
 from __future__ import annotations
 
+import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional
 
 from stages.dataset import IGNORE
+from stages.models.distributed import gathered, processes, total
 
 
 @MODELS.register_module()
@@ -15,7 +17,8 @@ class HardPixelCrossEntropy(nn.Module):
     """The mean over pixels whose true class has a probability of at most `threshold`, and over a share `least` anyway.
 
     MMSegmentation's `OhemCrossEntropy` keeps a number of pixels at least, which is all of them in small images, and is
-    nan where no pixel is below the threshold. This one keeps a share, and always the least certain pixel.
+    nan where no pixel is below the threshold. This one keeps a share, and always the least certain pixel. Where several
+    processes share a batch, the pixels are those of all of them.
     """
 
     def __init__(
@@ -36,8 +39,10 @@ class HardPixelCrossEntropy(nn.Module):
         losses = functional.cross_entropy(score, target, weight, ignore_index=IGNORE, reduction="none")
         valid = target != IGNORE
         certainty = score.detach().float().softmax(dim=1).gather(1, target.where(valid, 0)[:, None])[:, 0]
-        ranked = certainty[valid].sort().values
-        if not len(ranked):
+        every = gathered(certainty.where(valid, torch.inf).flatten()[None])[0]  # what does not count comes last
+        count = int(total(valid.sum()))
+        if not count:
             return losses.sum()  # zero
-        hard = valid & (certainty <= ranked[int(self.least * (len(ranked) - 1))].clamp(min=self.threshold))
-        return self.loss_weight * losses.where(hard, 0).sum() / hard.sum()
+        ranked = every[0].sort().values
+        hard = valid & (certainty <= ranked[int(self.least * (count - 1))].clamp(min=self.threshold))
+        return self.loss_weight * (processes() * losses.where(hard, 0).sum()) / total(hard.sum())

@@ -11,6 +11,7 @@ from torch import Tensor
 from stages.configure.resolve import resolve
 from stages.dataset import IGNORE
 from stages.models.build import build_model
+from stages.models.hard_pixels import HardPixelCrossEntropy
 from stages.models.losses import cross_entropy, dice, focal, lovasz
 from stages.train.data import Labelled, Pair
 from stages.train.run import Validation
@@ -23,6 +24,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross-entropy": lambda x, y: cross_entropy(x, y, WEIGHTS, IGNORE),
     "focal": lambda x, y: focal(x, y, 2.0, None, IGNORE),
     "dice": lambda x, y: dice(x, y, IGNORE),
+    "hard pixels": lambda x, y: HardPixelCrossEntropy(0.3, 0.4)(x, y),
     "lovasz": lambda x, y: lovasz(x, y, IGNORE),
 }
 

@@ -1,7 +1,7 @@
 # PIDNet-S (Xu et al. 2023): the boundaries that its third branch learns are found in the masks, as the network trains.
 # `small` has half the channels.
 _base_ = 'mmseg::pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py'
-modules = ['hard_pixels', 'pidnet']
+modules = ['distributed', 'hard_pixels', 'pidnet']
 model = dict(decode_head=dict(
     type='BoundaryPIDHead',
     loss_decode=[
