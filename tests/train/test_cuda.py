@@ -46,6 +46,7 @@ def test_cuda_trains_as_the_cpu_does(workspace: Workspace) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_on_the_cpu_the_same_forms_run(workspace: Workspace) -> None:
     """Twice the same bytes; and other ones than torch's forms write, from which they differ by rounding alone."""
     compute = {"precision": "fp32", "device": "cpu", "channels_last": True, "threads": 1}

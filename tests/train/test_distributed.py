@@ -66,6 +66,8 @@ def test_a_validation_of_two_processes_counts_each_image_once(shares: dict[str, 
     assert scores == validate(Counted.open([(shares["folder"], "val")]), 0, 1)
 
 
+@pytest.mark.slow
+@pytest.mark.promise
 def test_two_processes_train_as_one_with_their_batches_together(workspace: Workspace) -> None:
     """All losses at once, and two batches to a step: the curve within rounding, the same scores, and weights that
     rounding alone tells apart."""
@@ -137,6 +139,7 @@ def test_a_process_that_dies_ends_the_others_in_one_line(workspace: Workspace) -
     assert all(line.startswith("error: process 0: could not reach the others") for line in others), others
 
 
+@pytest.mark.slow
 def test_ending_the_command_ends_its_processes(workspace: Workspace) -> None:
     code, lines = end_one(workspace(iterations=100_000, val_interval=1), "launcher", signal.SIGTERM)
     assert code == 130 and lines[-1] == "error: interrupted" and "Traceback" not in "".join(lines), lines
