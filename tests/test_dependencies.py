@@ -160,7 +160,10 @@ def test_a_stage_writes_the_same_where_nothing_undeclared_is(audited_run: Run, t
         place = tmp_path / name
         for path in declared_by(folder, stage):
             (place / path).parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if (folder / path).is_dir() else shutil.copy)(folder / path, place / path)
+            if (folder / path).is_dir():
+                shutil.copytree(folder / path, place / path, dirs_exist_ok=True)  # configure has a folder and its files
+            else:
+                shutil.copy(folder / path, place / path)
         command = [sys.executable, *shlex.split(stage.cmd)[1:]]  # bin/python only finds the interpreter
         subprocess.run(command, cwd=place, env=env, check=True, capture_output=True)
         outs = [out.def_path for out in stage.outs]
