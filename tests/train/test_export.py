@@ -23,7 +23,7 @@ from stages.files import read_json, sha256
 from stages.models.build import class_ids
 from stages.train.commands import _onnx_file
 from stages.train.commands._trained import find
-from stages.train.commands.export import export
+from stages.train.commands.export import export, write_both
 from tests.train.conftest import Workspace
 from tests.train.trained import FP32, as_trained, forward, network
 
@@ -98,6 +98,12 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
     with pytest.raises(StateError, match=r"unet-0: a logit that differs from PyTorch's by .*; nothing was written"):
         export(find("unet", 0), Path("refused"))
     assert not Path("refused").exists()
+
+
+def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match=r"file/out: not a directory; give another folder by --out"):
+        write_both({tmp_path / "file/out/a.onnx": b"a", tmp_path / "file/out/a.md": b"b"})
 
 
 def test_another_network_does_not_agree(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ ids (N, height, width). It is refused where a logit of the test split differs fr
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 from importlib.metadata import version
@@ -89,7 +90,8 @@ def write_both(contents: dict[Path, bytes]) -> None:
         raise StateError(str(error.filename), str(error.strerror).lower(), "give another folder by --out") from None
     finally:
         for path in beside.values():
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 if __name__ == "__main__":
