@@ -93,6 +93,13 @@ def test_flops_and_parameters_by_hand() -> None:
     assert shapes == [(4, 16, 16), (5, 16, 16)]
 
 
+def test_segformer_costs_what_its_paper_says() -> None:
+    """B0 with 150 classes at 512x512: 3.8 M parameters and 8.4 G, in multiply-adds (Xie et al. 2021, table 2)."""
+    parts, total, _ = measured(build_model(resolve("segformer-b0", "full"), 150, FP32).to("meta"), 512, 512)
+    assert round(total / 2e9, 1) == 8.4
+    assert round(sum(count for name, _, count, _ in parts if "." not in name) / 1e6, 1) == 3.8
+
+
 def info(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the real command."""
     command = [sys.executable, "-m", "stages.train", "info", *arguments]

@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+Rows = tuple[int, int]  # from the top, from the bottom
 Network = Callable[[Tensor], Sequence[Tensor]]  # normalised images (N, 3, H, W) to maps (N, C, h, w)
 
-HEIGHTS = (256, 1024, 4096)  # of the images that are tried in turn
-WIDTH = 64
+HEIGHTS = (256, 512, 1024, 2048, 4096)  # of the images that are tried in turn
+WIDTH = 32
 MARGIN = 16  # a sixteenth of the height, above and below, must be outside the field
 
 
@@ -29,18 +30,26 @@ def receptive_fields(network: Network) -> list[int | None]:
     Two heights in turn must agree: a window with large gaps can lie, but for its middle, outside the smaller image.
     """
     settled: dict[int, int] = {}
-    last: dict[int, int] = {}
+    last: dict[int, Rows] = {}
     count = 1
     for height in HEIGHTS:
         if len(settled) == count:
             break
         outside = reached(network, height, height // MARGIN, height // MARGIN)
         count = len(outside)
-        found = bisect(network, height, [i for i in range(count) if i not in settled and not any(outside[i])])
-        settled |= {i: rows for i, rows in found.items() if last.get(i) == rows}
+        maps = [i for i in range(count) if i not in settled and not any(outside[i])]
+        # The larger image has a quarter more of its own rows above and below: there the field is looked for first.
+        guesses = {i: (last[i][0] + height // 4, last[i][1] + height // 4) for i in maps if i in last}
+        found = bisect(network, height, maps, guesses)
+        settled |= {i: size(height, rows) for i, rows in found.items() if guesses.get(i) == rows}
         last = found
-    fields = last | settled
+    fields = {i: size(HEIGHTS[-1], rows) for i, rows in last.items()} | settled
     return [fields.get(i) for i in range(count)]
+
+
+def size(height: int, rows: Rows) -> int:
+    """The field, of an image of a height, that so many rows from the top and from the bottom just reach."""
+    return height + 2 - sum(rows)
 
 
 def reached(network: Network, height: int, above: int, below: int) -> list[tuple[bool, bool]]:
@@ -53,14 +62,20 @@ def reached(network: Network, height: int, above: int, below: int) -> list[tuple
     return [(bool(middle[0].isnan().any()), bool(middle[1].isnan().any())) for middle in middles]
 
 
-def bisect(network: Network, height: int, maps: list[int]) -> dict[int, int]:
-    """The fields of maps that lie inside images of a height. What a step tells of other maps is used too."""
+def bisect(network: Network, height: int, maps: list[int], guesses: dict[int, Rows]) -> dict[int, Rows]:
+    """How many rows from the top and from the bottom just reach each map. A step tells of all maps at once."""
     # For each map and side: so many rows do not reach it, and so many do.
     known = {(i, side): [height // MARGIN, height] for i in maps for side in (0, 1)}
-    while left := [key for key, (no, yes) in known.items() if yes - no > 1]:
-        rows = [sum(known[left[0][0], side]) // 2 for side in (0, 1)]
+
+    def step(rows: Sequence[int]) -> None:
         found = reached(network, height, rows[0], rows[1])
         for (i, side), bounds in known.items():
             if bounds[0] < rows[side] < bounds[1]:
                 bounds[found[i][side]] = rows[side]
-    return {i: height + 2 - known[i, 0][1] - known[i, 1][1] for i in maps}
+
+    for top, bottom in set(guesses.values()):
+        step((top, bottom))
+        step((top - 1, bottom - 1))
+    while left := [i for (i, _), (no, yes) in known.items() if yes - no > 1]:
+        step([sum(known[left[0], side]) // 2 for side in (0, 1)])
+    return {i: (known[i, 0][1], known[i, 1][1]) for i in maps}
