@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.workspace import ENDLESS
 from stages import dataset
 from stages.models.build import build_model, read_config
 from stages.models.runtime import autocast, set_up
@@ -32,7 +33,7 @@ def train_bare(line: Connection, workspace: Path, arch: str) -> None:
     classes = dataset.read_header(prepared).names()
     model = build_model(read_config(Path(f"data/configs/{arch}.json")), len(classes), params.compute).to(device).train()
     optimizer = make_optimizer(model, params.train)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.train.optimizer.lr, params.train.iterations)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.train.optimizer.lr, ENDLESS)
     loss_of: Callable[[Any, Any], Any] = Loss(model, len(classes))
     if getattr(params.train, "compile", False):
         loss_of = torch.compile(loss_of)
