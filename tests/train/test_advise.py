@@ -82,7 +82,7 @@ def test_what_is_missing_is_one_line(workspace: Workspace) -> None:
     empty = advise(root)
     assert empty.returncode == 2 and "data/prepared: expected a dataset with a train split" in empty.stderr
     clusters = advise(workspace("k", arch="kmeans"))
-    assert clusters.returncode == 2 and "training kmeans" in clusters.stderr
+    assert clusters.returncode == 2 and "kmeans (the present params): it ended" in clusters.stderr
     for failed in (unknown, cardless, empty, clusters):
         assert "Traceback" not in failed.stderr
         assert failed.stderr.count("error:") == 1

@@ -117,8 +117,9 @@ class Stopwatch:
         """Start the training of a setting."""
         self.trials += 1
         workspace = make_workspace(self.folder / str(self.trials), self.values, setting)
-        say(f"advise: {self.arch}: {described(setting) or 'the present params'}")
-        return Training(f"training {self.arch} with {described(setting)}", train_in, workspace, self.arch, 0)
+        name = f"{self.arch} ({described(setting) or 'the present params'})"
+        say(f"advise: {name}")
+        return Training(name, train_in, workspace, self.arch, 0)
 
     def first(self, present: Setting) -> Trial:
         """The present params, and how many steps make a round."""
