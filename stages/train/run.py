@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +22,11 @@ from stages.train.data import Labelled, Order, TrainSet, loader
 from stages.train.decoded import Decoded, key
 from stages.train.endings import explained
 from stages.train.heads import set_losses
-from stages.train.params import Balance, Params, Train, iterations_of
+from stages.train.params import Balance, Params
+from stages.train.plan import planned
 from stages.train.progress import Progress
+from stages.train.settings import engine_settings
 from stages.train.weights import frequency_weights
-
-if TYPE_CHECKING:
-    from stages.train.runner import Plan
 
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
 CARD = Path("results/data/train.json")  # prepare's count of the training pixels by class
@@ -101,21 +99,6 @@ def train(arch: str, seed: int, params: Params) -> None:
             checkpoints.remove()
 
 
-def planned(train: Train, images: int) -> Plan:
-    """The params' spans in iterations; gradients are accumulated to the end."""
-    from stages.train.runner import Plan
-
-    iterations = iterations_of(train.iterations, images, train.batch)
-    return Plan(
-        iterations=math.ceil(iterations / train.accumulate) * train.accumulate,
-        val_interval=iterations_of(train.val_interval, images, train.batch),
-        checkpoint_interval=train.checkpoint_interval,
-        patience=train.patience,
-        schedule=train.schedule,
-        compile=train.compile,
-    )
-
-
 def class_weights(names: list[str], balance: Balance) -> list[float] | None:
     """What each class weighs, from the data card of the training split; None where all are alike."""
     entries = {entry["name"]: entry for entry in read_json(CARD)["classes"]}
@@ -153,44 +136,6 @@ def joined(device: str, world: int) -> Iterator[None]:
 def first_seed(seeds: tuple[int, int]) -> int:
     """The seed of the first weights."""
     return int(np.random.SeedSequence(seeds).generate_state(1)[0])
-
-
-def engine_settings(train: Train, compute: Compute, plan: Plan, device: str, work: str, world: int) -> dict[str, Any]:
-    """The Runner's settings: which loop, which optimizer, and none of the hooks that write files."""
-    off = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint", "param_scheduler")
-    ema = {"type": "EMAHook", "ema_type": "ExponentialMovingAverage", "momentum": 1 - train.ema}
-    return {
-        "work_dir": work,
-        "train_cfg": {"type": "ProofLoop", "max_iters": plan.iterations, "fast_forward_on_resume": True},
-        "optim_wrapper": {
-            "type": "ProofOptimWrapper",
-            "compute": compute,
-            "device": device,
-            "deterministic": train.deterministic,
-            "accumulative_counts": train.accumulate,
-            "optimizer": optimizer_settings(train),
-            "clip_grad": {"max_norm": train.optimizer.clip} if train.optimizer.clip else None,
-            **parts_settings(train.optimizer.lr_factors),
-        },
-        "default_hooks": dict.fromkeys(off),
-        "custom_hooks": [ema] if train.ema else [],
-        "launcher": "pytorch" if world > 1 else "none",
-        "log_level": "ERROR",
-        "default_scope": "mmengine",
-    }
-
-
-def optimizer_settings(train: Train) -> dict[str, Any]:
-    """The optimizer by its name, fused: one pass over the weights instead of one for each operation on them."""
-    common = {"lr": train.optimizer.lr, "weight_decay": train.optimizer.weight_decay, "fused": True}
-    return (
-        {"type": "AdamW", **common} if train.optimizer.name == "adamw" else {"type": "SGD", "momentum": 0.9, **common}
-    )
-
-
-def parts_settings(factors: dict[str, float]) -> dict[str, Any]:
-    """How the optimizer's groups are made where parts of the network have learning rates of their own."""
-    return {"constructor": "PartsConstructor", "paramwise_cfg": {"lr_factors": factors}} if factors else {}
 
 
 class Validation:

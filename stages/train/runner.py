@@ -12,7 +12,6 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,9 +28,8 @@ from stages.train.checkpoint import Checkpoints
 from stages.train.curves import Curves
 from stages.train.data import Labelled, Order
 from stages.train.endings import Stop, not_a_number
-from stages.train.params import Schedule
+from stages.train.plan import Plan
 from stages.train.progress import Progress
-from stages.train.schedule import factor
 
 CURVE_INTERVAL = 10  # iterations that one point of the training curve averages
 
@@ -151,22 +149,6 @@ def without_training_accuracy() -> Iterator[None]:
         yield
     finally:
         decode_head.accuracy = ranked
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is due when, in iterations."""
-
-    iterations: int
-    val_interval: int
-    checkpoint_interval: int
-    patience: int
-    schedule: Schedule
-    compile: bool
-
-    def factor(self, iteration: int) -> float:
-        """What the highest learning rate is multiplied by."""
-        return factor(self.schedule, iteration, self.iterations)
 
 
 class Run:
