@@ -22,6 +22,7 @@ from stages.train.commands._network import Deployed
 
 TOLERANCE = 1e-3  # of logits, relative to the largest one where that is above 1
 IMAGES_AT_ONCE = 8
+GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def nodes_anonymous(nodes: Iterable[onnx.NodeProto]) -> None:
         del node.metadata_props[:]
         node.doc_string = ""
         for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if attribute.type in (5, 10) else ():
+            for inner in (attribute.g, *attribute.graphs) if attribute.type in GRAPHS else ():
                 graph_anonymous(inner)
 
 
