@@ -24,7 +24,7 @@ from tests.train.test_cuda import curve
 
 ARCH = "unet-vgg16"  # no batch norm, which each process would reckon over its own images, and no dropout
 COMPUTE = {"device": "cpu", "precision": "fp32", "channels_last": False, "threads": 1}
-SGD = {"name": "sgd", "lr": 0.1, "weight_decay": 0.001, "clip": 1.0}
+SGD = {"name": "sgd", "lr": 0.1, "weight_decay": 0.001, "clip": 1.0, "lr_factors": {}}
 
 
 def ignore_unevenly(root: Path) -> None:
