@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stages import dataset
 from stages.errors import DataError
+from stages.train.endings import outlive
 from stages.train.params import Flip
 
 if TYPE_CHECKING:
@@ -171,4 +172,5 @@ def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLo
         collate_fn=collate,
         pin_memory=pin,
         persistent_workers=workers > 0,
+        worker_init_fn=outlive,
     )

@@ -6,7 +6,9 @@ A checkpoint is written whole or not at all, so that whatever ends a training, t
 from __future__ import annotations
 
 import errno
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -48,6 +50,24 @@ class Stop:
         asked = torch.tensor(self.asked, device=device)
         torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
         return int(asked)
+
+
+def outlive(_: int) -> None:
+    """In a loader process: end when the training says so, not on a signal that the whole group got.
+
+    The training may need more batches before it can save. Where it is gone, torch's loader ends by itself.
+    """
+    if not hasattr(signal, "sigwaitinfo"):  # not on macOS
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    threading.Thread(target=end_with_training, daemon=True).start()
+
+
+def end_with_training() -> None:
+    """Wait for the training's own SIGTERM."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 @contextmanager

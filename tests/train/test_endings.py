@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -27,6 +30,24 @@ def test_a_signal_saves_and_ends(workspace: Workspace, name: str) -> None:
     undisturbed = workspace("undisturbed", **STATEFUL)
     train(undisturbed)
     assert outputs(root) == outputs(undisturbed)
+
+
+def test_a_signal_to_the_whole_group_saves_too(workspace: Workspace) -> None:
+    """The loader's processes get it as well, and two more batches are needed before gradients are whole."""
+    long = {"iterations": 6000, "val_interval": 6000, "checkpoint_interval": 6000}
+    for name in ("TERM", "INT"):
+        root = workspace(name, workers=2, accumulate=3, **long)
+        command = [sys.executable, "-m", "stages.train", "--arch", "unet", "--seed", "0"]
+        with subprocess.Popen(
+            command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        ) as run:
+            assert run.stdout is not None
+            assert any("iteration" in line for line in run.stdout)
+            os.killpg(run.pid, signal.Signals[f"SIG{name}"])
+            said = run.stdout.read()
+        assert run.returncode == 128 + signal.Signals[f"SIG{name}"], said
+        (iteration,) = re.findall(r"stopped by SIG\w+ after iteration (\d+), which is saved", said)
+        assert int(iteration) % 3 == 0 and "Traceback" not in said
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
