@@ -25,6 +25,7 @@ Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 FEATURES = 5  # three of colour, two of position
 CHUNK = 1 << 16  # pixels whose distances to all centres are held at once
+MOST = 1 << 22  # pixels that are drawn from all images together: 0.3 GiB with what is worked out from them
 BATCH = 4096  # pixels of a mini-batch: a few of each of 100 clusters
 STARTS = 3  # first centres that are drawn, of which the best ones are kept
 
@@ -71,9 +72,9 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
             return torch.cat([functional.linear(chunk, self.centres, offsets).argmax(dim=1) for chunk in chunks])
 
     @torch.no_grad()
-    def fit(self, pairs: Iterable[Pair], classes: int, seed: int) -> dict[str, Any]:
-        """Find the centres and their votes from images and masks. The same pairs and seed give the same bytes."""
-        points, labels = self.draw(pairs, seed)
+    def fit(self, pairs: Iterable[Pair], images: int, classes: int, seed: int) -> dict[str, Any]:
+        """Find the centres and their votes from so many images and masks. Same pairs and seed, same bytes."""
+        points, labels = self.draw(pairs, min(self.samples, max(1, MOST // images)), seed)
         wanted = len(self.centres)
         if len(points) < wanted:
             raise DataError(
@@ -97,13 +98,13 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
             "accuracy": round(float((votes[nearest] == labels).mean()), 6),
         }
 
-    def draw(self, pairs: Iterable[Pair], seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The features and the labels of up to `samples` labelled pixels of each image."""
+    def draw(self, pairs: Iterable[Pair], samples: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The features and the labels of up to so many labelled pixels of each image."""
         rng = np.random.default_rng(seed)
         points, labels = [np.empty((0, FEATURES), np.float32)], [np.empty(0, np.int64)]
         for image, mask in pairs:
             rows, columns = np.nonzero(mask != IGNORE)
-            chosen = rng.choice(len(rows), min(self.samples, len(rows)), replace=False)
+            chosen = rng.choice(len(rows), min(samples, len(rows)), replace=False)
             rows, columns = rows[chosen], columns[chosen]
             pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
             normalised = self.data_preprocessor({"inputs": pixels}, False)["inputs"][0]

@@ -232,7 +232,7 @@ class Run:
         self.done = 1
         seed = iteration_seed(self.seed, 0, 0) % 2**32
         images = (self.data.read(index) for index in range(len(self.data)))
-        facts = model.fit(images, self.data.classes, seed)
+        facts = model.fit(images, len(self.data), self.data.classes, seed)
         self.progress.say(", ".join(f"{name} {value}" for name, value in facts.items()))
         scores = self.validate(model)
         self.keep(model, self.done, scores["val/mIoU"])

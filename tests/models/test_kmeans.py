@@ -52,7 +52,7 @@ def test_flat_colours_are_told_apart(compute: Compute) -> None:
     pairs = noisy(spread=0)
     for clusters in (4, 9):
         model = built(clusters, position=0.0)
-        facts = model.fit(pairs, 4, seed=1)
+        facts = model.fit(pairs, len(pairs), 4, seed=1)
         assert facts["pixels"] == 4 * 500 and facts["accuracy"] == 1
         found = class_ids(model, [image for image, _ in pairs], compute, "cpu")
         for prediction, (image, _) in zip(found, pairs, strict=True):
@@ -66,7 +66,7 @@ def test_position_tells_apart_what_colour_does_not() -> None:
     found = {}
     for position in (0.0, 1.0):
         model = built(16, position, samples=32 * 64)
-        model.fit([(image, mask)], 4, seed=0)
+        model.fit([(image, mask)], 1, 4, seed=0)
         found[position] = (class_ids(model, [image], FP32, "cpu")[0] == mask).mean()
     assert found[0.0] == 0.5 and found[1.0] > 0.85
 
@@ -92,7 +92,7 @@ def test_prediction_is_scikit_learns_nearest_centre(compute: Compute, monkeypatc
     monkeypatch.setattr(kmeans, "CHUNK", 999)
     pairs = noisy()
     model = built(12, position=0.7, samples=40 * 50)
-    model.fit(pairs, 4, seed=0)
+    model.fit(pairs, len(pairs), 4, seed=0)
     known = [features_by_numpy(image, 1.0)[mask.ravel() != IGNORE] for image, mask in pairs]
     deviations = np.concatenate(known).std(axis=0)
     centres, votes = model.centres.numpy().astype(np.float64), model.votes.numpy()
@@ -111,7 +111,7 @@ def test_ignored_pixels_and_their_colours_are_not_seen() -> None:
     found = []
     for data in (pairs, repainted, changed):
         model = built(8, position=0.5)
-        model.fit(data, 4, seed=0)
+        model.fit(data, len(data), 4, seed=0)
         found.append(published(model))
     assert found[0] == found[1] != found[2]
 
@@ -122,7 +122,7 @@ def test_the_same_bytes_each_time_and_with_any_number_of_threads() -> None:
     for seed, threads in ((0, 1), (0, 2), (1, 1)):
         model = built(16, position=0.5, samples=2000)
         with threadpool_limits(threads):
-            model.fit(noisy(8), 4, seed)
+            model.fit(noisy(8), 8, 4, seed)
         found.append(published(model))
     assert found[0] == found[1] != found[2]
 
@@ -131,4 +131,11 @@ def test_fewer_pixels_than_clusters_are_an_error() -> None:
     """Also none at all: images whose masks are all 255."""
     image, mask = noisy(1)[0]
     with pytest.raises(DataError, match=r"at least 8 labelled pixels.*found 0"):
-        built(8, position=0.0).fit([(image, np.full_like(mask, IGNORE))], 4, seed=0)
+        built(8, position=0.0).fit([(image, np.full_like(mask, IGNORE))], 1, 4, seed=0)
+
+
+def test_many_images_give_fewer_pixels_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that memory does not grow with their number."""
+    monkeypatch.setattr(kmeans, "MOST", 1000)
+    pixels = [built(8, position=0.0, samples=200).fit(noisy(count), count, 4, seed=0)["pixels"] for count in (4, 8)]
+    assert pixels == [4 * 200, 8 * 125]
