@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stages import confusion, dataset
+from stages import confusion
 from stages.errors import StateError
 from stages.files import read_json, whole_folder, write_json, write_text
 from stages.models.build import build_model, class_ids, read_config, save_weights
@@ -71,13 +71,13 @@ def train(arch: str, seed: int, params: Params) -> None:
             Curves(results if main else None),
             progress,
             Validation(Labelled.open([(PREPARED, "val")]), params.compute, device, rank, world),
+            lambda network: pretrained.start(network, config, progress.say),
             main,
         )
         torch.manual_seed(first_seed(seeds))  # torch's layers draw theirs as they are built
         model = build_model(config, data.classes, params.compute)
         set_losses(model, params.train.loss, class_weights(data.names, params.train.balance))
         frozen = freeze(model, params.train.freeze)
-        run.start = lambda network: pretrained.start(network, config, progress.say)
         if hasattr(model, "fit"):
             run.start(model)
             run.fit(model.to(device))
@@ -95,7 +95,7 @@ def train(arch: str, seed: int, params: Params) -> None:
                 **settings,
             ).train()
         if main:
-            publish(arch, seed, run, data.classes, results)
+            publish(arch, seed, run, data.names, results)
             checkpoints.remove()
 
 
@@ -164,9 +164,8 @@ class Validation:
         return {"val/mIoU": float(np.nanmean(confusion.iou(total))), "val/pixel_accuracy": accuracy}
 
 
-def publish(arch: str, seed: int, run: Any, classes: int, results: Path) -> None:
+def publish(arch: str, seed: int, run: Any, names: list[str], results: Path) -> None:
     """Write the best weights with their facts, and the curves."""
-    names = dataset.read_header(PREPARED).names()
     facts = {
         "architecture": arch,
         "seed": seed,

@@ -164,11 +164,12 @@ class Run:
         curves: Curves,
         progress: Progress,
         validate: Callable[[Any], dict[str, float]],
+        start: Callable[[Any], None],
         main: bool,
     ) -> None:
         self.seed, self.plan, self.order, self.data, self.checkpoints = seed, plan, order, data, checkpoints
         self.curves, self.progress, self.validate, self.main = curves, progress, validate, main
-        self.start: Callable[[Any], None] = lambda model: None  # what a network that begins anew is given
+        self.start = start  # gives a network that begins anew its first weights
         self.losses: list[float] = []
         self.done = 0
         self.best: dict[str, Any] = {"iteration": 0, "mIoU": -1.0, "weights": {}}
