@@ -1,9 +1,9 @@
-"""`DATA_MIRROR=... python benchmarks/camvid.py [--only NAMES] [--keep FOLDER]`: what the zoo learns from CamVid alone.
+"""`DATA_MIRROR=... python benchmarks/camvid.py [--only NAMES | --bought]`: what the zoo learns from CamVid alone.
 
 Trains from scratch on the 367 images of CamVid's training split at 224x224, in a fresh clone of the last commit whose
 params.yaml is changed as stated here, through `dvc repro`. Nothing is chosen on the test split. Then it leaves out one
 thing at a time of what the best one was trained with, a third as long, to say what bought what. `--keep` names a folder
-to go on from; `--only` leaves the second table out.
+to go on from; `--only` leaves the second table out, `--bought` the first.
 """
 
 from __future__ import annotations
@@ -105,16 +105,19 @@ def measured(clone: Path, environ: dict[str, str], arch: str, changes: dict[str,
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=NETWORKS, metavar="NAME", help=f"of {', '.join(NETWORKS)}")
+    tables = parser.add_mutually_exclusive_group()
+    tables.add_argument("--only", nargs="+", choices=NETWORKS, metavar="NAME", help=f"of {', '.join(NETWORKS)}")
+    tables.add_argument("--bought", action="store_true", help="only the table of what bought what")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the clone in this folder, or go on in it")
     arguments = parser.parse_args()
     header = ["", "weights", "iterations", "training", "val accuracy", "val mIoU", "test accuracy", "test mIoU"]
     with tempfile.TemporaryDirectory() as temporary:
         clone, environ = clone_apart(arguments.keep or Path(temporary))
-        names = arguments.only or list(NETWORKS)
-        rows = [[f"`{name}`", *measured(clone, environ, name, NETWORKS[name])] for name in names]
-        print_table("CamVid at 224x224, from scratch, `train.scale: small`", header, rows)
-        if arguments.only is None:
+        if not arguments.bought:
+            names = arguments.only or list(NETWORKS)
+            rows = [[f"`{name}`", *measured(clone, environ, name, NETWORKS[name])] for name in names]
+            print_table("CamVid at 224x224, from scratch, `train.scale: small`", header, rows)
+        if not arguments.only:
             best = NETWORKS[BEST] | SHORT
             without = [[f"without {name}", *measured(clone, environ, BEST, best | w)] for name, w in WITHOUT.items()]
             print()
