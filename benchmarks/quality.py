@@ -20,10 +20,14 @@ from benchmarks.stock import Task, end_after, stock_config, stock_runner
 from benchmarks.workspace import make_task, run_stage
 
 STOCKS_OWN: dict[str, Any] = {
-    "train.optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 0.0005, "clip": 0.0},
-    "train.schedule": {"name": "poly", "warmup": 1e-6},
+    "train.optimizer.name": "sgd",
+    "train.optimizer.lr": 0.01,
+    "train.optimizer.weight_decay": 0.0005,
+    "train.optimizer.clip": 0.0,
+    "train.schedule.name": "poly",
+    "train.schedule.warmup": 1e-6,
     "train.loss": [{"name": "cross_entropy", "weight": 1.0}],
-    "train.balance": {"by": "none", "power": 0.0},
+    "train.balance.by": "none",
 }
 
 
