@@ -1,22 +1,36 @@
-"""Runs a trained network over images: class ids out, in batches of a fixed order."""
+"""Runs a trained network over images: class ids and certainties out, in batches of a fixed order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.dataset import Sample
-from stages.models.build import build_model, class_ids, load_weights, read_config
+from stages.models.build import build_model, class_logits, load_weights, read_config
 from stages.models.runtime import Compute, set_up
 from stages.overrides import overridden
 
+if TYPE_CHECKING:
+    import torch
+
 Image = NDArray[np.uint8]
 Example = tuple[Sample, Image, Image]  # its line of the index, the image, the true mask
-Predict = Callable[[list[Image]], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of images of one size: the class of each pixel, and the probability it gives that class."""
+
+    labels: NDArray[np.uint8]
+    certainty: NDArray[np.float32]
+
+
+Predict = Callable[[list[Image]], Prediction]
 
 
 def batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
@@ -34,7 +48,7 @@ def batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
 def load_network(
     config: Path, weights: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None
 ) -> Predict:
-    """Build the network of a resolved config and load its weights; returns a function from RGB images to class ids.
+    """Build the network of a resolved config and load its weights; returns a function from RGB images to predictions.
 
     Overrides change the network but not its weights: other rates and strides, denser maps.
     """
@@ -46,4 +60,13 @@ def load_network(
     model = build_model(resolved, classes, compute)
     load_weights(model, weights, *([f"take from {key} what needs other weights"] if overrides else []))
     model = model.to(device).eval()
-    return lambda images: class_ids(model, images, compute, device)
+    return lambda images: prediction(class_logits(model, images, compute, device))
+
+
+def prediction(logits: torch.Tensor) -> Prediction:
+    """The most probable class of each pixel and its probability, from logits of any precision (NCHW)."""
+    import torch
+
+    labels = logits.argmax(dim=1)
+    certainty = logits.float().softmax(dim=1).gather(1, labels[:, None])[:, 0]
+    return Prediction(labels.to(torch.uint8).cpu().numpy(), certainty.cpu().numpy())

@@ -46,8 +46,8 @@ def evaluate_split(
 def predictions(data: Path, split: str, predict: Predict, batch: int) -> Iterator[tuple[Sample, Labels, Labels]]:
     """Every image's truth and prediction, in the order of the index."""
     for examples in batches(iterate(data, split), batch):
-        labels = predict([image for _, image, _ in examples])
-        for (sample, _, truth), prediction in zip(examples, labels, strict=True):
+        found = predict([image for _, image, _ in examples])
+        for (sample, _, truth), prediction in zip(examples, found.labels, strict=True):
             yield sample, truth, prediction
 
 

@@ -110,13 +110,20 @@ def class_ids(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute,
     """The predicted class of every pixel of RGB images of one size."""
     import torch
 
+    ids: NDArray[np.uint8] = class_logits(model, images, compute, device).argmax(dim=1).to(torch.uint8).cpu().numpy()
+    return ids
+
+
+def class_logits(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute, device: str) -> torch.Tensor:
+    """What the network says of every pixel and class (NCHW) of RGB images of one size, before the softmax."""
+    import torch
+
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     with torch.inference_mode(), autocast(compute, device):
         inputs = model.data_preprocessor({"inputs": pixels}, False)["inputs"]
         metas = [{"img_shape": tuple(inputs.shape[2:])}] * len(images)
-        logits = model.encode_decode(inputs, metas)[..., : pixels.shape[2], : pixels.shape[3]]
-    ids: NDArray[np.uint8] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
-    return ids
+        logits: torch.Tensor = model.encode_decode(inputs, metas)[..., : pixels.shape[2], : pixels.shape[3]]
+    return logits
 
 
 def weights_bytes(state: dict[str, torch.Tensor]) -> bytes:

@@ -48,12 +48,12 @@ def test_denser_maps_and_other_rates_predict_with_the_same_weights(trained: tupl
     What params say is what a network built so from the start predicts; without overrides nothing changes.
     """
     images = [np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)]
-    found = [load_network(*trained, 5, FP32, overrides)(images) for overrides in (None, {}, DENSER)]
+    found = [load_network(*trained, 5, FP32, overrides)(images).labels for overrides in (None, {}, DENSER)]
     built = resolve(NAME, "small")
     built["model"]["backbone"]["output_stride"] = 8
     built["model"]["decode_head"]["dilations"] = [1, 4, 8, 12]
     write_json(trained[0].with_name("built.json"), built)
-    expected = load_network(trained[0].with_name("built.json"), trained[1], 5, FP32)(images)
+    expected = load_network(trained[0].with_name("built.json"), trained[1], 5, FP32)(images).labels
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[2], expected)
     assert len(np.unique(found[0])) > 1 and (found[0] != found[2]).any()
