@@ -1,0 +1,218 @@
+"""Bootstrap, permutation and Holm against SciPy, plain loops and cases worked by hand; and their own error rates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from numpy.typing import NDArray
+
+from stages import resampling
+from stages.resampling import (
+    Floats,
+    bootstrap,
+    group_sums,
+    groups_needed,
+    holm,
+    interval,
+    permutation_test,
+    resample_weights,
+    smallest_p,
+)
+from stages.scores import counts, table, unstacked
+
+METRICS = ["mIoU", "iou"]
+
+
+def statistic(totals: NDArray[Any]) -> Floats:
+    """The mean IoU and that of each class."""
+    return table(unstacked(totals), METRICS)
+
+
+def units(seed: int, groups: int, skill: float = 0.7) -> NDArray[np.int64]:
+    """Three classes of which each group holds its own mix; the last is rare."""
+    draw = np.random.default_rng(seed)
+    mix = draw.dirichlet([4, 3, 0.4], groups)
+    right = np.full((3, 3), (1 - skill) / 2) + np.eye(3) * (skill - (1 - skill) / 2)
+    return counts(draw.multinomial(400, (mix[:, :, None] * right).reshape(groups, 9)).reshape(groups, 3, 3)).stacked()
+
+
+def test_images_are_summed_by_group_in_the_order_of_names() -> None:
+    values = np.arange(10).reshape(5, 2)
+    found = group_sums(values, ["b", "a", "b", "c", "a"])
+    assert found.tolist() == [[2 + 8, 3 + 9], [0 + 4, 1 + 5], [6, 7]]
+    shuffled = [3, 0, 4, 2, 1]
+    again = group_sums(values[shuffled], [["b", "a", "b", "c", "a"][i] for i in shuffled])
+    assert (again == found).all()
+
+
+# --- intervals -------------------------------------------------------------------------------------------------------
+
+
+def test_bootstrap_is_a_plain_loop_over_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = units(1, 17)
+    drawn = np.random.default_rng(5).integers(17, size=(200, 17))
+    loop = np.array([statistic(sum(data[group] for group in row)) for row in drawn])
+    np.testing.assert_array_equal(bootstrap(data, statistic, 200, np.random.default_rng(5)), loop)
+    monkeypatch.setattr(resampling, "CELLS", 17 * 30)  # in many small steps
+    np.testing.assert_array_equal(bootstrap(data, statistic, 200, np.random.default_rng(5)), loop)
+
+
+def test_intervals_are_scipys_within_monte_carlo_error() -> None:
+    data, resamples = units(2, 30), 4000
+    low, high = interval(bootstrap(data, statistic, resamples, np.random.default_rng(1)), 0.9)
+
+    def of_groups(rows: NDArray[np.int64], axis: int) -> Floats:
+        return np.moveaxis(statistic(data[rows].sum(axis=rows.ndim - 1)), -1, 0)
+
+    reference = scipy.stats.bootstrap(
+        (np.arange(30),), of_groups, n_resamples=resamples, confidence_level=0.9, method="percentile", axis=-1, rng=2
+    ).confidence_interval
+    width = reference.high - reference.low
+    # The standard error of a 5 % quantile of 4,000 normal draws is 0.033 deviations, 0.01 of this interval's width.
+    np.testing.assert_array_less(np.abs(low - reference.low), 0.06 * width)
+    np.testing.assert_array_less(np.abs(high - reference.high), 0.06 * width)
+
+
+def test_a_class_that_a_resample_lacks_is_left_out_of_its_interval() -> None:
+    data = np.array([[[9, 0], [10, 0], [10, 0]], [[8, 1], [8, 2], [9, 1]], [[7, 0], [10, 0], [10, 0]]])
+    samples = bootstrap(data, statistic, 300, np.random.default_rng(3))
+    rare = samples[:, 2]
+    assert 0.2 < np.isnan(rare).mean() < 0.4  # (2 / 3) ** 3 = 0.296
+    assert not np.isnan(samples[:, :2]).any()
+    np.testing.assert_array_equal(np.array(interval(samples, 0.9))[:, 2], np.nanquantile(rare, [0.05, 0.95]))
+    assert np.isnan(interval(np.full((5, 1), np.nan), 0.9)).all()
+
+
+def test_the_weights_are_draws_with_replacement() -> None:
+    weights = np.concatenate(list(resample_weights(5, 4000, np.random.default_rng(4))))
+    assert (weights.sum(axis=1) == 5).all()
+    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.06)
+    np.testing.assert_allclose(weights.var(axis=0), 5 * (1 / 5) * (4 / 5), atol=0.08)
+
+
+# --- tests -----------------------------------------------------------------------------------------------------------
+
+
+def by_scipy(base: NDArray[Any], head: NDArray[Any], column: int, permutations: float) -> float:
+    """SciPy swaps positions in a pool that holds base's groups and then head's."""
+    pool = np.concatenate([base, head])
+
+    def difference(old: NDArray[Any], new: NDArray[Any], axis: int) -> Any:
+        sums = [pool[side.astype(int)].sum(axis=side.ndim - 1) for side in (old, new)]
+        return np.abs(statistic(sums[1]) - statistic(sums[0]))[..., column]
+
+    rows = np.arange(len(base))
+    found = scipy.stats.permutation_test(
+        (rows, rows + len(base)),
+        difference,
+        permutation_type="samples",
+        n_resamples=permutations,
+        alternative="greater",
+        vectorized=True,
+        axis=-1,
+        rng=8,
+    )
+    return float(found.pvalue)
+
+
+def test_few_groups_are_enumerated_as_scipy_does() -> None:
+    base, head = units(3, 8), units(4, 8, skill=0.74)
+    found = permutation_test(base, head, statistic, 128, np.random.default_rng(0))
+    assert found.tolist() == pytest.approx([by_scipy(base, head, column, np.inf) for column in range(4)], abs=1e-12)
+    assert found.min() < 1
+
+
+def test_random_permutations_are_scipys_within_monte_carlo_error() -> None:
+    base, head = units(5, 40), units(6, 40, skill=0.71)
+    found = permutation_test(base, head, statistic, 3000, np.random.default_rng(0))
+    expected = np.array([by_scipy(base, head, column, 3000) for column in range(4)])
+    error = np.sqrt(2 * expected * (1 - expected) / 3000)
+    np.testing.assert_array_less(np.abs(found - expected), 4 * error + 1e-3)
+
+
+def test_permutation_worked_by_hand() -> None:
+    # Three groups of 10 pixels of one class; right are 5, 5, 5 and then 7, 8, 5: the third group cannot tell.
+    base = np.array([[[5], [10], [10]]] * 3)
+    head = base.copy()
+    head[:2, 0, 0] = 7, 8
+    accuracy = lambda totals: table(unstacked(totals), ["pixel_accuracy"])  # noqa: E731
+    # Differences of +2 and +3: the four swaps give 5, 1, -1, -5, of which two are at least 5 apart.
+    assert permutation_test(base, head, accuracy, 1000, np.random.default_rng(0)).tolist() == [2 / 4]
+    assert permutation_test(base, base, accuracy, 1000, np.random.default_rng(0)).tolist() == [1.0]
+    # One random permutation that is as large, or is not: (b + 1) / (1 + 1), never 0.
+    assert permutation_test(base, head, accuracy, 1, np.random.default_rng(0))[0] in (1 / 2, 1.0)
+    nothing = np.zeros_like(base)
+    assert np.isnan(permutation_test(nothing, nothing, accuracy, 9, np.random.default_rng(0))).all()
+
+
+def test_holm_worked_by_hand() -> None:
+    # Sorted: 0.005 * 4 = 0.02, 0.01 * 3 = 0.03, 0.03 * 2 = 0.06, 0.04 * 1 = 0.04 but never below the one before.
+    found = holm(np.array([0.01, 0.04, np.nan, 0.03, 0.005]))
+    np.testing.assert_allclose(found, [0.03, 0.06, np.nan, 0.06, 0.02])
+    assert holm(np.array([0.6, 0.7])).tolist() == [1.0, 1.0]
+    assert holm(np.array([])).tolist() == []
+
+
+def test_what_so_many_groups_can_show() -> None:
+    assert [smallest_p(groups, 10**6) for groups in (0, 1, 2, 6)] == [1, 1, 1 / 2, 1 / 32]
+    assert smallest_p(50, 999) == 1 / 1000
+    assert [groups_needed(p) for p in (1, 0.5, 0.05, 1 / 32, 0.05 / 40)] == [1, 2, 6, 6, 11]
+    base = np.array([[[5], [10], [10]]] * 6)
+    head = base + np.array([[[1], [0], [0]]])
+    p = permutation_test(base, head, statistic, 1000, np.random.default_rng(0))
+    assert p.tolist() == [smallest_p(6, 1000)] * 2  # six groups, all better: the clearest that six can be
+
+
+# --- the error rates of all this -------------------------------------------------------------------------------------
+
+
+def simulated(seed: int, pairs: int, groups: int, gain: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of revisions over the same scenes: of two classes each, some scenes harder; head is better by `gain`."""
+    draw = np.random.default_rng(seed)
+    share, hard = draw.beta(4, 2, (pairs, groups)), draw.beta(12, 3, (pairs, groups))
+    pixels = draw.binomial(300, share)
+    truth = np.stack([pixels, 300 - pixels], axis=-1)
+
+    def network(skill: NDArray[np.float64]) -> NDArray[np.int64]:
+        own = np.clip(skill + draw.normal(0, 0.03, skill.shape), 0, 1)  # a training's own strong and weak scenes
+        hits = draw.binomial(truth, own[..., None])
+        return np.stack([hits, truth, hits + (truth - hits)[..., ::-1]], axis=-2)
+
+    return network(hard), network(np.minimum(hard + gain, 1))
+
+
+def p_values(base: NDArray[np.int64], head: NDArray[np.int64], permutations: int) -> NDArray[np.float64]:
+    """Of the difference in mIoU, one for each simulated pair."""
+    miou = lambda totals: table(unstacked(totals), ["mIoU"])  # noqa: E731
+    rng = np.random.default_rng(9)
+    pairs = zip(base, head, strict=True)
+    return np.array([permutation_test(old, new, miou, permutations, rng)[0] for old, new in pairs])
+
+
+@pytest.mark.parametrize(("groups", "permutations"), [(10, 512), (20, 399)])
+def test_five_in_a_hundred_null_pairs_are_called_different(groups: int, permutations: int) -> None:
+    p = p_values(*simulated(10, 2000, groups, gain=0.0), permutations)
+    assert 0.035 <= (p <= 0.05).mean() <= 0.065
+    assert 0.45 <= (p <= 0.5).mean() <= 0.55
+
+
+def test_a_change_of_four_points_is_found_in_forty_groups() -> None:
+    base, head = simulated(11, 200, 40, gain=0.03)
+    miou = [table(unstacked(side.sum(axis=1)), ["mIoU"]).mean() for side in (base, head)]
+    assert 0.035 <= miou[1] - miou[0] <= 0.045  # in the mean over the pairs
+    assert (p_values(base, head, 399) <= 0.05).mean() >= 0.8
+
+
+def test_intervals_of_a_difference_cover_it() -> None:
+    base, head = simulated(12, 300, 30, gain=0.0)
+    both = np.stack([base, head], axis=2)  # [pairs, groups, sides, 3, classes]
+    miou = lambda totals: table(unstacked(totals), ["mIoU"])[..., 0]  # noqa: E731
+    inside = 0
+    for pair in both:
+        samples = bootstrap(pair, miou, 400, np.random.default_rng(0))
+        low, high = interval(samples[:, 1:] - samples[:, :1], 0.95)
+        inside += int(low[0] <= 0 <= high[0])
+    assert 0.9 <= inside / 300 <= 0.98
