@@ -1,17 +1,16 @@
-"""The numbers of a segmentation, from one confusion matrix over a whole split. Pure: no files, no network.
+"""The numbers of a segmentation as metrics.json has them, from confusion matrices. Pure: no files, no network.
 
-A matrix counts pixels: row = true class, column = predicted class; pixels to ignore are never in it. Where a split
-cannot tell (its pixels hold no such case) a number is None and stays out of the means, and is neither 0 nor 1:
+The scores are those of stages/scores.py, and null where it says NaN. Three kinds, with names that keep them apart:
 
-- IoU, F1 and precision of a class that neither truth nor prediction holds;
-- recall and accuracy of a class that the truth does not hold.
-
-A class that the truth holds and the network never predicts has precision 0: leaving it out would reward a network for
-giving up on small classes.
+- pooled (`mIoU`, `iou`): of one matrix over the whole split;
+- of images (`image_mIoU`, `image_iou`): the mean of what each image scores by itself;
+- intervals: where a pooled score would lie with other images of the same kind.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,13 @@ from numpy.typing import NDArray
 
 from stages.dataset import IGNORE
 from stages.errors import DataError
+from stages.resampling import bootstrap, group_sums, interval
+from stages.scores import PER_CLASS, POOLED, Floats, columns, counts, mean, scores, table, unstacked
 
 Labels = NDArray[np.uint8]
 Matrix = NDArray[np.int64]
-MEANS = {"mIoU": "iou", "mean_accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "f1"}
+# What the means over the classes are called beside the other scores of a split.
+NAMES = {"mean_precision": "precision", "mean_recall": "recall", "mean_f1": "f1"}
 
 
 def validate(where: str, truth: Labels, prediction: Labels, classes: int) -> None:
@@ -39,31 +41,62 @@ def update(total: Matrix, image: Matrix) -> Matrix:
     return total + image
 
 
-def compute(matrix: Matrix, names: list[str]) -> dict[str, Any]:
-    """Every number of a split: scalars, and for each class its own."""
-    hits, truth, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    classes: dict[str, dict[str, float | None]] = {}
-    for name, hit, true, guess in zip(names, hits.tolist(), truth.tolist(), predicted.tolist(), strict=True):
-        union = true + guess - hit
-        recall = ratio(hit, true)
-        classes[name] = {
-            "iou": ratio(hit, union),
-            "precision": ratio(hit, guess) if guess or not union else 0.0,
-            "recall": recall,
-            "accuracy": recall,
-            "f1": ratio(2 * hit, true + guess),
-            "pixels": true,
-        }
-    means = {key: mean([numbers[of] for numbers in classes.values()]) for key, of in MEANS.items()}
-    return {**means, "pixel_accuracy": ratio(int(hits.sum()), int(matrix.sum())), "classes": classes}
+def compute(matrix: Matrix, names: Sequence[str]) -> dict[str, Any]:
+    """The pooled numbers of a split: scalars, and for each class its own."""
+    found, truth = scores(counts(matrix)), matrix.sum(axis=1)
+    classes = {
+        label: {key: number(found[key][i]) for key in PER_CLASS} | {"pixels": int(truth[i])}
+        for i, label in enumerate(names)
+    }
+    return {**{NAMES.get(key, key): number(found[key]) for key in POOLED}, "classes": classes}
 
 
-def ratio(part: int, whole: int) -> float | None:
-    """Part of whole; None where there is no whole."""
-    return part / whole if whole else None
+def image_means(matrices: Matrix, names: Sequence[str]) -> dict[str, Any]:
+    """The means over the images of what each scores by itself, from the matrices of all: [images, classes, classes].
+
+    Large objects weigh less in these than in pooled scores, for an image of small ones counts as much as any other.
+    An image that cannot tell a score (it neither holds the class nor is given it) stays out of that mean.
+    """
+    found, truth = scores(counts(matrices)), matrices.sum(axis=2)
+    each = {f"image_{key}": mean(found[key], axis=0) for key in ("iou", "f1")}
+    classes = {
+        label: {key: number(values[i]) for key, values in each.items()} | {"images": int((truth[:, i] > 0).sum())}
+        for i, label in enumerate(names)
+    }
+    pooled = {f"image_{key}": number(mean(found[key], axis=0)) for key in ("mIoU", "pixel_accuracy")}
+    return {**pooled, "classes": classes}
 
 
-def mean(values: list[float | None]) -> float | None:
-    """The mean of what is there; None where nothing is."""
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
+def intervals(
+    matrices: Matrix,
+    groups: Sequence[str],
+    names: Sequence[str],
+    resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """A bootstrap interval [low, high] for each pooled score, under the names that `compute` gives them.
+
+    Resampled are the groups (flights, scenes), for images of one group resemble each other.
+    """
+    metrics = [*POOLED, *PER_CLASS]
+    units = group_sums(counts(matrices).stacked(), groups)
+
+    def statistic(totals: NDArray[Any]) -> Floats:
+        return table(unstacked(totals), metrics)
+
+    low, high = interval(bootstrap(units, statistic, resamples, rng), confidence)
+    found: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "groups": len(units)}
+    classes: dict[str, dict[str, Any]] = {label: {} for label in names}
+    for (key, label), *ends in zip(columns(metrics, names), low, high, strict=True):
+        span = None if math.isnan(ends[0]) else [number(end) for end in ends]
+        if label is None:
+            found[NAMES.get(key, key)] = span
+        else:
+            classes[label][key] = span
+    return {**found, "classes": classes}
+
+
+def number(value: Any) -> float | None:
+    """A score as JSON has it: null where it cannot be told."""
+    return None if math.isnan(value) else float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from sklearn.metrics import (
 
 from stages.confusion import confusion
 from stages.errors import DataError
-from stages.evaluate.metrics import compute, update, validate
+from stages.evaluate.metrics import compute, image_means, intervals, update, validate
+from tests.workspace import ROOT
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -56,6 +58,7 @@ def test_equals_scikit_learn(seed: int) -> None:
     assert found["precision"] == pytest.approx(precision_score(y, p, average="macro"))
     assert found["recall"] == pytest.approx(recall_score(y, p, average="macro"))
     assert found["f1"] == pytest.approx(f1_score(y, p, average="macro"))
+    assert found["fwIoU"] == pytest.approx(jaccard_score(y, p, average="weighted"))
     assert found["pixel_accuracy"] == pytest.approx(accuracy_score(y, p))
     assert found["mean_accuracy"] == pytest.approx(balanced_accuracy_score(y, p))
 
@@ -91,10 +94,75 @@ def test_one_matrix_over_the_split_is_not_the_mean_of_images() -> None:
     assert compute(update(one, other), NAMES)["classes"]["b"]["iou"] == 1 / 100
 
 
+def test_means_of_images_are_called_so() -> None:
+    # a is right in 1 of 2 pixels of one image, and in 4 of 4 of another; the third has nothing to score.
+    one = confusion(np.array([[0, 0]], np.uint8), np.array([[0, 1]], np.uint8), 4)
+    other = confusion(np.array([[0, 0, 0, 0]], np.uint8), np.zeros((1, 4), np.uint8), 4)
+    found = image_means(np.stack([one, other, np.zeros_like(one)]), NAMES)
+    assert found["classes"]["a"] == {
+        "image_iou": (0.5 + 1) / 2,
+        "image_f1": pytest.approx((2 / 3 + 1) / 2),
+        "images": 2,
+    }
+    assert found["classes"]["b"] == {"image_iou": 0.0, "image_f1": 0.0, "images": 0}  # invented in one image
+    assert found["classes"]["d"] == {"image_iou": None, "image_f1": None, "images": 0}
+    assert found["image_mIoU"] == ((0.5 + 0) / 2 + 1) / 2
+    assert found["image_pixel_accuracy"] == (0.5 + 1) / 2
+    pooled = compute(one + other, NAMES)
+    assert pooled["classes"]["a"]["iou"] == 5 / 6
+    assert not (set(found) | set(found["classes"]["a"])) & (set(pooled) | set(pooled["classes"]["a"])) - {"classes"}
+
+
+def test_intervals_have_the_names_of_what_they_are_of() -> None:
+    matrices = np.stack([confusion(*labels(seed, 3), 4) for seed in range(30)])
+    groups = [f"flight-{seed % 10}" for seed in range(30)]
+    found = intervals(matrices, groups, NAMES, 300, 0.9, np.random.default_rng(0))
+    scores = compute(matrices.sum(axis=0), NAMES)
+    assert (found["groups"], found["resamples"], found["confidence"]) == (10, 300, 0.9)
+    assert set(found) == set(scores) | {"groups", "resamples", "confidence"}
+    pairs = [(found[key], scores[key]) for key in scores if key != "classes"]
+    pairs += [(span, scores["classes"][name][key]) for name in "abc" for key, span in found["classes"][name].items()]
+    assert all(low < value < high for (low, high), value in pairs)
+    assert len(pairs) == 7 + 3 * 5
+    assert set(found["classes"]["d"].values()) == {None}
+    assert intervals(matrices, groups, NAMES, 300, 0.9, np.random.default_rng(0)) == found
+
+
+def test_the_example_of_the_documentation_is_right() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    picture = page.split("```text\n")[1].split("```")[0].splitlines()[1:]
+    cells = np.array([line.split() for line in picture])
+    assert cells.shape == (5, 15)
+    truth, prediction = ((cells[:, at : at + 5] == "#").astype(np.uint8) for at in (0, 5))
+    assert (cells[:, 10:] == np.array([[".", "i"], ["m", "H"]])[truth, prediction]).all()
+    matrix = confusion(truth, prediction, 2)
+    assert matrix.tolist() == [[12, 0], [5, 8]]
+    found = compute(matrix, ["background", "object"])
+    thing, ground = found["classes"]["object"], found["classes"]["background"]
+    expected = {"precision": 1.0, "recall": 0.615, "F1 (Dice)": 0.762, "IoU": 0.615, "pixel accuracy": 0.8}
+    shown = dict(re.findall(r"^\| ([^|]+) \| [^|]+ \| ([\d.]+) \|$", page, flags=re.MULTILINE))
+    assert {key: float(shown[key]) for key in expected} == expected
+    computed = {
+        "precision": thing["precision"],
+        "recall": thing["recall"],
+        "F1 (Dice)": thing["f1"],
+        "IoU": thing["iou"],
+        "pixel accuracy": found["pixel_accuracy"],
+        "IoU, background": ground["iou"],
+        "mIoU": found["mIoU"],
+        "fwIoU": found["fwIoU"],
+        "mean accuracy": found["mean_accuracy"],
+    }
+    assert {key: float(value) for key, value in shown.items()} == {k: round(v, 3) for k, v in computed.items()}
+
+
 def test_an_empty_split_has_null_numbers() -> None:
     found = compute(np.zeros((4, 4), np.int64), NAMES)
     assert {value for key, value in found.items() if key != "classes"} == {None}
     assert '"mIoU": null' in json.dumps(found)
+    none = np.zeros((0, 4, 4), np.int64)
+    assert image_means(none, NAMES)["image_mIoU"] is None
+    assert intervals(none, [], NAMES, 5, 0.9, np.random.default_rng(0))["mIoU"] is None
 
 
 @pytest.mark.parametrize(
