@@ -3,10 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
 from stages.params import Section, check, pick, read_yaml
+
+Metric = Literal[  # those of stages/scores.py
+    "mIoU",
+    "fwIoU",
+    "pixel_accuracy",
+    "mean_accuracy",
+    "mean_precision",
+    "mean_recall",
+    "mean_f1",
+    "iou",
+    "precision",
+    "recall",
+    "f1",
+    "accuracy",
+]
+
+
+class Judgement(Section):
+    """How a metric is judged."""
+
+    better: Literal["higher", "lower"] = Field(description="which direction is the better one")
+    tolerance: float = Field(ge=0, le=1, description="a change that surely is no larger is called equivalent")
+
+
+class Compare(Section):
+    """What `compare` tests, and how strictly."""
+
+    alpha: float = Field(gt=0, lt=0.5, description="the probability of any false claim among all that is tested")
+    resamples: int = Field(ge=100, le=1_000_000, description="bootstrap resamples of the groups, for intervals")
+    permutations: int = Field(ge=100, le=1_000_000, description="random swaps of the groups' results, for p-values")
+    metrics: dict[Metric, Judgement] = Field(
+        min_length=1, description="what is tested; `iou`, `precision`, `recall`, `f1`, `accuracy`: of each class"
+    )
 
 
 class Pipelines(Section):
@@ -19,15 +53,22 @@ class Pipelines(Section):
         description="stages that touch the network, and how often each is tried again when it fails"
     )
     retry_seconds: float = Field(ge=0, description="the pause before such a stage is tried again, in seconds")
+    compare: Compare = Field(description="the comparison of two revisions")
 
 
 class Params(Section):
     """What the pipelines read of params.yaml."""
 
+    seed: int = Field(ge=0)  # its help stands with the stages that draw from it
     pipelines: Pipelines
+
+
+def load_params() -> Params:
+    """What the pipelines read of params.yaml in this folder, checked."""
+    values = read_yaml(Path("params.yaml"))
+    return check(Params, {key: pick(values, key) for key in Params.model_fields})
 
 
 def load_pipelines() -> Pipelines:
     """The checked section `pipelines` of params.yaml in this folder."""
-    values = read_yaml(Path("params.yaml"))
-    return check(Params, {"pipelines": pick(values, "pipelines")}).pipelines
+    return load_params().pipelines

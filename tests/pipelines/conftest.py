@@ -56,7 +56,11 @@ PARAMS_YAML = """\
 seed: 0
 architectures: [unet, fcn]
 train: {lr: 0.1, steps: [1, 2]}
-pipelines: {tolerance: 0.02, retries: {download: 1}, retry_seconds: 0.1}
+pipelines:
+  tolerance: 0.02
+  retries: {download: 1}
+  retry_seconds: 0.1
+  compare: {alpha: 0.05, resamples: 100, permutations: 100, metrics: {mIoU: {better: higher, tolerance: 0.005}}}
 """
 # Writes what its name says into each folder; fails, hangs or logs when a file of that name tells it to.
 STAGE_PY = """\
