@@ -28,6 +28,7 @@ serve: setup
 bench: setup
 	bin/python benchmarks/help.py
 	bin/python benchmarks/noop.py
+	bin/python benchmarks/intervals.py
 	bin/python benchmarks/reproduce_overhead.py
 	bin/python benchmarks/repro.py
 	bin/python benchmarks/train.py

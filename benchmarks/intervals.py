@@ -1,0 +1,51 @@
+"""`python benchmarks/intervals.py`: how long the intervals of all scores take; asked is at most 2 s on one core.
+
+10,000 resamples of 1,000 images x 19 classes, each image a group of
+its own, which is the dearest case. From the matrices in memory to the interval of every score that metrics.json has.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"  # read when NumPy is imported
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np  # noqa: E402
+
+from benchmarks.common import print_table  # noqa: E402
+from stages.evaluate.metrics import intervals  # noqa: E402
+
+IMAGES, CLASSES, RESAMPLES, RUNS = 1000, 19, 10_000, 5
+
+
+def peak() -> float:
+    """The most memory that this process had so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure and print."""
+    draw = np.random.default_rng(0)
+    matrices = draw.integers(0, 5000, (IMAGES, CLASSES, CLASSES)) * (draw.random((IMAGES, CLASSES, CLASSES)) < 0.3)
+    groups, names = [f"image-{i:04}" for i in range(IMAGES)], [f"class-{i}" for i in range(CLASSES)]
+    before, wall, cpu = peak(), [], []
+    for _ in range(RUNS):
+        start = time.perf_counter(), time.process_time()
+        intervals(matrices, groups, names, RESAMPLES, 0.95, np.random.default_rng(1))
+        wall.append(time.perf_counter() - start[0])
+        cpu.append(time.process_time() - start[1])
+    seconds = [f"{statistics.median(times):.2f} s" for times in (wall, cpu)] + [f"{max(wall):.2f} s"]
+    row = [f"{RESAMPLES:,} x {IMAGES:,} images x {CLASSES} classes", *seconds, f"{peak() - before:.0f} MiB"]
+    title = f"Bootstrap intervals of every score on one core, {RUNS} runs"
+    print_table(title, ["resamples", "median", "of it processor time", "slowest", "memory above the matrices"], [row])
+
+
+if __name__ == "__main__":
+    main()
