@@ -27,7 +27,7 @@ def labels(draw: np.random.Generator, classes: int) -> tuple[Labels, Labels]:
     here = draw.permutation(classes)[: draw.integers(1, classes + 1)]
     there = draw.permutation(classes)[: draw.integers(1, classes + 1)]
     truth = draw.choice(here, 200).astype(np.uint8)
-    prediction = np.where(draw.random(200) < 0.5, truth, draw.choice(there, 200)).astype(np.uint8)
+    prediction = np.where(draw.random(200) < draw.choice([0, 0.5]), truth, draw.choice(there, 200)).astype(np.uint8)
     truth[draw.random(200) < draw.choice([0.0, 0.3, 1.0], p=[0.45, 0.45, 0.1])] = 255
     return truth, prediction
 
