@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from stages.dataset import IGNORE
 from stages.errors import DataError
 from stages.resampling import bootstrap, group_sums, interval
-from stages.scores import PER_CLASS, POOLED, Floats, columns, counts, mean, scores, table, unstacked
+from stages.scores import PER_CLASS, POOLED, Counts, Floats, columns, counts, mean, scores, table, unstacked
 
 Labels = NDArray[np.uint8]
 Matrix = NDArray[np.int64]
+Draw = np.random.Generator
 # What the means over the classes are called beside the other scores of a split.
 NAMES = {"mean_precision": "precision", "mean_recall": "recall", "mean_f1": "f1"}
 
@@ -51,13 +52,13 @@ def compute(matrix: Matrix, names: Sequence[str]) -> dict[str, Any]:
     return {**{NAMES.get(key, key): number(found[key]) for key in POOLED}, "classes": classes}
 
 
-def image_means(matrices: Matrix, names: Sequence[str]) -> dict[str, Any]:
-    """The means over the images of what each scores by itself, from the matrices of all: [images, classes, classes].
+def image_means(images: Counts, names: Sequence[str]) -> dict[str, Any]:
+    """The means over the images of what each scores by itself, from the counts of each: [images, classes].
 
     Large objects weigh less in these than in pooled scores, for an image of small ones counts as much as any other.
     An image that cannot tell a score (it neither holds the class nor is given it) stays out of that mean.
     """
-    found, truth = scores(counts(matrices)), matrices.sum(axis=2)
+    found, truth = scores(images), images.truth
     each = {f"image_{key}": mean(found[key], axis=0) for key in ("iou", "f1")}
     classes = {
         label: {key: number(values[i]) for key, values in each.items()} | {"images": int((truth[:, i] > 0).sum())}
@@ -68,19 +69,14 @@ def image_means(matrices: Matrix, names: Sequence[str]) -> dict[str, Any]:
 
 
 def intervals(
-    matrices: Matrix,
-    groups: Sequence[str],
-    names: Sequence[str],
-    resamples: int,
-    confidence: float,
-    rng: np.random.Generator,
+    images: Counts, groups: Sequence[str], names: Sequence[str], resamples: int, confidence: float, rng: Draw
 ) -> dict[str, Any]:
     """A bootstrap interval [low, high] for each pooled score, under the names that `compute` gives them.
 
     Resampled are the groups (flights, scenes), for images of one group resemble each other.
     """
     metrics = [*POOLED, *PER_CLASS]
-    units = group_sums(counts(matrices).stacked(), groups)
+    units = group_sums(images.stacked(), groups)
 
     def statistic(totals: NDArray[Any]) -> Floats:
         return table(unstacked(totals), metrics)

@@ -22,6 +22,7 @@ from sklearn.metrics import (
 from stages.confusion import confusion
 from stages.errors import DataError
 from stages.evaluate.metrics import compute, image_means, intervals, update, validate
+from stages.scores import counts
 from tests.workspace import ROOT
 
 NAMES = ["a", "b", "c", "d"]
@@ -98,7 +99,7 @@ def test_means_of_images_are_called_so() -> None:
     # a is right in 1 of 2 pixels of one image, and in 4 of 4 of another; the third has nothing to score.
     one = confusion(np.array([[0, 0]], np.uint8), np.array([[0, 1]], np.uint8), 4)
     other = confusion(np.array([[0, 0, 0, 0]], np.uint8), np.zeros((1, 4), np.uint8), 4)
-    found = image_means(np.stack([one, other, np.zeros_like(one)]), NAMES)
+    found = image_means(counts(np.stack([one, other, np.zeros_like(one)])), NAMES)
     assert found["classes"]["a"] == {
         "image_iou": (0.5 + 1) / 2,
         "image_f1": pytest.approx((2 / 3 + 1) / 2),
@@ -116,7 +117,7 @@ def test_means_of_images_are_called_so() -> None:
 def test_intervals_have_the_names_of_what_they_are_of() -> None:
     matrices = np.stack([confusion(*labels(seed, 3), 4) for seed in range(30)])
     groups = [f"flight-{seed % 10}" for seed in range(30)]
-    found = intervals(matrices, groups, NAMES, 300, 0.9, np.random.default_rng(0))
+    found = intervals(counts(matrices), groups, NAMES, 300, 0.9, np.random.default_rng(0))
     scores = compute(matrices.sum(axis=0), NAMES)
     assert (found["groups"], found["resamples"], found["confidence"]) == (10, 300, 0.9)
     assert set(found) == set(scores) | {"groups", "resamples", "confidence"}
@@ -125,7 +126,7 @@ def test_intervals_have_the_names_of_what_they_are_of() -> None:
     assert all(low < value < high for (low, high), value in pairs)
     assert len(pairs) == 7 + 3 * 5
     assert set(found["classes"]["d"].values()) == {None}
-    assert intervals(matrices, groups, NAMES, 300, 0.9, np.random.default_rng(0)) == found
+    assert intervals(counts(matrices), groups, NAMES, 300, 0.9, np.random.default_rng(0)) == found
 
 
 def test_the_example_of_the_documentation_is_right() -> None:
@@ -160,7 +161,7 @@ def test_an_empty_split_has_null_numbers() -> None:
     found = compute(np.zeros((4, 4), np.int64), NAMES)
     assert {value for key, value in found.items() if key != "classes"} == {None}
     assert '"mIoU": null' in json.dumps(found)
-    none = np.zeros((0, 4, 4), np.int64)
+    none = counts(np.zeros((0, 4, 4), np.int64))
     assert image_means(none, NAMES)["image_mIoU"] is None
     assert intervals(none, [], NAMES, 5, 0.9, np.random.default_rng(0))["mIoU"] is None
 
