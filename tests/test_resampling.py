@@ -142,8 +142,10 @@ def test_permutation_worked_by_hand() -> None:
     # Differences of +2 and +3: the four swaps give 5, 1, -1, -5, of which two are at least 5 apart.
     assert permutation_test(base, head, accuracy, 1000, np.random.default_rng(0)).tolist() == [2 / 4]
     assert permutation_test(base, base, accuracy, 1000, np.random.default_rng(0)).tolist() == [1.0]
-    # One random permutation that is as large, or is not: (b + 1) / (1 + 1), never 0.
-    assert permutation_test(base, head, accuracy, 1, np.random.default_rng(0))[0] in (1 / 2, 1.0)
+    # Forty groups, all better: no random swap is as clear, so (0 + 1) / (99 + 1), and not 0.
+    many = np.repeat(base[:1], 40, axis=0)
+    better = many + np.array([[1], [0], [0]])
+    assert permutation_test(many, better, accuracy, 99, np.random.default_rng(0)).tolist() == [1 / 100]
     nothing = np.zeros_like(base)
     assert np.isnan(permutation_test(nothing, nothing, accuracy, 9, np.random.default_rng(0))).all()
 
