@@ -103,6 +103,9 @@ def test_too_few_groups_say_so() -> None:
     # Four groups can give p = 2 / 2**4 = 0.125. Four tests at 0.05 ask for 0.0125, so for 2 / 2**8 = 0.0078.
     assert words(rows(base, head)) == {"too few groups to tell (4 differ, 8 would be needed)"}
     assert {row.p for row in rows(base, head).values()} == {0.125}
+    # Nor can four show that there is no difference: their resamples are too few and too alike.
+    wide = replace_metrics(mIoU=Judgement(better="higher", tolerance=1.0))
+    assert words(rows(base, head, wide)) == {"too few groups to tell (4 differ, 6 would be needed)"}
     eight = rows(network(1, 0.8, groups=8), network(2, 0.9, groups=8))
     assert words(eight) == {"improved"}
     # Of many groups only three differ: the others can tell nothing.
