@@ -98,6 +98,22 @@ def test_a_sure_change_within_the_tolerance_is_equivalent() -> None:
     assert wide.words == "equivalent within ±0.1"
 
 
+def test_equivalence_is_two_one_sided_tests_at_alpha() -> None:
+    base, head = (network(seed, 0.8, groups=40) for seed in (1, 2))
+
+    def mean(alpha: float, tolerance: float) -> Row:
+        metrics = {"mIoU": {"better": "higher", "tolerance": tolerance}}
+        return rows(base, head, Compare.model_validate(PARAMS.model_dump() | {"alpha": alpha, "metrics": metrics}))[
+            "mIoU"
+        ]
+
+    # The interval at 1 - alpha of twice the alpha is the one at 1 - 2 alpha: it decides, and not the wider one shown.
+    wide, narrow = (max(abs(row.low or 0), abs(row.high or 0)) for row in (mean(0.05, 0), mean(0.1, 0)))
+    assert narrow < wide
+    assert mean(0.05, (narrow + wide) / 2).verdict == "equivalent"
+    assert mean(0.05, narrow - 1e-6).verdict == "no difference shown"
+
+
 def test_too_few_groups_say_so() -> None:
     base, head = network(1, 0.8, groups=4), network(2, 0.9, groups=4)
     # Four groups can give p = 2 / 2**4 = 0.125. Four tests at 0.05 ask for 0.0125, so for 2 / 2**8 = 0.0078.
