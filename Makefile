@@ -9,7 +9,7 @@ setup:
 repro: setup
 	@bin/python -m stages.params >/dev/null
 	bin/python -m dvc repro
-	bin/python -m pipelines verify
+	bin/python -m pipelines verify workspace
 
 # Everything but what needs a GPU, and but the slow tests that no promise of the README hangs on.
 test: setup

@@ -36,7 +36,22 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("deps", help="does dvc.yaml list the code that each stage imports?")
     command.set_defaults(call=_deps)
 
-    command = commands.add_parser("verify", help="the metrics of the working tree against the committed ones")
+    command = commands.add_parser("verify", help="rebuild a commit in a clean clone: are its metrics what it gives?")
+    command.add_argument(
+        "revision",
+        nargs="?",
+        default="HEAD",
+        metavar="REV",
+        help="a branch, tag or commit, default HEAD; `workspace` only compares the metrics here with HEAD's",
+    )
+    command.add_argument(
+        "--cached",
+        action="store_true",
+        help="restore the outputs from DVC's cache or remote and write only the metrics anew",
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="DIR", help="write DIR/certificate.json and .md instead of printing the latter"
+    )
     command.set_defaults(call=_verify)
 
     command = commands.add_parser("compare", help="metrics, params and data of two revisions, as Markdown")
@@ -83,7 +98,7 @@ def _deps(arguments: argparse.Namespace) -> bool:
 def _verify(arguments: argparse.Namespace) -> bool:
     from pipelines.verify import verify
 
-    return verify()
+    return verify(arguments.revision, arguments.cached, arguments.out)
 
 
 def _compare(arguments: argparse.Namespace) -> bool:

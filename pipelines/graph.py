@@ -20,15 +20,15 @@ class Graph:
 
 
 @contextmanager
-def open_repo() -> Iterator[Any]:
-    """The DVC repository of this folder; what DVC finds wrong becomes one line."""
+def open_repo(folder: Path = Path()) -> Iterator[Any]:
+    """The DVC repository of a folder, of this one by default; what DVC finds wrong becomes one line."""
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
-    if not Path("dvc.yaml").is_file():
+    if not (folder / "dvc.yaml").is_file():
         raise StateError("dvc.yaml", "no such file", "run from the folder of the clone")
     try:
-        with Repo(".") as repo:
+        with Repo(str(folder)) as repo:
             yield repo
     except NotDvcRepoError:
         raise StateError(".", "no DVC repository", "run from the folder of the clone") from None

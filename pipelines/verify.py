@@ -1,22 +1,142 @@
-"""`verify`: the metrics of the working tree against the committed ones."""
+"""`verify`: are the committed metrics what the commit gives? A clean clone of it answers, with a certificate.
+
+`verify workspace` rebuilds nothing: it compares the metrics in the working tree, as `make repro` left them, with those
+of HEAD.
+"""
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.certificate import (
+    FAILURES,
+    Evidence,
+    Judged,
+    certify,
+    is_number,
+    judge,
+    markdown,
+    other_versions,
+    passed,
+    summary,
+)
+from pipelines.lock import differences, stages_of
 from pipelines.params import load_pipelines
-from pipelines.revision import WORKSPACE, changed_files, open_revision
-from stages.errors import StateError
+from pipelines.revision import WORKSPACE, Revision, changed_files, flatten, open_revision
+from stages.errors import ParamsError, StateError
+from stages.files import write_json, write_text
+
+__all__ = ["is_number", "verify", "verify_workspace"]
 
 REPORT = Path("reports/index.html")
 INPUTS = ("params.yaml", "dvc.yaml", "requirements.lock", "stages", "examples", "*.dvc")  # what decides the metrics
 
-Metrics = dict[str, dict[str, Any]]
+
+def verify(name: str, cached: bool, out: Path | None) -> bool:
+    """Rebuild a commit in a clean clone (`cached`: restore it) and print its certificate, or write it into `out`.
+
+    True when every metric is the committed one, or within the tolerance.
+    """
+    if name == WORKSPACE:
+        if cached or out:
+            found = "it is compared as it stands, and gives no certificate"
+            raise StateError(f"verify {WORKSPACE}", found, "leave out --cached and --out, or name a commit")
+        return verify_workspace()
+    certificate = _certified(open_revision(name), cached, out)
+    if out is None:
+        print(markdown(certificate), end="")
+    else:
+        write_json(out / "certificate.json", certificate)
+        write_text(out / "certificate.md", markdown(certificate))
+        print(f"{out / 'certificate.json'}\n{out / 'certificate.md'}")
+    print(summary(certificate), file=sys.stderr if out is None else sys.stdout)
+    return passed(certificate)
 
 
-def verify() -> bool:
+def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, Any]:
+    """What can fail at once does so before the clone is made: a rebuild takes minutes or hours."""
+    from pipelines.machine import describe
+    from pipelines.rebuild import clean_clone
+
+    committed, params = revision.metrics(), revision.mapping("params.yaml") or {}
+    if not committed:
+        raise StateError(f"revision {revision.name!r}", "no metrics/*.json in it", "name a commit that has metrics")
+    tolerance, before = _tolerance(params), stages_of(revision.mapping("dvc.lock"), revision.name)
+    if cached and not before:
+        raise StateError(f"revision {revision.name!r}", "no dvc.lock in it", "verify it without --cached")
+    versions = _versions(revision)
+    _note(revision, versions)
+    if out is not None:
+        _make_folder(out)
+    with clean_clone(str(revision.commit)) as clone:
+        ran, stale = clone.restore() if cached else (clone.rebuild(), {})
+        rebuilt, after = clone.metrics(), clone.lock()
+    stages = differences(before, after)
+    return certify(
+        Evidence(
+            commit=str(revision.commit),
+            mode="restored" if cached else "rebuilt",
+            tolerance=tolerance,
+            judged=judge(committed, rebuilt, tolerance),
+            committed=before,
+            rebuilt=after,
+            stages={name: list(dict.fromkeys([*stale.get(name, []), *found])) for name, found in stages.items()},
+            ran=ran,
+            versions=versions,
+            machine=describe(params.get("compute") or {}),
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+    )
+
+
+def _tolerance(params: dict[str, Any]) -> float:
+    """Of the commit's params only this one is read: its other knobs of the pipelines may be of another time."""
+    tolerance = flatten(params).get("pipelines.tolerance")
+    if not (is_number(tolerance) and 0 <= tolerance <= 1):
+        raise ParamsError(
+            "pipelines.tolerance", repr(tolerance), "expected a number from 0 to 1 in the commit's params"
+        )
+    return float(tolerance)
+
+
+def _versions(revision: Revision) -> dict[str, dict[str, str | None]]:
+    """Of what computes numbers, the versions that the commit states and those that are installed here."""
+    from pipelines.machine import installed
+
+    stated = {name: str(version) for name, version in (revision.mapping("stages/versions.json") or {}).items()}
+    found = installed(sorted(stated))
+    python: dict[str, str | None] = {"stated": None, "installed": platform.python_version()}
+    return {"python": python} | {name: {"stated": stated[name], "installed": found[name]} for name in sorted(stated)}
+
+
+def _note(revision: Revision, versions: dict[str, dict[str, str | None]]) -> None:
+    """Said before the long run: that the tree is another one, that the packages are."""
+    changed = changed_files() if open_revision("HEAD").commit == revision.commit else []
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        where = f"{revision.name} ({str(revision.commit)[:10]})"
+        print(
+            f"note: this working tree is not clean ({', '.join(changed[:3])}{more}): {where} is verified, not the tree",
+            file=sys.stderr,
+        )
+    if other := other_versions(versions):
+        listed = ", ".join(f"{name} {versions[name]['installed']} for {versions[name]['stated']}" for name in other)
+        print(f"note: other versions are installed than the commit states: {listed}", file=sys.stderr)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"--out {out}", error.strerror or str(error), "name a folder that can be written") from None
+
+
+def verify_workspace() -> bool:
     """Print what differs from HEAD's metrics, where the report is, and the counts.
 
     True when nothing differs, or when the tree is another than HEAD's, for then its metrics are to be others.
@@ -25,50 +145,31 @@ def verify() -> bool:
     rebuilt, committed = open_revision(WORKSPACE).metrics(), open_revision("HEAD").metrics()
     if not rebuilt and not committed:
         raise StateError("metrics/", "no *.json", "run `dvc repro` first")
-    outcomes = judge(committed, rebuilt, tolerance)
-    for name, (outcome, detail) in outcomes.items():
-        if outcome in ("different", "new"):
-            print(f"{name}: {detail}")
+    judged = judge(committed, rebuilt, tolerance)
+    for row in judged:
+        if row.outcome in FAILURES:
+            print(f"{row.architecture}: {row.metric}: {_detail(row, tolerance)}")
     print(f"report: {REPORT.resolve()}" if REPORT.exists() else f"report: none yet, `dvc repro` writes {REPORT}")
-    counts = Counter(outcome for outcome, _ in outcomes.values())
+    counts = Counter(row.outcome for row in judged)
+    different = counts["different"] + counts["missing"]
     if not committed:
         print(f"HEAD has no metrics: nothing to compare the {counts['new']} here with until metrics/ is committed")
         return True
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(
-        f"{counts['identical']} identical, {counts['tolerated']} within tolerance (another processor), "
-        f"{counts['different']} different{new}"
+        f"{counts['identical']} identical, {counts['within tolerance']} within tolerance (another processor), "
+        f"{different} different{new}"
     )
     changed = changed_files(*INPUTS)
-    if counts["different"] and changed:
+    if different and changed:
         print(f"as is to be expected: this tree is not HEAD's ({', '.join(changed)})")
-    return not counts["different"] or bool(changed)
+    return not different or bool(changed)
 
 
-def judge(committed: Metrics, rebuilt: Metrics, tolerance: float) -> dict[str, tuple[str, str]]:
-    """For each metric `architecture: key`: identical, tolerated, different or new, and what was found."""
-    outcomes = {}
-    for arch in sorted(committed.keys() | rebuilt.keys()):
-        before, after = committed.get(arch, {}), rebuilt.get(arch, {})
-        for key in sorted(before.keys() | after.keys()):
-            outcomes[f"{arch}: {key}"] = _judge_one(before, after, key, tolerance)
-    return outcomes
-
-
-def _judge_one(before: dict[str, Any], after: dict[str, Any], key: str, tolerance: float) -> tuple[str, str]:
-    if key not in before:
-        return "new", f"{after[key]} here, not in HEAD's metrics"
-    if key not in after:
-        return "different", f"{before[key]} in HEAD, missing here"
-    old, new = before[key], after[key]
-    if old == new and is_number(old) == is_number(new):
-        return "identical", ""
-    if is_number(old) and is_number(new):
-        apart = f"{old} in HEAD, {new} here: {abs(new - old):.4g} apart, tolerance {tolerance}"
-        return ("tolerated" if abs(new - old) <= tolerance else "different"), apart
-    return "different", f"{old} in HEAD, {new} here"
-
-
-def is_number(value: Any) -> bool:
-    """Whether a metric's value can be compared as a number (`true`, NaN and infinity cannot)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+def _detail(row: Judged, tolerance: float) -> str:
+    if row.outcome == "new":
+        return f"{row.rebuilt} here, not in HEAD's metrics"
+    if row.outcome == "missing":
+        return f"{row.committed} in HEAD, missing here"
+    apart = "" if row.apart is None else f": {row.apart:.4g} apart, tolerance {tolerance}"
+    return f"{row.committed} in HEAD, {row.rebuilt} here{apart}"

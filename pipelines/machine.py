@@ -1,0 +1,75 @@
+"""What of a machine decides the last bits of a number. Never its name, its user or its folders."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# The instruction sets by which libraries choose their kernels: x86-64 first, then Arm.
+# fmt: off
+INSTRUCTIONS = (
+    "sse4_2", "avx", "fma", "avx2", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16",
+    "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "bf16", "i8mm", "sve", "sve2",
+)
+# fmt: on
+
+
+def describe(compute: dict[str, Any]) -> dict[str, Any]:
+    """The processor and, with the section `compute` of params.yaml, on what networks run here."""
+    model, flags = processor()
+    return {
+        "processor": model,
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
+        "cores": _usable_cores(),
+        "threads": compute.get("threads"),
+        "device": device(compute.get("device")),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, set[str]]:
+    """The processor's model and all its flags, as Linux tells them; elsewhere what Python knows."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine(), set()
+    pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    models = sorted({value for name, value in pairs if name == "model name"})
+    flags = {flag for name, value in pairs if name in ("flags", "Features") for flag in value.split()}
+    return " + ".join(models) or platform.processor() or platform.machine(), flags
+
+
+def device(asked: str | None) -> str:
+    """`cpu`, or the CUDA devices by their names; params without a device have nothing that computes on one."""
+    if asked is None:
+        return "not stated in params.yaml"
+    if asked == "cpu":
+        return "cpu"
+    try:
+        import torch
+    except ImportError:
+        return "cpu"
+    if not torch.cuda.is_available():
+        return "cpu"
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return f"cuda: {', '.join(names)}"
+
+
+def _usable_cores() -> int | None:
+    """Those that this process may use: a container has fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def installed(packages: list[str]) -> dict[str, str | None]:
+    """The version of each package here, with its build (`+cpu`); None where it is not installed."""
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,304 @@
+"""A clean clone of a commit in a temporary folder: rebuilt from nothing, or restored from what DVC keeps.
+
+The clone sees nothing of this one but git's objects, and of this machine's user nothing but the archives that were
+already downloaded. Whatever way the work ends, Ctrl-C included, the folder is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.graph import open_repo
+from pipelines.lock import Difference, Lock, stages_of
+from pipelines.processes import LAST_LINES, SECONDS_TO_END
+from pipelines.revision import flatten
+from stages.errors import PixelproofError, StateError
+from stages.fetch.places import CACHE, MIRROR, cache_folder
+
+NEIGHBOUR = "cache-of-the-clone-beside"
+# Of the user's settings these decide which code, data or repository a tool takes.
+NOT_TAKEN_OVER = ("DVC_", "GIT_", "PREFECT_", "PYTHON", "XDG_")
+OF_ANOTHER_REPOSITORY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def clean_clone(commit: str) -> Iterator[Clone]:
+    """A clone of the commit; it is gone when the block ends, by a signal too."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ENDINGS}
+    base = Path(tempfile.mkdtemp(prefix="pixelproof-verify-"))
+    try:
+        yield Clone(base, commit)
+    except OSError as error:
+        raise StateError(f"the clone of {commit[:10]}", str(error), "TMPDIR may name a folder with more room") from None
+    finally:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
+        shutil.rmtree(base, ignore_errors=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Clone:
+    """A clean clone of a commit, with its own home, temporary folder and everything that DVC keeps."""
+
+    def __init__(self, base: Path, commit: str) -> None:
+        self.commit = commit
+        self.folder = base / "clone"
+        self._dvc_state = base / "dvc"
+        self._environment = _own_environment(base)
+        _git_clone(commit, self.folder)
+        if not (self.folder / "dvc.yaml").is_file() or not (self.folder / ".dvc").is_dir():
+            raise StateError(f"revision {commit[:10]}", "no dvc.yaml or no .dvc folder in it", "name a later commit")
+        self._configure_dvc(base / "cache")
+        with open_repo(self.folder) as repo:
+            stages = list(repo.index.stages)
+            self._steps = [stage.name for stage in stages if stage.cmd]
+            self._sources = [stage.path_in_repo for stage in stages if not stage.cmd]  # what `dvc add` made
+            self._kept_by_git = [
+                out.fs_path for stage in stages if stage.cmd for out in stage.outs if not out.use_cache
+            ]
+            self._writers = [stage.name for stage in stages if stage.cmd and any(not o.use_cache for o in stage.outs)]
+
+    def rebuild(self) -> list[str]:
+        """Run every stage from nothing; the names of those that ran."""
+        if self._sources:
+            self._restore(self._sources)
+        self._remove_what_git_keeps()
+        return self._repro()
+
+    def restore(self) -> tuple[list[str], dict[str, list[Difference]]]:
+        """Restore every output, hash it anew, and run only what writes metrics.
+
+        The stages that ran, and by stage what of the tree is not what dvc.lock was written for.
+        """
+        self._restore([])
+        stale = self._stale()
+        self._remove_what_git_keeps()
+        return self._repro("--single-item", "--force", *self._writers), stale
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """`architecture -> {key path: value}` of what was written."""
+        return {path.stem: flatten(_parsed(path)) for path in sorted((self.folder / "metrics").glob("*.json"))}
+
+    def lock(self) -> Lock:
+        """dvc.lock as the run left it."""
+        return stages_of(yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8")), "the rebuilt clone")
+
+    def _remove_what_git_keeps(self) -> None:
+        """The committed metrics: what is compared with them must have been written here."""
+        for path in map(Path, self._kept_by_git):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _configure_dvc(self, cache: Path) -> None:
+        """A cache and a state of its own; for what must be restored, the cache and the remotes of the clone beside."""
+        from dvc.config import Config
+
+        with open_repo() as beside:
+            remotes = {name: dict(remote) for name, remote in beside.config["remote"].items()}
+            default = beside.config["core"].get("remote")
+            neighbour = beside.cache.local_cache_dir
+        with Config(str(self.folder / ".dvc")).edit("local", validate=False) as config:
+            config["cache"] = {"dir": str(cache)}
+            config["core"] = {"site_cache_dir": str(self._dvc_state), "analytics": False}
+            config["core"] |= {"remote": default} if default else {}
+            config["remote"] = remotes | {NEIGHBOUR: {"url": str(neighbour)}}
+        self._has_remote = bool(default)
+
+    def _restore(self, targets: list[str]) -> None:
+        """Bring outputs from the cache of the clone beside, else from the remote, with the user's credentials."""
+        user = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "PYTHON"))}
+        _tell("restoring from the cache of this clone")
+        self._dvc(user, "fetch", "--remote", NEIGHBOUR, *targets)
+        if self._has_remote and self._missing():
+            _tell("fetching from the remote what is not in that cache")
+            self._dvc(user, "fetch", *targets)
+        missing = [path for path in self._missing() if not targets or f"{path.rstrip('/')}.dvc" in targets]
+        if missing:
+            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            where = "nor in its remote" if self._has_remote else "and it has no remote"
+            raise StateError(
+                f"revision {self.commit[:10]}",
+                f"not in this clone's cache {where}: {shown}",
+                f"`git checkout {self.commit[:10]} && dvc pull` brings it where a remote has it; without --cached "
+                "`verify` builds it",
+            )
+        code, lines = self._dvc(user, "checkout", *targets)
+        if code:
+            raise StateError(f"revision {self.commit[:10]}", f"`dvc checkout`: {_last(lines)}", "see the lines above")
+
+    def _missing(self) -> list[str]:
+        """Outputs of dvc.lock and of .dvc files that are not in the clone's cache."""
+        return list(self._ask("data", "status").get("not_in_cache", []))
+
+    def _stale(self) -> dict[str, list[Difference]]:
+        """By stage, what of the tree is not what dvc.lock says. Every byte is hashed anew: the state goes first."""
+        shutil.rmtree(self._dvc_state, ignore_errors=True)
+        stale: dict[str, list[Difference]] = {}
+        for stage, changes in self._ask("status").items():
+            found = stale.setdefault(stage, [])
+            for change in changes:
+                if change == "changed command":
+                    found.append(Difference("command"))
+                elif isinstance(change, dict):
+                    found += _changed_inputs(change.get("changed deps", {}))
+                    self._refuse_damage(change.get("changed outs", {}))
+        return stale
+
+    def _refuse_damage(self, outputs: dict[str, str]) -> None:
+        """The metrics that git keeps are judged later, one by one; anything else was just restored by its hash."""
+        for path, state in outputs.items():
+            if str(self.folder / path) not in self._kept_by_git:
+                raise StateError(
+                    f"revision {self.commit[:10]}",
+                    f"{path} as restored is {state}: its bytes are not those of dvc.lock",
+                    "remove the damaged file from DVC's cache and `dvc pull`, or `verify` without --cached",
+                )
+
+    def _ask(self, *arguments: str) -> dict[str, Any]:
+        """The JSON that a DVC command prints."""
+        command = [sys.executable, "-m", "dvc", *arguments, "--json"]
+        done = subprocess.run(command, cwd=self.folder, env=self._environment, capture_output=True, text=True)
+        if done.returncode:
+            said = _last(done.stderr.splitlines())
+            raise StateError(f"revision {self.commit[:10]}", f"`dvc {' '.join(arguments)}`: {said}", "mend it there")
+        return dict(json.loads(done.stdout or "{}"))
+
+    def _repro(self, *arguments: str) -> list[str]:
+        """Run stages, each announced with its number; the names of those that ran."""
+        ran: list[str] = []
+        began = time.monotonic()
+        total = len(self._writers if arguments else self._steps)
+
+        def announce(line: str) -> str:
+            if found := re.fullmatch(r"Running stage '(.+)':", line):
+                ran.append(found[1])
+                return f"[{len(ran)}/{total}, {time.monotonic() - began:.0f} s] {found[1]}"
+            return line
+
+        code, lines = self._dvc(self._environment, "repro", *arguments, announce=announce)
+        if code:
+            stage = ran[-1] if ran else "`dvc repro`"
+            raise PixelproofError(
+                f"{stage} at {self.commit[:10]}: ended with exit code {code} in a clean clone: {_last(lines)}; "
+                "its last lines are above; mend the stage, or name a commit that runs"
+            )
+        return ran
+
+    def _dvc(self, environment: dict[str, str], *arguments: str, announce: Any = None) -> tuple[int, list[str]]:
+        """Run a DVC command, its lines shown as they come: the exit code and the last lines."""
+        lines: deque[str] = deque(maxlen=LAST_LINES)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=self.folder,
+            env=environment | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a group of its own: one signal reaches the stage and its workers
+        )
+        try:
+            for raw in process.stdout or ():
+                # Of a progress bar that redraws its line only what stands there at the end.
+                line = raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
+                if line:
+                    _tell(announce(line) if announce else line)
+                    lines.append(line)
+            return process.wait(), list(lines)
+        finally:
+            _end(process)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """A file of metrics."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StateError(f"metrics/{path.name} as rebuilt", f"not JSON ({error})", "mend what writes it") from None
+    if not isinstance(content, dict):
+        raise StateError(f"metrics/{path.name} as rebuilt", "not a mapping", "mend what writes it")
+    return content
+
+
+def _changed_inputs(changed: dict[str, Any]) -> list[Difference]:
+    """As `dvc status` tells it: `path -> state`, of params `file -> {key: state}`."""
+    return [
+        difference
+        for path, state in changed.items()
+        for difference in (
+            [Difference("param", key) for key in state] if isinstance(state, dict) else [Difference("source", path)]
+        )
+    ]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and all that it started; at once what does not end by itself."""
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(SECONDS_TO_END)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _git_clone(commit: str, folder: Path) -> None:
+    """git's objects are linked, not copied, where that is possible; no hook of this machine runs."""
+    environment = {name: value for name, value in os.environ.items() if name not in OF_ANOTHER_REPOSITORY}
+    git = ["git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false"]
+    for command in (
+        [*git, "clone", "--quiet", "--no-checkout", "--template=", ".", str(folder)],
+        [*git, "-C", str(folder), "checkout", "--quiet", "--detach", commit],
+    ):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            said = _last(done.stderr.splitlines())
+            raise StateError(f"revision {commit[:10]}", f"cannot be cloned: {said}", "mend the repository")
+
+
+def _own_environment(base: Path) -> dict[str, str]:
+    """The user's environment with folders of its own. Downloaded archives are shared, for each is verified."""
+    taken = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TAKEN_OVER)}
+    folders = {
+        "HOME": base / "home",
+        "TMPDIR": base / "tmp",
+        "DVC_SITE_CACHE_DIR": base / "dvc",
+        "DVC_GLOBAL_CONFIG_DIR": base / "home/dvc",
+        "DVC_SYSTEM_CONFIG_DIR": base / "home/dvc-system",
+    }
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    mirror = taken.get(MIRROR, "")
+    if mirror and "://" not in mirror:
+        taken[MIRROR] = str(Path(mirror).expanduser().absolute())
+    return taken | {
+        **{name: str(folder) for name, folder in folders.items()},
+        "LC_ALL": "C.UTF-8",
+        CACHE: str(cache_folder(os.environ).absolute()),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PIXELPROOF_PYTHON": sys.executable,
+    }
+
+
+def _last(lines: list[str]) -> str:
+    """The last line that says something."""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
