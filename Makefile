@@ -20,6 +20,8 @@ check: setup
 	bin/python -m ruff format --check
 	bin/python -m mypy
 	bin/python -m pip check --disable-pip-version-check
+	bin/python -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/zizmor --offline --strict-collection --quiet .github/workflows
 	bin/python -m pipelines check
 
 serve: setup

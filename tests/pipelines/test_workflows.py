@@ -68,6 +68,68 @@ def test_a_stranger_s_pull_request_gets_nothing(path: Path) -> None:
             assert step["with"]["persist-credentials"] is False
 
 
+CONTEXTS = {"github", "env", "vars", "job", "steps", "runner", "secrets", "strategy", "matrix", "needs", "inputs"}
+FUNCTIONS = {"contains", "startsWith", "endsWith", "format", "join", "toJSON", "fromJSON", "hashFiles"}
+FUNCTIONS |= {"success", "always", "cancelled", "failure", "true", "false", "null"}
+
+
+def mistakes(workflow: dict[str, Any]) -> list[str]:
+    """What a schema cannot see: names of jobs, steps and contexts that are not there, scripts that bash cannot read."""
+    found = []
+    for name, job in workflow["jobs"].items():
+        needs = job.get("needs", [])
+        needs = {needs} if isinstance(needs, str) else set(needs)
+        found += [f"{name}: needs {other}, which is no job" for other in sorted(needs - workflow["jobs"].keys())]
+        found += [f"{name}: {what}" for what in _unknown_names({**job, "steps": None}, needs, set())]
+        done: set[str] = set()
+        for step in job["steps"]:
+            found += [f"{name}: {what}" for what in _unknown_names(step, needs, done)]
+            done |= {step["id"]} if "id" in step else set()
+            script = re.sub(r"\$\{\{.*?\}\}", "expression", step.get("run", ""), flags=re.DOTALL)
+            parsed = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+            found += [f"{name}: {parsed.stderr.strip()}"] if parsed.returncode else []
+    return found
+
+
+def _unknown_names(part: dict[str, Any], needs: set[str], done: set[str]) -> list[str]:
+    """Of every expression in a job or a step; `if` is one without braces."""
+    texts = re.findall(r"\$\{\{(.*?)\}\}", yaml.safe_dump(part, width=10**6), flags=re.DOTALL)
+    texts += [str(part["if"])] if "if" in part and "${{" not in str(part["if"]) else []
+    found = []
+    for text in (re.sub(r"'[^']*'", "''", text) for text in texts):
+        for path in re.findall(r"(?<![\w.])[A-Za-z_][\w-]*(?:\.[\w*-]+)*", text):
+            first, *rest = path.split(".")
+            known = {"needs": needs, "steps": done}.get(first)
+            if first not in CONTEXTS | FUNCTIONS or (known is not None and rest[:1] and rest[0] not in known):
+                found.append(f"{path} is not known there")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_a_workflow_names_is_there(path: Path) -> None:
+    assert mistakes(load(path)) == []
+
+
+def test_a_name_that_is_not_there_is_found() -> None:
+    text = """
+    on: push
+    jobs:
+      one: {steps: [{id: a, run: "echo '${{ steps.a.outputs.x }}'"}, {run: "echo ${{ githup.sha }}"}]}
+      two:
+        needs: [one, three]
+        if: needs.one.result == 'success' && needs.four.result != 'needs.five'
+        steps: [{id: a, run: "echo ${{ hashfiles('x') }}"}, {run: "if then ${{ steps.a.outputs.x }}"}]
+    """
+    assert [line.split(": line")[0].split(": bash")[0] for line in mistakes(yaml.safe_load(text))] == [
+        "one: steps.a.outputs.x is not known there",  # a step does not see itself
+        "one: githup.sha is not known there",
+        "two: needs three, which is no job",
+        "two: needs.four.result is not known there",
+        "two: hashfiles is not known there",
+        "two",  # bash's own words
+    ]
+
+
 def test_no_job_both_reads_the_pull_request_and_writes() -> None:
     jobs = load(ROOT / ".github/workflows/metrics.yml")["jobs"]
     assert {name: job["permissions"] for name, job in jobs.items()} == {
