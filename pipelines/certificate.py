@@ -222,19 +222,11 @@ def _basis_rows(basis: dict[str, Any]) -> list[str]:
     rows = []
     for role in ("data", "weights", "results"):
         rows += [[role, code(e["path"]), code(e["hash"]), _as_committed(e)] for e in basis[role]["files"]]
-    files = basis["code"]["files"]
+    files, params = basis["code"]["files"], basis["params"]
     other = [entry["path"] for entry in files if not entry["as committed"]]
-    rows.append(
-        ["code", f"{len(files)} files", code(basis["code"]["sha256"]), f"no: {_listed(other)}" if other else "yes"]
-    )
-    rows.append(
-        [
-            "params",
-            f"{len(basis['params']['values'])} values",
-            code(basis["params"]["sha256"]),
-            _as_committed(basis["params"]),
-        ]
-    )
+    same = f"no: {_listed(other)}" if other else "yes"
+    rows.append(["code", f"{len(files)} files", code(basis["code"]["sha256"]), same])
+    rows.append(["params", f"{len(params['values'])} values", code(params["sha256"]), _as_committed(params)])
     return table(["what", "path", "hash", "as committed"], rows)
 
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +40,20 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextlib.contextmanager
 def clean_clone(commit: str) -> Iterator[Clone]:
     """A clone of the commit; it is gone when the block ends, by a signal too."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in ENDINGS}
+    # One whom `nohup` told to stay when the terminal goes must stay.
+    endings = [each for each in ENDINGS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
+    before = {each: signal.signal(each, signal.default_int_handler) for each in endings}
     base = Path(tempfile.mkdtemp(prefix="pixelproof-verify-"))
     try:
         yield Clone(base, commit)
     except OSError as error:
         raise StateError(f"the clone of {commit[:10]}", str(error), "TMPDIR may name a folder with more room") from None
     finally:
-        for number in ENDINGS:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
+        for each in endings:
+            signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
         shutil.rmtree(base, ignore_errors=True)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class Clone:
@@ -74,12 +76,12 @@ class Clone:
                 out.fs_path for stage in stages if stage.cmd for out in stage.outs if not out.use_cache
             ]
             self._writers = [stage.name for stage in stages if stage.cmd and any(not o.use_cache for o in stage.outs)]
+        self._remove_metrics()
 
     def rebuild(self) -> list[str]:
         """Run every stage from nothing; the names of those that ran."""
         if self._sources:
             self._restore(self._sources)
-        self._remove_what_git_keeps()
         return self._repro()
 
     def restore(self) -> tuple[list[str], dict[str, list[Difference]]]:
@@ -89,8 +91,7 @@ class Clone:
         """
         self._restore([])
         stale = self._stale()
-        self._remove_what_git_keeps()
-        return self._repro("--single-item", "--force", *self._writers), stale
+        return self._repro("--single-item", "--force", *self._writers) if self._writers else [], stale
 
     def metrics(self) -> dict[str, dict[str, Any]]:
         """`architecture -> {key path: value}` of what was written."""
@@ -100,9 +101,9 @@ class Clone:
         """dvc.lock as the run left it."""
         return stages_of(yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8")), "the rebuilt clone")
 
-    def _remove_what_git_keeps(self) -> None:
-        """The committed metrics: what is compared with them must have been written here."""
-        for path in map(Path, self._kept_by_git):
+    def _remove_metrics(self) -> None:
+        """Whatever of them git keeps: what is compared with the committed ones must have been written here."""
+        for path in (*map(Path, self._kept_by_git), *(self.folder / "metrics").glob("*.json")):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _configure_dvc(self, cache: Path) -> None:
@@ -131,7 +132,7 @@ class Clone:
         missing = [path for path in self._missing() if not targets or f"{path.rstrip('/')}.dvc" in targets]
         if missing:
             shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            where = "nor in its remote" if self._has_remote else "and it has no remote"
+            where = "nor in its remote" if self._has_remote else "and it has no default remote"
             raise StateError(
                 f"revision {self.commit[:10]}",
                 f"not in this clone's cache {where}: {shown}",
@@ -149,8 +150,11 @@ class Clone:
     def _stale(self) -> dict[str, list[Difference]]:
         """By stage, what of the tree is not what dvc.lock says. Every byte is hashed anew: the state goes first."""
         shutil.rmtree(self._dvc_state, ignore_errors=True)
-        stale: dict[str, list[Difference]] = {}
+        never_run = [stage for stage in self._steps if stage not in self.lock()]
+        stale = {stage: [Difference("stage", "not in the committed dvc.lock")] for stage in never_run}
         for stage, changes in self._ask("status").items():
+            if stage in never_run:
+                continue
             found = stale.setdefault(stage, [])
             for change in changes:
                 if change == "changed command":
@@ -200,7 +204,9 @@ class Clone:
             )
         return ran
 
-    def _dvc(self, environment: dict[str, str], *arguments: str, announce: Any = None) -> tuple[int, list[str]]:
+    def _dvc(
+        self, environment: dict[str, str], *arguments: str, announce: Callable[[str], str] | None = None
+    ) -> tuple[int, list[str]]:
         """Run a DVC command, its lines shown as they come: the exit code and the last lines."""
         lines: deque[str] = deque(maxlen=LAST_LINES)
         process = subprocess.Popen(
@@ -217,7 +223,7 @@ class Clone:
                 # Of a progress bar that redraws its line only what stands there at the end.
                 line = raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
                 if line:
-                    _tell(announce(line) if announce else line)
+                    _tell(announce(line))
                     lines.append(line)
             return process.wait(), list(lines)
         finally:

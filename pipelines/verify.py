@@ -77,6 +77,8 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
         ran, stale = clone.restore() if cached else (clone.rebuild(), {})
         rebuilt, after = clone.metrics(), clone.lock()
     stages = differences(before, after)
+    for name, found in ((name, found) for name, found in stale.items() if found):
+        stages[name] = list(dict.fromkeys([*found, *stages.get(name, [])]))
     return certify(
         Evidence(
             commit=str(revision.commit),
@@ -85,7 +87,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
             judged=judge(committed, rebuilt, tolerance),
             committed=before,
             rebuilt=after,
-            stages={name: list(dict.fromkeys([*stale.get(name, []), *found])) for name, found in stages.items()},
+            stages=stages,
             ran=ran,
             versions=versions,
             machine=describe(params.get("compute") or {}),

@@ -152,8 +152,8 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _not_needed(folder: str, names: list[str]) -> set[str]:
-    """Of stages only what pipelines import: the modules beside the packages, and where downloads are kept."""
-    packages = {name for name in names if Path(folder, name).is_dir()} - {"fetch"}
+    """Of stages only what pipelines import: the modules beside the packages."""
+    packages = {name for name in names if Path(folder, name).is_dir()} - {"fetch"}  # it says where downloads are
     return packages if Path(folder).name == "stages" else {"__pycache__"}
 
 

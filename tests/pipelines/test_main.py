@@ -17,7 +17,8 @@ from tests.pipelines.conftest import ROOT, python, sh
     [
         ("check", "pipelines.check.check", ()),
         ("deps", "pipelines.closure.deps", ()),
-        ("verify", "pipelines.verify.verify", ()),
+        ("verify", "pipelines.verify.verify", ("HEAD", False, None)),
+        ("verify v1 --cached --out x", "pipelines.verify.verify", ("v1", True, Path("x"))),
         ("compare main", "pipelines.compare.compare", ("main", "workspace", None)),
         ("compare main topic --out x", "pipelines.compare.compare", ("main", "topic", Path("x"))),
         ("reproduce", "pipelines.reproduce.run", ([], 1)),
@@ -53,7 +54,7 @@ def test_help_lists_every_command() -> None:
     assert listed == {"reproduce", "serve", "check", "deps", "verify", "compare"}
 
 
-@pytest.mark.parametrize("command", ["check", "verify", "compare HEAD"])
+@pytest.mark.parametrize("command", ["check", "verify workspace", "compare HEAD"])
 def test_the_quick_commands_never_import_prefect(clone: Path, command: str) -> None:
     program = (
         "import runpy, sys\n"

@@ -1,4 +1,4 @@
-"""`verify`: what is identical, within the tolerance, different, missing and new is told apart and counted."""
+"""`verify workspace`: what is identical, within the tolerance, different, missing and new is told apart and counted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.verify import verify
+from pipelines.verify import verify, verify_workspace
 from stages.errors import ParamsError, StateError
 from tests.pipelines.conftest import commit, python, sh
 
@@ -24,7 +24,7 @@ def change(arch: str, **test: Any) -> None:
 def test_metrics_as_committed_are_identical(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("reports").mkdir()
     Path("reports/index.html").write_text("")
-    assert verify()
+    assert verify_workspace()
     assert capsys.readouterr().out.splitlines() == [
         f"report: {clone / 'reports/index.html'}",
         "6 identical, 0 within tolerance (another processor), 0 different",
@@ -34,7 +34,7 @@ def test_metrics_as_committed_are_identical(clone: Path, capsys: pytest.CaptureF
 def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change("unet", mIoU=0.515, pixel_accuracy=0.7)  # 0.015 and 0.05 apart; the tolerance is 0.02
     change("fcn", mIoU=None, f1=0.4)
-    assert not verify()
+    assert not verify_workspace()
     assert capsys.readouterr().out.splitlines() == [
         "fcn: test.f1: 0.4 here, not in HEAD's metrics",
         "fcn: test.mIoU: 0.5 in HEAD, missing here",
@@ -46,10 +46,10 @@ def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pyte
 
 def test_differences_of_a_changed_tree_are_said_and_no_failure(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change("unet", mIoU=0.9)
-    assert not verify()
+    assert not verify_workspace()
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", "seed: 1"))
     Path("my data.dvc").touch()
-    assert verify()
+    assert verify_workspace()
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "as is to be expected: this tree is not HEAD's (params.yaml, my data.dvc)"
 
@@ -58,14 +58,14 @@ def test_a_number_where_there_was_null_is_different(clone: Path) -> None:
     content = json.loads(Path("metrics/fcn.json").read_text())
     content["val"]["mIoU"] = 0.0
     Path("metrics/fcn.json").write_text(json.dumps(content))
-    done = python("verify", cwd=clone)
+    done = python("verify", "workspace", cwd=clone)
     assert done.returncode == 1
     assert "fcn: val.mIoU: None in HEAD, 0.0 here" in done.stdout
 
 
 def test_a_missing_file_is_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("metrics/fcn.json").unlink()
-    assert not verify()
+    assert not verify_workspace()
     assert "fcn: test.mIoU: 0.5 in HEAD, missing here" in capsys.readouterr().out
 
 
@@ -74,15 +74,21 @@ def test_a_head_without_metrics_is_said_and_no_failure(clone: Path, capsys: pyte
     sh("git", "rm", "-q", "-r", "--", "metrics", cwd=clone)
     commit(clone)
     with pytest.raises(StateError, match="run `dvc repro` first"):
-        verify()
+        verify_workspace()
     Path("metrics").mkdir()
     for path, text in kept.items():
         path.write_text(text)
-    assert verify()
+    assert verify_workspace()
     assert capsys.readouterr().out.splitlines()[-1].startswith("HEAD has no metrics: nothing to compare the 6 here")
 
 
 def test_the_tolerance_is_a_checked_param(clone: Path) -> None:
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("tolerance: 0.02", "tolerance: 2"))
     with pytest.raises(ParamsError, match=r"pipelines\.tolerance: found 2"):
-        verify()
+        verify_workspace()
+
+
+@pytest.mark.parametrize(("cached", "out"), [(True, None), (False, Path("certificate"))])
+def test_the_workspace_gives_no_certificate(clone: Path, cached: bool, out: Path | None) -> None:
+    with pytest.raises(StateError, match="leave out --cached and --out, or name a commit"):
+        verify("workspace", cached, out)
