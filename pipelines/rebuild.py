@@ -198,14 +198,15 @@ class Clone:
         code, lines = self._dvc(self._environment, "repro", *arguments, announce=announce)
         if code:
             stage = ran[-1] if ran else "`dvc repro`"
+            said = [line for line in lines if not line.startswith("ERROR: failed to reproduce")] or lines
             raise PixelproofError(
-                f"{stage} at {self.commit[:10]}: ended with exit code {code} in a clean clone: {_last(lines)}; "
-                "its last lines are above; mend the stage, or name a commit that runs"
+                f"{stage} at {self.commit[:10]}: ended with exit code {code} in a clean clone: {_last(said)}; "
+                "all it said is above; mend it, or name a commit that runs"
             )
         return ran
 
     def _dvc(
-        self, environment: dict[str, str], *arguments: str, announce: Callable[[str], str] | None = None
+        self, environment: dict[str, str], *arguments: str, announce: Callable[[str], str] = str
     ) -> tuple[int, list[str]]:
         """Run a DVC command, its lines shown as they come: the exit code and the last lines."""
         lines: deque[str] = deque(maxlen=LAST_LINES)
