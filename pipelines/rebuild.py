@@ -125,7 +125,7 @@ class Clone:
         """Bring outputs from the cache of the clone beside, else from the remote, with the user's credentials."""
         user = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "PYTHON"))}
         _tell("restoring from the cache of this clone")
-        self._dvc(user, "fetch", "--remote", NEIGHBOUR, *targets)
+        self._dvc(user, "fetch", "--quiet", "--remote", NEIGHBOUR, *targets)  # what is not there is told below
         if self._has_remote and self._missing():
             _tell("fetching from the remote what is not in that cache")
             self._dvc(user, "fetch", *targets)

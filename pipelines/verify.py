@@ -76,6 +76,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
     with clean_clone(str(revision.commit)) as clone:
         ran, stale = clone.restore() if cached else (clone.rebuild(), {})
         rebuilt, after = clone.metrics(), clone.lock()
+    compute = params.get("compute")
     stages = differences(before, after)
     for name, found in ((name, found) for name, found in stale.items() if found):
         stages[name] = list(dict.fromkeys([*found, *stages.get(name, [])]))
@@ -90,7 +91,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
             stages=stages,
             ran=ran,
             versions=versions,
-            machine=describe(params.get("compute") or {}),
+            machine=describe(compute if isinstance(compute, dict) else {}),
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     )

@@ -21,7 +21,6 @@ from pipelines.verify import verify
 from stages.errors import PixelproofError, StateError
 from tests.pipelines.conftest import commit, python, runs, sh
 
-
 EXTRA = """\
   extra:
     cmd: python code/stage.py extra data/extra
