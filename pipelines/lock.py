@@ -34,6 +34,9 @@ class Difference:
         return self.kind in ("stage", "command", "param", "source")
 
 
+NEVER_RUN = Difference("stage", "not in the committed dvc.lock")
+
+
 def stages_of(content: dict[str, Any] | None, where: str) -> Lock:
     """The stages of a parsed dvc.lock, none where there is no file."""
     stages = (content or {}).get("stages", {})
@@ -48,13 +51,11 @@ def stages_of(content: dict[str, Any] | None, where: str) -> Lock:
 
 
 def differences(committed: Lock, rebuilt: Lock) -> dict[str, list[Difference]]:
-    """For each stage of either, in what it is not the same; an empty list where it is."""
+    """For each stage of the rebuilt one, in what it is not the same; an empty list where it is."""
     written = {entry["path"] for lock in (committed, rebuilt) for entry in _entries(lock, "outs")}
     return {
-        stage: _differences_of(committed[stage], rebuilt[stage], written)
-        if stage in committed and stage in rebuilt
-        else [Difference("stage", "not in the committed dvc.lock" if stage in rebuilt else "no longer in dvc.yaml")]
-        for stage in rebuilt | committed
+        stage: _differences_of(committed[stage], entry, written) if stage in committed else [NEVER_RUN]
+        for stage, entry in rebuilt.items()
     }
 
 

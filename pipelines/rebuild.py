@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from pipelines.graph import open_repo
-from pipelines.lock import Difference, Lock, stages_of
+from pipelines.lock import NEVER_RUN, Difference, Lock, stages_of
 from pipelines.processes import LAST_LINES, SECONDS_TO_END
 from pipelines.revision import flatten
 from stages.errors import PixelproofError, StateError
@@ -43,7 +43,7 @@ def clean_clone(commit: str) -> Iterator[Clone]:
     # One whom `nohup` told to stay when the terminal goes must stay.
     endings = [each for each in ENDINGS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
     before = {each: signal.signal(each, signal.default_int_handler) for each in endings}
-    base = Path(tempfile.mkdtemp(prefix="pixelproof-verify-"))
+    base = Path(tempfile.mkdtemp(prefix="pixelproof-verify-")).resolve()  # as DVC spells it
     try:
         yield Clone(base, commit)
     except OSError as error:
@@ -70,8 +70,14 @@ class Clone:
         self._configure_dvc(base / "cache")
         with open_repo(self.folder) as repo:
             stages = list(repo.index.stages)
-            self._steps = [stage.name for stage in stages if stage.cmd]
+            self.stages = [stage.name for stage in stages if stage.cmd]
             self._sources = [stage.path_in_repo for stage in stages if not stage.cmd]  # what `dvc add` made
+            self._outputs = {
+                stage.name if stage.cmd else stage.path_in_repo: [
+                    os.path.relpath(out.fs_path, self.folder) for out in stage.outs if out.use_cache
+                ]
+                for stage in stages
+            }
             self._kept_by_git = [
                 out.fs_path for stage in stages if stage.cmd for out in stage.outs if not out.use_cache
             ]
@@ -80,8 +86,7 @@ class Clone:
 
     def rebuild(self) -> list[str]:
         """Run every stage from nothing; the names of those that ran."""
-        if self._sources:
-            self._restore(self._sources)
+        self._restore(self._sources)
         return self._repro()
 
     def restore(self) -> tuple[list[str], dict[str, list[Difference]]]:
@@ -89,7 +94,8 @@ class Clone:
 
         The stages that ran, and by stage what of the tree is not what dvc.lock was written for.
         """
-        self._restore([])
+        recorded = self.lock()
+        self._restore([*self._sources, *(stage for stage in self.stages if stage in recorded)])
         stale = self._stale()
         return self._repro("--single-item", "--force", *self._writers) if self._writers else [], stale
 
@@ -99,7 +105,12 @@ class Clone:
 
     def lock(self) -> Lock:
         """dvc.lock as the run left it."""
-        return stages_of(yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8")), "the rebuilt clone")
+        content = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
+        return self.only_stages(stages_of(content, "the rebuilt clone"))
+
+    def only_stages(self, lock: Lock) -> Lock:
+        """Without those that dvc.yaml no longer has: DVC keeps what it once wrote of them."""
+        return {stage: lock[stage] for stage in self.stages if stage in lock}
 
     def _remove_metrics(self) -> None:
         """Whatever of them git keeps: what is compared with the committed ones must have been written here."""
@@ -122,15 +133,17 @@ class Clone:
         self._has_remote = bool(default)
 
     def _restore(self, targets: list[str]) -> None:
-        """Bring outputs from the cache of the clone beside, else from the remote, with the user's credentials."""
+        """Bring what stages and .dvc files wrote from the cache of the clone beside, else from the remote."""
+        if not targets:
+            return  # DVC would take none for all
+        # With the user's credentials: what comes is known by its hash.
         user = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "PYTHON"))}
         _tell("restoring from the cache of this clone")
         self._dvc(user, "fetch", "--quiet", "--remote", NEIGHBOUR, *targets)  # what is not there is told below
-        if self._has_remote and self._missing():
+        if self._has_remote and self._missing(targets):
             _tell("fetching from the remote what is not in that cache")
             self._dvc(user, "fetch", *targets)
-        missing = [path for path in self._missing() if not targets or f"{path.rstrip('/')}.dvc" in targets]
-        if missing:
+        if missing := self._missing(targets):
             shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             where = "nor in its remote" if self._has_remote else "and it has no default remote"
             raise StateError(
@@ -143,15 +156,17 @@ class Clone:
         if code:
             raise StateError(f"revision {self.commit[:10]}", f"`dvc checkout`: {_last(lines)}", "see the lines above")
 
-    def _missing(self) -> list[str]:
-        """Outputs of dvc.lock and of .dvc files that are not in the clone's cache."""
-        return list(self._ask("data", "status").get("not_in_cache", []))
+    def _missing(self, targets: list[str]) -> list[str]:
+        """Of what the targets wrote, what is not in the clone's cache."""
+        wanted = [path for target in targets for path in self._outputs[target]]
+        absent = [path.rstrip("/") for path in self._ask("data", "status").get("not_in_cache", [])]
+        return [path for path in absent if any(path == each or path.startswith(f"{each}/") for each in wanted)]
 
     def _stale(self) -> dict[str, list[Difference]]:
         """By stage, what of the tree is not what dvc.lock says. Every byte is hashed anew: the state goes first."""
         shutil.rmtree(self._dvc_state, ignore_errors=True)
-        never_run = [stage for stage in self._steps if stage not in self.lock()]
-        stale = {stage: [Difference("stage", "not in the committed dvc.lock")] for stage in never_run}
+        never_run = [stage for stage in self.stages if stage not in self.lock()]
+        stale = {stage: [NEVER_RUN] for stage in never_run}
         for stage, changes in self._ask("status").items():
             if stage in never_run:
                 continue
@@ -187,7 +202,7 @@ class Clone:
         """Run stages, each announced with its number; the names of those that ran."""
         ran: list[str] = []
         began = time.monotonic()
-        total = len(self._writers if arguments else self._steps)
+        total = len(self._writers if arguments else self.stages)
 
         def announce(line: str) -> str:
             if found := re.fullmatch(r"Running stage '(.+)':", line):

@@ -75,7 +75,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
         _make_folder(out)
     with clean_clone(str(revision.commit)) as clone:
         ran, stale = clone.restore() if cached else (clone.rebuild(), {})
-        rebuilt, after = clone.metrics(), clone.lock()
+        rebuilt, before, after = clone.metrics(), clone.only_stages(before), clone.lock()
     compute = params.get("compute")
     stages = differences(before, after)
     for name, found in ((name, found) for name, found in stale.items() if found):

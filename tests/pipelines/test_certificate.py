@@ -96,11 +96,10 @@ def test_locks_are_compared_stage_by_stage() -> None:
     changed["train"]["cmd"] = "train --again"
     changed["measure"] = changed.pop("report")
     found = differences(lock(), changed)
-    assert [str(difference) for name in ("train", "measure", "report") for difference in found[name]] == [
-        "command",
-        "stage not in the committed dvc.lock",
-        "stage no longer in dvc.yaml",
-    ]
+    assert {name: [str(difference) for difference in each] for name, each in found.items()} == {
+        "train": ["command"],
+        "measure": ["stage not in the committed dvc.lock"],
+    }
 
 
 def test_a_difference_that_git_keeps_makes_a_lock_stale() -> None:

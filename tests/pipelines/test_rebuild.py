@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -91,7 +92,10 @@ def test_a_commit_is_rebuilt_and_certified(repo: Path, tmp_path: Path, capsys: p
         assert all("made" in line for line in other) and len(other) <= 1
 
 
-def test_a_metric_edited_by_hand_is_different(repo: Path, tmp_path: Path) -> None:
+def test_a_metric_edited_by_hand_is_different(repo: Path) -> None:
+    sh("git", "rm", "-r", "-q", "--cached", "examples", cwd=repo)
+    sh("dvc", "add", "--quiet", "examples", cwd=repo)  # no stage makes it: it comes from the cache
+    edit("dvc.lock", "stages:\n", "stages:\n  train@segnet:\n    cmd: of an architecture that is no longer asked for\n")
     change("unet", mIoU=0.9, pixel_accuracy=None)
     change("fcn", mIoU=0.515, f1=0.4)
     commit(repo)
@@ -107,6 +111,8 @@ def test_a_metric_edited_by_hand_is_different(repo: Path, tmp_path: Path) -> Non
     ):
         assert row in done.stdout
     assert "| `report` | ran | **differs**: `output metrics` |" in done.stdout
+    assert "segnet" not in done.stdout
+    assert re.search(r"\| data \| `examples` \| `\w+\.dir` \| yes \|", done.stdout)
 
 
 def test_a_lock_of_another_tree_is_named(repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
