@@ -42,6 +42,7 @@ SETTINGS: dict[str, Any] = {
     "train.iterations": 1500,
     "train.val_interval": 250,
     "train.checkpoint_interval": 125,
+    "measure.landing.safe": [],  # nobody lands on a street
 }
 NETWORKS: dict[str, dict[str, Any]] = {
     "kmeans": {},

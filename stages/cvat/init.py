@@ -125,6 +125,7 @@ def _changes(params: Cvat, salt: int, again: bool) -> dict[str, Any]:
         "prepare.sources": ["cvat"],
         "prepare.map": {"cvat": void} if void else {},
         "prepare.split.salt": salt,
+        "measure.landing.safe": [],  # only a person knows which labels one can land on
     }
 
 

@@ -32,13 +32,16 @@ def test_a_changed_architecture_reruns_what_is_its_own(first_run: Run) -> None:
     head = "decode_head=dict(in_index=3, in_channels=32, channels=32"
     first_run.workspace.edit("stages/configure/architectures/unet.py", head, f"{head}, dropout_ratio=0.05")
     ran = executed(first_run.workspace.dvc("repro"))
-    assert sorted(ran) == ["configure", "evaluate@unet-0", "report", "train@unet-0"]
+    assert sorted(ran) == ["configure", "evaluate@unet-0", "measure@unet-0", "report", "train@unet-0"]
 
 
 def test_a_new_test_image_retrains_nothing(first_run: Run) -> None:
     first_run.workspace.set_params(download__synthetic__test_flights=3)
     ran = executed(first_run.workspace.dvc("repro"))
-    assert sorted(ran) == ["download", "evaluate@fcn-r18-d8-0", "evaluate@unet-0", "prepare", "report"]
+    evaluated, measured = (
+        [f"{stage}@{run}" for run in ("fcn-r18-d8-0", "unet-0")] for stage in ("evaluate", "measure")
+    )
+    assert sorted(ran) == ["download", *evaluated, *measured, "prepare", "report"]
 
 
 def test_new_code_of_the_report_reruns_the_report_alone(first_run: Run) -> None:

@@ -1,0 +1,67 @@
+"""Reads what a network said of each image of a split, beside the truth: class, certainty, scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stages.dataset import Array, Sample, check_mask, decode, read_image, read_instances, read_mask, read_split
+from stages.errors import DataError, StateError
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image: what is true of it, and what a network says."""
+
+    sample: Sample
+    image: Array  # RGB
+    truth: Array  # class ids, 255 = not known
+    instances: Array | None  # true objects, where the source has them
+    labels: Array  # predicted class ids
+    certainty: Array  # uint8: 255 times the probability of the predicted class
+    metres_per_pixel: float | None
+
+
+def examples(
+    data: Path, split: str, evaluated: Path, classes: int, metres_per_pixel: float | None, rerun: str
+) -> Iterator[Example]:
+    """Every image of a split in the order of its index; `metres_per_pixel` is for those that have none of their own."""
+    samples = read_split(data, split)
+    for folder in (evaluated / "masks" / split, evaluated / "certainty" / split) if samples else ():
+        if not folder.is_dir():
+            raise StateError(str(folder), "no such folder", f"run `{rerun}`")
+    for sample in samples:
+        own = sample.metres_per_pixel
+        yield Example(
+            sample,
+            read_image(data, split, sample),
+            read_mask(data, split, sample, classes),
+            read_instances(data, split, sample),
+            _labels(evaluated / "masks" / split / f"{sample.id}.png", sample, classes, rerun),
+            _certainty(evaluated / "certainty" / split / f"{sample.id}.png", sample, rerun),
+            metres_per_pixel if own is None else own,
+        )
+
+
+def _labels(path: Path, sample: Sample, classes: int, rerun: str) -> Array:
+    labels = _grey(path, rerun)
+    check_mask(path, labels, (sample.height, sample.width), classes)
+    return labels
+
+
+def _certainty(path: Path, sample: Sample, rerun: str) -> Array:
+    certainty, size = _grey(path, rerun), (sample.height, sample.width)
+    if certainty.shape != size or certainty.dtype != np.uint8:
+        found = f"{certainty.shape} {certainty.dtype}"
+        raise DataError(path, f"certainties of {size} in uint8", found, f"run `{rerun}`")
+    return certainty
+
+
+def _grey(path: Path, rerun: str) -> Array:
+    if not path.is_file():
+        raise StateError(str(path), "no such file", f"run `{rerun}`")
+    return decode(path, cv2.IMREAD_UNCHANGED)

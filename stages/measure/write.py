@@ -1,0 +1,60 @@
+"""Writes tables as CSV and as Parquet, with the same numbers in both and the same bytes every time."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from stages.files import write_bytes, write_text
+
+Row = dict[str, Any]
+Column = tuple[str, Literal["string", "int64", "float64", "bool"]]
+DIGITS = 6
+
+
+def write_table(path: Path, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """`path`.csv and `path`.parquet; a cell that a row does not have is empty in the one and null in the other."""
+    cells = [[rounded(row.get(name)) for name, _ in columns] for row in rows]
+    write_text(path.with_suffix(".csv"), as_csv([name for name, _ in columns], cells))
+    write_bytes(path.with_suffix(".parquet"), as_parquet(columns, cells))
+
+
+def rounded(value: Any) -> Any:
+    """Floats of any depth to six digits: what differs after those is noise of the arithmetic."""
+    if isinstance(value, float):
+        return round(value, DIGITS) + 0.0  # and no -0.0
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    return [rounded(part) for part in value] if isinstance(value, list) else value
+
+
+def as_csv(names: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:
+    """A header and a line for each row."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(names)
+    table.writerows([_text(cell) for cell in row] for row in cells)
+    return text.getvalue()
+
+
+def as_parquet(columns: Sequence[Column], cells: Sequence[Sequence[Any]]) -> bytes:
+    """The same as Parquet, each column of its type even where it is empty."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+    values = list(zip(*cells, strict=True)) or [()] * len(columns)
+    arrays = [pa.array(column, kinds[kind]) for column, (_, kind) in zip(values, columns, strict=True)]
+    content = io.BytesIO()
+    table = pa.table(arrays, names=[name for name, _ in columns])
+    pq.write_table(table, content, compression="zstd", store_schema=False)
+    return content.getvalue()
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return ""
+    return str(cell).lower() if isinstance(cell, bool) else repr(cell) if isinstance(cell, float) else str(cell)
