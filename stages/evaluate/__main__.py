@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def evaluate(arch: str, seed: int, params: Params) -> None:
-    """Write results/<arch>/<seed>/evaluate: metrics.json, matrices.parquet and masks."""
+    """Write results/<arch>/<seed>/evaluate: the numbers, the tables below them, masks and certainty."""
     config = Path("data/configs") / f"{arch}.json"
     weights = Path("models") / arch / str(seed) / "weights.safetensors"
     for path in (config, weights):
@@ -39,7 +39,7 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     predict = load_network(config, weights, len(header.classes), params.compute, overrides)
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         found = {
-            split: evaluate_split(DATA, split, header, predict, params.evaluate.batch, out, f"{arch} seed {seed}")
+            split: evaluate_split(DATA, split, header, predict, params.evaluate, out, f"{arch} seed {seed}")
             for split in EVALUATED
         }
         write_results(out, found)

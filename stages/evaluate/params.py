@@ -2,15 +2,67 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
 
 from stages.models.runtime import Compute
 from stages.overrides import Overrides
 from stages.params import Section
 
 
-class Evaluate(Section):
-    """How the network is run over the val and test splits."""
+class Boundary(Section):
+    """How boundaries are compared."""
+
+    tolerances: list[Annotated[int, Field(ge=1, le=64)]] = Field(
+        min_length=1, description="how far apart a true and a predicted boundary may lie, in pixels; scored for each"
+    )
+
+    @field_validator("tolerances")
+    @classmethod
+    def _in_order(cls, value: list[int]) -> list[int]:
+        if value != sorted(set(value)):
+            raise ValueError("expected each once, the smallest first")
+        return value
+
+
+class Sizes(Section):
+    """Where small, medium and large objects part."""
+
+    medium: int = Field(ge=1, description="the smallest area of a medium object, in pixels; below it is small")
+    large: int = Field(ge=1, description="the smallest area of a large object, in pixels")
+
+    @field_validator("large")
+    @classmethod
+    def _above_medium(cls, large: int, info: ValidationInfo) -> int:
+        if large <= info.data.get("medium", 0):
+            raise ValueError(f"expected more than medium, {info.data['medium']}")
+        return large
+
+
+class Objects(Section):
+    """How objects of `thing` classes are counted."""
+
+    match: float = Field(ge=0, lt=1, description="an object is found by one whose IoU with it is above this")
+    sizes: Sizes = Field(description="areas; 64 and 576 are COCO's 32^2 and 96^2 for images of a quarter of the side")
+
+
+class Calibration(Section):
+    """How certainty is compared with accuracy."""
+
+    bins: int = Field(ge=1, le=1000, description="bins of equal width in the reliability diagram and the ECE")
+
+
+class Quality(Section):
+    """What is measured of predictions beside the confusion matrix."""
+
+    boundary: Boundary = Field(description="boundary F1 and boundary IoU")
+    objects: Objects = Field(description="objects found, missed and invented, by class and size")
+    calibration: Calibration = Field(description="calibration error and uncertainty")
+
+
+class Evaluate(Quality):
+    """How the network is run over the val and test splits, and what is measured."""
 
     batch: int = Field(ge=1, le=1024, description="images per forward pass")
     overrides: Overrides = Field(description="changes of trained networks that keep their weights, as of rates")

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from stages.evaluate.split import Evaluation
 from stages.files import write_bytes, write_json
 
+IMAGE = {"split": "string", "id": "string", "group": "string"}
+MATRICES = IMAGE | {"truth": "uint8", "prediction": "uint8", "count": "uint32"}
+OBJECTS = IMAGE | {
+    "class": "uint8",
+    "kind": "string",
+    "area": "uint32",
+    "right": "uint32",
+    "iou": "float64",
+    **dict.fromkeys(("left", "top", "width", "height"), "uint32"),
+}
+
 
 def write_results(out: Path, evaluations: dict[str, Evaluation]) -> None:
-    """metrics.json by split, and matrices.parquet with every image of every split."""
+    """The numbers by split, and tables of every image's matrix and of every object."""
     write_json(out / "metrics.json", {split: found.metrics for split, found in evaluations.items()})
-    write_bytes(out / "matrices.parquet", matrices(evaluations))
+    write_json(out / "calibration.json", {split: found.calibration for split, found in evaluations.items()})
+    rows = [row for found in evaluations.values() for row in found.rows]
+    write_bytes(out / "matrices.parquet", parquet(rows, MATRICES))
+    objects = [row for found in evaluations.values() for row in found.objects]
+    write_bytes(out / "objects.parquet", parquet(objects, OBJECTS))
 
 
-def matrices(evaluations: dict[str, Evaluation]) -> bytes:
-    """The per-image confusion matrices as Parquet: split, id, group, truth, prediction, count."""
+def parquet(rows: Iterable[tuple[Any, ...]], kinds: Mapping[str, str]) -> bytes:
+    """Rows as Parquet, with the name and the kind of each column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = [pa.string(), pa.string(), pa.string(), pa.uint8(), pa.uint8(), pa.uint32()]
-    names = ["split", "id", "group", "truth", "prediction", "count"]
-    rows = [row for found in evaluations.values() for row in found.rows]
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    table = pa.table([pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)], names=names)
+    columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)]
     text = io.BytesIO()
-    pq.write_table(table, text, compression="zstd", store_schema=False)
+    pq.write_table(pa.table(arrays, names=list(kinds)), text, compression="zstd", store_schema=False)
     return text.getvalue()

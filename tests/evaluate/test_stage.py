@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,22 +16,38 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 
 from stages.configure.resolve import resolve
 from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
-from stages.errors import DataError, StateError
+from stages.errors import DataError, ParamsError, StateError
+from stages.evaluate import boundary, objects
 from stages.evaluate.__main__ import evaluate
-from stages.evaluate.params import Evaluate, Params
+from stages.evaluate.params import Boundary, Calibration, Evaluate, Objects, Params, Sizes
 from stages.files import write_json
 from stages.models.build import build_model, save_weights
 from stages.models.runtime import Compute
+from stages.params import check
 
-HEADER = Header("tiny", tuple(ClassInfo(i, name, (i, i, i)) for i, name in enumerate(["ground", "tree", "car"])))
+NAMES = ["ground", "tree", "car"]
+HEADER = Header("tiny", tuple(ClassInfo(i, name, (i, i, i), name == "car") for i, name in enumerate(NAMES)))
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
-PARAMS = Params(compute=COMPUTE, evaluate=Evaluate(batch=2, overrides={}))
+PARAMS = Params(
+    compute=COMPUTE,
+    evaluate=Evaluate(
+        batch=2,
+        overrides={},
+        boundary=Boundary(tolerances=[1, 2]),
+        objects=Objects(match=0.5, sizes=Sizes(medium=2, large=9)),
+        calibration=Calibration(bins=5),
+    ),
+)
 RESULTS = Path("results/unet/0/evaluate")
+FIELDS, KINDS = objects.Object._fields, ("found", "missed", "invented")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as train leaves it: three images in val, none in test, a network with random weights."""
+    """A folder as train leaves it: three images in val, none in test, a network with random weights.
+
+    Nothing is labelled in the last image; the first has instance ids.
+    """
     import torch
 
     root = tmp_path_factory.mktemp("trained")
@@ -41,9 +58,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = SplitWriter(data, split, HEADER)
         for i in range(count):
             mask = draw.integers(0, 3, (32, 48)).astype(np.uint8)
-            mask[:4] = 255
+            mask[: 4 if i < 2 else 32] = 255
             image = draw.integers(0, 256, (32, 48, 3)).astype(np.uint8)
-            writer.add(Sample(f"{split}-{i}", f"flight-{i}", 48, 32, "tiny"), image, mask)
+            instances = draw.integers(0, 40, (32, 48)) if i == 0 else None
+            writer.add(Sample(f"{split}-{i}", f"flight-{i}", 48, 32, "tiny"), image, mask, instances)
         writer.close()
     config = resolve("unet", "small")
     write_json(root / "data/configs/unet.json", config)
@@ -76,8 +94,9 @@ def test_numbers_matrices_and_masks_agree(there: Callable[[str], Path]) -> None:
     )
     table = pandas.read_parquet(root / RESULTS / "matrices.parquet")
     assert list(table.columns) == ["split", "id", "group", "truth", "prediction", "count"]
-    assert (table["count"] > 0).all()
-    for i in ids:
+    assert (table["count"] > 0).tolist() == (table.id != "val-2").tolist()
+    assert table[table.id == "val-2"].values.tolist() == [["val", "val-2", "flight-2", 0, 0, 0]]
+    for i in ids[:2]:
         assert guess[i].shape == (32, 48)
         kept = truth[i] != 255
         rows = table[(table.split == "val") & (table.id == i) & (table.group == f"flight-{i[-1]}")]
@@ -90,6 +109,51 @@ def test_numbers_matrices_and_masks_agree(there: Callable[[str], Path]) -> None:
     assert found["test"]["mIoU"] is None and found["test"]["classes"]["car"]["iou"] is None
 
 
+def test_boundaries_objects_and_calibration_agree_with_what_is_written(there: Callable[[str], Path]) -> None:
+    root = there("one")
+    evaluate("unet", 0, PARAMS)
+    metrics, diagrams = (
+        json.loads((root / RESULTS / f"{name}.json").read_text()) for name in ("metrics", "calibration")
+    )
+    found = metrics["val"]
+
+    def image(path: Path) -> np.ndarray:
+        return np.asarray(cv2.imread(str(root / path), cv2.IMREAD_UNCHANGED))
+
+    edges, table = boundary.empty(3, [1, 2]), []
+    right = certain = pixels = 0
+    for i in (0, 1, 2):
+        truth = image(Path(f"data/prepared/val/masks/val-{i}.png"))
+        guess, sure = (image(RESULTS / kind / f"val/val-{i}.png") for kind in ("masks", "certainty"))
+        instances = image(Path("data/prepared/val/instances/val-0.png")) if i == 0 else None
+        assert sure.dtype == np.uint8 and sure.min() >= 255 // 3  # of three classes the likeliest has a third or more
+        edges = boundary.update(edges, boundary.count(truth, guess, 3, [1, 2]))
+        table += [("val", f"val-{i}", f"flight-{i}", *one) for one in objects.find(truth, guess, instances, [2], 0.5)]
+        kept = truth != 255
+        pixels, right = pixels + kept.sum(), right + (truth == guess)[kept].sum()
+        certain += sure[kept].sum() / 255
+    assert found["boundary"] == boundary.compute(edges, [1, 2], NAMES)
+    written = pandas.read_parquet(root / RESULTS / "objects.parquet")
+    assert list(written.columns) == ["split", "id", "group", *("class" if f == "category" else f for f in FIELDS)]
+    assert written.astype(object).where(written.notna(), None).values.tolist() == [list(row) for row in table]
+    counts = written.kind.value_counts()
+    assert {kind: found["objects"]["car"][kind] for kind in KINDS} == {kind: counts.get(kind, 0) for kind in KINDS}
+    assert min(counts.missed, counts.invented) > 9 and list(found["objects"]) == ["car"]
+    strata = pandas.cut(written.area, [0, 1, 8, np.inf], labels=["small", "medium", "large"]).value_counts()
+    sizes = {name: sum(found["sizes"][name][kind] for kind in KINDS) for name in ("small", "medium", "large", "all")}
+    assert sizes == strata.to_dict() | {"all": len(written)}
+
+    assert found["calibration"]["certainty"] == pytest.approx(certain / pixels, abs=0.003)
+    bins = diagrams["val"]["bins"]
+    assert len(bins) == 5 and sum(b["pixels"] for b in bins) == pixels
+    assert sum(b["pixels"] * b["accuracy"] for b in bins if b["pixels"]) == pytest.approx(right)
+    assert diagrams["val"]["risk_coverage"][-1] == {"coverage": 1, "risk": pytest.approx(1 - right / pixels)}
+
+    empty = metrics["test"]
+    assert empty["boundary"]["2"]["f1"] is empty["calibration"]["ece"] is empty["sizes"]["small"]["recall"] is None
+    assert empty["objects"]["car"]["found"] == 0
+
+
 def test_same_bytes_every_time(there: Callable[[str], Path]) -> None:
     written = []
     for name in ("one", "two"):
@@ -98,7 +162,7 @@ def test_same_bytes_every_time(there: Callable[[str], Path]) -> None:
         files = sorted(path for path in (root / RESULTS).rglob("*") if path.is_file())
         written.append({path.relative_to(root): path.read_bytes() for path in files})
     assert written[0] == written[1]
-    assert len(written[0]) == 5
+    assert len(written[0]) == 4 + 2 * 3
     parquet = written[0][RESULTS / "matrices.parquet"]
     assert b"pandas" not in parquet and b"ARROW:schema" not in parquet
 
@@ -111,3 +175,24 @@ def test_bad_input_is_named_and_nothing_is_half_written(there: Callable[[str], P
     with pytest.raises(DataError, match=r"val-2.png"):
         evaluate("unet", 0, PARAMS)
     assert not (root / "results/unet/0").exists() or not list((root / "results/unet/0").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        ("boundary", {"tolerances": [3, 1]}, "evaluate.boundary.tolerances: found [3, 1] (list); expected each once"),
+        ("boundary", {"tolerances": []}, "evaluate.boundary.tolerances: found [] (list); list should have at least 1"),
+        (
+            "objects",
+            {"match": 0.5, "sizes": {"medium": 9, "large": 9}},
+            "sizes.large: found 9 (int); expected more",
+        ),
+        ("calibration", {"bins": 0}, "evaluate.calibration.bins: found 0 (int); input should be greater"),
+    ],
+)
+def test_params_that_cannot_be_are_named(section: str, values: dict[str, Any], said: str) -> None:
+    params = PARAMS.model_dump()
+    params["evaluate"][section] = values
+    with pytest.raises(ParamsError) as error:
+        check(Params, params)
+    assert said in str(error.value) and "\n" not in str(error.value)

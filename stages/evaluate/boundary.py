@@ -1,0 +1,149 @@
+"""How well boundaries are drawn: boundary F1 and boundary IoU of each class, pooled over a split. Pure.
+
+- The **boundary** of a class are its pixels beside (left, right, above, below) a pixel of another class.
+- **Boundary F1** (Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?"): precision is the
+  share of a class's predicted boundary pixels that have a true boundary pixel of that class within the tolerance,
+  recall the share of its true ones that have a predicted one, both by Euclidean distance of pixel centres.
+- **Boundary IoU** (Cheng et al. 2021): IoU of two bands, the pixels of a class within the tolerance of a pixel of
+  another class, in truth and in prediction. At a tolerance of 1 the band is the boundary.
+
+Both are taken from sums over the whole split, where the papers take means over images.
+
+Nobody knows what lies outside the image or where the truth is ignored (255), so no class ends there: neither the
+image's edge nor a border to ignored pixels is a boundary (Cheng et al. make the image's edge one; where all pixels have
+a class it would be right in every prediction). What is predicted on ignored pixels is not looked at: no boundary or
+band lies there, and no boundary is drawn by it. A boundary whose other half is hidden there counts as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.dataset import IGNORE
+from stages.evaluate.shares import mean, precision, share
+
+Labels = NDArray[np.uint8]
+Places = NDArray[np.bool_]
+Counts = NDArray[np.int64]  # tolerances x COUNTED x classes: pixels
+COUNTED = ("predicted", "predicted_near", "true", "true_near", "predicted_band", "true_band", "both_bands")
+SCORES = ("precision", "recall", "f1", "iou")
+
+
+def empty(classes: int, tolerances: Sequence[int]) -> Counts:
+    """The counts of a split without images."""
+    return np.zeros((len(tolerances), len(COUNTED), classes), np.int64)
+
+
+def count(truth: Labels, prediction: Labels, classes: int, tolerances: Sequence[int]) -> Counts:
+    """One image's pixels, for each tolerance (rising) and class."""
+    known, right = truth != IGNORE, (truth == prediction).ravel()
+    true_bands, predicted_bands = (bands(labels, known, [1, *tolerances]) for labels in (truth, prediction))
+    true_edge, predicted_edge = next(true_bands), next(predicted_bands)
+    true, predicted = _Pixels.of(truth, true_edge), _Pixels.of(prediction, predicted_edge)
+    near = within(np.where(true_edge, truth, IGNORE), np.where(predicted_edge, prediction, IGNORE), tolerances)
+    found = empty(classes, tolerances)
+    for at, (true_near, predicted_near) in enumerate(near):
+        true_band, predicted_band = _Pixels.of(truth, next(true_bands)), next(predicted_bands)
+        labels = (
+            predicted.labels,
+            predicted.labels_where(predicted_near.ravel()),
+            true.labels,
+            true.labels_where(true_near.ravel()),
+            prediction[predicted_band],
+            true_band.labels,
+            true_band.labels_where(right & predicted_band.ravel()),
+        )
+        found[at] = [np.bincount(of, minlength=classes) for of in labels]
+    return found
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """Some pixels of an image by their places: they are few, and counting them is quicker than masking them all."""
+
+    places: NDArray[np.int64]
+    labels: Labels
+
+    @classmethod
+    def of(cls, labels: Labels, where: Places) -> _Pixels:
+        places = np.flatnonzero(where)
+        return cls(places, labels.ravel()[places])
+
+    def labels_where(self, where: Places) -> Labels:
+        return self.labels[where[self.places]]
+
+
+def update(total: Counts, image: Counts) -> Counts:
+    """A split's counts with one more image in them."""
+    return total + image
+
+
+def compute(total: Counts, tolerances: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """By tolerance: the scores of each class, and their means over the classes that can be told."""
+    return {str(tolerance): _scores(total[at], names) for at, tolerance in enumerate(tolerances)}
+
+
+def _scores(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
+    classes = {name: _of_class(*column) for name, column in zip(names, counts.T.tolist(), strict=True)}
+    return {key: mean(scores[key] for scores in classes.values()) for key in SCORES} | {"classes": classes}
+
+
+def _of_class(
+    predicted: int, predicted_near: int, true: int, true_near: int, predicted_band: int, true_band: int, both: int
+) -> dict[str, float | None]:
+    """The scores of one class, in the order of COUNTED."""
+    right, found = precision(predicted_near, predicted, true), share(true_near, true)
+    f1 = 2 * right * found / (right + found) if right and found else share(0, predicted + true)
+    return {"precision": right, "recall": found, "f1": f1, "iou": share(both, predicted_band + true_band - both)}
+
+
+def bands(labels: Labels, known: Places, distances: Iterable[int]) -> Iterator[Places]:
+    """For each distance the known pixels with a known pixel of another class within it, for all classes at once.
+
+    A pixel has one where the largest and the smallest class id around it differ. OpenCV takes what lies outside the
+    image as smaller than all in the one, and larger than all in the other; unknown pixels are made so.
+    """
+    low, high = np.where(known, labels, np.uint8(0)), np.where(known, labels, np.uint8(IGNORE))
+    for distance in distances:
+        around = disk(distance)
+        yield (cv2.dilate(low, around) != cv2.erode(high, around)) & known
+
+
+def disk(radius: int) -> Labels:
+    """1 where a pixel's centre lies within `radius` of the middle one's."""
+    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    inside: Places = y * y + x * x <= radius * radius
+    return inside.astype(np.uint8)
+
+
+def within(true: Labels, predicted: Labels, tolerances: Sequence[int]) -> Iterator[tuple[Places, Places]]:
+    """Which pixels of two maps have one of their class within each tolerance (rising) in the other; 255 is no pixel.
+
+    One step for each place in the disk, for all pixels and classes at once: the maps are flattened with a frame around
+    them that keeps rows apart, so that a place is one shift of the whole map.
+    """
+    reach = tolerances[-1]
+    (height, width), frame = true.shape, ((reach + 1, reach + 1), (0, reach))
+    flat = [np.pad(labels, frame, constant_values=IGNORE).ravel() for labels in (true, predicted)]
+    wide = width + reach
+    start, stop = (reach + 1) * wide, (reach + 1 + height) * wide
+    near = [np.zeros(labels.size, np.bool_) for labels in flat]
+    meet = np.empty(stop - start, np.bool_)
+    y, x = np.nonzero(disk(reach))
+    squared = (y - reach) ** 2 + (x - reach) ** 2
+    shifts = (y - reach) * wide + x - reach
+    inner = 0
+    for tolerance in tolerances:
+        for shift in shifts[(inner <= squared) & (squared <= tolerance * tolerance)].tolist():
+            np.equal(flat[0][start + shift : stop + shift], flat[1][start:stop], out=meet)
+            near[0][start + shift : stop + shift] |= meet
+            near[1][start:stop] |= meet
+        inner = tolerance * tolerance + 1
+        found = [of[start:stop].reshape(height, wide)[:, :width] for of in near]
+        yield found[0] & (true != IGNORE), found[1] & (predicted != IGNORE)  # two that are no pixels meet as well
