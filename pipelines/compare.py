@@ -26,6 +26,7 @@ DIRECTIONS = {
     "precision": 1,
     "recall": 1,
     "f1": 1,
+    "ece": -1,
 }
 UNDEFINED = "undefined (null)"
 OUTPUTS_SHOWN = "data/prepared/"

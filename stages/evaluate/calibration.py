@@ -57,7 +57,7 @@ def update(total: Counts, image: Counts) -> Counts:
     return total + image
 
 
-def compute(total: Counts, bins: int) -> dict[str, float | None]:
+def compute(total: Counts, bins: int) -> dict[str, Any]:
     """The scalars of a split: `certainty` is the mean over all pixels, over the right ones and over the wrong ones."""
     steps = np.arange(STEPS + 1)
     wrong, right = ((int(row.sum()), int(row @ steps)) for row in total)
@@ -96,7 +96,7 @@ def aurc(total: Counts) -> float | None:
     return share(float((pixels * (wrong / np.maximum(taken, 1))).sum()), int(taken[-1]))
 
 
-def risk_coverage(total: Counts) -> list[dict[str, float | None]]:
+def risk_coverage(total: Counts) -> list[dict[str, Any]]:
     """The share of wrong pixels among the most certain 1/20, 2/20, ... of all.
 
     A step that is cut gives its wrong pixels in proportion: among pixels of equal certainty there is no order.

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.confusion import confusion
-from stages.dataset import Header, Sample, iterate, read_instances, read_split, write_png
+from stages.dataset import Array, Header, Sample, iterate, read_instances, read_split, write_png
 from stages.evaluate import boundary, calibration, objects
 from stages.evaluate.metrics import Labels, Matrix, compute, update, validate
-from stages.evaluate.params import Evaluate
+from stages.evaluate.params import Evaluate, Quality
 from stages.evaluate.predict import Predict, batches
 from stages.progress import track
 
@@ -33,43 +33,63 @@ class Evaluation:
     calibration: dict[str, Any] = field(default_factory=dict)  # what a diagram of it shows
 
 
+class Tally:
+    """What the numbers of a split add up from, image by image."""
+
+    def __init__(self, split: str, header: Header, params: Quality) -> None:
+        self.split, self.params, self.names = split, params, header.names()
+        self.things = {c.id: c.name for c in header.classes if c.thing}
+        self.matrix: Matrix = np.zeros((len(self.names), len(self.names)), np.int64)
+        self.edges = boundary.empty(len(self.names), params.boundary.tolerances)
+        self.certain = calibration.empty()
+        self.rows, self.objects = list[Row](), list[ObjectRow]()
+
+    def add(
+        self, sample: Sample, truth: Labels, labels: Labels, certainty: Certainty, instances: Array | None = None
+    ) -> None:
+        """Take in one image's truth and prediction."""
+        where, classes, quality = f"{self.split}/{sample.id}", len(self.names), self.params
+        validate(where, truth, labels, classes)
+        calibration.validate(where, truth, certainty)
+        matrix = confusion(truth, labels, classes)
+        self.matrix = update(self.matrix, matrix)
+        self.rows += image_rows(self.split, sample, matrix)
+        edges = boundary.count(truth, labels, classes, quality.boundary.tolerances)
+        self.edges = boundary.update(self.edges, edges)
+        self.certain = calibration.update(self.certain, calibration.count(truth, labels, certainty))
+        found = objects.find(truth, labels, instances, list(self.things), quality.objects.match)
+        self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
+
+    def evaluation(self) -> Evaluation:
+        """The numbers of all that was added."""
+        sizes, bins = self.params.objects.sizes, self.params.calibration.bins
+        found = [objects.Object(*row[3:]) for row in self.objects]
+        # Confidence intervals of the pooled scores will stand beside them: `rows` has what a bootstrap resamples.
+        metrics = compute(self.matrix, self.names) | {
+            "boundary": boundary.compute(self.edges, self.params.boundary.tolerances, self.names),
+            "objects": objects.compute(found, self.things),
+            "sizes": objects.compute_sizes(found, self.things, sizes.medium, sizes.large),
+            "calibration": calibration.compute(self.certain, bins),
+        }
+        diagrams = {
+            "bins": calibration.reliability(self.certain, bins),
+            "risk_coverage": calibration.risk_coverage(self.certain),
+        }
+        return Evaluation(metrics, self.rows, self.objects, diagrams)
+
+
 def evaluate_split(
     data: Path, split: str, header: Header, predict: Predict, params: Evaluate, out: Path, what: str
 ) -> Evaluation:
     """One pass over a split in the order of its index; writes a mask and a map of certainty for each image."""
-    names, things = header.names(), {c.id: c.name for c in header.classes if c.thing}
-    classes, tolerances = len(names), params.boundary.tolerances
-    matrices: Matrix = np.zeros((classes, classes), np.int64)
-    edges, certain = boundary.empty(classes, tolerances), calibration.empty()
-    rows, found = list[Row](), list[ObjectRow]()
+    tally = Tally(split, header, params)
     count = len(read_split(data, split))
     seen = predictions(data, split, predict, params.batch)
     for sample, truth, labels, certainty in track(seen, f"{what}: {split} images", count):
-        where = f"{split}/{sample.id}"
-        validate(where, truth, labels, classes)
-        calibration.validate(where, truth, certainty)
-        matrix = confusion(truth, labels, classes)
-        matrices = update(matrices, matrix)
-        rows += image_rows(split, sample, matrix)
-        edges = boundary.update(edges, boundary.count(truth, labels, classes, tolerances))
-        certain = calibration.update(certain, calibration.count(truth, labels, certainty))
-        if things:
-            instances = read_instances(data, split, sample)
-            there = objects.find(truth, labels, instances, list(things), params.objects.match)
-            found += [(split, sample.id, sample.group, *one) for one in there]
+        tally.add(sample, truth, labels, certainty, read_instances(data, split, sample) if tally.things else None)
         write_png(out / "masks" / split / f"{sample.id}.png", labels)
         write_png(out / "certainty" / split / f"{sample.id}.png", np.rint(255 * certainty).astype(np.uint8))
-    sizes, bins = params.objects.sizes, params.calibration.bins
-    all_objects = [objects.Object(*row[3:]) for row in found]
-    # Confidence intervals of the pooled scores will stand beside them here: `rows` has what a bootstrap resamples.
-    metrics = compute(matrices, names) | {
-        "boundary": boundary.compute(edges, tolerances, names),
-        "objects": objects.compute(all_objects, things),
-        "sizes": objects.compute_sizes(all_objects, things, sizes.medium, sizes.large),
-        "calibration": calibration.compute(certain, bins),
-    }
-    diagrams = {"bins": calibration.reliability(certain, bins), "risk_coverage": calibration.risk_coverage(certain)}
-    return Evaluation(metrics, rows, found, diagrams)
+    return tally.evaluation()
 
 
 def predictions(

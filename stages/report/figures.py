@@ -11,6 +11,7 @@ from typing import Any
 from stages.report.gather import EVALUATED, Point, Results, Run
 
 HEADLINE = ("mIoU", "pixel_accuracy", "mean_accuracy", "f1")
+BESIDE = (("sizes", "all", "recall"), ("sizes", "small", "recall"), ("calibration", "ece"))  # and boundary F1
 PER_CLASS = ("iou", "precision", "recall", "f1")
 DIGITS = 6
 
@@ -50,9 +51,17 @@ def ranking(results: Results) -> list[str]:
     return sorted(results.runs, key=order)
 
 
-def headline(runs: list[Run]) -> dict[str, dict[str, float | None]]:
-    """What metrics/<architecture>.json holds: eight numbers, so that a diff stays readable."""
-    return {split: {key: rounded(over_seeds(runs, split, key).mean) for key in HEADLINE} for split in EVALUATED}
+def headline(runs: list[Run]) -> dict[str, Any]:
+    """What metrics/<architecture>.json holds: a few numbers by their keys in metrics.json, so a diff stays short."""
+    kept: dict[str, Any] = {}
+    for split in EVALUATED:
+        boundaries = [("boundary", tolerance, "f1") for tolerance in runs[0].metrics[split]["boundary"]]
+        for *above, last in [*((key,) for key in HEADLINE), *boundaries, *BESIDE]:
+            here = kept.setdefault(split, {})
+            for key in above:
+                here = here.setdefault(key, {})
+            here[last] = rounded(over_seeds(runs, split, *above, last).mean)
+    return kept
 
 
 def rounded(value: float | None) -> float | None:

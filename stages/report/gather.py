@@ -72,7 +72,7 @@ def read_run(results: Path, architecture: str, seed: int, header: Header) -> Run
     path = run / "evaluate/metrics.json"
     metrics = _json(path, EVALUATED)
     for split in EVALUATED:
-        needed = {*MEASURES, "classes"}
+        needed = {*MEASURES, "classes", "boundary", "sizes", "calibration"}
         if not needed <= set(metrics[split]) or sorted(metrics[split]["classes"]) != sorted(header.names()):
             raise _stale(path, f"numbers of other classes than data/prepared has, or not all of them, in {split!r}")
     return Run(seed, run / "evaluate", metrics, read_curves(run / "train/curves.csv"))

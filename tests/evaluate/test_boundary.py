@@ -83,7 +83,7 @@ def test_a_split_adds_up_pixels_and_takes_no_mean_of_images() -> None:
 def blobs(draw: np.random.Generator, shape: tuple[int, int]) -> Labels:
     """Ragged regions of three classes."""
     noise = [cv2.GaussianBlur(draw.random(shape), (0, 0), 1.5) for _ in range(3)]
-    return np.argmax(noise, axis=0).astype(np.uint8)
+    return np.asarray(np.argmax(noise, axis=0), np.uint8)
 
 
 def expected(truth: Labels, prediction: Labels, tolerance: int) -> list[list[int]]:
@@ -104,7 +104,7 @@ def expected(truth: Labels, prediction: Labels, tolerance: int) -> list[list[int
         ]
         parts = [edges[0], near[0], edges[1], near[1], bands[0], bands[1], bands[0] & bands[1]]
         found.append([int(part.sum()) for part in parts])
-    return np.transpose(found).tolist()
+    return [list(row) for row in zip(*found, strict=True)]
 
 
 @pytest.mark.parametrize("shape", [(31, 22), (7, 40), (1, 9)])

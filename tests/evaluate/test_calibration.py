@@ -78,7 +78,7 @@ def test_worked_by_hand() -> None:
     assert found["ece"] == pytest.approx(0.7 - 0.5)  # one bin: the mean certainty and the accuracy
     assert (found["certainty_right"], found["certainty_wrong"]) == (pytest.approx(0.8), pytest.approx(0.6))
     assert found["aurc"] == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)
-    curve = {round(point["coverage"] or 0, 2): point["risk"] for point in risk_coverage(total)}
+    curve = {round(point["coverage"], 2): point["risk"] for point in risk_coverage(total)}
     assert (curve[0.25], curve[0.5], curve[0.75], curve[1.0]) == (0, 1 / 2, pytest.approx(1 / 3), 1 / 2)
     # Each pixel in its own bin: wrong by 0, 0.8, 0.4 and 0.4. A border belongs to the bin below it.
     assert compute(total, 5)["ece"] == pytest.approx((0 + 0.8 + 0.4 + 0.4) / 4)

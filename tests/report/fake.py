@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.confusion import confusion
 from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
-from stages.evaluate.metrics import compute
-from stages.evaluate.split import Evaluation, Row, image_rows
+from stages.evaluate.params import Boundary, Calibration, Objects, Quality, Sizes
+from stages.evaluate.split import Tally
 from stages.evaluate.write import write_results
 from stages.files import write_json, write_text
 
@@ -28,6 +27,11 @@ CLASSES = {
     "pool": (64, 205, 212),
 }
 ARCHITECTURES = ["unet", "fcn-r18-d8", "pspnet-r18", "deeplabv3plus-r18"]
+QUALITY = Quality(
+    boundary=Boundary(tolerances=[1, 3]),
+    objects=Objects(match=0.5, sizes=Sizes(medium=64, large=576)),
+    calibration=Calibration(bins=15),
+)
 SKILL = {"unet": 0.93, "fcn-r18-d8": 0.7, "pspnet-r18": 0.78, "deeplabv3plus-r18": 0.86}
 
 
@@ -111,13 +115,14 @@ def make_run(
     draw = np.random.default_rng([13, *key])
     found = {}
     for split in ("val", "test"):
-        total, rows = np.zeros((len(known.classes),) * 2, np.int64), list[Row]()
+        tally = Tally(split, known, QUALITY)
         for sample, truth in truths[split]:
             prediction = predicted(draw, truth, skill, len(known.classes))
-            matrix = confusion(truth, prediction, len(known.classes))
-            total, rows = total + matrix, rows + image_rows(split, sample, matrix)
+            certainty = np.where(prediction == truth, 0.9, 0.6).astype(np.float32)
+            tally.add(sample, truth, prediction, certainty)
             write_png(folder / "evaluate/masks" / split / f"{sample.id}.png", prediction)
-        found[split] = Evaluation(compute(total, known.names()), rows)
+            write_png(folder / "evaluate/certainty" / split / f"{sample.id}.png", (255 * certainty).astype(np.uint8))
+        found[split] = tally.evaluation()
     write_results(folder / "evaluate", found)
     lines = ["iteration,name,value"]
     for i in range(10, 401, 10):

@@ -6,7 +6,9 @@ import csv
 import json
 import re
 import shutil
+from functools import reduce
 from html.parser import HTMLParser
+from operator import getitem
 from pathlib import Path
 
 import cv2
@@ -14,8 +16,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
+from pipelines.revision import flatten
 from stages.dataset import Sample, read_split
 from stages.errors import PixelproofError
+from stages.evaluate.split import Tally
 from stages.files import read_json, write_json
 from stages.report.__main__ import write
 from stages.report.charts import line_chart, ticks
@@ -78,7 +82,11 @@ def test_headline_and_classes_by_another_way(root: Path) -> None:
     assert found["test"]["mIoU"] == round(np.mean([jaccard_score(y[kept], p, average="macro") for p in guesses]), 6)
     assert found["test"]["f1"] == round(np.mean([f1_score(y[kept], p, average="macro") for p in guesses]), 6)
     assert found["test"]["pixel_accuracy"] == round(np.mean([(y[kept] == p).mean() for p in guesses]), 6)
-    assert sum(len(split) for split in found.values()) == 8
+    whole = [read_json(root / f"results/unet/{seed}/evaluate/metrics.json")["val"] for seed in (0, 1)]
+    for keys in (("boundary", "3", "f1"), ("sizes", "small", "recall"), ("calibration", "ece")):
+        figure, *numbers = (reduce(getitem, keys, of) for of in (found["val"], *whole))
+        assert figure == round(np.mean(numbers), 6) and 0 < figure < 1
+    assert {split: len(flatten(numbers)) for split, numbers in found.items()} == {"test": 9, "val": 9}
 
     rows = list(csv.DictReader((root / "metrics/per_class.csv").open()))
     assert len(rows) == 4 * 2 * len(fake.CLASSES)
@@ -146,13 +154,12 @@ def test_an_empty_test_split_is_said(tmp_path: Path) -> None:
     fake.make(tmp_path, images=2, size=24)
     for name in fake.ARCHITECTURES:
         path = tmp_path / "results" / name / "0/evaluate/metrics.json"
-        found = read_json(path)
-        classes = {label: dict.fromkeys(numbers) for label, numbers in found["test"]["classes"].items()}
-        write_json(path, found | {"test": dict.fromkeys(found["test"]) | {"classes": classes}})
+        write_json(path, read_json(path) | {"test": Tally("test", fake.header(), fake.QUALITY).evaluation().metrics})
     write(tmp_path, params(gallery=0))
     assert "the test split is empty" in (tmp_path / "reports/index.html").read_text()
     assert "| unet | absent | absent |" in (tmp_path / "reports/summary.md").read_text()
-    assert json.loads((tmp_path / "metrics/unet.json").read_text())["test"]["mIoU"] is None
+    kept = json.loads((tmp_path / "metrics/unet.json").read_text())["test"]
+    assert kept["mIoU"] is kept["boundary"]["3"]["f1"] is kept["calibration"]["ece"] is None
 
 
 @pytest.mark.parametrize(
