@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -115,6 +116,7 @@ def bands(labels: Labels, known: Places, distances: Iterable[int]) -> Iterator[P
         yield (cv2.dilate(low, around) != cv2.erode(high, around)) & known
 
 
+@cache
 def disk(radius: int) -> Labels:
     """1 where a pixel's centre lies within `radius` of the middle one's."""
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
@@ -129,11 +131,12 @@ def within(true: Labels, predicted: Labels, tolerances: Sequence[int]) -> Iterat
     them that keeps rows apart, so that a place is one shift of the whole map.
     """
     reach = tolerances[-1]
-    (height, width), frame = true.shape, ((reach + 1, reach + 1), (0, reach))
-    flat = [np.pad(labels, frame, constant_values=IGNORE).ravel() for labels in (true, predicted)]
-    wide = width + reach
+    height, width = true.shape
+    wide, high = width + reach, height + 2 * (reach + 1)
     start, stop = (reach + 1) * wide, (reach + 1 + height) * wide
-    near = [np.zeros(labels.size, np.bool_) for labels in flat]
+    framed = np.full((2, high, wide), IGNORE, np.uint8)
+    framed[:, reach + 1 : -reach - 1, :width] = true, predicted
+    flat, near = framed.reshape(2, -1), np.zeros((2, high * wide), np.bool_)
     meet = np.empty(stop - start, np.bool_)
     y, x = np.nonzero(disk(reach))
     squared = (y - reach) ** 2 + (x - reach) ** 2

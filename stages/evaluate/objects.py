@@ -128,8 +128,9 @@ def true_objects(truth: Labels, instances: Instances | None, things: Sequence[in
         return components(truth, things)
     is_thing = np.zeros(IGNORE + 1, np.bool_)
     is_thing[list(things)] = True
-    numbered = is_thing[truth] & (instances > 0)
-    rest = components(np.where(numbered, np.uint8(IGNORE), truth), things)
+    of_things = is_thing[truth]
+    numbered = of_things & (instances > 0)
+    rest = components(np.where(numbered, np.uint8(IGNORE), truth), things if (of_things != numbered).any() else ())
     places = np.flatnonzero(numbered)
     ids = truth.ravel()[places].astype(np.int64) << 16 | instances.ravel()[places]
     there = np.zeros((max(things) + 1) << 16, np.bool_)
