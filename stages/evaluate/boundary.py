@@ -125,7 +125,9 @@ def disk(radius: int) -> Labels:
 
 
 def within(true: Labels, predicted: Labels, tolerances: Sequence[int]) -> Iterator[tuple[Places, Places]]:
-    """Which pixels of two maps have one of their class within each tolerance (rising) in the other; 255 is no pixel.
+    """Which pixels of two maps have one of their class within each tolerance (rising) in the other.
+
+    Places without a pixel are 255, and what is said of them means nothing. Each pair is to be read before the next.
 
     One step for each place in the disk, for all pixels and classes at once: the maps are flattened with a frame around
     them that keeps rows apart, so that a place is one shift of the whole map.
@@ -149,4 +151,4 @@ def within(true: Labels, predicted: Labels, tolerances: Sequence[int]) -> Iterat
             near[1][start:stop] |= meet
         inner = tolerance * tolerance + 1
         found = [of[start:stop].reshape(height, wide)[:, :width] for of in near]
-        yield found[0] & (true != IGNORE), found[1] & (predicted != IGNORE)  # two that are no pixels meet as well
+        yield found[0], found[1]

@@ -50,6 +50,13 @@ def test_a_diagonal_neighbour_is_further_than_one() -> None:
     assert [found[t]["classes"]["car"]["f1"] for t in ("1", "2")] == [0, 1]
 
 
+def test_f1_is_the_harmonic_mean() -> None:
+    truth, prediction = np.zeros((2, 3, 9), np.uint8)
+    truth[1, [1, 7]] = prediction[1, 1] = 1  # one of two small cars
+    car = score(truth, prediction, 1)["1"]["classes"]["car"]
+    assert car == {"precision": 1, "recall": 1 / 2, "f1": pytest.approx(2 / 3), "iou": 1 / 2}
+
+
 def test_no_class_ends_at_the_edge_or_where_the_truth_is_ignored() -> None:
     everywhere = np.ones((6, 6), np.uint8)
     nothing = dict.fromkeys(("precision", "recall", "f1", "iou"))

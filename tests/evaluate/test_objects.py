@@ -79,6 +79,8 @@ def test_below_one_half_the_largest_overlap_goes_first() -> None:
     assert [o.iou for o in seen(truth, prediction, threshold=0.2)] == [3 / 8, None]
     assert [o.kind for o in seen(truth, prediction, threshold=0.2)] == ["found", "invented"]
     assert [o.left for o in seen(truth, "111.111..", threshold=0.2)] == [0, 4]  # equal: the first
+    two = seen("11111111.", "11111111.", instances="11112222.", threshold=0.2)  # and no blob is two cars
+    assert [(o.kind, o.left) for o in two] == [("found", 0), ("missed", 4)]
 
 
 def test_ignored_pixels_are_no_area_and_hide_what_may_be_there() -> None:
