@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 
+from pipelines.revision import flatten
 from stages.dataset import read_header
 from stages.files import read_json, write_json
 from tests.report import fake
@@ -39,12 +40,12 @@ def shown(made: Workspace, *arguments: str) -> Any:
     return json.loads(output[output.index("{") :])
 
 
-def test_metrics_show_has_eight_numbers_for_each_architecture(workspace: Workspace) -> None:
+def test_metrics_show_has_nine_numbers_of_each_split(workspace: Workspace) -> None:
     found = shown(workspace, "metrics", "show")[""]["data"]
     assert sorted(found) == [f"metrics/{name}.json" for name in sorted(fake.ARCHITECTURES)]
     for path, content in found.items():
         assert content["data"] == read_json(workspace.folder / path)
-        assert sum(len(numbers) for numbers in content["data"].values()) == 8
+        assert {split: len(flatten(numbers)) for split, numbers in content["data"].items()} == {"test": 9, "val": 9}
 
 
 def test_git_keeps_metrics_and_the_table_of_classes_and_no_report(workspace: Workspace) -> None:
