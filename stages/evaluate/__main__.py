@@ -37,9 +37,10 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     header = read_header(DATA)
     overrides = params.evaluate.overrides.get(arch)
     predict = load_network(config, weights, len(header.classes), params.compute, overrides)
+    what = f"{arch} seed {seed}"
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         found = {
-            split: evaluate_split(DATA, split, header, predict, params.evaluate, out, f"{arch} seed {seed}")
+            split: evaluate_split(DATA, split, header, predict, params.evaluate, params.seed, out, what)
             for split in EVALUATED
         }
         write_results(out, found)

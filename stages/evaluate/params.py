@@ -53,12 +53,20 @@ class Calibration(Section):
     bins: int = Field(ge=1, le=1000, description="bins of equal width in the reliability diagram and the ECE")
 
 
+class Intervals(Section):
+    """How the intervals of pooled scores are found: by bootstrap over groups of images."""
+
+    resamples: int = Field(ge=100, le=1_000_000, description="how often the groups are drawn again")
+    confidence: float = Field(gt=0, lt=1, description="the share of the resamples that an interval holds")
+
+
 class Quality(Section):
     """What is measured of predictions beside the confusion matrix."""
 
     boundary: Boundary = Field(description="boundary F1 and boundary IoU")
     objects: Objects = Field(description="objects found, missed and invented, by class and size")
     calibration: Calibration = Field(description="calibration error and uncertainty")
+    intervals: Intervals = Field(description="how sure the pooled scores are")
 
 
 class Evaluate(Quality):
@@ -71,5 +79,6 @@ class Evaluate(Quality):
 class Params(Section):
     """What the evaluate stage reads of params.yaml."""
 
+    seed: int = Field(ge=0)  # its help stands with train
     compute: Compute = Field(description="where and how the network computes, in train and evaluate")
     evaluate: Evaluate = Field(description="one pass over val and test")

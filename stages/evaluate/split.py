@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from stages.confusion import confusion
 from stages.dataset import Array, Header, Sample, iterate, read_instances, read_split, write_png
 from stages.evaluate import boundary, calibration, objects
-from stages.evaluate.metrics import Labels, Matrix, compute, update, validate
+from stages.evaluate.metrics import Labels, Matrix, compute, image_means, intervals, update, validate
 from stages.evaluate.params import Evaluate, Quality
 from stages.evaluate.predict import Predict, batches
 from stages.progress import track
+from stages.scores import counts, unstacked
 
 Certainty = NDArray[np.float32]
 Row = tuple[str, str, str, int, int, int]  # split, id, group, truth, prediction, count
@@ -42,6 +44,7 @@ class Tally:
         self.matrix: Matrix = np.zeros((len(self.names), len(self.names)), np.int64)
         self.edges = boundary.empty(len(self.names), params.boundary.tolerances)
         self.certain = calibration.empty()
+        self.counts, self.groups = list[Matrix](), list[str]()  # of each image
         self.rows, self.objects = list[Row](), list[ObjectRow]()
 
     def add(
@@ -53,6 +56,8 @@ class Tally:
         calibration.validate(where, truth, certainty)
         matrix = confusion(truth, labels, classes)
         self.matrix = update(self.matrix, matrix)
+        self.counts.append(counts(matrix).stacked())
+        self.groups.append(sample.group)
         self.rows += image_rows(self.split, sample, matrix)
         edges = boundary.count(truth, labels, classes, quality.boundary.tolerances)
         self.edges = boundary.update(self.edges, edges)
@@ -60,12 +65,16 @@ class Tally:
         found = objects.find(truth, labels, instances, list(self.things), quality.objects.match)
         self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
 
-    def evaluation(self) -> Evaluation:
-        """The numbers of all that was added."""
+    def evaluation(self, seed: int) -> Evaluation:
+        """The numbers of all that was added; the resamples behind the intervals are drawn from the seed."""
         sizes, bins = self.params.objects.sizes, self.params.calibration.bins
         found = [objects.Object(*row[3:]) for row in self.objects]
-        # Confidence intervals of the pooled scores will stand beside them: `rows` has what a bootstrap resamples.
+        images = unstacked(np.array(self.counts, np.int64).reshape(-1, 3, len(self.names)))
+        rng = np.random.default_rng([seed, *hashlib.sha256(self.split.encode()).digest()])
+        drawn = self.params.intervals
         metrics = compute(self.matrix, self.names) | {
+            "image_means": image_means(images, self.names),
+            "intervals": intervals(images, self.groups, self.names, drawn.resamples, drawn.confidence, rng),
             "boundary": boundary.compute(self.edges, self.params.boundary.tolerances, self.names),
             "objects": objects.compute(found, self.things),
             "sizes": objects.compute_sizes(found, self.things, sizes.medium, sizes.large),
@@ -79,7 +88,7 @@ class Tally:
 
 
 def evaluate_split(
-    data: Path, split: str, header: Header, predict: Predict, params: Evaluate, out: Path, what: str
+    data: Path, split: str, header: Header, predict: Predict, params: Evaluate, seed: int, out: Path, what: str
 ) -> Evaluation:
     """One pass over a split in the order of its index; writes a mask and a map of certainty for each image."""
     tally = Tally(split, header, params)
@@ -89,7 +98,7 @@ def evaluate_split(
         tally.add(sample, truth, labels, certainty, read_instances(data, split, sample) if tally.things else None)
         write_png(out / "masks" / split / f"{sample.id}.png", labels)
         write_png(out / "certainty" / split / f"{sample.id}.png", np.rint(255 * certainty).astype(np.uint8))
-    return tally.evaluation()
+    return tally.evaluation(seed)
 
 
 def predictions(

@@ -19,8 +19,10 @@ from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
 from stages.errors import DataError, ParamsError, StateError
 from stages.evaluate import boundary, objects
 from stages.evaluate.__main__ import evaluate
-from stages.evaluate.params import Boundary, Calibration, Evaluate, Objects, Params, Sizes
+from stages.evaluate.metrics import compute
+from stages.evaluate.params import Boundary, Calibration, Evaluate, Intervals, Objects, Params, Sizes
 from stages.files import write_json
+from stages.matrices import read_matrices
 from stages.models.build import build_model, save_weights
 from stages.models.runtime import Compute
 from stages.params import check
@@ -29,6 +31,7 @@ NAMES = ["ground", "tree", "car"]
 HEADER = Header("tiny", tuple(ClassInfo(i, name, (i, i, i), name == "car") for i, name in enumerate(NAMES)))
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 PARAMS = Params(
+    seed=0,
     compute=COMPUTE,
     evaluate=Evaluate(
         batch=2,
@@ -36,6 +39,7 @@ PARAMS = Params(
         boundary=Boundary(tolerances=[1, 2]),
         objects=Objects(match=0.5, sizes=Sizes(medium=2, large=9)),
         calibration=Calibration(bins=5),
+        intervals=Intervals(resamples=200, confidence=0.9),
     ),
 )
 RESULTS = Path("results/unet/0/evaluate")
@@ -107,6 +111,21 @@ def test_numbers_matrices_and_masks_agree(there: Callable[[str], Path]) -> None:
     assert len(np.unique(p)) > 1  # else this test would say little
     assert found["val"]["mIoU"] == pytest.approx(jaccard_score(y[y != 255], p[y != 255], average="macro"))
     assert found["test"]["mIoU"] is None and found["test"]["classes"]["car"]["iou"] is None
+
+
+def test_means_of_images_and_intervals_are_of_the_stored_matrices(there: Callable[[str], Path]) -> None:
+    root = there("one")
+    evaluate("unet", 0, PARAMS)
+    metrics = json.loads((root / RESULTS / "metrics.json").read_text())
+    found, stored = metrics["val"], read_matrices(root / RESULTS / "matrices.parquet", 3)["val"]
+    each = [compute(matrix, NAMES)["mIoU"] for matrix in stored.counts]
+    assert each[2] is None  # every pixel of val-2 is ignored
+    assert found["image_means"]["image_mIoU"] == pytest.approx((each[0] + each[1]) / 2)
+    spans = found["intervals"]
+    assert (spans["groups"], spans["resamples"], spans["confidence"]) == (3, 200, 0.9)
+    # One, both or none of the two images that can tell: their own scores are the ends.
+    assert spans["mIoU"] == pytest.approx(sorted(each[:2]), abs=1e-12)
+    assert metrics["test"]["intervals"]["mIoU"] is None
 
 
 def test_boundaries_objects_and_calibration_agree_with_what_is_written(there: Callable[[str], Path]) -> None:

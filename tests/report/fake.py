@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
-from stages.evaluate.params import Boundary, Calibration, Objects, Quality, Sizes
+from stages.evaluate.params import Boundary, Calibration, Intervals, Objects, Quality, Sizes
 from stages.evaluate.split import Tally
 from stages.evaluate.write import write_results
 from stages.files import write_json, write_text
@@ -31,6 +31,7 @@ QUALITY = Quality(
     boundary=Boundary(tolerances=[1, 3]),
     objects=Objects(match=0.5, sizes=Sizes(medium=64, large=576)),
     calibration=Calibration(bins=15),
+    intervals=Intervals(resamples=100, confidence=0.95),
 )
 SKILL = {"unet": 0.93, "fcn-r18-d8": 0.7, "pspnet-r18": 0.78, "deeplabv3plus-r18": 0.86}
 
@@ -122,7 +123,7 @@ def make_run(
             tally.add(sample, truth, prediction, certainty)
             write_png(folder / "evaluate/masks" / split / f"{sample.id}.png", prediction)
             write_png(folder / "evaluate/certainty" / split / f"{sample.id}.png", (255 * certainty).astype(np.uint8))
-        found[split] = tally.evaluation()
+        found[split] = tally.evaluation(seed=0)
     write_results(folder / "evaluate", found)
     lines = ["iteration,name,value"]
     for i in range(10, 401, 10):
