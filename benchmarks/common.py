@@ -1,25 +1,13 @@
-"""What the measurements share: how the machine is described, and a table."""
+"""What the measurements share: where the project lies, and a table."""
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
+from stages.machine import machine
 
 ROOT = Path(__file__).parent.parent
-
-
-def machine() -> str:
-    """Processor type, cores and memory: what a figure depends on, and nothing that names the machine."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
-    processor = ", ".join(sorted(models)) or platform.processor() or platform.machine()
-    memory = psutil.virtual_memory().total / 2**30
-    return f"{processor}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, Python {platform.python_version()}"
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -70,3 +70,12 @@ def memory_format(compute: Compute) -> torch.memory_format:
     import torch
 
     return torch.channels_last if compute.channels_last else torch.contiguous_format
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out; PyTorch's allocator on the CPU has no class of its own for it."""
+    import torch
+
+    text = str(error)
+    kinds = (MemoryError, torch.cuda.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in text or "not enough memory" in text

@@ -17,8 +17,8 @@ from stages.dataset import (
     write_header,
 )
 from stages.files import whole_folder, write_json
+from stages.fit import fit_image, fit_labels, fit_sample
 from stages.prepare.card import Card
-from stages.prepare.fit import fit_image, fit_labels, fit_sample
 from stages.prepare.mapping import lookup, target_classes
 from stages.prepare.params import Prepare
 from stages.prepare.plan import Placed, Source, crossing_groups, place, read_source

@@ -6,32 +6,26 @@ Or, with the name of a command in place of options, run that: none of their code
 from __future__ import annotations
 
 import argparse
-import ast
 import logging
 import os
-import runpy
 import signal
 import sys
 import uuid
-from pathlib import Path
 
-from stages.errors import ParamsError, StateError, nearest, run_main
+from stages.commands import commands_help, run_command
+from stages.errors import ParamsError, StateError, run_main
 from stages.params import load
 from stages.train.params import Params
-
-COMMANDS = {path.stem: path for path in sorted((Path(__file__).parent / "commands").glob("[!_]*.py"))}
 
 
 def main() -> None:
     """Run a command, or train: in this process or in one process for each CUDA device."""
-    if sys.argv[1:] and not sys.argv[1].startswith("-"):
-        run_command(sys.argv.pop(1))
+    if run_command("train"):
         return
-    wants_help = {"-h", "--help"} & set(sys.argv[1:])
     parser = argparse.ArgumentParser(
         prog="python -m stages.train",
         description=__doc__,
-        epilog=commands_help() if wants_help else None,
+        epilog=commands_help("train"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--arch", required=True, help="the architecture: a config that `configure` resolved")
@@ -50,22 +44,6 @@ def main() -> None:
     from stages.train.run import train
 
     train(arguments.arch, arguments.seed, params)
-
-
-def run_command(name: str) -> None:
-    """Run a command by its name, with the arguments that follow it."""
-    if name not in COMMANDS:
-        known = f"commands: {', '.join(COMMANDS)}{nearest(name, COMMANDS)}"
-        raise StateError(f"python -m stages.train {name}", "no such command", known)
-    runpy.run_module(f"stages.train.commands.{name}", run_name="__main__")
-
-
-def commands_help() -> str:
-    """One line for each command, from the first one of its file."""
-    firsts = {
-        name: (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0] for name, path in COMMANDS.items()
-    }
-    return "\n".join(["commands, each with its own --help:", *(f"  {name:<12}{text}" for name, text in firsts.items())])
 
 
 def devices(params: Params) -> int:

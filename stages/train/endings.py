@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from stages.errors import StateError
+from stages.models.runtime import out_of_memory
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -89,15 +90,6 @@ def explained(batch: int, size: tuple[int, int]) -> Iterator[None]:
             raise
         fix = "the last finished checkpoint is kept: make room, and run the same command again"
         raise StateError(str(error.filename or "the disk"), str(error.strerror), fix) from None
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out; PyTorch's allocator on the CPU has no class of its own for it."""
-    import torch
-
-    text = str(error)
-    kinds = (MemoryError, torch.cuda.OutOfMemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in text or "not enough memory" in text
 
 
 def not_a_number(loss: float, iteration: int, lr: float, ids: Sequence[str]) -> StateError:

@@ -28,7 +28,7 @@ from stages.dataset import (
     write_header,
 )
 from stages.errors import DataError, ParamsError
-from stages.prepare.fit import fit_image, fit_labels
+from stages.fit import fit_image, fit_labels
 from stages.prepare.merge import prepare
 from stages.prepare.params import Prepare
 

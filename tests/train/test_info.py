@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from stages.configure.resolve import resolve
 from stages.models.build import build_model
+from stages.models.facts import measured
 from stages.models.runtime import Compute
 from stages.models.vgg import VGG16
 from stages.train.commands._field import receptive_fields
-from stages.train.commands.info import measured
 from tests.train.conftest import Workspace
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.errors import StateError
-from stages.train.commands._network import Deployed
+from stages.models.facts import Deployed
 
 TOLERANCE = 1e-3  # of logits, relative to the largest one where that is above 1
 IMAGES_AT_ONCE = 8

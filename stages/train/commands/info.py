@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stages.dataset import read_header
 from stages.errors import run_main
 from stages.models.runtime import Compute
 from stages.params import pick, read_yaml
+from stages.terminal import positive, size, table
 from stages.train.commands._resolved import resolved
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 PREPARED = Path("data/prepared")
-LEVELS = 2  # of parts in parts
 CITYSCAPES = 19  # classes, where there is no data: what papers count with
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
-Part = tuple[str, str, int, int]  # name, kind, parameters, FLOPs
 
 
 def main() -> None:
@@ -41,25 +35,11 @@ def main() -> None:
     print(*describe(config, height, width, classes), sep="\n")
 
 
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
-    return int(text)
-
-
-def size(text: str) -> tuple[int, int]:
-    """Height and width."""
-    if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)):
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 512x1024, found {text!r}")
-    return int(match[1]), int(match[2])
-
-
 def describe(config: dict[str, Any], height: int, width: int, classes: int) -> list[str]:
     """The facts, line by line."""
     from stages.models.build import build_model
+    from stages.models.facts import floating, logits_of, measured
     from stages.train.commands._field import receptive_fields
-    from stages.train.commands._network import logits_of
 
     model = build_model(config, classes, FP32).eval()
     if not hasattr(model, "backbone"):
@@ -90,12 +70,6 @@ def describe(config: dict[str, Any], height: int, width: int, classes: int) -> l
     return [*lines, *table(["output", "shape", "stride", "receptive field"], described)]
 
 
-def floating(found: Any) -> list[Tensor]:
-    """The feature maps of what an encoder gives, without the positions of maxima beside them."""
-    maps = found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found]
-    return [features for features in maps if features.is_floating_point() and features.dim() == 4]
-
-
 def count_layers(model: Any) -> dict[str, int]:
     """How many layers of each kind there are."""
     from torch.nn.modules import batchnorm, conv, instancenorm, linear, normalization
@@ -107,52 +81,6 @@ def count_layers(model: Any) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def measured(model: Any, height: int, width: int) -> tuple[list[Part], int, list[tuple[int, ...]]]:
-    """The parts of a network on the meta device (which computes shapes alone), all FLOPs, and the shapes of its maps
-    and its logits, for one image."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from stages.train.commands._network import Deployed
-
-    leaves = {name: module for name, module in model.named_modules() if not next(module.children(), None)}
-    flops, started = dict.fromkeys(leaves, 0), [0]
-    image = torch.zeros(1, height, width, 3, dtype=torch.uint8, device="meta")
-    counter = FlopCounterMode(display=False)
-
-    def begin(*_: Any) -> None:
-        started[0] = counter.get_total_flops()
-
-    def end(name: str) -> Any:
-        def add(*_: Any) -> None:
-            flops[name] += counter.get_total_flops() - started[0]
-
-        return add
-
-    for name, module in leaves.items():
-        module.register_forward_pre_hook(begin)
-        module.register_forward_hook(end(name))
-    with torch.no_grad():
-        with counter:
-            logits, _ = Deployed(model)(image)
-        inputs = model.data_preprocessor({"inputs": image.permute(0, 3, 1, 2)}, False)["inputs"]
-        maps = floating(model.backbone(inputs))
-    shapes = [tuple(features.shape[1:]) for features in [*maps, logits]]
-    return parts_of(model, flops, counter.get_total_flops()), counter.get_total_flops(), shapes
-
-
-def parts_of(model: Any, flops: dict[str, int], total: int) -> list[Part]:
-    """The parts that have parameters or FLOPs, down to two levels; a part's FLOPs are those of the layers in it."""
-    parts = []
-    for name, module in model.named_modules():
-        parameters = sum(weight.numel() for weight in module.parameters())
-        inside = sum(count for leaf, count in flops.items() if leaf == name or leaf.startswith(f"{name}."))
-        if name and name.count(".") < LEVELS and (parameters or inside):
-            parts.append((name, type(module).__name__, parameters, inside))
-    between = total - sum(flops.values())
-    return [*parts, ("between layers", "products of maps", 0, between)] if between else parts
-
-
 def indented(name: str) -> str:
     """The last part of a dotted name, below those before it."""
     return "  " * name.count(".") + name.rsplit(".", 1)[-1]
@@ -161,16 +89,6 @@ def indented(name: str) -> str:
 def stride(image: int, rows: int) -> str:
     """How many rows of an image there are for one of a map."""
     return f"{image / rows:g}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Columns, the first two to the left and the others to the right."""
-    cells = [list(head), *map(list, rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    aligned = [
-        [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in cells
-    ]
-    return ["  ".join(row).rstrip() for row in aligned]
 
 
 if __name__ == "__main__":

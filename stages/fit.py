@@ -1,4 +1,7 @@
-"""Bringing one image, its mask and its instances to the prepared size."""
+"""Bringing an image, its mask and its instances to a size.
+
+Stands beside the stages because prepare makes by it what networks learn from, and evaluate what they are shown.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,92 @@
+"""A network as others call it, pixels in, logits and class ids out; and what it costs by its form alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+Part = tuple[str, str, int, int]  # name, kind, parameters, FLOPs
+LEVELS = 2  # of parts in parts
+
+
+class Deployed(nn.Module):
+    """Pixels to answers: uint8 RGB images (N, H, W, 3) to logits (N, C, H, W) and class ids (N, H, W)."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits and the class ids at the size of the images."""
+        height, width = image.shape[1:3]
+        inputs = self.model.data_preprocessor({"inputs": image.permute(0, 3, 1, 2)}, False)["inputs"]
+        logits = logits_of(self.model, inputs)[..., :height, :width]
+        return logits, logits.argmax(dim=1).to(torch.uint8)
+
+
+def logits_of(model: Any, inputs: Tensor) -> Tensor:
+    """The logits for normalised images, at their size."""
+    metas = [{"img_shape": tuple(inputs.shape[2:])}]  # of the first image alone: to ask for their number would fix it
+    logits: Tensor = model.encode_decode(inputs, metas)
+    return logits
+
+
+def floating(found: Any) -> list[Tensor]:
+    """The feature maps of what an encoder gives, without the positions of maxima beside them."""
+    maps = found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found]
+    return [features for features in maps if features.is_floating_point() and features.dim() == 4]
+
+
+def measured(model: Any, height: int, width: int) -> tuple[list[Part], int, list[tuple[int, ...]]]:
+    """The parts of a network on the meta device (which computes shapes alone), all FLOPs, and the shapes of its maps
+    and its logits, for one image."""
+    leaves = {name: module for name, module in model.named_modules() if not next(module.children(), None)}
+    flops, started = dict.fromkeys(leaves, 0), [0]
+    image = torch.zeros(1, height, width, 3, dtype=torch.uint8, device="meta")
+    counter = FlopCounterMode(display=False)
+
+    def begin(*_: Any) -> None:
+        started[0] = counter.get_total_flops()
+
+    def end(name: str) -> Any:
+        def add(*_: Any) -> None:
+            flops[name] += counter.get_total_flops() - started[0]
+
+        return add
+
+    for name, module in leaves.items():
+        module.register_forward_pre_hook(begin)
+        module.register_forward_hook(end(name))
+    with torch.no_grad():
+        with counter:
+            logits, _ = Deployed(model)(image)
+        inputs = model.data_preprocessor({"inputs": image.permute(0, 3, 1, 2)}, False)["inputs"]
+        maps = floating(model.backbone(inputs))
+    shapes = [tuple(features.shape[1:]) for features in [*maps, logits]]
+    return parts_of(model, flops, counter.get_total_flops()), counter.get_total_flops(), shapes
+
+
+def parts_of(model: Any, flops: dict[str, int], total: int) -> list[Part]:
+    """The parts that have parameters or FLOPs, down to two levels; a part's FLOPs are those of the layers in it."""
+    parts = []
+    for name, module in model.named_modules():
+        parameters = sum(weight.numel() for weight in module.parameters())
+        inside = sum(count for leaf, count in flops.items() if leaf == name or leaf.startswith(f"{name}."))
+        if name and name.count(".") < LEVELS and (parameters or inside):
+            parts.append((name, type(module).__name__, parameters, inside))
+    between = total - sum(flops.values())
+    return [*parts, ("between layers", "products of maps", 0, between)] if between else parts
+
+
+def flops(model: Any, height: int, width: int) -> int:
+    """The FLOPs of predicting one image, by the counts of `measured`. The model is of no use after it."""
+    if hasattr(model, "backbone"):
+        return measured(model.to("meta"), height, width)[1]
+    # Without a network (k-means) it is run: what it does with pixels has no form on the meta device.
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        Deployed(model)(torch.zeros(1, height, width, 3, dtype=torch.uint8))
+    return counter.get_total_flops()
