@@ -1,10 +1,14 @@
-"""`python -m stages.evaluate --arch NAME --seed N`: one trained network over the val and test splits."""
+"""Run one trained network over the val and test splits, and score what it predicts.
+
+Or, with the name of a command in place of options, run that: none of their code is part of an evaluation.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from stages.commands import commands_help, run_command
 from stages.dataset import read_header
 from stages.errors import StateError, run_main
 from stages.evaluate.params import Params
@@ -19,8 +23,15 @@ EVALUATED = ("val", "test")
 
 
 def main() -> None:
-    """Evaluate one architecture trained from one seed."""
-    parser = argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__)
+    """Run a command, or evaluate one architecture trained from one seed."""
+    if run_command("evaluate"):
+        return
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.evaluate",
+        description=__doc__,
+        epilog=commands_help("evaluate"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--arch", required=True, help="an architecture of params.yaml")
     parser.add_argument("--seed", required=True, type=int, help="one of train.seeds")
     args = parser.parse_args()
@@ -36,7 +47,7 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
             raise StateError(str(path), "no such file", f"run `dvc repro evaluate@{arch}-{seed}`")
     header = read_header(DATA)
     overrides = params.evaluate.overrides.get(arch)
-    predict = load_network(config, weights, len(header.classes), params.compute, overrides)
+    predict = load_network(config, weights, len(header.classes), params.compute, overrides, params.evaluate)
     what = f"{arch} seed {seed}"
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         found = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -10,6 +10,7 @@ from stages.models.runtime import Compute
 from stages.overrides import Overrides
 from stages.params import Section
 
+Flip = Literal["horizontal", "vertical"]
 
 class Boundary(Section):
     """How boundaries are compared."""
@@ -69,7 +70,38 @@ class Quality(Section):
     intervals: Intervals = Field(description="how sure the pooled scores are")
 
 
-class Evaluate(Quality):
+class Augmentation(Section):
+    """Views of an image whose probabilities are averaged: every scale with every combination of flips."""
+
+    flips: list[Flip] = Field(description="horizontal, vertical; both together give four views, [] the image as it is")
+    scales: list[Annotated[float, Field(gt=0, le=8)]] = Field(
+        min_length=1, description="what width and height are multiplied by; [1.0] is the image as it is"
+    )
+
+    @field_validator("flips", "scales")
+    @classmethod
+    def _each_once(cls, value: list[Flip] | list[float]) -> list[Flip] | list[float]:
+        if len(set(value)) < len(value):
+            raise ValueError("expected each once")
+        return value
+
+
+class Inference(Section):
+    """How an image goes through the network."""
+
+    window: int = Field(ge=0, description="side in pixels of the windows that an image is predicted by; 0: as a whole")
+    stride: int = Field(ge=1, description="pixels from one window to the next; logits are averaged where they overlap")
+    tta: Augmentation = Field(description="test-time augmentation: probabilities averaged over views")
+
+    @field_validator("stride")
+    @classmethod
+    def _no_gaps(cls, stride: int, info: ValidationInfo) -> int:
+        if 0 < info.data.get("window", 0) < stride:
+            raise ValueError(f"expected at most the window, {info.data['window']}: every pixel must be in one")
+        return stride
+
+
+class Evaluate(Inference, Quality):
     """How the network is run over the val and test splits, and what is measured."""
 
     batch: int = Field(ge=1, le=1024, description="images per forward pass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.dataset import Sample
+from stages.evaluate.augmented import augmented
+from stages.evaluate.params import Inference
+from stages.evaluate.slide import Image, Network, slide
 from stages.models.build import build_model, class_logits, load_weights, read_config
 from stages.models.runtime import Compute, set_up
 from stages.overrides import overridden
@@ -18,7 +22,6 @@ from stages.overrides import overridden
 if TYPE_CHECKING:
     import torch
 
-Image = NDArray[np.uint8]
 Example = tuple[Sample, Image, Image]  # its line of the index, the image, the true mask
 
 
@@ -46,11 +49,30 @@ def batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
 
 
 def load_network(
-    config: Path, weights: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None
+    config: Path,
+    weights: Path,
+    classes: int,
+    compute: Compute,
+    overrides: Mapping[str, Any] | None = None,
+    inference: Inference | None = None,
 ) -> Predict:
-    """Build the network of a resolved config and load its weights; returns a function from RGB images to predictions.
+    """Build the network of a resolved config and load its weights: a function from RGB images to predictions."""
+    network = load_logits(config, weights, classes, compute, overrides, inference)
+    return lambda images: prediction(network(images))
 
-    Overrides change the network but not its weights: other rates and strides, denser maps.
+
+def load_logits(
+    config: Path,
+    weights: Path,
+    classes: int,
+    compute: Compute,
+    overrides: Mapping[str, Any] | None = None,
+    inference: Inference | None = None,
+) -> Network:
+    """The same, to logits.
+
+    Overrides change the network but not its weights: other rates and strides, denser maps. `inference` says how an
+    image goes through it; without, as a whole and once.
     """
     device = set_up(compute)
     resolved = read_config(config)
@@ -59,8 +81,18 @@ def load_network(
         resolved |= {"model": overridden(resolved["model"], overrides, key)}
     model = build_model(resolved, classes, compute)
     load_weights(model, weights, *([f"take from {key} what needs other weights"] if overrides else []))
-    model = model.to(device).eval()
-    return lambda images: prediction(class_logits(model, images, compute, device))
+    network = partial(class_logits, model.to(device).eval(), compute=compute, device=device)
+    return through(network, inference) if inference else network
+
+
+def through(network: Network, inference: Inference) -> Network:
+    """A network that images go through window by window, and in several views, as params say."""
+    tta = inference.tta
+    if inference.window:
+        network = partial(slide, network, window=inference.window, stride=inference.stride)
+    if tta.flips or tta.scales != [1.0]:
+        network = partial(augmented, network, flips=tta.flips, scales=tta.scales)
+    return network
 
 
 def prediction(logits: torch.Tensor) -> Prediction:

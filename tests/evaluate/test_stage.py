@@ -20,7 +20,7 @@ from stages.errors import DataError, ParamsError, StateError
 from stages.evaluate import boundary, objects
 from stages.evaluate.__main__ import evaluate
 from stages.evaluate.metrics import compute
-from stages.evaluate.params import Boundary, Calibration, Evaluate, Intervals, Objects, Params, Sizes
+from stages.evaluate.params import Augmentation, Boundary, Calibration, Evaluate, Intervals, Objects, Params, Sizes
 from stages.files import write_json
 from stages.matrices import read_matrices
 from stages.models.build import build_model, save_weights
@@ -36,6 +36,9 @@ PARAMS = Params(
     evaluate=Evaluate(
         batch=2,
         overrides={},
+        window=0,
+        stride=64,
+        tta=Augmentation(flips=[], scales=[1.0]),
         boundary=Boundary(tolerances=[1, 2]),
         objects=Objects(match=0.5, sizes=Sizes(medium=2, large=9)),
         calibration=Calibration(bins=5),

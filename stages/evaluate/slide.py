@@ -1,0 +1,50 @@
+"""Whole images by a network that sees a window at a time: what one says of a pixel is the mean over its windows.
+
+A network is here a function from RGB images of one size to logits (NCHW), whatever runs inside: `slide` makes one such
+function of another, and so does `augmented`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+Image = NDArray[np.uint8]
+Network = Callable[[list[Image]], "torch.Tensor"]
+
+
+def slide(network: Network, images: list[Image], window: int, stride: int) -> torch.Tensor:
+    """The logits of images from square windows, one each `stride` pixels; the mean where windows overlap.
+
+    The last window of a row or a column is moved back so that it ends with the image: each pixel is in one window or
+    more, and no window holds anything but pixels. Along a side that is shorter, the window is as long as that side.
+    """
+    height, width = images[0].shape[:2]
+    places = [
+        (slice(top, top + window), slice(left, left + window))
+        for top in starts(height, window, stride)
+        for left in starts(width, window, stride)
+    ]
+    if len(places) == 1:
+        return network(images)
+    parts = (network([image[place] for image in images]).float() for place in places)
+    first = next(parts)
+    total = first.new_zeros(*first.shape[:2], height, width)
+    count = first.new_zeros(height, width)
+    for (rows, columns), logits in zip(places, chain([first], parts), strict=True):
+        total[..., rows, columns] += logits
+        count[rows, columns] += 1
+    return total / count
+
+
+def starts(length: int, window: int, stride: int) -> list[int]:
+    """Where windows begin along a side."""
+    last = max(length - window, 0)
+    return [*range(0, last, stride), last]
