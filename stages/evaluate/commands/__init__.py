@@ -1,0 +1,1 @@
+"""What can be asked of trained networks beside an evaluation, one command a file."""

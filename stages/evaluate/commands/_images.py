@@ -1,0 +1,113 @@
+"""Anybody's images: found by files, folders and patterns, checked before they are used, read as the dataset's are.
+
+A photo is turned as its EXIF data says. Grey is taken for equal red, green and blue; transparency is left out, as it is
+of labelled images. More than 8 bits a channel are refused: which of them a network should see is not for us to guess.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stages.dataset import Array
+from stages.errors import DataError, StateError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Opened
+
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # of Pillow: 8 bits or fewer
+CONVERT = "convert it, or leave it out"
+
+
+def find_images(arguments: Sequence[str]) -> list[Path]:
+    """The files that arguments name, in their order: files, all images below folders, what patterns match.
+
+    Each once. Hidden files and folders stay out of what a folder gives.
+    """
+    found: dict[str, Path] = {}
+    for argument in arguments:
+        for path in expanded(argument):
+            found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 (resolve would follow links)
+    return list(found.values())
+
+
+def expanded(argument: str) -> Iterator[Path]:
+    """The files of one argument, sorted; none is an error."""
+    matches = [argument] if Path(argument).exists() else sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
+    files = [file for match in matches for file in (below(Path(match)) if Path(match).is_dir() else [Path(match)])]
+    if not files:
+        found = f"no image ({', '.join(ENDINGS)}) in it" if matches else "no such file or folder, and no match"
+        raise StateError(argument, found, "name images, folders of images or patterns such as 'photos/**/*.jpg'")
+    yield from files
+
+
+def below(folder: Path) -> list[Path]:
+    """The images of a folder and of those in it, by their endings."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS and path.is_file()]
+    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+def names(paths: Sequence[Path]) -> list[Path]:
+    """A name for each image that no other has: its path below the folder that holds them all, without the ending.
+
+    Where two would then have one name (`a.png` and `a.jpg`), all keep their endings.
+    """
+    whole = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    top = os.path.commonpath([path.parent for path in whole])
+    kept = [path.relative_to(top) for path in whole]
+    short = [path.with_suffix("") for path in kept]
+    return short if len(set(short)) == len(short) else kept
+
+
+def check_image(path: Path) -> None:
+    """An image that decodes whole, of 8 bits a channel; anything else is an error that names the file.
+
+    By Pillow, which sees where a file is cut off and how its pixels are kept, and then as it will be read.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of images that are large but not too large
+            with Image.open(path) as opened:
+                found = unfit(opened)
+                opened.load()
+    except Exception as error:  # whatever a decoder stumbles over in a damaged file
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DataError(path, "a whole image", " ".join(text.split()), "replace the file, or leave it out") from None
+    if found:
+        raise DataError(path, "one image of 8 bits a channel, grey or RGB", found, CONVERT)
+    read_photo(path)
+
+
+def unfit(opened: Opened) -> str | None:
+    """Why an opened image is not one for us; None where it is."""
+    frames = getattr(opened, "n_frames", 1)
+    if frames > 1 and opened.format != "MPO":  # a JPEG with previews or a second view behind it
+        return f"{frames} images in one file"
+    if opened.mode not in MODES:
+        return f"the mode {opened.mode}"
+    # Pillow would give 16 bits a channel as 8 without a word; what it decodes tells.
+    return "16 bits a channel" if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ())) else None
+
+
+def read_photo(path: Path) -> Array:
+    """The RGB pixels of an image, upright."""
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        image: Array | None = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if content.size else None
+    except (OSError, cv2.error) as error:
+        raise DataError(path, "a whole image", " ".join(str(error).split()), CONVERT) from None
+    if image is None or image.dtype != np.uint8:
+        found = "nothing that OpenCV decodes" if image is None else str(image.dtype)
+        raise DataError(path, "an image of 8 bits a channel", found, CONVERT)
+    rgb: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
