@@ -33,4 +33,5 @@ bench: setup
 	bin/python benchmarks/intervals.py
 	bin/python benchmarks/reproduce_overhead.py
 	bin/python benchmarks/repro.py
+	bin/python benchmarks/evaluate.py
 	bin/python benchmarks/train.py
