@@ -12,6 +12,7 @@ from stages.params import Section
 
 Flip = Literal["horizontal", "vertical"]
 
+
 class Boundary(Section):
     """How boundaries are compared."""
 
