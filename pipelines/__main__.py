@@ -30,7 +30,8 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--port", type=int, default=4200, help="the server's port on 127.0.0.1; default 4200")
     command.set_defaults(call=_serve)
 
-    command = commands.add_parser("check", help="is dvc.lock of this tree? (needs no data)")
+    command = commands.add_parser("check", help="is dvc.lock of its tree? (needs no data)")
+    command.add_argument("rev", nargs="?", default="workspace", help="a branch, tag or commit; default: this tree")
     command.set_defaults(call=_check)
 
     command = commands.add_parser("deps", help="does dvc.yaml list the code that each stage imports?")
@@ -54,10 +55,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(call=_verify)
 
-    command = commands.add_parser("compare", help="metrics, params and data of two revisions, as Markdown")
-    command.add_argument("base", help="a branch, tag or commit")
+    command = commands.add_parser(
+        "compare", help="two revisions: what got better or worse, whether it is more than noise, why"
+    )
+    command.add_argument("base", nargs="?", help="a branch, tag or commit; default: where HEAD left main")
     command.add_argument("head", nargs="?", default="workspace", help="another one; default: the working tree")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write DIR/comparison.md instead of printing")
+    command.add_argument("--fail-on", choices=["regression"], help="exit 1 when a metric regressed on validation")
+    command.add_argument(
+        "--out", type=Path, metavar="DIR", help="write comparison.md, .json and .html into DIR instead of printing"
+    )
+    command.add_argument(
+        "--cross-evaluate",
+        action="store_true",
+        help="where val or test changed: run both revisions' networks, each with its own code, over both versions",
+    )
     command.set_defaults(call=_compare)
     return parser
 
@@ -86,7 +97,7 @@ def _serve(arguments: argparse.Namespace) -> bool:
 def _check(arguments: argparse.Namespace) -> bool:
     from pipelines.check import check
 
-    return check()
+    return check(arguments.rev)
 
 
 def _deps(arguments: argparse.Namespace) -> bool:
@@ -102,10 +113,10 @@ def _verify(arguments: argparse.Namespace) -> bool:
 
 
 def _compare(arguments: argparse.Namespace) -> bool:
-    from pipelines.compare import compare
+    from pipelines.compare import Options, compare
 
-    compare(arguments.base, arguments.head, arguments.out)
-    return True
+    options = Options(arguments.out, arguments.fail_on == "regression", arguments.cross_evaluate)
+    return compare(arguments.base, arguments.head, options)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,23 +1,50 @@
-"""`check`: is dvc.lock, and with it every committed metric, of this tree? Needs git's files only, no data."""
+"""`check`: is dvc.lock, and with it every committed metric, of its tree? Needs git's files only, no data.
+
+Another revision than the working tree is read with DVC out of git. Nothing of it is checked out or run.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from pipelines.graph import open_repo
+from pipelines.revision import WORKSPACE, Revision, open_revision
+from stages.errors import StateError
 
 
-def check() -> bool:
+def check(name: str = WORKSPACE) -> bool:
     """Print one line for each stale thing; True when there is none."""
+    side = open_revision(name)
     with open_repo() as repo:
-        stale = stale_things(repo.index.stages)
-    for thing, stages in stale.items():
-        print(f"{thing}{_readers(stages)}")
+        stale = stale_at(repo, side)
+    print(*stale, sep="\n", end="\n" if stale else "")
+    tree = "this tree" if side.commit is None else f"the tree of {name}"
     if stale:
         print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, commit dvc.lock and metrics/")
     else:
-        print("dvc.lock is of this tree: code, params and commands are those of the last run")
+        print(f"dvc.lock is of {tree}: code, params and commands are those of the last run")
     return not stale
+
+
+def stale_at(repo: Any, side: Revision) -> list[str]:
+    """A line for each thing in which a revision's dvc.lock is not of its tree."""
+    if side.commit is None:
+        stale = stale_things(repo.index.stages)
+    else:
+        with repo.switch(side.commit):
+            stale = stale_things(_local(repo.index.stages, side))
+    return [f"{thing}{_readers(stages)}" for thing, stages in stale.items()]
+
+
+def _local(stages: list[Any], side: Revision) -> list[Any]:
+    """The stages, none of which reads from elsewhere: a stranger's dvc.yaml does not decide whom we call."""
+    for stage in stages:
+        for part in () if stage.is_data_source else (*stage.deps, *stage.outs):
+            if part.protocol != "local" or not part.is_in_repo:
+                found = f"{stage.name} reads or writes {part}"
+                raise StateError(f"{side.name}: dvc.yaml", found, "give it a path inside the repository")
+    return stages
 
 
 def stale_things(stages: list[Any]) -> dict[str, list[str]]:
@@ -28,22 +55,22 @@ def stale_things(stages: list[Any]) -> dict[str, list[str]]:
         if stage.is_data_source:
             continue
         if stage.name not in stage.dvcfile.lockfile_contents.get("stages", {}):
-            stale[f"{stage.addressing}: not in dvc.lock"] = []
+            stale[f"{stage.name}: not in dvc.lock"] = []
             continue
         for thing in _stale_in(stage):
             stale[thing] = []
         for thing in (thing for dep in stage.deps for thing in _stale_dep(dep, outputs)):
-            stale.setdefault(thing, []).append(stage.addressing)
+            stale.setdefault(thing, []).append(stage.name)
     for thing, names in _two_versions(stages, outputs).items():
         stale.setdefault(thing, []).extend(names)
     return stale
 
 
 def _stale_in(stage: Any) -> list[str]:
-    things = [f"{stage.addressing}: its command was changed since the run"] if stage.cmd_changed else []
+    things = [f"{stage.name}: its command was changed since the run"] if stage.cmd_changed else []
     kept_by_git = [out for out in stage.outs if not out.use_cache]
-    changed = {path: state for out in kept_by_git for path, state in out.status().items()}
-    return things + [f"{path}: {state} since {stage.addressing} wrote it" for path, state in changed.items()]
+    changed = {path: state for out in kept_by_git for path, state in _status(out).items()}
+    return things + [f"{path}: {state} since {stage.name} wrote it" for path, state in changed.items()]
 
 
 def _stale_dep(dep: Any, outputs: dict[str, Any]) -> list[str]:
@@ -61,7 +88,23 @@ def _stale_dep(dep: Any, outputs: dict[str, Any]) -> list[str]:
         return [] if same else [f"{dep}: dvc.lock records another version than its stage wrote"]
     if _inside_outputs(dep.fs_path, outputs):
         return []  # a part of an output, or a folder of outputs: dvc.lock alone cannot tell
-    return [f"{path}: {state} since the run" for path, state in dep.status().items()]
+    return [f"{path}: {state} since the run" for path, state in _status(dep).items()]
+
+
+def _status(part: Any) -> dict[str, str]:
+    """How a file or folder differs from dvc.lock. In a folder that it reads in git, DVC would count what is ignored."""
+    from dvc.fs import LocalFileSystem
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    if isinstance(part.fs, LocalFileSystem) or not part.fs.isdir(part.fs_path):
+        return dict(part.status())
+    tree: Any = Tree()  # type: ignore[no-untyped-call]
+    for path in part.repo.dvcignore.find(part.fs, part.fs_path):
+        digest = hashlib.md5(part.fs.cat_file(path), usedforsecurity=False).hexdigest()
+        tree.add(part.fs.relparts(path, part.fs_path), None, HashInfo("md5", digest))
+    tree.digest()
+    return {} if tree.hash_info == part.hash_info else {str(part): "modified"}
 
 
 def _inside_outputs(path: str, outputs: dict[str, Any]) -> bool:
@@ -74,7 +117,7 @@ def _two_versions(stages: list[Any], outputs: dict[str, Any]) -> dict[str, list[
     for stage in stages:
         for dep in stage.deps:
             if dep.fs_path not in outputs and _inside_outputs(dep.fs_path, outputs) and dep.hash_info:
-                readers.setdefault(str(dep), {}).setdefault(dep.hash_info.value, []).append(stage.addressing)
+                readers.setdefault(str(dep), {}).setdefault(dep.hash_info.value, []).append(stage.name)
     return {
         f"{path}: dvc.lock records different versions of it": [name for names in versions.values() for name in names]
         for path, versions in readers.items()

@@ -1,174 +1,175 @@
-"""`compare`: two revisions in, one Markdown page out: metrics better or worse, and what changed in params and data.
+"""`compare`: two revisions in; what became better or worse, whether that is more than noise, and why, out.
 
-Everything is read as data with git, nothing of either revision is run: the page may be made for a stranger's fork.
+Of a revision only data is read: git's files, and by the hashes of its dvc.lock what DVC keeps. None of its code is run,
+unless --cross-evaluate asks for it, so that the page may be made for a stranger's fork.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pipelines.markdown import code, fit, number, size, table
-from pipelines.revision import Revision, flatten, open_revision
-from pipelines.verify import is_number
+from pipelines.comparison import pictures, words
+from pipelines.comparison.as_markdown import as_markdown
+from pipelines.comparison.causes import changed_code, changed_params, changed_versions
+from pipelines.comparison.crossing import Other, cross_evaluate, crossed
+from pipelines.comparison.judging import Sides, judge_all, sides_of
+from pipelines.comparison.labels import DataChange, changed_data, read_classes
+from pipelines.comparison.metrics import compare_metrics
+from pipelines.comparison.page import as_page
+from pipelines.comparison.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
+from pipelines.comparison.runs import Runs, evaluated, read_runs
+from pipelines.comparison.store import Outputs, Store
+from pipelines.graph import open_repo
+from pipelines.params import load_params
+from pipelines.revision import merge_base, open_revision
 from stages.errors import StateError
-from stages.files import write_text
+from stages.files import write_json, write_text
 
-# By the last part of a metric's key: +1 where higher is better, -1 where lower is.
-DIRECTIONS = {
-    "mIoU": 1,
-    "iou": 1,
-    "pixel_accuracy": 1,
-    "mean_accuracy": 1,
-    "accuracy": 1,
-    "precision": 1,
-    "recall": 1,
-    "f1": 1,
-    "ece": -1,
-}
-UNDEFINED = "undefined (null)"
-OUTPUTS_SHOWN = "data/prepared/"
+SHOWN = 3  # images of each architecture that got most worse, and most better
 
 
-def compare(base: str, head: str, out: Path | None) -> None:
-    """Print the comparison, or write it as `comparison.md` into the folder `out`."""
-    page = render(open_revision(base), open_revision(head))
-    if out is None:
-        print(page, end="")
-    else:
-        write_text(out / "comparison.md", page)
-        print(out / "comparison.md")
+@dataclass(frozen=True)
+class Options:
+    """What is asked beside the two revisions."""
+
+    out: Path | None = None
+    fail_on_regression: bool = False
+    cross_evaluate: bool = False
 
 
-def render(base: Revision, head: Revision) -> str:
-    """The Markdown page, short enough for a comment on GitHub."""
-    rows = compare_metrics(base.metrics(), head.metrics())
-    names = [f"{code(side.name)}" + (f" ({side.commit[:10]})" if side.commit else "") for side in (base, head)]
-    lines = [f"### Metrics: {verdict(rows)}", "", f"base {names[0]}, head {names[1]}"]
-    if rows:
-        header = ["architecture", "metric", "base", "head", "change", "verdict"]
-        lines += ["", *table(header, [[code(row[0]), code(row[1]), *row[2:]] for row in rows])]
-    for title, changes in (
-        ("Params", changed_params(base, head)),
-        ("Data", changed_data(base, head)),
-        ("Code", changed_code(base, head)),
-    ):
-        lines += ["", f"#### {title}", "", *(changes or ["No change."])]
-    return fit(lines)
+def compare(base: str | None, head: str, options: Options) -> bool:
+    """Print the comparison as Markdown, or write it as Markdown, JSON and HTML; False where the gate is shut."""
+    new = open_revision(head)
+    old = open_revision(merge_base(new) if base is None else base)
+    with open_repo() as repo:
+        store = Store(repo)
+        sides = Outputs(old, store), Outputs(new, store)
+        found = investigate(*sides, options.cross_evaluate)
+        if options.out is None:
+            print(as_markdown(found), end="")
+        else:
+            write(found, options.out, *(_pictures(extremes, sides) for extremes in (found.worse, found.better)))
+    return not options.fail_on_regression or passes(found)
 
 
-def verdict(rows: list[list[str]]) -> str:
-    """How many metrics became better or worse, in one line; nothing that could not be judged is left unsaid."""
-    if not rows:
-        return "neither revision has any"
-    counts = Counter(row[-1] for row in rows)
-    parts = [f"{counts.pop(kind, 0)} {kind}" for kind in ("better", "worse", "unchanged")]
-    return ", ".join(parts + [f"{count} {kind}" for kind, count in sorted(counts.items())])
+def passes(found: Comparison) -> bool:
+    """Whether the gate is open; where that could not be computed it is an error, not a pass."""
+    if found.gate == "not computed":
+        names = ", ".join(found.unjudged) or "no architecture is in both revisions"
+        fix = "; ".join(f"`{command}`" for command in found.pulls) or "evaluate both revisions"
+        raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
+    return found.gate == "passed"
 
 
-def compare_metrics(base: dict[str, dict[str, Any]], head: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """Rows of architecture, metric, base, head, change and verdict, for every metric that either side has."""
-    rows = []
-    for arch in sorted(base.keys() | head.keys()):
-        before, after = base.get(arch, {}), head.get(arch, {})
-        for key in sorted(before.keys() | after.keys()):
-            rows.append([arch, key, _shown(before, key), _shown(after, key), *_judge(before, after, key)])
-    return rows
+def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison:
+    """Everything that the pages show."""
+    old, new = base.side, head.side
+    locks = base.lock, head.lock
+    data = changed_data(base, head)
+    runs = read_runs(base), read_runs(head)
+    shared = sorted(evaluated(base).keys() & evaluated(head).keys())
+    both = [name for name in shared if all(name in side.found for side in runs)]
+    other = cross_evaluate(base, head, runs) if cross and exam_changed(data) else None
+    sides = {name: _sides(name, runs, data, other) for name in both}
+    unjudged = tuple(name for name in shared if name not in both)
+    metrics = compare_metrics(old.metrics(), new.metrics())
+    worse, better = extremes(sides)
+    not_of_tree, untold = stale(head)
+    return Comparison(
+        base=SideName(old.name, old.commit),
+        head=SideName(new.name, new.commit),
+        rows=tuple(judge_all(sides, load_params())),
+        unjudged=unjudged,
+        pulls=tuple(pulls(base, head)),
+        metrics=tuple(row for row in metrics if row.arch not in both),
+        exams=tuple({exam.split: exam for of in sides.values() for exam in of.exams}.values()),
+        crossed=tuple(crossed(other, runs, {change.split for change in data.splits})) if other else (),
+        data=data,
+        params=tuple(changed_params(old, new, locks)),
+        code=tuple(changed_code(old, new, locks)),
+        versions=tuple(changed_versions(old, new)),
+        worse=worse,
+        better=better,
+        stale=not_of_tree,
+        notes=(*notes(base, head, runs), *untold),
+        classes=runs[1].classes or runs[0].classes,
+    )
 
 
-def _judge(before: dict[str, Any], after: dict[str, Any], key: str) -> tuple[str, str]:
-    if key not in after:
-        return "not comparable", "missing in head"
-    if key not in before:
-        return "not comparable", "new in head"
-    old, new = before[key], after[key]
-    if not (is_number(old) and is_number(new)):
-        return "not comparable", "unchanged" if old == new else "changed, not comparable"
-    change = new - old
-    shown = f"{change:+.4f}" if change == 0 or abs(change) >= 0.0001 else f"{change:+.1e}"
-    direction = DIRECTIONS.get(key.rsplit(".", 1)[-1])
-    if change == 0:
-        return "0", "unchanged"
-    if direction is None:
-        return shown, "changed, direction unknown"
-    return shown, "better" if change * direction > 0 else "worse"
+def exam_changed(data: DataChange) -> bool:
+    """Whether the images that decide or that are shown are others, or labelled otherwise."""
+    return any(change.split != "train" for change in data.splits)
 
 
-def _shown(metrics: dict[str, Any], key: str) -> str:
-    if key not in metrics:
-        return "missing"
-    value = metrics[key]
-    if value is None:
-        return UNDEFINED
-    return number(value) if is_number(value) else code(json.dumps(value))
+def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | None) -> Sides:
+    """What is compared of an architecture: on the head's exam where both were asked it, else on what both share."""
+    old = other.base_on_head[name] if other else runs[0].found[name]
+    return sides_of(old, runs[1].found[name], runs, data if other is None else DataChange())
 
 
-def changed_params(base: Revision, head: Revision) -> list[str]:
-    """One line for each key path of params.yaml whose value is not the same."""
-    sides = [side.mapping("params.yaml") for side in (base, head)]
-    lines = [
-        f"- {code(side.name)} has no params.yaml."
-        for side, values in zip((base, head), sides, strict=True)
-        if values is None
-    ]
-    old, new = (flatten(values or {}) for values in sides)
-    for key in sorted(old.keys() | new.keys(), key=str):
-        if key not in old or key not in new or old[key] != new[key]:
-            lines.append(f"- {code(key)}: {_param(old, key)} → {_param(new, key)}")
-    return lines
+def extremes(sides: dict[str, Sides]) -> tuple[tuple[pictures.Extreme, ...], tuple[pictures.Extreme, ...]]:
+    """The images of validation that got most worse and most better; nobody is to look at those of test for tuning."""
+    worse, better = [], []
+    for name, of in sides.items():
+        base, head = (list(side.get(GATE_SPLIT, {}).values()) for side in (of.base, of.head))
+        if base and base[0].ids:
+            found = pictures.extremes(name, GATE_SPLIT, base, head, SHOWN, of.seed)
+            worse += found[0]
+            better += found[1]
+    return tuple(worse), tuple(better)
 
 
-def _param(values: dict[str, Any], key: str) -> str:
-    return code(json.dumps(values[key], default=str, ensure_ascii=False)) if key in values else "not set"
+def _pictures(found: tuple[pictures.Extreme, ...], sides: tuple[Outputs, Outputs]) -> Pictures:
+    pictures.fetch(found, *sides)
+    classes = read_classes(sides[0]), read_classes(sides[1])
+    return [(one, pictures.tiles(one, *sides, classes)) for one in found]
 
 
-def changed_data(base: Revision, head: Revision) -> list[str]:
-    """One line for each part of the prepared dataset whose content dvc.lock says is another."""
-    (old, _), (new, _) = locked(base), locked(head)
-    lines = _lockless(base, head)
-    for path in sorted(old.keys() | new.keys()):
-        if path.startswith(OUTPUTS_SHOWN) and old.get(path, {}).get("md5") != new.get(path, {}).get("md5"):
-            lines.append(f"- {code(path)}: {_extent(old.get(path))} → {_extent(new.get(path))}")
-    return lines
+def pulls(base: Outputs, head: Outputs) -> list[str]:
+    """The commands that would bring what was lacking; each once."""
+    commands = [side.pull(stage) for side in (base, head) for stage in side.lacking_stages()]
+    return list(dict.fromkeys(commands))
 
 
-def _extent(entry: dict[str, Any] | None) -> str:
-    if entry is None:
-        return "not recorded"
-    files = entry.get("nfiles")
-    counted = "" if files is None else "1 file, " if files == 1 else f"{files} files, "
-    return counted + size(entry.get("size"))
+def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:
+    """What a reader should know beside."""
+    found = []
+    for side in (base, head):
+        if side.side.read("dvc.lock") is None:
+            found.append(Note("no dvc.lock, so of its data and code nothing is known", (side.side.name,)))
+        if side.unlike_lock:
+            text = "compared as it lies on the disk, which is not what dvc.lock records (`dvc repro`, or `dvc commit`)"
+            found.append(Note(text, tuple(sorted(side.unlike_lock))))
+    if base.store.trouble:
+        found.append(Note("the default remote could not be asked", (base.store.trouble,)))
+    gone = sorted(evaluated(base).keys() - evaluated(head).keys())
+    new = sorted(evaluated(head).keys() - evaluated(base).keys())
+    found += [Note(f"only in the {side}", tuple(names)) for side, names in (("base", gone), ("head", new)) if names]
+    classes = [of.classes.names if of.classes else () for of in runs]
+    if all(classes) and sorted(classes[0]) != sorted(classes[1]):
+        found.append(Note("the classes are not the same, so mIoU is a mean over other classes"))
+    return found
 
 
-def changed_code(base: Revision, head: Revision) -> list[str]:
-    """One line for each file that stages depend on and whose content dvc.lock says is another."""
-    (_, old), (_, new) = locked(base), locked(head)
-    lines = _lockless(base, head)
-    for path in sorted(old.keys() | new.keys()):
-        if old.get(path) != new.get(path):
-            kind = "no longer used" if path not in new else "new" if path not in old else "changed"
-            lines.append(f"- {code(path)}: {kind}")
-    return lines
+def stale(head: Outputs) -> tuple[tuple[str, ...], list[Note]]:
+    """What dvc.lock of the head is not of, told without data and without running anything."""
+    from dvc.exceptions import DvcException
 
+    from pipelines.check import stale_at
 
-def _lockless(*sides: Revision) -> list[str]:
-    """Said once for each side without dvc.lock: "no change" would be a guess."""
-    names = dict.fromkeys(side.name for side in sides if side.read("dvc.lock") is None)
-    return [f"- {code(name)} has no dvc.lock, so nothing is known of it." for name in names]
-
-
-def locked(side: Revision) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """What dvc.lock records: `path -> entry` of outputs, and `path -> md5` of dependencies that no stage writes."""
     try:
-        stages = (side.mapping("dvc.lock") or {}).get("stages", {}).values()
-        outs = {str(entry["path"]): entry for stage in stages for entry in stage.get("outs", [])}
-        deps = {str(entry["path"]): str(entry.get("md5")) for stage in stages for entry in stage.get("deps", [])}
-    except (AttributeError, TypeError, KeyError):
-        raise StateError(f"{side.name}: dvc.lock", "not as DVC writes it", "mend it, or `dvc repro`") from None
-    return outs, {path: md5 for path, md5 in deps.items() if not _touches(path, outs)}
+        return tuple(stale_at(head.store.repo, head.side)), []
+    except (DvcException, StateError) as error:
+        return (), [Note("whether dvc.lock of the head is of its tree cannot be told", (" ".join(str(error).split()),))]
 
 
-def _touches(path: str, outs: dict[str, dict[str, Any]]) -> bool:
-    return any(path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in outs)
+def write(found: Comparison, out: Path, worse: Pictures, better: Pictures) -> None:
+    """comparison.md, comparison.json and comparison.html into the folder `out`."""
+    write_text(out / "comparison.md", as_markdown(found))
+    write_json(out / "comparison.json", json.loads(json.dumps(as_record(found))))
+    write_text(out / "comparison.html", as_page(found, worse, better))
+    print(out / "comparison.md")
+    print(f"{words.headline(found)}; comparison.json and comparison.html beside it", file=sys.stderr)

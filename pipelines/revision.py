@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ class Revision:
         try:
             if self.commit is None:
                 return Path(path).read_bytes().decode()
-            return _git("cat-file", "blob", f"{self.commit}:{path}").decode()
+            return git("cat-file", "blob", f"{self.commit}:{path}").decode()
         except (FileNotFoundError, subprocess.CalledProcessError):
             return None
         except UnicodeDecodeError:
@@ -37,9 +39,20 @@ class Revision:
         if self.commit is None:
             paths = sorted(path.as_posix() for path in Path("metrics").glob("*.json"))
         else:
-            listed = _git("ls-tree", "-z", "--name-only", self.commit, "metrics/").decode().split("\0")
+            listed = git("ls-tree", "-z", "--name-only", self.commit, "metrics/").decode().split("\0")
             paths = sorted(path for path in listed if path.endswith(".json"))
         return {Path(path).stem: flatten(self._parsed(path, json.loads)) for path in paths}
+
+    def files(self, folder: str) -> dict[str, str]:
+        """`path -> git's name of its content` of the files that git keeps below a folder (or of that one file)."""
+        if self.commit is None:
+            listed = git("ls-files", "-z", "-co", "--exclude-standard", "--", f":(literal){folder}").decode()
+            paths = sorted(path for path in set(listed.split("\0")) if path and Path(path).is_file())
+            names = git("hash-object", "--no-filters", "--", *paths).decode().split() if paths else []
+            return dict(zip(paths, names, strict=True))
+        listed = git("ls-tree", "-r", "-z", self.commit, "--", f":(literal){folder}").decode()
+        entries = [entry.split("\t", 1) for entry in listed.split("\0") if entry]
+        return {path: about.split()[2] for about, path in entries}
 
     def mapping(self, path: str) -> dict[str, Any] | None:
         """A YAML file whose top level is a mapping; None where the revision has no such file."""
@@ -61,7 +74,7 @@ def open_revision(name: str) -> Revision:
     if name == WORKSPACE:
         return Revision(name, None)
     try:
-        commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+        commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
     except subprocess.CalledProcessError:
         raise StateError(
             f"revision {name!r}", "git knows no such commit here", f"name a branch, tag or commit, or {WORKSPACE!r}"
@@ -69,9 +82,19 @@ def open_revision(name: str) -> Revision:
     return Revision(name, commit)
 
 
+def merge_base(head: Revision) -> str:
+    """Where the head (for the workspace: HEAD) left the main branch, as the remote knows that branch or this clone."""
+    for branch in ("refs/remotes/origin/main", "refs/heads/main"):
+        try:
+            return git("merge-base", branch, head.commit or "HEAD").decode().strip()
+        except subprocess.CalledProcessError:
+            continue
+    raise StateError("base", "no branch main here that HEAD left", "name a branch, tag or commit to compare with")
+
+
 def changed_files(*paths: str) -> list[str]:
     """The files under some paths (git's wildcards allowed) that are not as HEAD has them, new ones included."""
-    listed = _git("status", "--porcelain", "-z", "--no-renames", "--", *paths).decode().split("\0")
+    listed = git("status", "--porcelain", "-z", "--no-renames", "--", *paths).decode().split("\0")
     return [entry[3:] for entry in listed if entry]
 
 
@@ -84,8 +107,10 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _git(*arguments: str) -> bytes:
+def git(*arguments: str, env: Mapping[str, str] | None = None) -> bytes:
+    """What a git command prints; what of the environment is to be another for it is named."""
     try:
-        return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout
+        environment = os.environ | dict(env or {})
+        return subprocess.run(["git", *arguments], check=True, capture_output=True, env=environment).stdout
     except FileNotFoundError:
         raise StateError("git", "not installed", "install git and run again") from None

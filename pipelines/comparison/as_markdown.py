@@ -1,0 +1,247 @@
+"""The comparison as a comment on a pull request: the verdict first, and never longer than GitHub takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.comparison import words
+from pipelines.comparison.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
+from pipelines.markdown import PAGE_LIMIT, code, fit, table
+from pipelines.significance import Row
+
+MOST = 12  # lines of one kind of cause, and classes; the page and the JSON have all of them
+
+
+def as_markdown(found: Comparison) -> str:
+    """The page, the long tables folded in where they fit."""
+    short = [*head(found), *judged(found), *unjudged(found), *why(found), *exam(found), *images(found), *notes(found)]
+    long = [*short, *every_number(found)]
+    return fit(long if len("\n".join(long).encode()) < PAGE_LIMIT else short)
+
+
+def head(found: Comparison) -> list[str]:
+    """The verdict, what was compared, and what went wrong or well."""
+    names = [code(side.name) + (f" ({side.commit[:10]})" if side.commit else "") for side in (found.base, found.head)]
+    lines = [f"### Comparison: {words.headline(found)}", "", f"base {names[0]}, head {names[1]}"]
+    if found.stale:
+        lines += ["", "**dvc.lock of the head is stale**, so these may be the metrics of other code or params:", ""]
+        lines += _some([f"- {code(thing)}" for thing in found.stale])
+    for verdict in (REGRESSED, IMPROVED):
+        rows = found.of(GATE_SPLIT, verdict)
+        for arch in words.architectures(rows):
+            first, more = words.named([code(words.name_of(row)) for row in rows if row.architecture == arch])
+            rest = f" and {more} more" if more else ""
+            lines += ["", f"**{code(arch)} {verdict}**: {', '.join(first)}{rest}"]
+    return lines
+
+
+def judged(found: Comparison) -> list[str]:
+    """One line for each architecture, then the classes that changed on validation."""
+    if not found.rows:
+        return []
+    header = ["architecture", "validation mIoU", "change", "p (Holm)", "verdict", "test mIoU", "change", "verdict"]
+    lines = [
+        [code(arch), *_cells(found.row(arch, GATE_SPLIT)), *_cells(found.row(arch, SHOWN_SPLIT), p=False)]
+        for arch in found.architectures()
+    ]
+    said = ["", *table(header, lines)]
+    said += ["", retraining(found)]
+    rows = [row for verdict in (REGRESSED, IMPROVED) for row in found.of(GATE_SPLIT, verdict)]
+    rows = [row for row in rows if row.label is not None or row.metric != GATE_METRIC]
+    if rows:
+        header = ["architecture", "validation", "base", "head", "change", "p (Holm)", "verdict", "change on test"]
+        said += ["", *table(header, [_class_cells(found, row) for row in rows[:MOST]])]
+        said += [f"and {len(rows) - MOST} more"] if len(rows) > MOST else []
+    return said
+
+
+def retraining(found: Comparison) -> str:
+    """Whether the seeds tell how much retraining alone changes."""
+    measured = [row for row in found.rows if row.retraining is not None]
+    if not measured:
+        return "How much retraining alone changes was not measured: each architecture was trained from one seed."
+    most = max(row.retraining or 0 for row in measured if row.metric == GATE_METRIC)
+    return (
+        f"Retraining from other seeds alone changes mIoU by up to ±{most:.4f}; what is no larger is called its noise."
+    )
+
+
+def _cells(row: Row | None, p: bool = True) -> list[str]:
+    if row is None:
+        return ["not compared", "", *([""] if p else []), ""]
+    change = f"{words.signed(row.change)} {words.interval(row)}".strip()
+    shown = f"{words.score(row.base)} → {words.score(row.head)}"
+    return [shown, change, *([words.probability(row.p_holm)] if p else []), row.words]
+
+
+def _class_cells(found: Comparison, row: Row) -> list[str]:
+    other = found.row(row.architecture, SHOWN_SPLIT, row.metric, row.label)
+    change = f"{words.signed(row.change)} {words.interval(row)}".strip()
+    return [
+        code(row.architecture),
+        code(words.name_of(row)),
+        words.score(row.base),
+        words.score(row.head),
+        change,
+        words.probability(row.p_holm),
+        row.words,
+        words.signed(other.change) if other else "",
+    ]
+
+
+def unjudged(found: Comparison) -> list[str]:
+    """What metrics/ says where the matrices cannot be had, and what would bring them."""
+    lines = []
+    if found.unjudged or not found.rows:
+        names = ", ".join(code(name) for name in found.unjudged) or "any architecture"
+        lines = ["", f"Significance was not computed for {names}: not all of their per-image matrices are here."]
+    if found.pulls:
+        lines += ["", "What is lacking comes, where somebody has pushed it, with:", ""]
+        lines += [f"- {code(command)}" for command in found.pulls]
+    if found.metrics:
+        header = ["architecture", "metric", "base", "head", "change", "verdict"]
+        rows = [[code(row.arch), code(row.key), *map(_plain, row[2:])] for row in found.metrics]
+        lines += ["", *table(header, rows)]
+    return lines
+
+
+def _plain(value: str) -> str:
+    """A value that is text or a list in metrics/ is shown as code."""
+    return code(value) if value[:1] in '"[{' else value
+
+
+def why(found: Comparison) -> list[str]:
+    """What differs between the revisions, kind by kind."""
+    lines = ["", "#### Why", ""]
+    causes = found.causes()
+    if not causes:
+        return [*lines, "Nothing that dvc.lock, params.yaml and requirements.lock record differs."]
+    lines += [f"What differs: **{', '.join(causes)}**" + (" alone." if len(causes) == 1 else "."), ""]
+    lines += _some([*data_lines(found), *file_lines(found, code_files=False)])
+    lines += _some(
+        [
+            f"- {code(p.key)}: {_value(p.base)} → {_value(p.head)} ({_stages(p.stages, 'no stage reads it')})"
+            for p in found.params
+        ]
+    )
+    lines += _some(file_lines(found, code_files=True))
+    lines += _some(
+        [
+            f"- {code(v.package)}: {code(v.base)} → {code(v.head)}" + (" (decides numbers)" if v.numbers else "")
+            for v in found.versions
+        ]
+    )
+    return lines
+
+
+def data_lines(found: Comparison) -> list[str]:
+    """What became of the data."""
+    lines = [f"- class {code(name)}: {what}" for what, name in found.data.classes]
+    for change in found.data.splits:
+        lines.append(f"- data, {words.SPLIT_NAMES[change.split]}: {words.split_words(change)}")
+        for ids, what in ((change.added, "added"), (change.removed, "removed"), (change.relabelled, "relabelled")):
+            first, more = words.named(ids)
+            if first:
+                lines.append(f"  - {what}: {', '.join(map(code, first))}" + (f" and {more} more" if more else ""))
+        lines += [
+            f"  - {turn.pixels:,} pixels of {code(turn.before)} became {code(turn.after)}" for turn in change.turned[:5]
+        ]
+        if len(change.turned) > 5:
+            lines.append(f"  - and {len(change.turned) - 5} more pairs of classes")
+        if change.unread:
+            lines.append(f"  - {words.counted(change.unread, 'mask')} could not be compared pixel by pixel")
+    for move in found.data.moves[:MOST]:
+        lines.append(f"- data: {code(move.id)} moved from {move.before} to {move.after}")
+    for split in found.data.unknown:
+        lines.append(f"- data, {words.SPLIT_NAMES[split]}: another version; its files are not here to say what changed")
+    return lines
+
+
+def file_lines(found: Comparison, code_files: bool) -> list[str]:
+    """The files that stages depend on: code, or raw data."""
+    what = "" if code_files else "raw data, "
+    return [
+        f"- {what}{code(one.path)}: {one.kind} ({_stages(one.stages, 'read by no stage')})"
+        for one in found.files(code_files)
+    ]
+
+
+def _value(text: str) -> str:
+    return text if text == "not set" else code(text)
+
+
+def _stages(names: Sequence[str], none: str) -> str:
+    return f"read by {', '.join(map(code, names))}" if names else none
+
+
+def exam(found: Comparison) -> list[str]:
+    """What was compared where the two revisions were not asked the same."""
+    changed = [one for one in found.exams if one.changed]
+    if not changed and not found.crossed:
+        return []
+    lines = ["", "#### The exam changed", ""]
+    if not found.crossed:
+        lines += [
+            f"- {words.SPLIT_NAMES[one.split]}: compared on the {words.counted(one.images, 'image')} that both "
+            f"revisions have with the same labels; {words.counted(one.left_out, 'image')} left out (told by {one.by})"
+            for one in changed
+        ]
+        return [*lines, "", f"{code('--cross-evaluate')} asks both models both exams, and says what each change did."]
+    header = ["architecture", "mIoU", "change", "because the exam changed", "because the model changed"]
+    header += ["base model, base exam", "base model, head exam", "head model, base exam", "head model, head exam"]
+    rows = [
+        [
+            code(one.arch),
+            words.SPLIT_NAMES[one.split],
+            *map(words.signed, (one.change, one.by_exam, one.by_model)),
+            *map(words.score, (one.base_base, one.base_head, one.head_base, one.head_head)),
+        ]
+        for one in found.crossed
+    ]
+    return [*lines, *table(header, rows), "", "Verdicts above are of both models on the head's exam."]
+
+
+def images(found: Comparison) -> list[str]:
+    """The images that changed most, by name."""
+    lines = []
+    for what, extremes in (("worse", found.worse), ("better", found.better)):
+        for arch in sorted({one.arch for one in extremes}):
+            these = [one for one in extremes if one.arch == arch][:3]
+            shown = ", ".join(f"{code(f'{one.split}/{one.id}')} {words.signed(one.change)}" for one in these)
+            lines.append(f"- {code(arch)} got most {what}: {shown}")
+    return ["", "#### Images (mIoU of the image alone)", "", *_some(lines)] if lines else []
+
+
+def notes(found: Comparison) -> list[str]:
+    """What a reader should know beside."""
+    lines = [
+        f"- {note.text}" + (f": {', '.join(map(code, note.names[:MOST]))}" if note.names else "")
+        for note in found.notes
+    ]
+    return ["", "#### Notes", "", *lines] if lines else []
+
+
+def every_number(found: Comparison) -> list[str]:
+    """All rows, folded in."""
+    if not found.rows:
+        return []
+    header = ["architecture", "split", "metric", "base", "head", "change", "interval", "p", "p (Holm)", "verdict"]
+    rows = [
+        [
+            code(row.architecture),
+            row.split,
+            code(words.name_of(row)),
+            *map(words.score, (row.base, row.head)),
+            words.signed(row.change),
+            words.interval(row),
+            *map(words.probability, (row.p, row.p_holm)),
+            row.words,
+        ]
+        for row in found.rows
+    ]
+    return ["", "<details><summary>Every number</summary>", "", *table(header, rows), "", "</details>"]
+
+
+def _some(lines: list[str]) -> list[str]:
+    """The first lines of a list, and how many more there are."""
+    return lines if len(lines) <= 2 * MOST else [*lines[: 2 * MOST], f"- and {len(lines) - 2 * MOST} more"]

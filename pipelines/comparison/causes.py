@@ -1,0 +1,123 @@
+"""Why two revisions may differ: params, code and versions of packages, from what git keeps of both."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.comparison.lock import Lock
+from pipelines.revision import Revision, flatten
+
+VERSIONS = "stages/versions.json"  # of what computes numbers: stages depend on it
+PINNED = "requirements.lock"
+NOT_SET = "not set"
+
+
+@dataclass(frozen=True)
+class ParamChange:
+    """A knob with another value: as JSON, or `not set`; and the stages that read it."""
+
+    key: str
+    base: str
+    head: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CodeChange:
+    """A file that stages depend on and that no stage writes, and that is changed, new, removed or no longer used."""
+
+    path: str
+    kind: str
+    stages: tuple[str, ...]
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is a program; what else stages read is raw data: annotations, weights to begin with."""
+        return self.path.endswith(".py") or self.path.startswith("stages/")
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """A package with another version; `numbers` says whether results depend on it."""
+
+    package: str
+    base: str
+    head: str
+    numbers: bool
+
+
+def changed_params(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[ParamChange]:
+    """One for each key path of params.yaml whose value is not the same."""
+    old, new = (flatten(side.mapping("params.yaml") or {}) for side in (base, head))
+    found = []
+    for key in sorted(old.keys() | new.keys(), key=str):
+        if key not in old or key not in new or old[key] != new[key]:
+            found.append(ParamChange(str(key), _json(old, key), _json(new, key), _readers_of(str(key), locks)))
+    return found
+
+
+def _json(values: dict[str, Any], key: str) -> str:
+    return json.dumps(values[key], default=str, ensure_ascii=False) if key in values else NOT_SET
+
+
+def _readers_of(key: str, locks: tuple[Lock, Lock]) -> tuple[str, ...]:
+    """The stages that declare a key, or a section around it."""
+    found = {
+        stage
+        for lock in locks
+        for declared, stages in lock.params.items()
+        if f"{key}.".startswith(f"{declared}.")
+        for stage in stages
+    }
+    return tuple(sorted(found))
+
+
+def changed_code(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[CodeChange]:
+    """One for each file that stages depend on and whose content dvc.lock says is another; folders by their files."""
+    old, new = locks
+    found = []
+    for path in sorted(old.deps.keys() | new.deps.keys()):
+        if old.deps.get(path) == new.deps.get(path) or path == VERSIONS:
+            continue
+        kind = "no longer used" if path not in new.deps else "new" if path not in old.deps else "changed"
+        stages = tuple(sorted({*old.readers.get(path, []), *new.readers.get(path, [])}))
+        found += [CodeChange(*file, stages) for file in _inside(base, head, path)] or [CodeChange(path, kind, stages)]
+    return found
+
+
+def _inside(base: Revision, head: Revision, path: str) -> list[tuple[str, str]]:
+    """The files of a folder that git keeps and that differ, and how; nothing for what is no such folder."""
+    old, new = base.files(path), head.files(path)
+    if path in old or path in new:
+        return []
+    return [
+        (file, "removed" if file not in new else "new" if file not in old else "changed")
+        for file in sorted(old.keys() | new.keys())
+        if old.get(file) != new.get(file)
+    ]
+
+
+def changed_versions(base: Revision, head: Revision) -> list[VersionChange]:
+    """One for each package whose version is not the same: of those that decide numbers, then of all that are pinned."""
+    old, new = (_computing(side) for side in (base, head))
+    found = _differing(old, new, numbers=True)
+    pinned = _differing(_pinned(base), _pinned(head), numbers=False)
+    return found + [change for change in pinned if change.package not in old.keys() | new.keys()]
+
+
+def _differing(old: dict[str, str], new: dict[str, str], numbers: bool) -> list[VersionChange]:
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [VersionChange(name, old.get(name, "none"), new.get(name, "none"), numbers) for name in names]
+
+
+def _computing(side: Revision) -> dict[str, str]:
+    return {str(name).lower(): str(version) for name, version in (side.mapping(VERSIONS) or {}).items()}
+
+
+def _pinned(side: Revision) -> dict[str, str]:
+    lines = (side.read(PINNED) or "").splitlines()
+    pins = [re.match(r"([A-Za-z0-9._-]+)==(\S+)", line) for line in lines]
+    return {pin[1].lower(): pin[2] for pin in pins if pin}

@@ -1,0 +1,122 @@
+"""Where the exam changed: both models on both exams, and the change split into the exam's part and the model's.
+
+With S(model, exam) for a score, the whole change is S(head, head) - S(base, base). It is the sum of
+
+    because the exam changed   mean of S(base, head) - S(base, base) and S(head, head) - S(head, base)
+    because the model changed  mean of S(head, base) - S(base, base) and S(head, head) - S(base, head)
+
+the decomposition of Oaxaca (1973) and Blinder (1973), with the weights of Reimers (1983): each effect is the mean of
+what it is in both orders, so that neither revision is the standard for the other. (For two factors that mean is also
+Shapley's value.)
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from pipelines.comparison.runs import SPLITS, Runs, Seeds
+from pipelines.comparison.store import Outputs
+from pipelines.comparison.worktree import evaluate_there, worktree
+from stages.errors import StateError
+from stages.matrices import Matrices, read_matrices
+from stages.scores import counts, scores
+
+METRIC = "mIoU"
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """One architecture's mIoU of a split: of either model in either exam, model first; None where undefined."""
+
+    arch: str
+    split: str
+    base_base: float | None
+    base_head: float | None
+    head_base: float | None
+    head_head: float | None
+
+    @property
+    def change(self) -> float | None:
+        """Of the head's model in its exam against the base's in its own."""
+        return _minus(self.head_head, self.base_base)
+
+    @property
+    def by_exam(self) -> float | None:
+        """The part of the change that the exam made."""
+        return _half(_minus(self.base_head, self.base_base), _minus(self.head_head, self.head_base))
+
+    @property
+    def by_model(self) -> float | None:
+        """The part of the change that the model made."""
+        return _half(_minus(self.head_base, self.base_base), _minus(self.head_head, self.base_head))
+
+
+def _minus(left: float | None, right: float | None) -> float | None:
+    return None if left is None or right is None else left - right
+
+
+def _half(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else (one + other) / 2
+
+
+@dataclass(frozen=True)
+class Other:
+    """By architecture, each revision's networks in the exam of the other revision."""
+
+    base_on_head: dict[str, Seeds]
+    head_on_base: dict[str, Seeds]
+
+
+def cross_evaluate(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> Other:
+    """Run the networks of each revision, with its own code, over the data of the other."""
+    classes = [found.classes for found in runs]
+    if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:
+        found = "the two revisions do not have the same classes"
+        raise StateError("--cross-evaluate", found, "compare without it: a network cannot answer for other classes")
+    shared = sorted(runs[0].found.keys() & runs[1].found.keys())
+    count = len(classes[0].names)
+    return Other(
+        _answers(base, head, runs[0], shared, count),
+        _answers(head, base, runs[1], shared, count),
+    )
+
+
+def _answers(model: Outputs, exam: Outputs, runs: Runs, names: list[str], classes: int) -> dict[str, Seeds]:
+    answers: dict[str, Seeds] = {}
+    with worktree(model.side) as place:
+        for name in names:
+            for seed in sorted(runs.found[name]):
+                said = f"{model.side.name}: {name}-{seed} over the data of {exam.side.name}"
+                print(said, file=sys.stderr, flush=True)
+                content = evaluate_there(place, model, exam, name, seed)
+                answers.setdefault(name, {})[seed] = read_matrices(content, classes, said)
+    return answers
+
+
+def crossed(other: Other, runs: tuple[Runs, Runs], changed: set[str]) -> list[Crossed]:
+    """The four scores of each architecture for the splits that changed."""
+    return [
+        Crossed(
+            name,
+            split,
+            score(runs[0].found[name], split),
+            score(other.base_on_head[name], split),
+            score(other.head_on_base[name], split),
+            score(runs[1].found[name], split),
+        )
+        for name in sorted(other.base_on_head)
+        for split in SPLITS
+        if split in changed
+    ]
+
+
+def score(seeds: Seeds, split: str) -> float | None:
+    """The mean over the seeds of a split's mIoU, all of its images pooled."""
+    found = [_pooled(of[split]) for of in seeds.values() if split in of]
+    defined = [value for value in found if value == value]  # NaN where nothing is labelled
+    return sum(defined) / len(defined) if defined else None
+
+
+def _pooled(found: Matrices) -> float:
+    return float(scores(counts(found.counts.sum(axis=0)))[METRIC])

@@ -1,0 +1,58 @@
+"""Brings what two revisions' networks made of the same images before the statistics of pipelines/significance.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipelines.comparison.labels import DataChange
+from pipelines.comparison.runs import SPLITS, Exam, Runs, Seeds, by_split, common_ids, spread, union
+from pipelines.params import Params
+from pipelines.significance import Pair, Row, judge
+from stages.matrices import Matrices
+
+Asked = dict[int, Matrices]  # by seed
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One architecture: by split the matrices of each seed, of both revisions over the same images and classes."""
+
+    classes: tuple[str, ...]
+    seed: int  # the first that both have; of it pictures are shown
+    base: dict[str, Asked] = field(default_factory=dict)
+    head: dict[str, Asked] = field(default_factory=dict)
+    exams: tuple[Exam, ...] = ()
+
+
+def sides_of(base: Seeds, head: Seeds, runs: tuple[Runs, Runs], changes: DataChange) -> Sides:
+    """Both revisions brought to the images whose labels are the same, and to the classes of both."""
+    own = [found.classes.names if found.classes else () for found in runs]
+    names = union(*own)
+    sides: tuple[dict[str, Asked], dict[str, Asked]] = {}, {}
+    exams = []
+    for split in SPLITS:
+        found = [by_split(seeds, split) for seeds in (base, head)]
+        if not all(found):
+            continue
+        old, new = (
+            {seed: spread(one, classes, names) for seed, one in of.items()}
+            for of, classes in zip(found, own, strict=True)
+        )
+        ids, exam = common_ids(split, list(old.values()), list(new.values()), changes)
+        exams.append(exam)
+        sides[0][split], sides[1][split] = ({seed: one.select(ids) for seed, one in of.items()} for of in (old, new))
+    seed = min(base.keys() & head.keys(), default=min(head))
+    return Sides(tuple(names), seed, *sides, tuple(exams))
+
+
+def judge_all(sides: Mapping[str, Sides], params: Params) -> list[Row]:
+    """The rows of every architecture and split, corrected together for all that is tested."""
+    pairs = [
+        Pair(split, name, of.base[split], of.head[split])
+        for name, of in sides.items()
+        for split in SPLITS
+        if split in of.base and next(iter(of.base[split].values())).ids
+    ]
+    classes = next((of.classes for of in sides.values()), ())
+    return judge(pairs, classes, params.pipelines.compare, params.seed)

@@ -1,0 +1,82 @@
+"""Two revisions' metrics/ side by side: all that is known where the per-image matrices cannot be had."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pipelines.markdown import number
+from pipelines.verify import is_number
+
+# By the last part of a metric's key: +1 where higher is better, -1 where lower is.
+DIRECTIONS = {
+    "mIoU": 1,
+    "iou": 1,
+    "pixel_accuracy": 1,
+    "mean_accuracy": 1,
+    "accuracy": 1,
+    "precision": 1,
+    "recall": 1,
+    "f1": 1,
+}
+UNDEFINED = "undefined (null)"
+Metrics = dict[str, dict[str, Any]]
+
+
+class MetricRow(NamedTuple):
+    """One metric of one architecture, each value as it is shown."""
+
+    arch: str
+    key: str
+    base: str
+    head: str
+    change: str
+    verdict: str
+
+
+def compare_metrics(base: Metrics, head: Metrics) -> list[MetricRow]:
+    """A row for every metric that either side has."""
+    rows = []
+    for arch in sorted(base.keys() | head.keys()):
+        before, after = base.get(arch, {}), head.get(arch, {})
+        for key in sorted(before.keys() | after.keys()):
+            rows.append(MetricRow(arch, key, _shown(before, key), _shown(after, key), *_judge(before, after, key)))
+    return rows
+
+
+def tally(rows: Sequence[MetricRow]) -> str:
+    """How many metrics became better or worse, in one line; nothing that could not be judged is left unsaid."""
+    if not rows:
+        return "neither revision has any"
+    counts = Counter(row.verdict for row in rows)
+    parts = [f"{counts.pop(kind, 0)} {kind}" for kind in ("better", "worse", "unchanged")]
+    return ", ".join(parts + [f"{count} {kind}" for kind, count in sorted(counts.items())])
+
+
+def _judge(before: dict[str, Any], after: dict[str, Any], key: str) -> tuple[str, str]:
+    if key not in after:
+        return "not comparable", "missing in head"
+    if key not in before:
+        return "not comparable", "new in head"
+    old, new = before[key], after[key]
+    if not (is_number(old) and is_number(new)):
+        return "not comparable", "unchanged" if old == new else "changed, not comparable"
+    change = new - old
+    shown = f"{change:+.4f}" if change == 0 or abs(change) >= 0.0001 else f"{change:+.1e}"
+    direction = DIRECTIONS.get(key.rsplit(".", 1)[-1])
+    if change == 0:
+        return "0", "unchanged"
+    if direction is None:
+        return shown, "changed, direction unknown"
+    return shown, "better" if change * direction > 0 else "worse"
+
+
+def _shown(metrics: dict[str, Any], key: str) -> str:
+    if key not in metrics:
+        return "missing"
+    value = metrics[key]
+    if value is None:
+        return UNDEFINED
+    return number(value) if is_number(value) else json.dumps(value)

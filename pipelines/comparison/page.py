@@ -1,0 +1,47 @@
+"""comparison.html: one file that asks for nothing, runs no script, and keeps to a policy that it states itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from pipelines.comparison import words
+from pipelines.comparison.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
+    """The page, every text in it escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        name: getattr(words, name) for name in ("score", "signed", "interval", "probability", "name_of", "split_words")
+    }
+    style = environment.get_template("style.css").render(colors=found.classes.colors if found.classes else ())
+    return environment.get_template("comparison.html").render(
+        found=found,
+        headline=words.headline(found),
+        style=style,
+        policy=policy(style),
+        splits=words.SPLIT_NAMES,
+        gate_split=GATE_SPLIT,
+        shown_split=SHOWN_SPLIT,
+        regressed=REGRESSED,
+        improved=IMPROVED,
+        galleries=[("worse", worse), ("better", better)],
+    )
+
+
+def policy(style: str) -> str:
+    """Nothing may be loaded or run but the pictures in the page and this one style, told by its hash."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -1,0 +1,135 @@
+"""The images that got most worse and most better, and their pictures: photo, truth, what base and head made of it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.comparison.labels import DATA, Classes, decoded
+from pipelines.comparison.runs import folder
+from pipelines.comparison.store import Outputs
+from stages.dataset import IGNORE
+from stages.matrices import Matrices
+from stages.scores import counts, scores
+
+WIDTH = 240  # pixels: four of them stand side by side
+BEHIND = (128, 128, 128)  # what is not labelled
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """One image whose own mIoU changed much: the mean over the seeds, and the wrong ones of its labelled pixels."""
+
+    arch: str
+    split: str
+    id: str
+    base: float
+    head: float
+    base_wrong: int
+    head_wrong: int
+    labelled: int
+    seed: int  # whose prediction is shown
+
+    @property
+    def change(self) -> float:
+        """Above 0 where the head is better."""
+        return self.head - self.base
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture as a data URI; without one it cannot be had."""
+
+    title: str
+    uri: str | None
+
+
+def extremes(
+    arch: str, split: str, base: Sequence[Matrices], head: Sequence[Matrices], count: int, seed: int
+) -> tuple[list[Extreme], list[Extreme]]:
+    """The `count` images that got most worse, and those that got most better; of equal ones the first by id.
+
+    Both sides hold the same images in the same order, a stack of matrices for each seed.
+    """
+    ids = base[0].ids
+    old, new = (np.stack([found.counts for found in side]) for side in (base, head))
+    before, after = (scores(counts(side))["mIoU"].mean(axis=0) for side in (old, new))
+    change = after - before  # NaN where an image has no labelled pixel
+    order = [int(row) for row in np.argsort(change, kind="stable") if change[row] == change[row] and change[row] != 0]
+
+    def extreme(row: int) -> Extreme:
+        wrong = [round(float(np.mean([_wrong(matrix) for matrix in side[:, row]]))) for side in (old, new)]
+        own = float(before[row]), float(after[row])
+        return Extreme(arch, split, ids[row], *own, wrong[0], wrong[1], int(new[0, row].sum()), seed)
+
+    worse = [row for row in order if change[row] < 0][:count]
+    better = sorted((row for row in order if change[row] > 0), key=lambda row: (-change[row], row))[:count]
+    return [extreme(row) for row in worse], [extreme(row) for row in better]
+
+
+def _wrong(matrix: NDArray[np.int64]) -> int:
+    return int(matrix.sum() - np.trace(matrix))
+
+
+def tiles(of: Extreme, base: Outputs, head: Outputs, classes: tuple[Classes | None, Classes | None]) -> list[Tile]:
+    """Photo and truth as the head has them, and both predictions."""
+    data, results = f"{DATA}/{of.split}", folder(of.arch, of.seed)
+    photo = head.read(data, f"images/{of.id}.png") or head.read(data, f"images/{of.id}.jpg")
+    truth = decoded(head.read(data, f"masks/{of.id}.png"))
+    predicted = f"masks/{of.split}/{of.id}.png"
+    old, new = (decoded(side.read(results, predicted)) for side in (base, head))
+    return [
+        Tile("image", _photo(photo)),
+        Tile("truth", _painted(truth, truth, classes[1])),
+        Tile("base", _painted(old, truth, classes[0])),
+        Tile("head", _painted(new, truth, classes[1])),
+    ]
+
+
+def fetch(found: Sequence[Extreme], base: Outputs, head: Outputs) -> None:
+    """Bring what the pictures need, all at once."""
+    predicted = [(folder(of.arch, of.seed), f"masks/{of.split}/{of.id}.png") for of in found]
+    base.fetch(predicted)
+    names = ("images/{}.png", "images/{}.jpg", "masks/{}.png")
+    head.fetch(predicted + [(f"{DATA}/{of.split}", name.format(of.id)) for of in found for name in names])
+
+
+def _photo(content: bytes | None) -> str | None:
+    import cv2
+
+    array = None if not content else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    return None if array is None else _uri(_shrunk(array, cv2.INTER_AREA))
+
+
+def _painted(mask: NDArray[np.uint8] | None, truth: NDArray[np.uint8] | None, classes: Classes | None) -> str | None:
+    """A label map in its classes' colours; where nobody labelled the image, nothing is shown of a prediction either."""
+    import cv2
+
+    if mask is None:
+        return None
+    palette = np.full((256, 3), BEHIND, np.uint8)
+    if classes and classes.colors:
+        palette[: len(classes.colors)] = classes.colors
+    shown = mask if truth is None or truth.shape != mask.shape else np.where(truth == IGNORE, IGNORE, mask)
+    return _uri(_shrunk(palette[shown][..., ::-1], cv2.INTER_NEAREST))
+
+
+def _shrunk(array: NDArray[np.uint8], how: int) -> NDArray[np.uint8]:
+    import cv2
+
+    height, width = array.shape[:2]
+    if width <= WIDTH:
+        return array
+    smaller = cv2.resize(np.ascontiguousarray(array), (WIDTH, max(1, round(height * WIDTH / width))), interpolation=how)
+    return np.asarray(smaller, np.uint8)
+
+
+def _uri(bgr: NDArray[np.uint8]) -> str:
+    import cv2
+
+    _, encoded = cv2.imencode(".png", np.ascontiguousarray(bgr), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -1,0 +1,120 @@
+"""All that a comparison found: what the Markdown, the JSON and the HTML page are each a view of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from pipelines.comparison.causes import CodeChange, ParamChange, VersionChange
+from pipelines.comparison.crossing import Crossed
+from pipelines.comparison.labels import Classes, DataChange
+from pipelines.comparison.metrics import MetricRow
+from pipelines.comparison.pictures import Extreme, Tile
+from pipelines.comparison.runs import Exam
+from pipelines.significance import Row
+
+SCHEMA = 1  # of comparison.json: a greater number where a reader of the older one would go wrong
+REGRESSED, IMPROVED = "regressed", "improved"
+GATE_SPLIT, SHOWN_SPLIT = "val", "test"
+GATE_METRIC = "mIoU"
+Gate = Literal["regressed", "passed", "not computed"]
+
+
+@dataclass(frozen=True)
+class SideName:
+    """How a revision was named, and its commit; None for the workspace."""
+
+    name: str
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader should know beside: a sentence of ours, and the names (of anybody's choice) that it is about."""
+
+    text: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two revisions, judged. `unjudged` are the architectures of both whose significance was not computed."""
+
+    base: SideName
+    head: SideName
+    rows: tuple[Row, ...] = ()
+    unjudged: tuple[str, ...] = ()
+    pulls: tuple[str, ...] = ()  # commands that would bring what was lacking
+    metrics: tuple[MetricRow, ...] = ()  # of metrics/, for what could not be judged
+    exams: tuple[Exam, ...] = ()
+    crossed: tuple[Crossed, ...] = ()
+    data: DataChange = field(default_factory=DataChange)
+    params: tuple[ParamChange, ...] = ()
+    code: tuple[CodeChange, ...] = ()
+    versions: tuple[VersionChange, ...] = ()
+    worse: tuple[Extreme, ...] = ()
+    better: tuple[Extreme, ...] = ()
+    stale: tuple[str, ...] = ()  # what dvc.lock of the head is not of
+    notes: tuple[Note, ...] = ()
+    classes: Classes | None = None
+    confidence: float = 0.95
+
+    @property
+    def gate(self) -> Gate:
+        """`regressed` for a regression on validation; `not computed` where something was not judged and none is known.
+
+        Test is shown and never decides: nobody is to tune on the exam.
+        """
+        if any(row.split == GATE_SPLIT and row.verdict == REGRESSED for row in self.rows):
+            return "regressed"
+        judged = any(row.split == GATE_SPLIT for row in self.rows)
+        return "passed" if judged and not self.unjudged else "not computed"
+
+    def of(self, split: str, verdict: str) -> list[Row]:
+        """The rows of a split with a verdict."""
+        return [row for row in self.rows if row.split == split and row.verdict == verdict]
+
+    def row(self, arch: str, split: str, metric: str = GATE_METRIC, label: str | None = None) -> Row | None:
+        """One row."""
+        wanted = (arch, split, metric, label)
+        return next((row for row in self.rows if (row.architecture, row.split, row.metric, row.label) == wanted), None)
+
+    def architectures(self) -> list[str]:
+        """Those that were judged."""
+        return sorted({row.architecture for row in self.rows})
+
+    def files(self, code: bool) -> list[CodeChange]:
+        """The changed files that are code, or those that are raw data."""
+        return [change for change in self.code if change.is_code == code]
+
+    def causes(self) -> list[str]:
+        """The kinds of thing that differ."""
+        data = self.data.splits or self.data.unknown or self.data.classes
+        kinds: list[tuple[str, Any]] = [
+            ("data", data or self.files(code=False)),
+            ("params", self.params),
+            ("code", self.files(code=True)),
+            ("dependencies", self.versions),
+        ]
+        return [kind for kind, changes in kinds if changes]
+
+
+def as_record(found: Comparison) -> dict[str, Any]:
+    """What comparison.json holds: the same for the same two revisions."""
+    record = {name: value for name, value in asdict(found).items() if name not in ("classes", "confidence")}
+    record["crossed"] = [
+        asdict(one) | {"change": one.change, "by_exam": one.by_exam, "by_model": one.by_model} for one in found.crossed
+    ]
+    for name, extremes in (("worse", found.worse), ("better", found.better)):
+        record[name] = [asdict(one) | {"change": one.change} for one in extremes]
+    return {
+        "schema": SCHEMA,
+        "gate": found.gate,
+        "causes": found.causes(),
+        "classes": list(found.classes.names) if found.classes else None,
+        **record,
+    }
+
+
+Pictures = Sequence[tuple[Extreme, Sequence[Tile]]]

@@ -1,0 +1,123 @@
+"""The stored per-image matrices of both revisions, brought to one list of classes and one list of images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pipelines.comparison.labels import Classes, DataChange, read_classes
+from pipelines.comparison.store import Outputs
+from stages.matrices import Matrices, read_matrices
+
+SPLITS = ("val", "test")
+EVALUATED = re.compile(r"results/([^/]+)/(\d+)/evaluate")
+MATRICES = "matrices.parquet"
+Seeds = dict[int, dict[str, Matrices]]  # seed -> split -> matrices
+
+
+@dataclass(frozen=True)
+class Runs:
+    """By architecture what each seed's network made of each split; `lacking` says where that cannot be had."""
+
+    classes: Classes | None
+    found: dict[str, Seeds] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
+
+
+def evaluated(outputs: Outputs) -> dict[str, list[int]]:
+    """`architecture -> seeds` that a revision evaluated: in its dvc.lock (or on the disk), and in its params."""
+    params = outputs.side.mapping("params.yaml") or {}
+    names, seeds = params.get("architectures"), (params.get("train") or {}).get("seeds")
+    found: dict[str, list[int]] = {}
+    for path in sorted({*outputs.lock.outs, *outputs.on_disk("results/*/*/evaluate")}):
+        match = EVALUATED.fullmatch(path)
+        if match and (names is None or match[1] in names) and (seeds is None or int(match[2]) in seeds):
+            found.setdefault(match[1], []).append(int(match[2]))
+    return {name: sorted(of) for name, of in found.items()}
+
+
+def read_runs(outputs: Outputs) -> Runs:
+    """All matrices of a revision that can be had; an architecture of which a seed is missing is `lacking`."""
+    classes = read_classes(outputs)
+    wanted = evaluated(outputs)
+    outputs.fetch((folder(name, seed), MATRICES) for name, seeds in wanted.items() for seed in seeds)
+    runs = Runs(classes)
+    lacking = []
+    for name, seeds in wanted.items():
+        contents = {seed: outputs.read(folder(name, seed), MATRICES) for seed in seeds}
+        there = {seed: content for seed, content in contents.items() if content is not None}
+        if classes is None or len(there) < len(seeds):
+            lacking.append(name)
+        else:
+            count = len(classes.names)
+            runs.found[name] = {
+                seed: read_matrices(content, count, f"{outputs.side.name}: {folder(name, seed)}/{MATRICES}")
+                for seed, content in there.items()
+            }
+    return replace(runs, lacking=tuple(lacking))
+
+
+def folder(name: str, seed: int) -> str:
+    """Where evaluate writes."""
+    return f"results/{name}/{seed}/evaluate"
+
+
+def union(base: Sequence[str], head: Sequence[str]) -> list[str]:
+    """The classes of both: the head's in their order, then those that only the base has."""
+    return [*head, *(name for name in base if name not in head)]
+
+
+def spread(found: Matrices, own: Sequence[str], names: Sequence[str]) -> Matrices:
+    """The same counts where the classes stand in another list that holds them all."""
+    if list(own) == list(names):
+        return found
+    at = [names.index(name) for name in own]
+    counts = np.zeros((len(found.ids), len(names), len(names)), np.int64)
+    counts[:, np.array(at)[:, None], np.array(at)[None, :]] = found.counts
+    return replace(found, counts=counts)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The images of a split that both revisions were asked with the same labels; what else there is, is left out."""
+
+    split: str
+    images: int  # compared
+    left_out: int  # of the images that either revision has
+    by: str  # how it was told that the labels are the same
+
+    @property
+    def changed(self) -> bool:
+        """Whether the two revisions were asked different things."""
+        return self.left_out > 0
+
+
+def common_ids(
+    split: str, base: Sequence[Matrices], head: Sequence[Matrices], changes: DataChange
+) -> tuple[list[str], Exam]:
+    """The images that all of the matrices have and whose photo and labels are the same in both revisions.
+
+    Told by the hashes of the files where these are known, and by the number of true pixels of each class: alone it is
+    nearly as good, for two different label maps hardly ever share it; with the hashes it finds classes renamed.
+    """
+    every = [set(found.ids) for found in (*base, *head)]
+    either, shared = set().union(*every), set.intersection(*every)
+    known, change = split not in changes.unknown, changes.of(split)
+    old, new = truths(base[0]), truths(head[0])
+    touched = change.touched if change else frozenset()
+    same = {name for name in shared - touched if old[name] == new[name]}
+    by = "the hashes of photos and labels" if known else "the true pixels of each class in an image"
+    return sorted(same), Exam(split, len(same), len(either) - len(same), by)
+
+
+def truths(found: Matrices) -> dict[str, tuple[int, ...]]:
+    """The true pixels of each class, by image."""
+    return dict(zip(found.ids, map(tuple, found.counts.sum(axis=2).tolist()), strict=True))
+
+
+def by_split(seeds: Mapping[int, Mapping[str, Matrices]], split: str) -> dict[int, Matrices]:
+    """The matrices of a split by seed; a split without images is not among them."""
+    return {seed: seeds[seed][split] for seed in sorted(seeds) if split in seeds[seed]}

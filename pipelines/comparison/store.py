@@ -1,0 +1,187 @@
+"""What DVC keeps of a revision, by the hashes in its dvc.lock: from this clone's cache, else its default remote.
+
+Only hashes come from the revision. Which cache and which remote are asked is said by the configuration of the folder
+that compare runs in, and none of the revision's own dvc.yaml or .dvc/config is read: it may be a stranger's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipelines.comparison.lock import HASH, Lock, read_lock
+from pipelines.revision import Revision
+
+Listing = dict[str, str]  # of a folder: a file's path below it -> its md5
+
+
+class Store:
+    """Objects by their hash. What was fetched from the remote stays in the cache, as after `dvc fetch`."""
+
+    def __init__(self, repo: Any) -> None:
+        self.repo = repo
+        self.trouble = ""  # why the remote could not be asked
+        self._remote: Any = None
+        self._opened = False
+
+    def listing(self, oid: str) -> Listing | None:
+        """The files of a folder; None where neither cache nor remote has its list."""
+        found = _listing(self.repo.cache.local, oid)
+        if found is None and (remote := self._lazy_remote()) is not None:
+            try:
+                found = _listing(remote, oid)
+            except Exception as error:  # each kind of remote has errors of its own
+                self.trouble = " ".join(str(error).split())
+        return found
+
+    def fetch(self, oids: Iterable[str]) -> None:
+        """Bring what the cache lacks from the remote, many at once; what cannot be had is left out."""
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        cache = self.repo.cache.local
+        missing = sorted({oid for oid in oids if not cache.exists(oid)})
+        if not missing or (remote := self._lazy_remote()) is None:
+            return
+        try:
+            self.repo.cloud.transfer(remote, cache, [HashInfo("md5", oid) for oid in missing])
+        except Exception as error:  # each kind of remote has errors of its own
+            self.trouble = " ".join(str(error).split())
+
+    def read(self, oid: str) -> bytes | None:
+        """The content of a file; None where it cannot be had, and where its bytes are not those of its hash."""
+        self.fetch([oid])
+        try:
+            content = Path(self.repo.cache.local.oid_to_path(oid)).read_bytes()
+        except OSError:
+            return None
+        return content if hashlib.md5(content, usedforsecurity=False).hexdigest() == oid else None
+
+    def why(self) -> str:
+        """Why the remote gave nothing, for the end of a sentence."""
+        return f" ({self.trouble})" if self.trouble else ""
+
+    def _lazy_remote(self) -> Any:
+        """The default remote, opened when the cache lacks something; None where there is none to ask."""
+        from dvc.exceptions import DvcException
+
+        if not self._opened:
+            self._opened = True
+            try:
+                self._remote = self.repo.cloud.get_remote_odb()
+            except DvcException as error:
+                self.trouble = " ".join(str(error).split())
+        return self._remote
+
+
+class Outputs:
+    """The outputs of one revision: by the hashes of its dvc.lock, and in the workspace first what lies on the disk."""
+
+    def __init__(self, side: Revision, store: Store) -> None:
+        self.side = side
+        self.store = store
+        self.lock: Lock = read_lock(side)
+        self.unlike_lock: set[str] = set()  # folders and files on the disk that are not as dvc.lock records
+        self.lacking: set[str] = set()  # outputs that dvc.lock records and that cannot be had
+        self._listings: dict[str, Listing | None] = {}
+
+    def listing(self, path: str) -> Listing | None:
+        """The files of an output folder; None where it is not known, or cannot be had (then it is `lacking`)."""
+        if path not in self._listings:
+            self._listings[path] = self._disk_listing(path) or self._in_store(path)
+        return self._listings[path]
+
+    def is_folder(self, path: str) -> bool:
+        """Whether an output is a folder."""
+        return self._is_here(path) or (self.lock.hash_of(path) or "").endswith(".dir")
+
+    def fetch(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Make ready to read many files of output folders, each (folder, path below it)."""
+        listings = [((self.listing(folder) or {}).get(name), folder) for folder, name in wanted]
+        self.store.fetch(oid for oid, folder in listings if oid and not self._is_here(folder))
+
+    def read(self, folder: str, name: str) -> bytes | None:
+        """A file of an output folder; None where the folder has none, or it cannot be had (then it is `lacking`)."""
+        oid = (self.listing(folder) or {}).get(name)
+        if oid is None:
+            return None
+        if self._is_here(folder):
+            return Path(folder, name).read_bytes()
+        if (content := self.store.read(oid)) is None:
+            self.lacking.add(folder)
+        return content
+
+    def file(self, path: str) -> bytes | None:
+        """An output that is one file."""
+        recorded = self.lock.hash_of(path)
+        if self.side.commit is None and Path(path).is_file():
+            content = Path(path).read_bytes()
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() != recorded:
+                self.unlike_lock.add(path)
+            return content
+        if recorded is None:
+            return None
+        if (found := self.store.read(recorded)) is None:
+            self.lacking.add(path)
+        return found
+
+    def on_disk(self, pattern: str) -> list[str]:
+        """The folders of the workspace that match; none for a commit."""
+        return [path.as_posix() for path in sorted(Path().glob(pattern))] if self.side.commit is None else []
+
+    def _is_here(self, folder: str) -> bool:
+        return self.side.commit is None and Path(folder).is_dir()
+
+    def _disk_listing(self, path: str) -> Listing | None:
+        """A folder of the workspace as DVC would record it now; hashes of unchanged files are remembered by DVC."""
+        from dvc.fs import LocalFileSystem
+        from dvc_data.hashfile.build import build
+
+        if not self._is_here(path):
+            return None
+        repo = self.store.repo
+        where, files = str(Path(path).absolute()), LocalFileSystem()
+        _, _, tree = build(repo.cache.local, where, files, "md5", dry_run=True, ignore=repo.dvcignore)
+        if tree.hash_info.value != self.lock.hash_of(path):
+            self.unlike_lock.add(path)
+        return files_of(tree)
+
+    def _in_store(self, path: str) -> Listing | None:
+        oid = self.lock.hash_of(path)
+        if oid is None:
+            return None
+        found = self.store.listing(oid) if oid.endswith(".dir") else None
+        if found is None:
+            self.lacking.add(path)
+        return found
+
+    def lacking_stages(self) -> list[str]:
+        """The stages whose outputs are lacking."""
+        return sorted({self.lock.writers.get(path, path) for path in self.lacking})
+
+    def pull(self, stage: str) -> str:
+        """The command that brings what is lacking of a stage's outputs, once somebody has pushed it."""
+        everywhere = "" if self.side.commit is None else " --all-commits"
+        return f"dvc pull{everywhere} {stage}".rstrip()
+
+
+def _listing(odb: Any, oid: str) -> Listing | None:
+    """The list of a folder in a cache or a remote; None where it is not there, or is no list of names and hashes."""
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+    from dvc_objects.errors import ObjectFormatError
+
+    try:
+        tree = Tree.load(odb, HashInfo("md5", oid))
+    except (FileNotFoundError, ObjectFormatError, KeyError, TypeError):
+        return None
+    found = files_of(tree)
+    return (
+        found if all(HASH.fullmatch(value) and ".." not in name.split("/") for name, value in found.items()) else None
+    )
+
+
+def files_of(tree: Any) -> Listing:
+    """DVC's object of a folder as `path below it -> md5`."""
+    return {"/".join(key): str(found.value) for key, (_, found) in tree.as_dict().items()}
