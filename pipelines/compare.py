@@ -58,8 +58,8 @@ def compare(base: str | None, head: str, options: Options) -> bool:
 def passes(found: Comparison) -> bool:
     """Whether the gate is open; where that could not be computed it is an error, not a pass."""
     if found.gate == "not computed":
-        names = ", ".join(found.unjudged) or "no architecture is in both revisions"
-        fix = "; ".join(f"`{command}`" for command in found.pulls) or "evaluate both revisions"
+        names = ", ".join(found.unjudged) or "no image of validation that both revisions have with the same labels"
+        fix = "; ".join(f"`{command}`" for command in found.pulls) or "evaluate both revisions, or --cross-evaluate"
         raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
     return found.gate == "passed"
 
@@ -101,7 +101,7 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
 
 def exam_changed(data: DataChange) -> bool:
     """Whether the images that decide or that are shown are others, or labelled otherwise."""
-    return any(change.split != "train" for change in data.splits)
+    return bool({*(change.split for change in data.splits), *data.unknown} - {"train"})
 
 
 def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | None) -> Sides:

@@ -18,9 +18,9 @@ def headline(found: Comparison) -> str:
     worse, better = (architectures(found.of(GATE_SPLIT, verdict)) for verdict in (REGRESSED, IMPROVED))
     parts = []
     if worse:
-        parts.append(f"regressed on validation: {len(worse)} of {_judged(found)}")
+        parts.append(f"regressed on validation: {len(worse)} of {counted(_judged(found), 'architecture')}")
     if better:
-        parts.append(f"improved on validation: {len(better)} of {_judged(found)}")
+        parts.append(f"improved on validation: {len(better)} of {counted(_judged(found), 'architecture')}")
     if found.rows and not parts:
         verdicts = {row.verdict for row in found.rows if row.split == GATE_SPLIT}
         same = "the same on validation" if verdicts == {"identical"} else "no difference shown on validation"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ PARAMS: dict[str, Any] = {
         },
     },
 }
-# An image is its labels, 60 apart, and noise; each line of labels.json is one: its group, and the square that is class 2.
+# An image is its labels, 60 apart, and noise; a line of labels.json is one: its group, and its labelled square's row.
 PREPARE = """\
 import json
 from pathlib import Path
@@ -158,6 +158,12 @@ class History:
     data: str
     params: str
     code: str
+    both: str  # data and params
+
+    def at(self, folder: Path) -> History:
+        """A copy that a test may change."""
+        shutil.copytree(self.repo, folder, symlinks=True)
+        return replace(self, repo=folder)
 
 
 def make(repo: Path) -> History:
@@ -195,6 +201,10 @@ def make(repo: Path) -> History:
     write_params(repo, train={"seeds": [0], "bias": {"unet": 14, "fcn": 4}})
     params = reproduced(repo)
 
+    branch(repo, "both", data)
+    write_params(repo, train={"seeds": [0], "bias": {"unet": 14, "fcn": 4}})
+    both = reproduced(repo)
+
     branch(repo, "code", base)
     rounding = EVALUATE.replace("np.round((image[..., 0] - 40.0 + bias) / 60)", "(image[..., 0] - 40.0 + bias) // 60")
     assert rounding != EVALUATE
@@ -203,7 +213,7 @@ def make(repo: Path) -> History:
     code = reproduced(repo)
     sh("git", "checkout", "-q", "main", cwd=repo)
     sh("dvc", "checkout", "-q", cwd=repo)
-    return History(repo, base, data, params, code)
+    return History(repo, base, data, params, code, both)
 
 
 def write_params(repo: Path, **changes: Any) -> None:

@@ -141,7 +141,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (repo / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
     (repo / "pyproject.toml").write_text("[tool.prefect]\nserver.analytics_enabled = false\n")
     for package in ("pipelines", "stages"):
-        shutil.copytree(ROOT / package, repo / package, ignore=lambda folder, names: _not_needed(folder, names))
+        shutil.copytree(ROOT / package, repo / package, ignore=lambda folder, names: not_needed(folder, names))
     sh("git", "init", "-q", "-b", "main", cwd=repo)
     sh("dvc", "init", "-q", cwd=repo)
     shutil.copy(ROOT / ".dvc/config", repo / ".dvc/config")
@@ -151,7 +151,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repo
 
 
-def _not_needed(folder: str, names: list[str]) -> set[str]:
+def not_needed(folder: str, names: list[str]) -> set[str]:
     """Of stages only what pipelines import: the modules beside the packages."""
     packages = {name for name in names if Path(folder, name).is_dir()} - {"fetch"}  # it says where downloads are
     return packages if Path(folder).name == "stages" else {"__pycache__"}

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipelines.compare import DIRECTIONS, compare, render
+from pipelines.compare import Options, compare, investigate, passes
+from pipelines.comparison.as_markdown import as_markdown
+from pipelines.comparison.causes import ParamChange
+from pipelines.comparison.labels import Classes, DataChange, SplitChange, changed_classes
+from pipelines.comparison.metrics import DIRECTIONS
+from pipelines.comparison.page import as_page, policy
+from pipelines.comparison.pictures import Extreme, Tile, extremes
+from pipelines.comparison.result import Comparison, Note, SideName, as_record
+from pipelines.comparison.runs import common_ids, spread, union
+from pipelines.comparison.store import Outputs, Store
+from pipelines.graph import open_repo
 from pipelines.markdown import PAGE_LIMIT, code, fit, size
 from pipelines.revision import open_revision
+from pipelines.significance import Row
 from stages.errors import StateError
+from stages.matrices import Matrices
 from stages.report.figures import HEADLINE
 from tests.pipelines.conftest import commit, python, sh
 
@@ -20,10 +34,12 @@ def write_metrics(arch: str, test: dict[str, object]) -> None:
 
 
 def page(base: str = "HEAD", head: str = "workspace") -> str:
-    return render(open_revision(base), open_revision(head))
+    with open_repo() as repo:
+        store = Store(repo)
+        return as_markdown(investigate(*(Outputs(open_revision(name), store) for name in (base, head))))
 
 
-def test_the_page_of_a_change_by_hand(repo: Path) -> None:
+def test_without_matrices_the_page_is_of_metrics_and_says_so(repo: Path) -> None:
     base = commit(repo)
     Path("params.yaml").write_text(
         Path("params.yaml").read_text().replace("seed: 0", "seed: 7").replace("lr: 0.1, ", "")
@@ -33,13 +49,15 @@ def test_the_page_of_a_change_by_hand(repo: Path) -> None:
     Path("metrics/fcn.json").unlink()
     write_metrics("new", {"mIoU": 0.25})
     head = commit(repo)
-    assert page(base, head).splitlines() == [
-        "### Metrics: 1 better, 1 worse, 0 unchanged, 4 missing in head, 2 new in head",
-        "",
-        f"base `{base}` ({base[:10]}), head `{head}` ({head[:10]})",
-        "",
-        "| architecture | metric | base | head | change | verdict |",
-        "| --- | --- | --- | --- | --- | --- |",
+    lines = page(base, head).splitlines()
+    assert lines[0] == (
+        "### Comparison: significance was not computed; "
+        "metrics/ says: 1 better, 1 worse, 0 unchanged, 4 missing in head, 2 new in head"
+    )
+    assert lines[2] == f"base `{base}` ({base[:10]}), head `{head}` ({head[:10]})"
+    assert "- `metrics: modified since report wrote it`" in lines, "edited by hand: dvc.lock is stale"
+    start = lines.index("| architecture | metric | base | head | change | verdict |")
+    assert lines[start + 2 : start + 10] == [
         "| `fcn` | `test.mIoU` | 0.5000 | missing | not comparable | missing in head |",
         "| `fcn` | `test.pixel_accuracy` | 0.7500 | missing | not comparable | missing in head |",
         "| `fcn` | `val.mIoU` | undefined (null) | missing | not comparable | missing in head |",
@@ -48,27 +66,15 @@ def test_the_page_of_a_change_by_hand(repo: Path) -> None:
         "| `unet` | `test.mIoU` | 0.5000 | 0.6000 | +0.1000 | better |",
         "| `unet` | `test.pixel_accuracy` | 0.7500 | 0.7000 | -0.0500 | worse |",
         "| `unet` | `val.mIoU` | undefined (null) | missing | not comparable | missing in head |",
-        "",
-        "#### Params",
-        "",
-        "- `seed`: `0` → `7`",
-        "- `train.lr`: `0.1` → not set",
-        "",
-        "#### Data",
-        "",
-        "- `data/prepared/test`: 1 file, 14 B → 1 file, 14 B",
-        "- `data/prepared/train`: 1 file, 14 B → 1 file, 14 B",
-        "",
-        "#### Code",
-        "",
-        "No change.",
-    ]  # fmt: skip
+    ]
+    assert "- `seed`: `0` → `7` (read by `download`)" in lines
+    assert "- `train.lr`: `0.1` → not set (read by `train`)" in lines
 
 
 def test_the_same_on_both_sides_is_no_change(repo: Path) -> None:
     text = page("HEAD", "HEAD")
-    assert text.startswith("### Metrics: 0 better, 0 worse, 6 unchanged\n")
-    assert text.count("No change.") == 3
+    assert "0 better, 0 worse, 6 unchanged" in text.splitlines()[0]
+    assert "Nothing that dvc.lock, params.yaml and requirements.lock record differs." in text
 
 
 def test_every_headline_number_has_a_direction() -> None:
@@ -89,15 +95,27 @@ def test_a_change_too_small_for_four_decimals_is_shown(repo: Path) -> None:
     assert "| 0.5000 | 0.5000 | +1.0e-06 | better |" in page()
 
 
-def test_changed_code_is_named_by_file(repo: Path) -> None:
+def test_changed_code_is_named_by_file_and_reader(repo: Path) -> None:
     Path("code/report.py").write_text("# new\n")
+    Path("examples/more.xml").write_text("<annotations/>")
     sh("dvc", "repro", cwd=repo)
-    assert page().endswith("#### Code\n\n- `code/report.py`: changed\n")
+    lines = page().splitlines()
+    assert "- `code/report.py`: changed (read by `report`)" in lines
+    assert "- raw data, `examples/more.xml`: new (read by `cvat`)" in lines, "a folder's files are named one by one"
 
 
-def test_a_side_without_dvc_lock_is_said_instead_of_no_change(repo: Path) -> None:
+def test_a_side_without_dvc_lock_is_said(repo: Path) -> None:
     Path("dvc.lock").unlink()
-    assert page().count("- `workspace` has no dvc.lock, so nothing is known of it.") == 2
+    assert "- no dvc.lock, so of its data and code nothing is known: `workspace`" in page().splitlines()
+
+
+def test_a_stranger_s_lock_cannot_point_out_of_the_cache(repo: Path) -> None:
+    lock = Path("dvc.lock").read_text().splitlines()
+    md5 = next(line for line in lock if line.endswith(".dir"))
+    Path("dvc.lock").write_text("\n".join(lock).replace(md5, md5[: md5.index(":")] + ": ../../../../etc/passwd"))
+    with open_repo() as dvc:
+        outputs = Outputs(open_revision("workspace"), Store(dvc))
+    assert all(outputs.lock.hash_of(path) is None for path, entry in outputs.lock.outs.items() if "/" in entry["md5"])
 
 
 def test_hostile_names_stay_text(repo: Path) -> None:
@@ -109,7 +127,119 @@ def test_hostile_names_stay_text(repo: Path) -> None:
     cell = "```test.a\\|b`c`` <img src=x> @someone [x](http://y) \ufffd\ufffd# head```"
     assert row == f"| `unet` | {cell} | missing | 0.5000 | not comparable | new in head |"
     param = next(line for line in text.splitlines() if line.startswith("- ```**a|b"))
-    assert param.endswith("```: not set → `1`")
+    assert param.endswith("```: not set → `1` (no stage reads it)")
+
+
+# --- pages of a comparison made by hand ------------------------------------------------------------------------------
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def row(arch: str = "unet", split: str = "val", label: str | None = None, verdict: str = "regressed") -> Row:
+    numbers = {"base": 0.5, "head": 0.4, "change": -0.1, "low": -0.2, "high": -0.05, "p": 0.0001, "p_holm": 0.004}
+    return Row(
+        split=split, architecture=arch, metric="iou" if label else "mIoU", label=label, **numbers,
+        groups=9, differing=9, seeds=1, retraining=None, verdict=verdict, words=verdict,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def comparison(**changes: object) -> Comparison:
+    plain = Comparison(SideName(EVIL, "a" * 40), SideName("workspace", None), rows=(row(), row(label=EVIL)))
+    return replace(plain, classes=Classes((EVIL, "b"), ((1, 2, 3), (4, 5, 6))), **changes)  # type: ignore[arg-type]
+
+
+def test_the_html_page_escapes_everything_and_states_a_policy_that_it_keeps() -> None:
+    one = Extreme("unet", "val", EVIL, 0.5, 0.4, 1, 2, 3, 0)
+    found = comparison(
+        params=(ParamChange(EVIL, EVIL, "not set", (EVIL,)),),
+        data=DataChange((SplitChange("val", (1, 1), added=(EVIL,)),), classes=(("added", EVIL),), unknown=("test",)),
+        worse=(one,), notes=(Note("so it is", (EVIL,)),), stale=(EVIL,), unjudged=(EVIL,), pulls=(EVIL,),
+    )  # fmt: skip
+    text = as_page(found, [(one, [Tile("image", "data:image/png;base64,AA=="), Tile("truth", None)])], [])
+    assert EVIL not in text and text.count("&lt;img src=x onerror=alert(1)&gt;") >= 14
+    assert "<script" not in text and " style=" not in text and "http://" not in text and "https://" not in text
+    style = text[text.index("<style>") + 7 : text.index("</style>")]
+    assert policy(style).replace("'", "&#39;") in text, "the hash in the policy is that of this very style"
+    assert "unsafe" not in policy(style) and policy(style).startswith("default-src 'none'")
+    assert ".class-1 { background: rgb(4 5 6) }" in style
+
+
+def test_the_markdown_escapes_class_names_and_puts_the_verdict_first() -> None:
+    lines = as_markdown(comparison()).splitlines()
+    assert lines[0] == "### Comparison: regressed on validation: 1 of 1 architecture"
+    assert f"**`unet` regressed**: `mIoU`, `iou of {EVIL}`" in lines
+    assert all("`" in line for line in lines if EVIL in line)
+
+
+def test_a_page_of_many_numbers_fits_github_and_keeps_the_verdict() -> None:
+    rows = tuple(
+        row(f"net-{i}", split, f"class {c}") for i in range(40) for c in range(50) for split in ("val", "test")
+    )
+    text = as_markdown(comparison(rows=rows))
+    assert len(text.encode()) <= PAGE_LIMIT and "<details>" not in text
+    assert text.startswith("### Comparison: regressed on validation: 40 of 40 architectures\n")
+    assert "#### Why" in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "unjudged", "gate"),
+    [
+        ((row(),), (), "regressed"),
+        ((row(),), ("fcn",), "regressed"),
+        ((row(split="test"), row(verdict="no difference shown")), (), "passed"),
+        ((row(verdict="equivalent"),), ("fcn",), "not computed"),
+        ((row(split="test"),), (), "not computed"),
+        ((), (), "not computed"),
+    ],
+)
+def test_the_gate_stands_on_validation_alone(rows: tuple[Row, ...], unjudged: tuple[str, ...], gate: str) -> None:
+    found = comparison(rows=rows, unjudged=unjudged)
+    assert found.gate == gate == as_record(found)["gate"]
+    if gate == "not computed":
+        with pytest.raises(StateError, match="--fail-on regression: significance was not computed"):
+            passes(found)
+    else:
+        assert passes(found) == (gate == "passed")
+
+
+def test_the_record_holds_plain_values_alone() -> None:
+    record = as_record(comparison(worse=(Extreme("unet", "val", "a", 0.5, 0.4, 1, 2, 3, 0),)))
+    assert json.loads(json.dumps(record, allow_nan=False))["worse"][0]["change"] == pytest.approx(-0.1)
+
+
+def stack(*counts: list[list[int]]) -> Matrices:
+    ids = [f"i{number}" for number in range(len(counts))]
+    return Matrices(ids, ids, np.array(counts, np.int64))
+
+
+def test_images_are_ranked_by_their_own_miou() -> None:
+    right, half, wrong, none = [[4, 0], [0, 4]], [[4, 0], [2, 2]], [[0, 4], [4, 0]], [[0, 0], [0, 0]]
+    base, head = stack(right, half, right, none, wrong), stack(half, right, wrong, none, wrong)
+    worse, better = extremes("unet", "val", [base], [head], 3, 0)
+    # half: 4 of 6 and 2 of 4 pixels, so (2/3 + 1/2) / 2
+    assert [(one.id, one.change) for one in worse] == [("i2", -1.0), ("i0", pytest.approx(7 / 12 - 1))]
+    assert [(one.id, one.change) for one in better] == [("i1", pytest.approx(1 - 7 / 12))]
+    assert (worse[0].base_wrong, worse[0].head_wrong, worse[0].labelled) == (0, 8, 8)
+
+
+def test_only_images_with_the_same_labels_are_common() -> None:
+    base, head = stack([[4, 0], [0, 4]], [[4, 0], [0, 4]]), stack([[4, 0], [1, 3]], [[5, 0], [0, 3]])
+    ids, exam = common_ids("val", [base], [head], DataChange())
+    assert (ids, exam.images, exam.left_out, exam.changed) == (["i0"], 1, 1, True), "i1 has other true pixels"
+    change = SplitChange("val", (2, 2), relabelled=("i0",))
+    assert common_ids("val", [base], [head], DataChange((change,)))[0] == []
+
+
+def test_classes_are_matched_by_name() -> None:
+    names = union(["a", "b"], ["b", "c"])
+    assert names == ["b", "c", "a"]
+    counts = spread(stack([[1, 2], [3, 4]]), ["a", "b"], names).counts[0]
+    assert counts.tolist() == [[4, 0, 3], [0, 0, 0], [2, 0, 1]]
+    old, new = (Classes(of, ((0, 0, 0),) * 2) for of in (("a", "b"), ("b", "c")))
+    assert changed_classes(old, new) == [("added", "c"), ("removed", "a"), ("of another id", "b")]
+
+
+# --- Markdown of anything --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,10 +282,15 @@ def test_a_page_that_is_too_long_is_cut_between_lines_and_says_so() -> None:
     assert fit(lines[:10]) == "\n".join(lines[:10]) + "\n"
 
 
-def test_the_page_goes_into_a_folder_when_asked(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    compare("HEAD", "workspace", Path("out"))
+def test_the_pages_go_into_a_folder_when_asked(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare("HEAD", "workspace", Options(Path("out")))
     assert capsys.readouterr().out == "out/comparison.md\n"
-    assert Path("out/comparison.md").read_text() == page()
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        f"comparison.{end}" for end in ("html", "json", "md")
+    ]
+    kept = {path: path.read_bytes() for path in Path("out").iterdir()}
+    compare("HEAD", "workspace", Options(Path("again")))
+    assert {path: Path("again", path.name).read_bytes() for path in kept} == kept
 
 
 @pytest.mark.parametrize("name", ["nope", "--output=x", "HEAD:dvc.yaml", ""])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from tests.pipelines.conftest import ROOT, commit, sh
 
@@ -141,6 +144,53 @@ def test_no_job_both_reads_the_pull_request_and_writes() -> None:
         assert not re.search(r"git (checkout|switch|reset|worktree|merge |pull|restore)", step.get("run", ""))
 
 
+def test_the_lock_and_the_regression_are_refused_and_the_comment_is_written_all_the_same() -> None:
+    jobs = load(ROOT / ".github/workflows/metrics.yml")["jobs"]
+    named = [step.get("name") or step["uses"].split("@")[0] for step in jobs["compare"]["steps"]]
+    assert named[-3:] == [
+        "actions/upload-artifact",
+        "dvc.lock is that of its params and code",
+        "No metric regressed on validation",
+    ], "the page is kept before anything fails"
+    assert jobs["comment"]["if"] == "${{ !cancelled() && needs.compare.outputs.written == 'yes' }}"
+    assert jobs["compare"]["outputs"] == {"written": "${{ steps.compare.outputs.written }}"}
+    assert "--cross-evaluate" not in script("metrics.yml", "Compare"), "that would run the fork's code"
+
+
+def test_what_compare_imports_is_what_the_workflow_installs(repo: Path) -> None:
+    """Each of them is pinned, and none is torch."""
+    (install,) = [s["run"] for _, s in steps(load(FILES[0])) if s.get("name", "").startswith("Install")]
+    words = install.split()
+    names = words[words.index("requirements.lock") + 1 :]
+    pinned = {line.split("==")[0].lower() for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    assert set(names) <= pinned
+    assert not [name for name in names if "torch" in name or "mm" in name]
+    program = (
+        "import runpy, sys\n"
+        "sys.argv = ['pipelines', 'compare', 'HEAD', 'HEAD', '--out', 'out']\n"
+        "runpy.run_module('pipelines', run_name='__main__')\n"
+        "import importlib.metadata as m\n"
+        "found = m.packages_distributions()\n"
+        "tops = {name.split('.')[0] for name in list(sys.modules)} & set(found)\n"
+        "print(*{found[name][0] for name in tops}, file=open('d', 'w'))\n"
+    )
+    sh(sys.executable, "-c", program, cwd=repo)
+    loaded = {name.lower() for name in (repo / "d").read_text().split()}
+    assert loaded <= with_dependencies(names) | {"setuptools"}
+
+
+def with_dependencies(names: list[str]) -> set[str]:
+    """The packages that pip would install with these."""
+    waiting, seen = [name.lower() for name in names], set[str]()
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop())
+        if name not in seen:
+            seen.add(name)
+            asked = [Requirement(text) for text in importlib.metadata.requires(name) or []]
+            waiting += [r.name.lower() for r in asked if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return seen | {name.replace("-", "_") for name in seen} | {name.replace("-", ".") for name in seen}
+
+
 def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
     base = commit(repo)
     sh("git", "checkout", "-q", "-b", "topic", cwd=repo)
@@ -149,12 +199,42 @@ def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
     sh("git", "checkout", "-q", "main", cwd=repo)
     (repo / "metrics/fcn.json").write_text('{"test": {"mIoU": 0.9}}')
     tip = commit(repo)
-    summary = repo / "summary.md"
-    bash(script("metrics.yml", "Compare"), repo, BASE_SHA=tip, HEAD_SHA=head, GITHUB_STEP_SUMMARY=str(summary))
+    summary, outputs = repo / "summary.md", repo / "outputs"
+    files = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(outputs)}
+    bash(script("metrics.yml", "Compare"), repo, BASE_SHA=tip, HEAD_SHA=head, **files)
     page = (repo / "comparison/comparison.md").read_text()
-    assert page.startswith("### Metrics: 1 better, 0 worse, 5 unchanged\n")
+    assert "1 better, 0 worse, 5 unchanged" in page.splitlines()[0]
     assert base in page and tip not in page
     assert summary.read_text() == page
+    assert outputs.read_text() == "written=yes\ncode=2\n", "no matrices: the gate is none, and that is no pass"
+    with pytest.raises(AssertionError, match="metrics: modified since report wrote it"):
+        bash(script("metrics.yml", "dvc.lock is that of its params and code"), repo, HEAD_SHA=head)
+    bash(script("metrics.yml", "dvc.lock is that of its params and code"), repo, HEAD_SHA=base)
+
+
+@pytest.mark.parametrize(
+    ("code", "refused", "said"), [("0", False, "no metric"), ("1", True, "::error::"), ("2", False, "::warning::")]
+)
+def test_a_regression_fails_the_check(tmp_path: Path, code: str, refused: bool, said: str) -> None:
+    program = script("metrics.yml", "No metric regressed on validation")
+    done = subprocess.run(["bash", "-e", "-c", program], env={"CODE": code}, capture_output=True, text=True)
+    assert (done.returncode != 0) == refused
+    assert done.stdout.startswith(said)
+
+
+def test_what_cannot_be_compared_fails_at_once(repo: Path) -> None:
+    (repo / "dvc.lock").write_text("stages: [1]")
+    head = commit(repo)
+    with pytest.raises(AssertionError, match="not as DVC writes it"):
+        bash(
+            script("metrics.yml", "Compare"),
+            repo,
+            BASE_SHA=head,
+            HEAD_SHA=head,
+            GITHUB_STEP_SUMMARY="s",
+            GITHUB_OUTPUT="o",
+        )
+    assert not (repo / "o").exists()
 
 
 GH = """#!/usr/bin/env bash
