@@ -20,6 +20,7 @@ DIRECTIONS = {
     "precision": 1,
     "recall": 1,
     "f1": 1,
+    "ece": -1,
 }
 UNDEFINED = "undefined (null)"
 Metrics = dict[str, dict[str, Any]]
