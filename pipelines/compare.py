@@ -106,8 +106,12 @@ def exam_changed(data: DataChange) -> bool:
 
 def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | None) -> Sides:
     """What is compared of an architecture: on the head's exam where both were asked it, else on what both share."""
-    old = other.base_on_head[name] if other else runs[0].found[name]
-    return sides_of(old, runs[1].found[name], runs, data if other is None else DataChange())
+    stored, new = (found.found[name] for found in runs)
+    if other is None:
+        return sides_of(stored, new, runs, data)
+    answers = other.base_on_head[name]
+    old = {seed: of | {split: answers[seed][split] for split in of if data.of(split)} for seed, of in stored.items()}
+    return sides_of(old, new, runs, DataChange())
 
 
 def extremes(sides: dict[str, Sides]) -> tuple[tuple[pictures.Extreme, ...], tuple[pictures.Extreme, ...]]:

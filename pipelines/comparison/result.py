@@ -58,7 +58,6 @@ class Comparison:
     stale: tuple[str, ...] = ()  # what dvc.lock of the head is not of
     notes: tuple[Note, ...] = ()
     classes: Classes | None = None
-    confidence: float = 0.95
 
     @property
     def gate(self) -> Gate:
@@ -102,7 +101,7 @@ class Comparison:
 
 def as_record(found: Comparison) -> dict[str, Any]:
     """What comparison.json holds: the same for the same two revisions."""
-    record = {name: value for name, value in asdict(found).items() if name not in ("classes", "confidence")}
+    record = {name: value for name, value in asdict(found).items() if name != "classes"}
     record["crossed"] = [
         asdict(one) | {"change": one.change, "by_exam": one.by_exam, "by_model": one.by_model} for one in found.crossed
     ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from pipelines.comparison.labels import Classes, DataChange, read_classes
 from pipelines.comparison.store import Outputs
+from pipelines.revision import flatten
 from stages.matrices import Matrices, read_matrices
 
 SPLITS = ("val", "test")
@@ -29,14 +31,19 @@ class Runs:
 
 def evaluated(outputs: Outputs) -> dict[str, list[int]]:
     """`architecture -> seeds` that a revision evaluated: in its dvc.lock (or on the disk), and in its params."""
-    params = outputs.side.mapping("params.yaml") or {}
-    names, seeds = params.get("architectures"), (params.get("train") or {}).get("seeds")
+    params = flatten(outputs.side.mapping("params.yaml") or {})
+    names, seeds = (params.get(key) for key in ("architectures", "train.seeds"))
     found: dict[str, list[int]] = {}
     for path in sorted({*outputs.lock.outs, *outputs.on_disk("results/*/*/evaluate")}):
         match = EVALUATED.fullmatch(path)
-        if match and (names is None or match[1] in names) and (seeds is None or int(match[2]) in seeds):
+        if match and _asked(match[1], names) and _asked(int(match[2]), seeds):
             found.setdefault(match[1], []).append(int(match[2]))
     return {name: sorted(of) for name, of in found.items()}
+
+
+def _asked(value: str | int, listed: Any) -> bool:
+    """Whether params list it; dvc.lock keeps what they listed once. Params without such a list ask for everything."""
+    return not isinstance(listed, list) or value in listed
 
 
 def read_runs(outputs: Outputs) -> Runs:
