@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ from pipelines.revision import open_revision
 from stages.errors import StateError
 from tests.pipelines.compared import EVIL, History, make, write_labels, write_params
 from tests.pipelines.conftest import commit, python, sh
+from tests.pipelines.test_workflows import installed, with_dependencies
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise]  # the repository takes a while to build
 
@@ -247,6 +249,28 @@ def test_a_stale_lock_is_told_without_data_and_without_a_checkout(history: Histo
     done = python("check", stale, cwd=history.repo)
     assert done.returncode == 1 and "dvc.lock is stale: 1 thing(s)" in done.stdout
     assert python("check", history.params, cwd=history.repo).returncode == 0
+
+
+# Nothing can be imported that only other packages than these bring.
+BLOCK = """
+import importlib.metadata, runpy, sys
+allowed, owners = {allowed!r}, importlib.metadata.packages_distributions()
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        of = [owner.lower() for owner in owners.get(name.split(".")[0], [])]
+        if of and not set(of) & allowed:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Block())
+sys.argv = {argv!r}
+runpy.run_module("pipelines", run_name="__main__")
+"""
+
+
+def test_it_needs_no_more_than_the_workflow_installs(history: History) -> None:
+    argv = ["pipelines", "compare", history.base, history.data, "--out", "out"]
+    program = BLOCK.format(allowed=with_dependencies(installed()), argv=argv)
+    sh(sys.executable, "-c", program, cwd=history.repo)
+    assert json.loads(Path("out/comparison.json").read_text())["gate"] == "passed"
 
 
 def test_two_seeds_are_told_from_retraining(history: History) -> None:
