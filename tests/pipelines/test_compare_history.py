@@ -190,7 +190,7 @@ def test_without_cache_and_remote_it_falls_back_and_names_the_pull(history: Hist
 
 
 def test_what_the_cache_lacks_comes_from_the_default_remote(history: History, tmp_path: Path) -> None:
-    sh("dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store"), cwd=history.repo)
+    sh("dvc", "remote", "add", "-q", "--local", "-d", "store", str(tmp_path / "store"), cwd=history.repo)
     sh("dvc", "push", "-q", "--all-commits", cwd=history.repo)
     whole = found(history.base, history.data)
     shutil.rmtree(".dvc/cache")
@@ -202,7 +202,7 @@ def test_what_the_cache_lacks_comes_from_the_default_remote(history: History, tm
 
 
 def test_the_named_pull_brings_it(history: History, tmp_path: Path) -> None:
-    sh("dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store"), cwd=history.repo)
+    sh("dvc", "remote", "add", "-q", "--local", "-d", "store", str(tmp_path / "store"), cwd=history.repo)
     sh("dvc", "push", "-q", "--all-commits", cwd=history.repo)
     shutil.rmtree(".dvc/cache")
     (tmp_path / "store").rename(tmp_path / "away")
