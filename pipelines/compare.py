@@ -134,8 +134,7 @@ def _pictures(found: tuple[pictures.Extreme, ...], sides: tuple[Outputs, Outputs
 
 def pulls(base: Outputs, head: Outputs) -> list[str]:
     """The commands that would bring what was lacking; each once."""
-    commands = [side.pull(stage) for side in (base, head) for stage in side.lacking_stages()]
-    return list(dict.fromkeys(commands))
+    return list(dict.fromkeys(filter(None, (base.pull(), head.pull()))))
 
 
 def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:

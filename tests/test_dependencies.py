@@ -81,7 +81,9 @@ def test_pipelines_reach_the_stages_only_through_dvc() -> None:
     for path in (ROOT / "pipelines").rglob("*.py"):
         found = imported_names(ast.parse(path.read_text()), ("pipelines",))
         imported = {file for name in found for file in files_of(ROOT, name) if file.startswith("stages/")}
-        assert imported <= shared, path
+        # The one exception: compare runs a revision's own evaluate stage, as a process in a worktree of that revision.
+        run = {"stages/evaluate/__init__.py"} if path.name == "worktree.py" else set()
+        assert imported <= shared | run, path
 
 
 @pytest.mark.parametrize(

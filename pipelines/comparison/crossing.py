@@ -71,8 +71,8 @@ class Other:
 def cross_evaluate(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> Other:
     """Run the networks of each revision, with its own code, over the data of the other."""
     if lacking := sorted({*runs[0].lacking, *runs[1].lacking}):
-        pulls = [side.pull(stage) for side in (base, head) for stage in side.lacking_stages()]
-        commands = "; ".join(f"`{command}`" for command in dict.fromkeys(pulls))
+        pulls = dict.fromkeys(filter(None, (base.pull(), head.pull())))
+        commands = "; ".join(f"`{command}`" for command in pulls)
         raise StateError("--cross-evaluate", f"not all results are here ({', '.join(lacking)})", commands)
     classes = [found.classes for found in runs]
     if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:

@@ -21,7 +21,7 @@ class Lock:
     readers: dict[str, list[str]] = field(default_factory=dict)
     params: dict[str, list[str]] = field(default_factory=dict)
     inputs: dict[str, list[str]] = field(default_factory=dict)  # by stage: every path that it reads
-    writers: dict[str, str] = field(default_factory=dict)  # by output: the stage, without the item of its matrix
+    targets: dict[str, str] = field(default_factory=dict)  # by output: what `dvc pull` takes for it
 
     def hash_of(self, path: str) -> str | None:
         """The hash of an output; a lock may be a stranger's, so nothing but a hash is taken for one."""
@@ -43,7 +43,8 @@ def _parse(stages: dict[str, Any]) -> Lock:
         raise TypeError
     lock = Lock(outs)
     for name, stage in stages.items():
-        lock.writers.update({str(entry["path"]): base_name(name) for entry in stage.get("outs", [])})
+        for entry in stage.get("outs", []):  # all items of a matrix have one name
+            lock.targets[str(entry["path"])] = base_name(name) if "@" in str(name) else str(entry["path"])
         lock.inputs[str(name)] = [str(entry["path"]) for entry in stage.get("deps", [])]
         for entry in stage.get("deps", []):
             path = str(entry["path"])

@@ -7,6 +7,7 @@ that compare runs in, and none of the revision's own dvc.yaml or .dvc/config is 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -94,19 +95,19 @@ class Outputs:
 
     def is_folder(self, path: str) -> bool:
         """Whether an output is a folder."""
-        return self._is_here(path) or (self.lock.hash_of(path) or "").endswith(".dir")
+        return self.is_here(path) or (self.lock.hash_of(path) or "").endswith(".dir")
 
     def fetch(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Make ready to read many files of output folders, each (folder, path below it)."""
         listings = [((self.listing(folder) or {}).get(name), folder) for folder, name in wanted]
-        self.store.fetch(oid for oid, folder in listings if oid and not self._is_here(folder))
+        self.store.fetch(oid for oid, folder in listings if oid and not self.is_here(folder))
 
     def read(self, folder: str, name: str) -> bytes | None:
         """A file of an output folder; None where the folder has none, or it cannot be had (then it is `lacking`)."""
         oid = (self.listing(folder) or {}).get(name)
         if oid is None:
             return None
-        if self._is_here(folder):
+        if self.is_here(folder):
             return Path(folder, name).read_bytes()
         if (content := self.store.read(oid)) is None:
             self.lacking.add(folder)
@@ -130,7 +131,8 @@ class Outputs:
         """The folders of the workspace that match; none for a commit."""
         return [path.as_posix() for path in sorted(Path().glob(pattern))] if self.side.commit is None else []
 
-    def _is_here(self, folder: str) -> bool:
+    def is_here(self, folder: str) -> bool:
+        """Whether it is read from the disk."""
         return self.side.commit is None and Path(folder).is_dir()
 
     def _disk_listing(self, path: str) -> Listing | None:
@@ -138,7 +140,7 @@ class Outputs:
         from dvc.fs import LocalFileSystem
         from dvc_data.hashfile.build import build
 
-        if not self._is_here(path):
+        if not self.is_here(path):
             return None
         repo = self.store.repo
         where, files = str(Path(path).absolute()), LocalFileSystem()
@@ -156,14 +158,13 @@ class Outputs:
             self.lacking.add(path)
         return found
 
-    def lacking_stages(self) -> list[str]:
-        """The stages whose outputs are lacking."""
-        return sorted({self.lock.writers.get(path, path) for path in self.lacking})
-
-    def pull(self, stage: str) -> str:
-        """The command that brings what is lacking of a stage's outputs, once somebody has pushed it."""
-        everywhere = "" if self.side.commit is None else " --all-commits"
-        return f"dvc pull{everywhere} {stage}".rstrip()
+    def pull(self) -> str | None:
+        """The command that brings what is lacking, once somebody has pushed it; None where nothing is."""
+        if not self.lacking:
+            return None
+        everywhere = [] if self.side.commit is None else ["--all-commits"]
+        targets = sorted({self.lock.targets.get(path, path) for path in self.lacking})
+        return shlex.join(["dvc", "pull", *everywhere, *targets])  # names are a stranger's, and the line is pasted
 
 
 def _listing(odb: Any, oid: str) -> Listing | None:

@@ -105,7 +105,7 @@ def _copy(source: Outputs, path: str, target: Path) -> None:
             raise StateError(
                 f"{source.side.name}: {name}",
                 f"neither in the cache nor in the default remote{source.store.why()}",
-                f"`{source.pull('')}` brings it once it was pushed",
+                f"`{source.pull() or 'dvc repro'}` brings it",
             )
         beside = target if name == path else target / name.removeprefix(f"{path}/")
         beside.parent.mkdir(parents=True, exist_ok=True)
