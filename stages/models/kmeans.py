@@ -25,7 +25,7 @@ Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 FEATURES = 5  # three of colour, two of position
 CHUNK = 1 << 16  # pixels whose distances to all centres are held at once
-MOST = 1 << 22  # pixels that are drawn from all images together: 0.3 GiB with what is worked out from them
+MOST = 1 << 22  # pixels that are drawn from all images together: 0.5 GiB with what is worked out from them
 BATCH = 4096  # pixels of a mini-batch: a few of each of 100 clusters
 STARTS = 3  # first centres that are drawn, of which the best ones are kept
 
