@@ -11,9 +11,10 @@ repro: setup
 	bin/python -m dvc repro
 	bin/python -m pipelines verify workspace
 
-# Everything but what needs a GPU, and but the slow tests that no promise of the README hangs on.
+# Everything but what needs a GPU, and but the slow tests that no promise of the README hangs on. Threads that wait for
+# each other sleep: those of one process would take the cores from the other's by spinning.
 test: setup
-	bin/python -m pytest
+	OMP_WAIT_POLICY=passive bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: setup
 	bin/python -m ruff check

@@ -82,7 +82,10 @@ def mistakes(workflow: dict[str, Any]) -> list[str]:
         needs = job.get("needs", [])
         needs = {needs} if isinstance(needs, str) else set(needs)
         found += [f"{name}: needs {other}, which is no job" for other in sorted(needs - workflow["jobs"].keys())]
-        found += [f"{name}: {what}" for what in _unknown_names({**job, "steps": None}, needs, set())]
+        ids = {step["id"] for step in job["steps"] if "id" in step}
+        before = {key: part for key, part in job.items() if key not in ("steps", "outputs")}
+        found += [f"{name}: {what}" for what in _unknown_names(before, needs, set())]
+        found += [f"{name}: {what}" for what in _unknown_names({"outputs": job.get("outputs")}, needs, ids)]
         done: set[str] = set()
         for step in job["steps"]:
             found += [f"{name}: {what}" for what in _unknown_names(step, needs, done)]
