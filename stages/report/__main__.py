@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from stages.errors import run_main
 from stages.files import whole_folder, write_json, write_text
 from stages.params import load
 from stages.report.figures import curve_table, headline, per_class_table
-from stages.report.gallery import gallery
-from stages.report.gather import gather, read_matrices, total
+from stages.report.gather import gather
 from stages.report.markdown import summary
 from stages.report.page import render
 from stages.report.params import Params
@@ -27,14 +24,8 @@ def main() -> None:
 
 def write(root: Path, params: Params) -> None:
     """Read everything first, so that a missing result changes neither folder."""
-    results = gather(root, params.architectures, params.train.seeds)
-    classes = len(results.header.classes)
-    matrices = {
-        name: np.sum([total(read_matrices(run, "test"), classes) for run in runs], axis=0)
-        for name, runs in results.runs.items()
-    }
-    rows = gallery(root / "data/prepared", results.header, results.runs, params.report.gallery)
-    page = render(results, rows, matrices)
+    results = gather(root, params)
+    page = render(results)
     with whole_folder(root / "reports") as reports, whole_folder(root / "metrics") as metrics:
         write_text(reports / "index.html", page)
         write_text(reports / "summary.md", summary(results))

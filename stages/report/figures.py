@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ HEADLINE = ("mIoU", "pixel_accuracy", "mean_accuracy", "f1")
 BESIDE = (("sizes", "all", "recall"), ("sizes", "small", "recall"), ("calibration", "ece"))  # and boundary F1
 PER_CLASS = ("iou", "precision", "recall", "f1")
 DIGITS = 6
+BINS = 120  # more points than this are averaged, so that a long run's loss stays a line and not a cloud
 
 
 @dataclass(frozen=True)
@@ -102,3 +104,11 @@ def as_csv(rows: Iterable[Iterable[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+def binned(points: list[Point]) -> list[Point]:
+    """At most BINS points, none of them infinite: means of as many neighbours as it takes, at their last iteration."""
+    finite = [(x, y) for x, y in points if math.isfinite(y)]
+    step = max(math.ceil(len(finite) / BINS), 1)
+    groups = [finite[i : i + step] for i in range(0, len(finite), step)]
+    return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]

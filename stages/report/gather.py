@@ -1,4 +1,4 @@
-"""Reads what the stages before left: the data card, and for each architecture and seed its numbers and curves."""
+"""Reads what the stages before left: the data card, and for each architecture and seed its numbers and its curves."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stages.dataset import SPLITS, Header, read_header
 from stages.errors import StateError
 from stages.files import read_json
+from stages.matrices import Matrices, read_matrices
+from stages.report.params import Params
 
 Point = tuple[int, float]  # iteration, value
-Matrix = NDArray[np.int64]
 EVALUATED = ("test", "val")  # in the order in which they are shown
 MEASURES = {
     "mIoU": "mIoU",
@@ -25,6 +23,7 @@ MEASURES = {
     "recall": "recall",
     "f1": "F1",
 }
+NEEDED = {*MEASURES, "classes", "boundary", "sizes", "calibration", "intervals"}
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,14 @@ class Run:
     """One architecture trained from one seed."""
 
     seed: int
-    folder: Path  # what evaluate wrote
+    folder: Path  # results/<architecture>/<seed>
+    weights: Path
     metrics: dict[str, Any]
     curves: dict[str, list[Point]]
+    calibration: dict[str, Any]
+    matrices: dict[str, Matrices]
+    measured: dict[str, Any]  # measure/summary.json
+    landing: dict[str, Any]
 
     def number(self, *keys: str) -> float | None:
         """A number of metrics.json by its key path; None where the split could not tell."""
@@ -48,6 +52,8 @@ class Run:
 class Results:
     """All that a report shows but the images."""
 
+    root: Path  # what the paths in results and in data are below
+    params: Params
     header: Header
     cards: dict[str, dict[str, Any]]  # by split
     runs: dict[str, list[Run]]  # by architecture, in the order of params; seeds too
@@ -57,25 +63,44 @@ class Results:
         """What the data is called: its sources, else its own name."""
         return " + ".join(source["name"] for source in self.header.sources if "name" in source) or self.header.name
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that every architecture was trained from."""
+        return self.params.train.seeds
 
-def gather(root: Path, architectures: list[str], seeds: list[int]) -> Results:
-    """Read the results of these architectures and seeds, and only those."""
+    @property
+    def data(self) -> Path:
+        """The dataset that the networks were trained and tested on."""
+        return self.root / "data/prepared"
+
+
+def gather(root: Path, params: Params) -> Results:
+    """Read the results of the architectures and seeds that params name, and only those."""
     header = read_header(root / "data/prepared")
     cards = {split: _json(root / "results/data" / f"{split}.json", ["images", "groups", "classes"]) for split in SPLITS}
-    runs = {name: [read_run(root / "results", name, seed, header) for seed in seeds] for name in architectures}
-    return Results(header, cards, runs)
+    runs = {name: [read_run(root, name, seed, header) for seed in params.train.seeds] for name in params.architectures}
+    return Results(root, params, header, cards, runs)
 
 
-def read_run(results: Path, architecture: str, seed: int, header: Header) -> Run:
+def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
     """The numbers and curves of one run, which must be of the same classes as the data."""
-    run = results / architecture / str(seed)
-    path = run / "evaluate/metrics.json"
+    folder = root / "results" / architecture / str(seed)
+    path = folder / "evaluate/metrics.json"
     metrics = _json(path, EVALUATED)
     for split in EVALUATED:
-        needed = {*MEASURES, "classes", "boundary", "sizes", "calibration"}
-        if not needed <= set(metrics[split]) or sorted(metrics[split]["classes"]) != sorted(header.names()):
+        if not set(metrics[split]) >= NEEDED or sorted(metrics[split]["classes"]) != sorted(header.names()):
             raise _stale(path, f"numbers of other classes than data/prepared has, or not all of them, in {split!r}")
-    return Run(seed, run / "evaluate", metrics, read_curves(run / "train/curves.csv"))
+    return Run(
+        seed,
+        folder,
+        root / "models" / architecture / str(seed) / "weights.safetensors",
+        metrics,
+        read_curves(folder / "train/curves.csv"),
+        _json(folder / "evaluate/calibration.json", EVALUATED),
+        read_matrices(folder / "evaluate/matrices.parquet", len(header.classes)),
+        _json(folder / "measure/summary.json", ["classes"]),
+        _json(folder / "measure/landing.json", ["asked"]),
+    )
 
 
 def read_curves(path: Path) -> dict[str, list[Point]]:
@@ -90,34 +115,6 @@ def read_curves(path: Path) -> dict[str, list[Point]]:
     except (KeyError, ValueError, TypeError) as error:
         raise _stale(path, f"not rows of iteration, name and value ({type(error).__name__}: {error})") from None
     return curves
-
-
-def read_matrices(run: Run, split: str) -> dict[str, list[tuple[int, int, int]]]:
-    """The confusion matrix of each image of a split, as (truth, prediction, count)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = run.folder / "matrices.parquet"
-    try:
-        columns = ["id", "truth", "prediction", "count"]
-        table = pq.read_table(path, columns=columns, filters=[("split", "==", split)], partitioning=None)
-    except FileNotFoundError:
-        raise _stale(path, "no such file") from None
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
-        raise _stale(path, f"not the table that evaluate writes ({error})") from None
-    images: dict[str, list[tuple[int, int, int]]] = {}
-    for name, *cell in zip(*(table[column].to_pylist() for column in columns), strict=True):
-        images.setdefault(name, []).append((cell[0], cell[1], cell[2]))
-    return images
-
-
-def total(images: dict[str, list[tuple[int, int, int]]], classes: int) -> Matrix:
-    """One matrix over all images."""
-    matrix = np.zeros((classes, classes), np.int64)
-    for cells in images.values():
-        for truth, prediction, count in cells:
-            matrix[truth, prediction] += count
-    return matrix
 
 
 def _json(path: Path, keys: list[str] | tuple[str, ...]) -> dict[str, Any]:

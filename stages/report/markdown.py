@@ -48,3 +48,13 @@ def plain(name: str) -> str:
     """A name that Markdown and HTML leave as it is."""
     text = " ".join(name.split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join("\\" + letter if letter in "\\|`*_[]#~!" else letter for letter in text)
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share in per cent; a small one is not shown as none."""
+    if share is None:
+        return "absent"
+    least = 10.0**-digits
+    value = share * 100
+    text = f"< {least:g}" if 0 < value < least else f"{value:.{digits}f}"
+    return text + "\u00a0%"  # a space that no line breaks at

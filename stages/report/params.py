@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from stages.params import Section
+
+Knobs = dict[str, Any]  # a section that the report only shows: its own stage checks it
 
 
 class Seeds(Section):
@@ -16,7 +20,7 @@ class Seeds(Section):
 class Report(Section):
     """What the report shows."""
 
-    gallery: int = Field(ge=0, le=64, description="test images shown beside their truth and predictions")
+    gallery: int = Field(ge=0, le=400, description="test images in the error gallery, the worst of each network first")
 
 
 class Params(Section):

@@ -1,0 +1,58 @@
+"""Images as the page holds them: data URIs, no larger than they are shown, with the same bytes for the same pixels."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.dataset import Array, Header
+
+WIDTH = 360  # pixels: wide enough for any screen the gallery is shown on, small enough to be sent by mail
+QUALITY = 80  # of photos, which are JPEG; what has a meaning in each pixel is PNG
+
+
+def colours(header: Header) -> NDArray[np.uint8]:
+    """RGBA by class id; what is to be ignored is transparent."""
+    palette = np.zeros((256, 4), np.uint8)
+    for info in header.classes:
+        palette[info.id] = (*info.color, 255)
+    return palette
+
+
+def photo(image: Array, width: int = WIDTH) -> str:
+    """A photo as a data URI."""
+    shrunk = cv2.cvtColor(shrink(image, cv2.INTER_AREA, width), cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return uri("jpeg", encoded.tobytes())
+
+
+def painted(mask: Array, palette: NDArray[np.uint8], width: int = WIDTH) -> str:
+    """A label map in the colours of a palette (RGBA by label), as a data URI: a PNG with that palette."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    labels = shrink(mask, cv2.INTER_NEAREST, width)
+    used, indices = np.unique(labels, return_inverse=True)
+    image = Image.fromarray(indices.reshape(labels.shape).astype(np.uint8), mode="P")
+    image.putpalette(palette[used].ravel().tolist(), rawmode="RGBA")
+    file = BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return uri("png", file.getvalue())
+
+
+def shrink(array: Array, how: int, width: int = WIDTH) -> Array:
+    """No wider than the page needs."""
+    height, own = array.shape[:2]
+    if own <= width:
+        return array
+    smaller: Array = cv2.resize(array, (width, max(1, round(height * width / own))), interpolation=how)
+    return smaller
+
+
+def uri(kind: str, content: bytes) -> str:
+    """An image's file as a URI that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,11 @@
+"""The sections of the page, in their order. One is a module here, and its template beside it.
+
+`<name>.py` has a TITLE and `context(results) -> dict | None`: what `<name>.html` is given, or None where there is
+nothing to show. `<name>.css` and `<name>.js`, where a section needs them, go into the page's one style and one script.
+"""
+
+from __future__ import annotations
+
+from stages.report.sections import architectures, classes, curves, data
+
+SECTIONS = (architectures, classes, curves, data)

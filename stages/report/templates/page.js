@@ -1,0 +1,56 @@
+// What several sections use: a theme, tips on charts, panels, tables that sort. Without scripts all panels show.
+"use strict";
+{
+  const root = document.documentElement;
+  const theme = document.getElementById("theme");
+  const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const name = () => { theme.textContent = dark() ? "Light" : "Dark"; };
+  theme.hidden = false;
+  name();
+  theme.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; name(); });
+
+  const tip = document.getElementById("tip");
+  addEventListener("pointermove", event => {
+    const mark = event.target.closest?.("[data-tip]");
+    tip.hidden = !mark;
+    if (!mark) return;
+    tip.textContent = mark.dataset.tip;
+    const { clientX: x, clientY: y } = event;
+    tip.style.left = `${Math.min(x + 14, innerWidth - tip.offsetWidth - 8)}px`;
+    tip.style.top = `${y > innerHeight - 80 ? y - tip.offsetHeight - 14 : y + 18}px`;
+  });
+
+  for (const group of document.querySelectorAll("[data-views]")) {
+    const show = () => {
+      const chosen = `${group.dataset.views}/${group.querySelector("input:checked").value}`;
+      for (const panel of document.querySelectorAll(`[data-panel^="${group.dataset.views}/"]`)) panel.hidden = panel.dataset.panel !== chosen;
+    };
+    group.addEventListener("change", show);
+    show();
+  }
+
+  // <table class="sortable">: a head of buttons; a cell's data-value is what it is sorted by, else its text.
+  const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const rows = [...table.tBodies[0].rows];
+        const numbers = rows.every(row => value(row, column) === "" || !isNaN(value(row, column)));
+        const upward = head.ariaSort ? head.ariaSort !== "ascending" : !numbers;
+        rows.sort((one, other) => {
+          const [a, b] = [value(one, column), value(other, column)];
+          if (numbers && (a === "" || b === "")) return (a === "") - (b === "");  // what is absent stays last
+          return (numbers ? a - b : a.localeCompare(b)) * (upward ? 1 : -1);
+        });
+        for (const other of heads) other.removeAttribute("aria-sort");
+        head.ariaSort = upward ? "ascending" : "descending";
+        table.tBodies[0].append(...rows);
+      });
+    });
+  }
+}
