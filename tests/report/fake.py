@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
+from stages.augment.copies import augment
+from stages.augment.params import Augment
 from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
 from stages.evaluate.params import Boundary, Calibration, Intervals, Objects, Quality, Sizes
 from stages.evaluate.split import Tally
 from stages.evaluate.write import write_results
 from stages.files import write_json, write_text
+from stages.measure.__main__ import measure
+from stages.measure.params import Measure
+from stages.params import read_yaml
+from tests.workspace import ROOT
 
 CLASSES = {
     "paved": (120, 120, 128),
@@ -79,8 +88,11 @@ def predicted(draw: np.random.Generator, truth: NDArray[np.uint8], skill: float,
 def make(
     root: Path, seeds: tuple[int, ...] = (0,), images: int = 6, size: int = 64, known: Header | None = None
 ) -> None:
-    """data/prepared, results/data and results/<architecture>/<seed> below root."""
+    """All that a report reads below root: what the stages before it would have left there, and their declarations."""
     known = known or header()
+    for name in ("dvc.yaml", "params.yaml", "requirements.lock"):
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
     truths: dict[str, list[tuple[Sample, NDArray[np.uint8]]]] = {}
     write_header(root / "data/prepared", known)
     for number, split in enumerate(("train", "val", "test")):
@@ -98,6 +110,30 @@ def make(
     for number, name in enumerate(ARCHITECTURES):
         for seed in seeds:
             make_run(root / "results" / name / str(seed), known, truths, [number, seed], SKILL[name])
+            weights = root / "models" / name / str(seed) / "weights.safetensors"
+            weights.parent.mkdir(parents=True)
+            save_file({"weight": np.full(4, number + seed, np.float32)}, weights)
+    policy = read_yaml(ROOT / "params.yaml")["augment"]
+    augment(root / "data/prepared", root / "data/augmented", Augment.model_validate({**policy, "workers": 1}), 0)
+    with contextlib.chdir(root):
+        for name in ARCHITECTURES:
+            for seed in seeds:
+                measure(name, seed, rules(known))
+
+
+def rules(known: Header) -> Measure:
+    """The params of measure that fit the classes: the first two are safe, the next is not, a car keeps its distance."""
+    section = read_yaml(ROOT / "params.yaml")["measure"]
+    names = known.names()
+    distance = {name: {"metres": None, "pixels": 3.0} for name in names if name == "car"}
+    landing = {
+        "safe": names[:2],
+        "forbidden": [name for name in names[2:] if name not in distance],
+        "keep_distance": distance,
+        "radius": {"metres": None, "pixels": 3.0},
+        "pictures": 2,
+    }
+    return Measure.model_validate({**section, "landing": {**section["landing"], **landing}})
 
 
 def card(known: Header, truths: list[tuple[Sample, NDArray[np.uint8]]]) -> dict[str, Any]:
