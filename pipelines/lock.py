@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ def _differences_of(old: dict[str, Any], new: dict[str, Any], written: set[str])
     # `params.yaml.train.lr`: the file is named only where it is another one.
     found += [Difference("param", key.removeprefix("params.yaml.")) for key in _unlike(before, after)]
     before, after = (_hashes(side.get("deps", [])) for side in (old, new))
-    found += [Difference("input" if _touches(path, written) else "source", path) for path in _unlike(before, after)]
+    found += [Difference("input" if touches(path, written) else "source", path) for path in _unlike(before, after)]
     before, after = (_hashes(side.get("outs", [])) for side in (old, new))
     return found + [Difference("output", path) for path in _unlike(before, after)]
 
@@ -82,7 +82,7 @@ def rests_on(committed: Lock, rebuilt: Lock) -> dict[Role, list[dict[str, Any]]]
     listed: dict[str, dict[str, Any]] = {}
     for entry in (*_entries(rebuilt, "outs"), *_entries(rebuilt, "deps")):
         path = entry["path"]
-        if path in written or not _touches(path, written):
+        if path in written or not touches(path, written):
             now = hash_of(entry)
             listed[path] = {"path": path, "hash": now, "as committed": before.get(path) == now}
     roles: dict[Role, list[dict[str, Any]]] = {"data": [], "weights": [], "code": [], "results": []}
@@ -124,6 +124,6 @@ def _entries(lock: Lock, kind: str) -> Iterator[dict[str, Any]]:
     return (entry for stage in lock.values() for entry in stage.get(kind, []))
 
 
-def _touches(path: str, written: set[str]) -> bool:
+def touches(path: str, written: Collection[str]) -> bool:
     """Whether a path is an output, lies in one or holds one."""
     return any(path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in written)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.lock import touches
 from pipelines.revision import Revision
 from stages.errors import StateError
 
@@ -49,7 +50,7 @@ def _parse(stages: dict[str, Any]) -> Lock:
         for entry in stage.get("deps", []):
             path = str(entry["path"])
             lock.readers.setdefault(path, []).append(base_name(name))
-            if not _touches(path, outs):
+            if not touches(path, outs):
                 lock.deps[path] = str(entry.get("md5"))
         for keys in stage.get("params", {}).values():
             for key in keys:
@@ -60,7 +61,3 @@ def _parse(stages: dict[str, Any]) -> Lock:
 def base_name(stage: str) -> str:
     """`train` of `train@unet-0`."""
     return str(stage).split("@", maxsplit=1)[0]
-
-
-def _touches(path: str, outs: dict[str, Any]) -> bool:
-    return any(path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in outs)
