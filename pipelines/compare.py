@@ -17,7 +17,7 @@ from pipelines.comparison.causes import changed_code, changed_params, changed_ve
 from pipelines.comparison.crossing import Other, cross_evaluate, crossed
 from pipelines.comparison.judging import Sides, judge_all, sides_of
 from pipelines.comparison.labels import DataChange, changed_data, read_classes
-from pipelines.comparison.metrics import compare_metrics
+from pipelines.comparison.metrics import compare_metrics, unjudged_rows, untested_rows
 from pipelines.comparison.page import as_page
 from pipelines.comparison.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
 from pipelines.comparison.runs import Runs, evaluated, read_runs
@@ -84,7 +84,8 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
         rows=tuple(judge_all(sides, load_params())),
         unjudged=unjudged,
         pulls=tuple(pulls(base, head)),
-        metrics=tuple(row for row in metrics if row.arch not in both),
+        metrics=unjudged_rows(metrics, both, shared),
+        untested=untested_rows(metrics, both),
         exams=tuple({exam.split: exam for of in sides.values() for exam in of.exams}.values()),
         crossed=tuple(crossed(other, runs, {change.split for change in data.splits})) if other else (),
         data=data,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.comparison import words
+from pipelines.comparison.metrics import MetricRow, tally
 from pipelines.comparison.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
 from pipelines.markdown import PAGE_LIMIT, code, fit, table
 from pipelines.significance import Row
@@ -15,7 +16,7 @@ MOST = 12  # lines of one kind of cause, and classes; the page and the JSON have
 def as_markdown(found: Comparison) -> str:
     """The page, the long tables folded in where they fit."""
     short = [*head(found), *judged(found), *unjudged(found), *why(found), *exam(found), *images(found), *notes(found)]
-    long = [*short, *every_number(found)]
+    long = [*short, *untested(found), *every_number(found)]
     return fit(long if len("\n".join(long).encode()) < PAGE_LIMIT else short)
 
 
@@ -99,10 +100,22 @@ def unjudged(found: Comparison) -> list[str]:
         lines += ["", "What is lacking comes, where somebody has pushed it, with:", ""]
         lines += [f"- {code(command)}" for command in found.pulls]
     if found.metrics:
-        header = ["architecture", "metric", "base", "head", "change", "verdict"]
-        rows = [[code(row.arch), code(row.key), *map(_plain, row[2:])] for row in found.metrics]
-        lines += ["", *table(header, rows)]
+        lines += ["", *metrics_table(found.metrics)]
     return lines
+
+
+def untested(found: Comparison) -> list[str]:
+    """What changed in metrics/ of those that were judged: outlines, objects, calibration. Folded in."""
+    if not found.untested:
+        return []
+    summary = f"Not tested for significance: {tally(found.untested)}"
+    return ["", f"<details><summary>{summary}</summary>", "", *metrics_table(found.untested), "", "</details>"]
+
+
+def metrics_table(rows: Sequence[MetricRow]) -> list[str]:
+    """Numbers of metrics/ side by side."""
+    header = ["architecture", "metric", "base", "head", "change", "verdict"]
+    return table(header, [[code(row.arch), code(row.key), *map(_plain, row[2:])] for row in rows])
 
 
 def _plain(value: str) -> str:

@@ -47,6 +47,19 @@ def compare_metrics(base: Metrics, head: Metrics) -> list[MetricRow]:
     return rows
 
 
+def unjudged_rows(rows: Sequence[MetricRow], judged: Sequence[str], shared: Sequence[str]) -> tuple[MetricRow, ...]:
+    """What is known of the architectures that no test judged; of one that a single revision has, its mIoU says it all
+    once others were judged."""
+    others = [row for row in rows if row.arch not in judged]
+    return tuple(row for row in others if not judged or row.arch in shared or row.key.endswith("mIoU"))
+
+
+def untested_rows(rows: Sequence[MetricRow], judged: Sequence[str]) -> tuple[MetricRow, ...]:
+    """What changed of the judged architectures beside mIoU: outlines, objects, calibration, which have no test."""
+    changed = [row for row in rows if row.arch in judged and row.verdict != "unchanged"]
+    return tuple(row for row in changed if not row.key.endswith("mIoU"))
+
+
 def tally(rows: Sequence[MetricRow]) -> str:
     """How many metrics became better or worse, in one line; nothing that could not be judged is left unsaid."""
     if not rows:

@@ -47,6 +47,7 @@ class Comparison:
     unjudged: tuple[str, ...] = ()
     pulls: tuple[str, ...] = ()  # commands that would bring what was lacking
     metrics: tuple[MetricRow, ...] = ()  # of metrics/, for what could not be judged
+    untested: tuple[MetricRow, ...] = ()  # of those that were judged: what their matrices do not tell
     exams: tuple[Exam, ...] = ()
     crossed: tuple[Crossed, ...] = ()
     data: DataChange = field(default_factory=DataChange)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pipelines.compare import Options, compare, investigate, passes
 from pipelines.comparison.as_markdown import as_markdown
 from pipelines.comparison.causes import ParamChange
 from pipelines.comparison.labels import Classes, DataChange, SplitChange, changed_classes
-from pipelines.comparison.metrics import DIRECTIONS
+from pipelines.comparison.metrics import DIRECTIONS, compare_metrics, unjudged_rows, untested_rows
 from pipelines.comparison.page import as_page, policy
 from pipelines.comparison.pictures import Extreme, Tile, extremes
 from pipelines.comparison.result import Comparison, Note, SideName, as_record
@@ -169,6 +170,24 @@ def test_the_markdown_escapes_class_names_and_puts_the_verdict_first() -> None:
     assert lines[0] == "### Comparison: regressed on validation: 1 of 1 architecture"
     assert f"**`unet` regressed**: `mIoU`, `iou of {EVIL}`" in lines
     assert all("`" in line for line in lines if EVIL in line)
+
+
+def test_what_no_test_judged_is_told_once_and_apart() -> None:
+    unet: dict[str, Any] = {"val.mIoU": 0.5, "val.f1": 0.5, "val.calibration.ece": 0.1}
+    before = {"unet": unet, "old": {"val.mIoU": 0.5, "val.f1": 0.6}}
+    after = {"unet": unet | {"val.mIoU": 0.4, "val.calibration.ece": 0.2}}
+    rows = compare_metrics(before, after)
+    assert [(row.arch, row.key, row.verdict) for row in untested_rows(rows, ["unet"])] == [
+        ("unet", "val.calibration.ece", "worse")
+    ]
+    assert [(row.arch, row.key) for row in unjudged_rows(rows, ["unet"], ["unet"])] == [("old", "val.mIoU")]
+    assert len(unjudged_rows(rows, [], ["unet"])) == 5  # nothing was judged: metrics/ is all there is
+    found = comparison(untested=untested_rows(rows, ["unet"]))
+    text = as_markdown(found)
+    assert "<details><summary>Not tested for significance: 0 better, 1 worse, 0 unchanged</summary>" in text
+    line = "| `unet` | `val.calibration.ece` | 0.1000 | 0.2000 | +0.1000 | worse |"
+    assert text.index(line) > text.index("#### Why")
+    assert "<td>val.calibration.ece</td>" in as_page(found, [], [])
 
 
 def test_a_page_of_many_numbers_fits_github_and_keeps_the_verdict() -> None:
