@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from stages.params import Section
 
@@ -12,7 +12,9 @@ Knobs = dict[str, Any]  # a section that the report only shows: its own stage ch
 
 
 class Seeds(Section):
-    """The one knob of `train` that says which runs there are."""
+    """The one knob of `train` that says which runs there are; the others are only shown."""
+
+    model_config = ConfigDict(extra="allow")
 
     seeds: list[int] = Field(min_length=1, description="each architecture is trained once from each seed")
 
@@ -24,8 +26,17 @@ class Report(Section):
 
 
 class Params(Section):
-    """What the report stage reads of params.yaml."""
+    """What the report stage reads of params.yaml: what it uses, and what it shows as it stands there."""
 
+    seed: Any = None
     architectures: list[str] = Field(min_length=1, description="names of files in stages/configure/architectures/")
+    download: Knobs = Field(default_factory=dict)
+    cvat: Knobs = Field(default_factory=dict)
+    prepare: Knobs = Field(default_factory=dict)
+    augment: Knobs = Field(default_factory=dict)
+    configure: Knobs = Field(default_factory=dict)
+    compute: Knobs = Field(default_factory=dict)
     train: Seeds
+    evaluate: Knobs = Field(default_factory=dict)
+    measure: Knobs = Field(default_factory=dict)
     report: Report = Field(description="reports/ and metrics/")

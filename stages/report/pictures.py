@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import Array, Header
+from stages.dataset import Array, Header, Sample
 
 WIDTH = 360  # pixels: wide enough for any screen the gallery is shown on, small enough to be sent by mail
 QUALITY = 80  # of photos, which are JPEG; what has a meaning in each pixel is PNG
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Images spread evenly over a split, one of each group while there are enough groups."""
+    first = {sample.group: sample for sample in reversed(samples)}
+    pool = [first[group] for group in sorted(first)] if len(first) >= count else list(samples)
+    count = min(count, len(pool))
+    return [pool[(2 * i + 1) * len(pool) // (2 * count)] for i in range(count)]
 
 
 def colours(header: Header) -> NDArray[np.uint8]:

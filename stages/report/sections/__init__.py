@@ -6,6 +6,6 @@ nothing to show. `<name>.css` and `<name>.js`, where a section needs them, go in
 
 from __future__ import annotations
 
-from stages.report.sections import architectures, classes, curves, data
+from stages.report.sections import architectures, augmentation, classes, curves, data, overview, provenance
 
-SECTIONS = (architectures, classes, curves, data)
+SECTIONS = (overview, architectures, classes, curves, data, augmentation, provenance)

@@ -1,0 +1,46 @@
+"""SHA-256 digests of what the page rests on, such that the tools of any shell find the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from stages.files import sha256
+
+OURS = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+CODE = OURS.replace("-type f", "-type f -not -path '*/__pycache__/*' -not -name '*.pyc'")
+
+
+def of_file(path: Path) -> str | None:
+    """The digest of a file, as sha256sum finds it; None where there is none."""
+    return sha256(path) if path.is_file() else None
+
+
+def of_folder(folder: Path) -> str | None:
+    """One digest of all files of a folder and their names, as the command OURS (of code: CODE) finds it inside it.
+
+    It is the digest of sha256sum's own lines, `<digest>  ./<path>`, in the order of the paths' bytes.
+    """
+    if not folder.is_dir():
+        return None
+    found = [path for path in folder.rglob("*") if path.is_file() and not compiled(path.relative_to(folder))]
+    names = {f"./{path.relative_to(folder).as_posix()}": path for path in found}
+    lines = [f"{sha256(names[name])}  {name}\n" for name in sorted(names, key=str.encode)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def compiled(path: Path) -> bool:
+    """Whether a file is Python's own copy of code: it differs from machine to machine, and says nothing new."""
+    return "__pycache__" in path.parts or path.suffix == ".pyc"
+
+
+def canonical(values: Any) -> str:
+    """Values as the one JSON text that all equal values have: keys sorted, no space."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def of_values(values: Any) -> str:
+    """The digest of values, as that of their canonical JSON."""
+    return hashlib.sha256(canonical(values).encode()).hexdigest()

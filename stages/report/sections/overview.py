@@ -1,0 +1,111 @@
+"""At a glance: what the best architecture reaches, what that looks like, and how the page came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+
+from stages.dataset import Sample, check_mask, decode, read_image, read_split
+from stages.params import read_yaml
+from stages.report.figures import Figure, over_seeds, ranking
+from stages.report.gather import Results, Run
+from stages.report.graph import Stage, draw, stages_of
+from stages.report.pictures import colours, painted, photo, spread
+
+TITLE = "At a glance"
+STRIP = 6  # test images
+
+
+@dataclass(frozen=True)
+class Number:
+    """A large number: what it is, what it says in a line, and, of a single run, its interval or what stands beside."""
+
+    label: str
+    figure: Figure
+    meaning: str
+    interval: tuple[float, float] | None = None
+    beside: str = ""
+
+
+def context(results: Results) -> dict[str, Any]:
+    """The numbers and pictures of the best architecture, and the graph."""
+    runs = results.runs[ranking(results)[0]]
+    stages = stages_of(read_yaml(results.root / "dvc.yaml"), results.params.model_dump())
+    return {
+        "numbers": numbers(runs),
+        "several": len(runs) > 1,
+        "intervals": runs[0].metrics["test"]["intervals"],
+        "tiles": strip(results, runs[0]),
+        "aspect": aspect(results),
+        "graph": draw(stages),
+        "stages": stages,
+        "said": said(stages),
+    }
+
+
+def numbers(runs: list[Run]) -> list[Number]:
+    """Five numbers that say different things; each on the test split."""
+    test = runs[0].metrics["test"]
+    small, certainty = test["sizes"]["small"], test["calibration"]["certainty"]
+    least, most = min(test["boundary"], key=float), max(test["boundary"], key=float)
+    strict = test["boundary"][least]["f1"]
+
+    def number(label: str, *keys: str, meaning: str, beside: str = "") -> Number:
+        return Number(label, over_seeds(runs, "test", *keys), meaning, interval(runs, *keys), beside)
+
+    return [
+        number("mIoU", "mIoU", meaning="Overlap of prediction and truth, of what either has; the mean over classes."),
+        number(
+            "pixel accuracy", "pixel_accuracy", meaning="The share of pixels that are right; large classes weigh most."
+        ),
+        number(
+            f"boundary F1, {most} px",
+            *("boundary", most, "f1"),
+            meaning=f"How well outlines fit: a boundary pixel counts if it is off by {most} px or less.",
+            beside=f"at {least} px: {strict:.3f}" if least != most and strict is not None else "",
+        ),
+        number(
+            "small objects found",
+            *("sizes", "small", "recall"),
+            meaning="The share of small countable objects that a predicted one overlaps well enough.",
+            beside=f"{small['found']} of {small['found'] + small['missed']}",
+        ),
+        number(
+            "calibration error",
+            *("calibration", "ece"),
+            meaning="How far certainty is from the share that is right; lower is better, 0 is honest.",
+            beside="" if certainty is None else f"mean certainty {certainty:.3f}",
+        ),
+    ]
+
+
+def interval(runs: list[Run], *keys: str) -> tuple[float, float] | None:
+    """The interval of a number of a single run, if it has one; several seeds show their deviation in its place."""
+    found = runs[0].metrics["test"]["intervals"].get(".".join(keys))
+    return (float(found[0]), float(found[1])) if found and len(runs) == 1 else None
+
+
+def strip(results: Results, run: Run) -> list[dict[str, str]]:
+    """Test images, each as a photo and as the run labels it."""
+    return [tile(results, run, sample) for sample in spread(read_split(results.data, "test"), STRIP)]
+
+
+def tile(results: Results, run: Run, sample: Sample) -> dict[str, str]:
+    """One of them."""
+    path = run.folder / "evaluate/masks/test" / f"{sample.id}.png"
+    mask = decode(path, cv2.IMREAD_UNCHANGED)
+    check_mask(path, mask, (sample.height, sample.width), len(results.header.classes))
+    image = photo(read_image(results.data, "test", sample))
+    return {"id": sample.id, "photo": image, "mask": painted(mask, colours(results.header))}
+
+
+def aspect(results: Results) -> tuple[int, int]:
+    """The shape of the strip's pictures: that of the first image; others are cut to it."""
+    return next(((s.width, s.height) for s in read_split(results.data, "test")), (1, 1))
+
+
+def said(stages: list[Stage]) -> str:
+    """The graph in a sentence, for who does not see it."""
+    return f"Graph of {len(stages)} stages: {', '.join(stage.name for stage in stages)}. The list below says the same."

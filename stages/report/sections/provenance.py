@@ -1,0 +1,78 @@
+"""What this page rests on: digests that anyone can find again with the tools of a shell, versions, and every knob."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.dataset import SPLITS
+from stages.files import read_json
+from stages.report.digests import CODE, OURS, canonical, of_file, of_folder, of_values
+from stages.report.gather import Results
+
+TITLE = "What this page rests on"
+STAGES = Path(__file__).resolve().parents[2]  # the code that makes the page
+PARAMS = (
+    'bin/python -c "from stages.params import load; from stages.report.params import Params; '
+    "from stages.report.digests import canonical; print(canonical(load('report', Params).model_dump()), end='')\""
+    " | sha256sum"
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A thing, its SHA-256, and the command that finds it again in the folder of the clone."""
+
+    name: str
+    digest: str | None
+    command: str
+
+
+def context(results: Results) -> dict[str, Any]:
+    """Digests of data, params, code, packages and weights; versions; all knobs."""
+    values = results.params.model_dump()
+    return {
+        "proofs": proofs(results, values),
+        "weights": weights(results),
+        "versions": read_json(STAGES / "versions.json"),
+        "knobs": list(knobs(values)),
+    }
+
+
+def proofs(results: Results, values: dict[str, Any]) -> list[Proof]:
+    """All but the weights."""
+    root = results.root
+    folders = {f"{split} split": f"data/prepared/{split}" for split in SPLITS} | {"augmented copies": "data/augmented"}
+    return [
+        file_proof("classes and sources", root, "data/prepared/dataset.json"),
+        *(Proof(name, of_folder(root / path), f"cd {path} && {OURS}") for name, path in folders.items()),
+        Proof("params", of_values(values), PARAMS),
+        file_proof("graph", root, "dvc.yaml"),
+        Proof("code of all stages", of_folder(STAGES), f"cd stages && {CODE}"),
+        file_proof("versions of all packages", root, "requirements.lock"),
+    ]
+
+
+def weights(results: Results) -> list[tuple[str, int, Proof]]:
+    """The weights of each architecture and seed."""
+    return [
+        (name, run.seed, file_proof("weights", results.root, run.weights.relative_to(results.root).as_posix()))
+        for name, runs in results.runs.items()
+        for run in runs
+    ]
+
+
+def file_proof(name: str, root: Path, path: str) -> Proof:
+    """A file's digest."""
+    return Proof(name, of_file(root / path), f"sha256sum {path}")
+
+
+def knobs(values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """`key path -> value` of every knob; what is no section is one value, as JSON."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from knobs(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", canonical(value)
