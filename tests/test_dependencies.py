@@ -42,15 +42,19 @@ def test_every_source_of_download_brings_what_it_imports(dataset: str) -> None:
     assert closure(ROOT, entry(stage.cmd), listed) <= listed
 
 
-def test_whole_folders_of_code_are_deps_of_configure_alone() -> None:
+def test_whole_folders_of_code_are_deps_where_they_are_data() -> None:
     folders = {
         (name, dep.def_path)
         for name, stage in stages_of(ROOT).items()
         for dep in stage.deps
         if dep.def_path.split("/")[0] in ("stages", "pipelines") and (ROOT / dep.def_path).is_dir()
     }
-    # Its data: it resolves the files of the one, and digests the files of the other into each config.
-    assert folders == {("configure", "stages/configure/architectures"), ("configure", "stages/models")}
+    # Configure resolves the files of the one, and digests the files of the other into each config; report digests all.
+    assert folders == {
+        ("configure", "stages/configure/architectures"),
+        ("configure", "stages/models"),
+        ("report", "stages"),
+    }
 
 
 @pytest.mark.parametrize("name", names())

@@ -138,7 +138,7 @@ def draw(stages: list[Stage]) -> Drawing:
         for n, stage in enumerate(stages)
     ]
     bottom = centre + high / 2
-    lanes = {n: EDGE + LANE * i for i, n in enumerate(above)}
+    lanes: dict[int, float] = {n: EDGE + LANE * i for i, n in enumerate(above)}
     lanes |= {n: bottom + LANE * (len(below) - i) for i, n in enumerate(below)}
     lines = [short(boxes[one], boxes[other]) for one, other in edges if (one, other) not in long]
     for other in range(len(boxes)):

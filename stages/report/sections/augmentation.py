@@ -150,7 +150,7 @@ def shift(header: Header, before: Counts, after: Counts) -> Chart | None:
     import altair as alt
 
     pairs = list(zip(header.classes, before.shares(), after.shares(), strict=True))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"row": i, "points": (to - at) * 100, "text": f"{(to - at) * 100:+.2f}", "name": info.name, "side": to >= at}
         for i, (info, at, to) in enumerate(pairs)
         if at is not None and to is not None

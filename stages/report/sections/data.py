@@ -40,7 +40,7 @@ def context(results: Results) -> dict[str, Any]:
 
 def line(results: Results, info: ClassInfo) -> Line:
     """What the cards say of a class."""
-    found = {
+    found: dict[str, dict[str, Any]] = {
         split: next((c for c in card["classes"] if c["name"] == info.name), {}) for split, card in results.cards.items()
     }
     shares, images, objects = (

@@ -49,7 +49,6 @@ def proofs(results: Results, values: dict[str, Any]) -> list[Proof]:
         file_proof("classes and sources", root, "data/prepared/dataset.json"),
         *(Proof(name, of_folder(root / path), f"cd {path} && {OURS}") for name, path in folders.items()),
         Proof("params", of_values(values), PARAMS),
-        file_proof("graph", root, "dvc.yaml"),
         Proof("code of all stages", of_folder(STAGES), f"cd stages && {CODE}"),
         file_proof("versions of all packages", root, "requirements.lock"),
     ]
