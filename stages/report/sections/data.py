@@ -78,7 +78,7 @@ def shares_chart(results: Results, lines: list[Line]) -> Chart | None:
             scale=alt.Scale(type="sqrt", nice=True, zero=True),
             axis=alt.Axis(format=".0%", tickCount=5),
         ),
-        y=alt.Y("row:O", axis=None),
+        y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.35)),
     )
     key = alt.Legend(title=None, orient="top", symbolSize=70)
     rule = base.mark_rule(strokeWidth=3, opacity=0.25).encode(x="min(share):Q", x2="max(share):Q")
