@@ -23,6 +23,7 @@ from stages.errors import DataError
 from stages.evaluate.split import Tally
 from stages.files import read_json, write_json
 from stages.params import load, read_yaml
+from stages.report.digests import CODE, of_folder
 from stages.report.gather import Results, gather
 from stages.report.graph import draw, edges_of, layers_of, stages_of
 from stages.report.page import render
@@ -60,7 +61,7 @@ def test_the_large_numbers_are_those_of_the_best(root: Path) -> None:
     results = read(root)
     metrics = {name: read_json(root / f"results/{name}/0/evaluate/metrics.json")["test"] for name in results.runs}
     best = max(metrics.values(), key=lambda test: test["mIoU"])
-    numbers = overview.numbers(results.runs[max(metrics, key=lambda name: metrics[name]["mIoU"])])
+    numbers = overview.context(results)["numbers"]
     assert [n.figure.mean for n in numbers] == [
         best["mIoU"], best["pixel_accuracy"], best["boundary"]["3"]["f1"],
         best["sizes"]["small"]["recall"], best["calibration"]["ece"],
@@ -237,6 +238,19 @@ def test_a_shell_finds_every_digest_again(root: Path, tmp_path: Path) -> None:
         assert output.stdout.split()[0] == proof.digest, proof.command
     html = render(results)
     assert all(f'<code class="whole">{proof.digest}</code>' in html for proof in proofs)
+
+
+def test_compiled_code_is_not_digested(tmp_path: Path) -> None:
+    for name in ("b.py", "a/c.py", "a-b.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    before = of_folder(tmp_path)
+    (tmp_path / "a/__pycache__").mkdir()
+    (tmp_path / "a/__pycache__/c.txt").touch()
+    (tmp_path / "d.pyc").touch()
+    found = subprocess.run(["bash", "-c", CODE], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout.split()[0] == of_folder(tmp_path) == before
+    assert of_folder(tmp_path / "none") is None
 
 
 def test_every_knob_is_shown_as_it_stands_in_params() -> None:
