@@ -9,13 +9,14 @@ import argparse
 from pathlib import Path
 
 from stages.commands import commands_help, run_command
-from stages.dataset import read_header
+from stages.dataset import read_header, read_split
 from stages.errors import StateError, run_main
+from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
-from stages.evaluate.predict import load_network
+from stages.evaluate.predict import build_network, load_network
 from stages.evaluate.split import evaluate_split
 from stages.evaluate.write import write_results
-from stages.files import whole_folder
+from stages.files import whole_folder, write_json
 from stages.params import load
 
 DATA = Path("data/prepared")
@@ -48,13 +49,15 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     header = read_header(DATA)
     overrides = params.evaluate.overrides.get(arch)
     predict = load_network(config, weights, len(header.classes), params.compute, overrides, params.evaluate)
-    what = f"{arch} seed {seed}"
+    samples = [sample for split in EVALUATED for sample in read_split(DATA, split)]
+    size, what = usual_size(samples, params.evaluate.window), f"{arch} seed {seed}"
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         found = {
             split: evaluate_split(DATA, split, header, predict, params.evaluate, params.seed, out, what)
             for split in EVALUATED
         }
         write_results(out, found)
+        write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
 
 
 if __name__ == "__main__":

@@ -75,14 +75,20 @@ def load_logits(
     image goes through it; without, as a whole and once.
     """
     device = set_up(compute)
+    model = build_network(config, classes, compute, overrides)
+    fix = f"take from evaluate.overrides.{config.stem} what needs other weights"
+    load_weights(model, weights, *([fix] if overrides else []))
+    network = partial(class_logits, model.to(device).eval(), compute=compute, device=device)
+    return through(network, inference) if inference else network
+
+
+def build_network(config: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None) -> Any:
+    """The network of a resolved config as it is evaluated, with random weights."""
     resolved = read_config(config)
     if overrides:
         key = f"evaluate.overrides.{resolved['architecture']}"
         resolved |= {"model": overridden(resolved["model"], overrides, key)}
-    model = build_model(resolved, classes, compute)
-    load_weights(model, weights, *([f"take from {key} what needs other weights"] if overrides else []))
-    network = partial(class_logits, model.to(device).eval(), compute=compute, device=device)
-    return through(network, inference) if inference else network
+    return build_model(resolved, classes, compute)
 
 
 def through(network: Network, inference: Inference) -> Network:

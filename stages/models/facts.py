@@ -81,6 +81,13 @@ def parts_of(model: Any, flops: dict[str, int], total: int) -> list[Part]:
     return [*parts, ("between layers", "products of maps", 0, between)] if between else parts
 
 
+def parameters(model: Any) -> tuple[int, int]:
+    """How many parameters predict, and how many those of auxiliary heads are, which only training uses."""
+    idle = model.auxiliary_head.parameters() if getattr(model, "with_auxiliary_head", False) else ()
+    auxiliary = sum(weight.numel() for weight in idle)
+    return sum(weight.numel() for weight in model.parameters()) - auxiliary, auxiliary
+
+
 def flops(model: Any, height: int, width: int) -> int:
     """The FLOPs of predicting one image, by the counts of `measured`. The model is of no use after it."""
     if hasattr(model, "backbone"):

@@ -30,11 +30,11 @@ from stages.dataset import read_header
 from stages.errors import StateError, run_main
 from stages.evaluate.commands._trained import DATA, config_of
 from stages.evaluate.params import Params
+from stages.evaluate.predict import build_network
 from stages.files import write_json
 from stages.machine import machine
-from stages.models.build import build_model, class_ids, read_config
+from stages.models.build import class_ids
 from stages.models.runtime import Compute, out_of_memory, set_up
-from stages.overrides import overridden
 from stages.params import load, pick, read_yaml
 from stages.progress import track
 from stages.terminal import positive, size, table
@@ -96,10 +96,7 @@ def main() -> None:
     device, passes = set_up(params.compute), Passes(arguments.warm_up, arguments.runs)
     found = {}
     for name, path in track(configs.items(), "architectures measured", len(configs)):
-        config = read_config(path)
-        if overrides := params.evaluate.overrides.get(name):
-            config |= {"model": overridden(config["model"], overrides, f"evaluate.overrides.{name}")}
-        model = build_model(config, classes, params.compute).eval()
+        model = build_network(path, classes, params.compute, params.evaluate.overrides.get(name)).eval()
         found[name] = cost(model, params.compute, (height, width), batches, passes)
     settings = params.compute.model_dump() | {"device": device, "height": height, "width": width, "classes": classes}
     settings |= asdict(passes)
@@ -114,14 +111,11 @@ def main() -> None:
 
 def cost(model: Any, compute: Compute, size: tuple[int, int], batches: Sequence[int], passes: Passes) -> Cost:
     """What a network costs for images of a height and a width."""
-    from stages.models.facts import flops
+    from stages.models.facts import flops, parameters
 
     device = set_up(compute)
     operations = flops(copy.deepcopy(model), *size)
     model = model.to(device)
-    idle = model.auxiliary_head.parameters() if getattr(model, "with_auxiliary_head", False) else ()
-    auxiliary = sum(weight.numel() for weight in idle)
-    parameters = sum(weight.numel() for weight in model.parameters()) - auxiliary
     held = sum(weight.nbytes for weight in [*model.parameters(), *model.buffers()])
     paces = []
     for batch in batches:
@@ -135,7 +129,7 @@ def cost(model: Any, compute: Compute, size: tuple[int, int], batches: Sequence[
                 raise
             what = f"{batch} images of {size[0]}x{size[1]}"
             raise StateError(what, "out of memory", "give smaller ones by --batch") from None
-    return Cost(parameters, auxiliary, operations, held, paces)
+    return Cost(*parameters(model), operations, held, paces)
 
 
 def pace(predict: Callable[[], object], batch: int, peak: int, passes: Passes) -> Pace:

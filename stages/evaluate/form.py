@@ -1,0 +1,32 @@
+"""What a network costs by its form alone: the same numbers on every machine, unlike its times and its memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from stages.dataset import Sample
+
+Size = tuple[int, int]  # height, width
+
+
+def usual_size(samples: Iterable[Sample], window: int) -> Size | None:
+    """The size of what goes through the network: that of the windows, else of most images (of equals the smallest)."""
+    if window:
+        return window, window
+    sizes = Counter((sample.height, sample.width) for sample in samples)
+    return min(sizes, key=lambda size: (-sizes[size], size), default=None)
+
+
+def cost(model: Any, size: Size | None) -> dict[str, int | None]:
+    """Parameters, and FLOPs for one image of a size. The model is of no use after it."""
+    from stages.models.facts import flops, parameters
+
+    height, width = size or (None, None)
+    count, _ = parameters(model)
+    try:
+        operations = flops(model.eval(), *size) if size else None
+    except (RuntimeError, NotImplementedError):  # an operator that shapes alone do not tell the result of
+        operations = None
+    return {"parameters": count, "flops": operations, "height": height, "width": width}
