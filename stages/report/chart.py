@@ -15,6 +15,16 @@ from typing import Any
 HUES = 8  # colours that style.css has for architectures; more architectures share them, in another dash and shape
 DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+SYMBOLS = (  # the same shapes for legends, as paths around 0, 0
+    "M5 0A5 5 0 1 1-5 0A5 5 0 1 1 5 0Z",
+    "M-4.5-4.5h9v9h-9Z",
+    "M0-5L5.2 4H-5.2Z",
+    "M0-6L6 0L0 6L-6 0Z",
+    "M-2-6h4v4h4v4h-4v4h-4v-4h-4v-4h4Z",
+    "M0 5L-5.2-4H5.2Z",
+    "M5 0L-4 5.2V-5.2Z",
+    "M-5 0L4-5.2V5.2Z",
+)
 FONT = "DejaVu Sans"  # what widths are measured in, because Vega's own fonts hold it: the same layout everywhere
 NAMESPACE = "http://www.w3.org/2000/svg"
 DROPPED = ("role", "aria-roledescription", "aria-hidden", "font-family", "class", "pointer-events", "cursor")
@@ -84,7 +94,7 @@ def dash(names: Sequence[str], **more: Any) -> Any:
     """The dash of each architecture's lines: colour alone tells nothing to who does not see it."""
     import altair as alt
 
-    dashes = [DASHES[i % len(DASHES)] for i in range(len(names))]
+    dashes = [DASHES[(i + i // HUES) % len(DASHES)] for i in range(len(names))]
     return alt.StrokeDash(scale=alt.Scale(domain=list(names), range=dashes), legend=None, **more)
 
 
@@ -92,8 +102,13 @@ def shape(names: Sequence[str], **more: Any) -> Any:
     """The shape of each architecture's points."""
     import altair as alt
 
-    shapes = [SHAPES[i % len(SHAPES)] for i in range(len(names))]
+    shapes = [SHAPES[turn(i)] for i in range(len(names))]
     return alt.Shape(scale=alt.Scale(domain=list(names), range=shapes), legend=None, **more)
+
+
+def turn(number: int) -> int:
+    """Which of the shapes an architecture has: once the hues begin again, each goes with another shape."""
+    return (number + number // HUES) % len(SHAPES)
 
 
 def trimmed(svg: str, label: str) -> str:

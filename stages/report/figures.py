@@ -7,7 +7,9 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from stages.report.gather import EVALUATED, Point, Results, Run
 
@@ -16,6 +18,18 @@ BESIDE = (("sizes", "all", "recall"), ("sizes", "small", "recall"), ("calibratio
 PER_CLASS = ("iou", "precision", "recall", "f1")
 DIGITS = 6
 BINS = 120  # more points than this are averaged, so that a long run's loss stays a line and not a cloud
+
+
+Span = tuple[float, float]
+
+
+class Confusion(NamedTuple):
+    """Pixels of one class that are taken for another."""
+
+    truth: str
+    prediction: str
+    pixels: int
+    share: float  # of the pixels of the true class
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,42 @@ class Figure:
 def over_seeds(runs: list[Run], *keys: str) -> Figure:
     """One number of metrics.json over the runs of an architecture."""
     return Figure(tuple(value for run in runs if (value := run.number(*keys)) is not None))
+
+
+def span(runs: list[Run], split: str, *keys: str) -> Span | None:
+    """Where a score may lie: of several seeds the mean less and plus their deviation, of one its bootstrap interval."""
+    figure = over_seeds(runs, split, *keys)
+    if figure.mean is not None and figure.deviation is not None:
+        return figure.mean - figure.deviation, figure.mean + figure.deviation
+    found: Any = runs[0].metrics[split]["intervals"] if len(runs) == 1 else None
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return (float(found[0]), float(found[1])) if found else None
+
+
+def front(points: dict[str, tuple[float, float]]) -> list[str]:
+    """Of points of a cost and a score those that no other beats in one and equals in the other; the cheapest first.
+
+    The front of Pareto: whoever wants more of one must give up some of the other.
+    """
+
+    def beaten(cost: float, score: float) -> bool:
+        return any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points.values())
+
+    return sorted((name for name in points if not beaten(*points[name])), key=lambda name: (points[name], name))
+
+
+def confusions(results: Results, name: str) -> list[Confusion]:
+    """Which class of the test split is taken for which, over all seeds; what costs the most pixels first."""
+    stored = [run.matrices["test"].counts for run in results.runs[name] if "test" in run.matrices]
+    labels = results.header.names()
+    total = sum((counts.sum(axis=0) for counts in stored), np.zeros((len(labels), len(labels)), np.int64))
+    found = [
+        Confusion(labels[t], labels[p], int(total[t, p]), float(total[t, p] / total[t].sum()))
+        for t, p in zip(*np.nonzero(total), strict=True)
+        if t != p
+    ]
+    return sorted(found, key=lambda one: (-one.pixels, one.truth, one.prediction))
 
 
 def ranking(results: Results) -> list[str]:

@@ -23,7 +23,7 @@ MEASURES = {
     "recall": "recall",
     "f1": "F1",
 }
-NEEDED = {*MEASURES, "classes", "boundary", "sizes", "calibration", "intervals"}
+NEEDED = {*MEASURES, "fwIoU", "classes", "boundary", "sizes", "calibration", "intervals"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Run:
     metrics: dict[str, Any]
     curves: dict[str, list[Point]]
     calibration: dict[str, Any]
+    cost: dict[str, Any]  # evaluate/cost.json
     matrices: dict[str, Matrices]
     measured: dict[str, Any]  # measure/summary.json
     landing: dict[str, Any]
@@ -97,6 +98,7 @@ def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
         metrics,
         read_curves(folder / "train/curves.csv"),
         _json(folder / "evaluate/calibration.json", EVALUATED),
+        _json(folder / "evaluate/cost.json", ["parameters", "flops", "height", "width"]),
         read_matrices(folder / "evaluate/matrices.parquet", len(header.classes)),
         _json(folder / "measure/summary.json", ["classes"]),
         _json(folder / "measure/landing.json", ["asked"]),

@@ -1,34 +1,128 @@
-"""reports/summary.md: the report's tables as Markdown, for a terminal or a comment."""
+"""reports/summary.md: what the report says in one screen of Markdown, for a terminal or a comment."""
 
 from __future__ import annotations
 
-from stages.report.figures import Figure, over_seeds, ranking
-from stages.report.gather import MEASURES, Results
+import math
+import textwrap
+
+from stages.report.figures import Figure, Span, confusions, over_seeds, ranking, span
+from stages.report.gather import Results, Run
+
+DASH = "\u2013"  # from where to where
+MOST = 24  # classes, the hardest: a screen has no room for more
+CONFUSED = 3  # confusions that are named
+Table = tuple[list[str], list[list[str]]]  # head, rows
 
 
 def summary(results: Results) -> str:
-    """The comparison and the classes as Markdown."""
-    seeds = len(next(iter(results.runs.values())))
+    """The page in one screen."""
     names = ranking(results)
     data = ", ".join(f"{card['images']} {split}" for split, card in results.cards.items())
-    over = "one seed" if seeds == 1 else f"mean ± standard deviation over {seeds} seeds"
-    measured = [*(("test", key) for key in MEASURES), ("val", "mIoU")]
-    classes = [
-        [plain(label), *(shown(over_seeds(results.runs[name], "test", "classes", label, "iou")) for name in names)]
+    return (
+        "\n\n".join(
+            [
+                f"# {plain(results.title)}",
+                f"{headed(results, names[0])} {len(results.header.classes)} classes; images: {data}.",
+                "## Architectures",
+                table(*architectures(results, names)),
+                wrapped(sureness(results, names[0])),
+                "## Classes (IoU, test)" + (f", the {MOST} hardest" if len(results.header.classes) > MOST else ""),
+                table(*classes(results, names)),
+                f"## What {plain(names[0])} gets wrong",
+                "\n".join(wrapped(f"- {line}") for line in mistakes(results, names[0])),
+            ]
+        )
+        + "\n"
+    )
+
+
+def headed(results: Results, name: str) -> str:
+    """Who is best, or that nothing says it."""
+    found = over_seeds(results.runs[name], "test", "mIoU")
+    if found.mean is None:
+        return "Nothing to rank: the test split is empty."
+    return f"**{plain(name)} {'leads with' if len(results.runs) > 1 else 'reaches'} {shown(found)} mIoU.**"
+
+
+def architectures(results: Results, names: list[str]) -> Table:
+    """The head and a row for each architecture: scores on test, where the first may lie, and costs."""
+    one = len(results.seeds) == 1
+    head = ["architecture", "mIoU", *(["between"] if one else []), "pixel acc.", "F1", "small found", "ECE", "val mIoU"]
+    rows = []
+    for name in names:
+        runs, cost = results.runs[name], results.runs[name][0].cost
+        keys = (
+            ("test", "pixel_accuracy"),
+            ("test", "f1"),
+            ("test", "sizes", "small", "recall"),
+            ("test", "calibration", "ece"),
+            ("val", "mIoU"),
+        )
+        scores = [shown(over_seeds(runs, "test", "mIoU"))]
+        scores += [between(span(runs, "test", "mIoU")) or "absent"] if one else []
+        scores += [shown(over_seeds(runs, *key)) for key in keys]
+        rows.append([plain(name), *scores, short(cost["parameters"]), short(cost["flops"])])
+    return [*head, "param.", "FLOPs"], rows
+
+
+def sureness(results: Results, name: str) -> str:
+    """What the scores are over, and what the costs are of."""
+    run, seeds = results.runs[name][0], len(results.seeds)
+    drawn, cost = run.metrics["test"]["intervals"], run.cost
+    if seeds > 1:
+        text = f"Scores: mean ± standard deviation of {seeds} seeds."
+    else:
+        text = f"Between: {percent(drawn['confidence'])} bootstrap interval over {drawn['groups']} groups of images."
+    text += " That is no test of one network against another."
+    return text + (f" FLOPs: of one image of {cost['width']}x{cost['height']}." if cost["height"] else "")
+
+
+def classes(results: Results, names: list[str]) -> Table:
+    """The head and a row for each class, or for those that the first is worst at: IoU of each architecture."""
+    found = {
+        label: [over_seeds(results.runs[name], "test", "classes", label, "iou") for name in names]
         for label in results.header.names()
+    }
+    kept = found
+    if len(found) > MOST:
+        kept = dict(sorted(found.items(), key=lambda item: math.inf if (m := item[1][0].mean) is None else m)[:MOST])
+    rows = [[plain(label), *map(shown, figures)] for label, figures in kept.items()]
+    return ["class", *map(plain, names)], rows
+
+
+def mistakes(results: Results, name: str) -> list[str]:
+    """One architecture's confusions, small objects, certainty and landing, a line each."""
+    runs = results.runs[name]
+    worst = ", ".join(
+        f"{plain(one.truth)} taken for {plain(one.prediction)} ({percent(one.share)} of it)"
+        for one in confusions(results, name)[:CONFUSED]
+    )
+    small, every = (shown(over_seeds(runs, "test", "sizes", size, "recall")) for size in ("small", "all"))
+    error, sure = (shown(over_seeds(runs, "test", "calibration", key)) for key in ("ece", "certainty_wrong"))
+    return [
+        f"Confused most, by pixels: {worst or 'nothing'}.",
+        f"Objects found: {every} of all, {small} of the small ones.",
+        f"Calibration error {error}; mean certainty where it is wrong: {sure}.",
+        f"Landing: {landing(runs)}.",
     ]
-    parts = [
-        f"# {plain(results.title)}",
-        f"{len(results.header.classes)} classes; images: {data}. One confusion matrix over each split; {over}.",
-        "## Architectures",
-        table(
-            ["architecture", *(f"{MEASURES[key]} ({split})" for split, key in measured)],
-            [[plain(name), *(shown(over_seeds(results.runs[name], *keys)) for keys in measured)] for name in names],
-        ),
-        "## Classes (IoU, test)",
-        table(["class", *map(plain, names)], classes),
-    ]
-    return "\n\n".join(parts) + "\n"
+
+
+def landing(runs: list[Run]) -> str:
+    """How many of the chosen disks are safe to land on, over all seeds."""
+    asked = [run.landing for run in runs if run.landing["asked"]]
+    if not asked:
+        return "not asked for (`measure.landing.safe`)"
+    safe, false = (sum(one["disks"][key] for one in asked) for key in ("safe", "false"))
+    missed = sum(one["missed_places"] for one in asked)
+    if not safe + false:
+        return f"no disk that can be judged; {missed} images with a place had none"
+    share = percent(safe / (safe + false))
+    return f"{safe} of {safe + false} judged disks are safe ({share}); {missed} images with a place had no disk"
+
+
+def wrapped(text: str) -> str:
+    """A paragraph or a list's entry, in lines that a screen has room for."""
+    return textwrap.fill(text, 118, subsequent_indent="  " * text.startswith("- "), break_long_words=False)
 
 
 def shown(figure: Figure) -> str:
@@ -36,6 +130,22 @@ def shown(figure: Figure) -> str:
     if figure.mean is None:
         return "absent"
     return f"{figure.mean:.3f}" + (f" ± {figure.deviation:.3f}" if figure.deviation is not None else "")
+
+
+def between(span: Span | None, digits: int = 3) -> str:
+    """From where to where."""
+    return "" if span is None else f"{span[0]:.{digits}f}{DASH}{span[1]:.{digits}f}"
+
+
+def short(number: float | None) -> str:
+    """A count in three digits: 1,807,753 is 1.81 M."""
+    if number is None:
+        return "absent"
+    for letter, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * size:
+            value = number / size
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}\u00a0{letter}"
+    return f"{number:.0f}"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

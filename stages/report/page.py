@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stages.report.chart import HUES
+from stages.report.chart import HUES, SYMBOLS, turn
 from stages.report.figures import over_seeds, ranking
 from stages.report.gather import MEASURES, Results
-from stages.report.markdown import percent, shown
+from stages.report.markdown import between, percent, short, shown
 from stages.report.sections import SECTIONS
 
 HERE = Path(__file__).parent
@@ -52,7 +52,7 @@ def render(results: Results) -> str:
     )
     styles = Styles()
     names = ranking(results)
-    environment.filters |= {"shown": shown, "percent": percent}
+    environment.filters |= {"shown": shown, "percent": percent, "between": between, "short": short}
     environment.globals |= {
         "style": styles,
         "results": results,
@@ -60,6 +60,7 @@ def render(results: Results) -> str:
         "measures": MEASURES,
         "names": names,
         "seeds": results.seeds,
+        "marks": {name: SYMBOLS[turn(i)] for i, name in enumerate(results.runs)},
         "hues": {name: i % HUES for i, name in enumerate(results.runs)},
     }
     parts = []

@@ -42,6 +42,12 @@ QUALITY = Quality(
     calibration=Calibration(bins=15),
     intervals=Intervals(resamples=100, confidence=0.95),
 )
+PRICE = {  # parameters, FLOPs
+    "unet": (1_800_000, 1_230_000_000),
+    "fcn-r18-d8": (924_000, 501_000_000),
+    "pspnet-r18": (957_000, 502_000_000),
+    "deeplabv3plus-r18": (944_000, 523_000_000),
+}
 SKILL = {"unet": 0.93, "fcn-r18-d8": 0.7, "pspnet-r18": 0.78, "deeplabv3plus-r18": 0.86}
 
 
@@ -109,7 +115,11 @@ def make(
         write_json(root / "results/data" / f"{split}.json", card(known, truths[split]))
     for number, name in enumerate(ARCHITECTURES):
         for seed in seeds:
-            make_run(root / "results" / name / str(seed), known, truths, [number, seed], SKILL[name])
+            folder = root / "results" / name / str(seed)
+            make_run(folder, known, truths, [number, seed], SKILL[name])
+            parameters, flops = PRICE[name]
+            price = {"parameters": parameters, "flops": flops, "height": size, "width": size}
+            write_json(folder / "evaluate/cost.json", price)
             weights = root / "models" / name / str(seed) / "weights.safetensors"
             weights.parent.mkdir(parents=True)
             save_file({"weight": np.full(4, number + seed, np.float32)}, weights)

@@ -1,34 +1,144 @@
-"""The classes: IoU on the test split, for every architecture."""
+"""The classes: what every architecture scores on each, on the test split, and where they differ."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from stages.report.figures import Figure, over_seeds, ranking
+from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.figures import Figure, Span, over_seeds, ranking, span
 from stages.report.gather import Results
+from stages.report.markdown import between, shown
 
 TITLE = "Classes"
+SCORES = {
+    "iou": ("IoU", "what truth and prediction share of what either holds"),
+    "precision": ("Precision", "of what is called the class, how much is"),
+    "recall": ("Recall", "of the class, how much is found"),
+    "f1": ("F1", "the harmonic mean of precision and recall"),
+}
+HEATS = 25  # shades of a cell
+ROW = 24  # pixels of a class in the chart
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One class of one architecture: the score, how sure it is, and whether none is better."""
+
+    figure: Figure
+    span: Span | None
+    best: bool
+
+    @property
+    def heat(self) -> float:
+        """How strongly the cell is coloured, in per cent: squared, so that weak classes stand out."""
+        return round((self.figure.mean or 0.0) ** 2 * HEATS) * 100 / HEATS
 
 
 @dataclass(frozen=True)
 class ClassLine:
-    """One class over the architectures: IoU on test, and which are the best."""
+    """One class over the architectures."""
 
     name: str
     color: tuple[int, int, int]
     share: float | None
-    cells: list[tuple[Figure, bool]]
+    cells: list[Cell]
 
 
 def context(results: Results) -> dict[str, Any]:
-    """The classes in their order, each with its IoU for every architecture."""
-    names = ranking(results)
+    """A table for each score, a chart of IoU, and what it shows in words."""
+    tables = {key: lines(results, key) for key in SCORES}
+    return {
+        "scores": SCORES,
+        "tables": tables,
+        "chart": chart(tables["iou"], ranking(results), list(results.runs)),
+        "facts": facts(tables["iou"], ranking(results)),
+    }
+
+
+def lines(results: Results, score: str) -> list[ClassLine]:
+    """The classes in their order, each with its score for every architecture, the best one first."""
     shares = {c["name"]: c["share"] for c in results.cards["test"]["classes"]}
-    lines = []
+    found = []
     for info in results.header.classes:
-        figures = [over_seeds(results.runs[name], "test", "classes", info.name, "iou") for name in names]
-        best = max((figure.mean or 0.0 for figure in figures), default=0.0)
-        cells = [(figure, best > 0 and figure.mean == best) for figure in figures]
-        lines.append(ClassLine(info.name, info.color, shares.get(info.name), cells))
-    return {"lines": lines}
+        keys = ("classes", info.name, score)
+        runs = [results.runs[name] for name in ranking(results)]
+        figures = [over_seeds(each, "test", *keys) for each in runs]
+        best = max((figure.mean for figure in figures if figure.mean is not None), default=0.0)
+        cells = [
+            Cell(figure, span(each, "test", *keys), best > 0 and figure.mean == best)
+            for each, figure in zip(runs, figures, strict=True)
+        ]
+        found.append(ClassLine(info.name, info.color, shares.get(info.name), cells))
+    return found
+
+
+def chart(table: list[ClassLine], names: list[str], order: list[str]) -> Chart | None:
+    """A line for each class with a mark for each architecture; what the first is best at on top."""
+    import altair as alt
+
+    rows: list[dict[str, Any]] = []
+    for line in sorted(table, key=lambda line: (-(line.cells[0].figure.mean or 0.0), line.name)):
+        means = [cell.figure.mean for cell in line.cells if cell.figure.mean is not None]
+        for name, cell in zip(names, line.cells, strict=True):
+            if cell.figure.mean is not None:
+                sure = f" ({between(cell.span)})" if cell.span else ""
+                tip = f"{line.name}, {name}: {cell.figure.mean:.3f}{sure}"
+                rows.append({"class": line.name, "architecture": name, "iou": cell.figure.mean, "tip": tip})
+                rows[-1] |= {"low": min(means), "high": max(means)}
+    if not rows:
+        return None
+    classes = list(dict.fromkeys(row["class"] for row in rows))
+    low = min(row["iou"] for row in rows)
+    scale = alt.Scale(domain=(max(0.0, low - 0.05), 1.0), nice=True)
+    names_axis = alt.Axis(labelLimit=140, labelColor="var(--ink)", domain=False, ticks=False, grid=True)
+    base = plot(rows, width=380, height=max(ROW * len(classes), 80)).encode(
+        y=alt.Y("class:N", sort=classes, title=None, axis=names_axis),
+        color=hue(order, field="architecture", type="nominal"),
+        description="tip:N",
+    )
+
+    def across(field: str) -> Any:
+        return alt.X(f"{field}:Q", title="IoU", scale=scale, axis=alt.Axis(tickCount=5, grid=False))
+
+    spans = base.mark_rule(strokeWidth=2).encode(x=across("low"), x2="high:Q", color=alt.value("var(--muted)"))
+    marks = base.mark_point(filled=True, size=100, opacity=1, stroke="var(--card)", strokeWidth=1).encode(
+        x=across("iou"), shape=shape(order, field="architecture", type="nominal")
+    )
+    numbers = [[row["class"], row["architecture"], f"{row['iou']:.3f}"] for row in rows]
+    label = f"IoU of {len(classes)} classes for {', '.join(names)}, from {classes[0]} down to {classes[-1]}"
+    note = f"the line joins worst and best; sorted by {names[0]}" if len(names) > 1 else "the best class on top"
+    layers = (spans if len(names) > 1 else base.mark_rule(opacity=0).encode(x=across("iou"))) + marks
+    return draw(layers, "IoU of each class", note, label, ["class", "architecture", "IoU"], numbers)
+
+
+def facts(table: list[ClassLine], names: list[str]) -> list[tuple[str, str, str]]:
+    """What the chart shows, in words: a question, its answer, and the number behind it."""
+    known = [line for line in table if line.cells[0].figure.mean is not None]
+    if not known:
+        return []
+    first = names[0]
+    found = []
+    for what, choose in (("Hardest", min), ("Easiest", max)):
+        line = choose(known, key=lambda line: line.cells[0].figure.mean or 0.0)
+        found.append((f"{what} class", line.name, f"{shown(line.cells[0].figure)} by {first}"))
+    if len(names) > 1:
+        line = max(known, key=lambda line: ends(line)[1] - ends(line)[0])
+        low, high = ends(line)
+        found.append(("Where networks differ most", line.name, f"{low:.3f} to {high:.3f}"))
+        others = [(line, names[at]) for line in known if (at := leader(line)) != 0]
+        text = ", ".join(f"{line.name} ({name})" for line, name in others)
+        count = f"{len(known) - len(others)} of {len(known)} classes"
+        found.append((f"{first} is best in", count, f"another leads in {text}" if others else ""))
+    return found
+
+
+def ends(line: ClassLine) -> Span:
+    """The worst and the best score of a class."""
+    means = [cell.figure.mean for cell in line.cells if cell.figure.mean is not None]
+    return min(means), max(means)
+
+
+def leader(line: ClassLine) -> int:
+    """Which architecture is best at a class; the first of equals."""
+    return next(at for at, cell in enumerate(line.cells) if cell.figure.mean == ends(line)[1])

@@ -1,47 +1,143 @@
-"""How the trainings went: validation mIoU and training loss, a line for each run."""
+"""How the trainings went: validation mIoU, training loss and learning rate over the iterations."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from stages.report.chart import Chart, dash, draw, hue, plot
-from stages.report.figures import binned
-from stages.report.gather import Results
+from stages.report.chart import Chart, dash, draw, hue, plot, shape
+from stages.report.figures import binned, mean_curve
+from stages.report.gather import Point, Results, Run
+from stages.report.labels import LETTER, LINE, apart
 
 TITLE = "Learning curves"
+KEPT = "val/mIoU"  # the curve whose best point is the one that the weights are of
+RATE = "train/lr"
+SMALL = 11  # font size of names at the ends of lines, in pixels
+LONGEST = 20  # letters of such a name
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a curve is called, what to know of it, and the size of its chart."""
+
+    title: str
+    note: str
+    width: int
+    height: int
+
+
 CURVES = {
-    "val/mIoU": ("Validation mIoU", "higher is better; the weights of the best are kept"),
-    "train/loss": ("Training loss", "lower is better; losses of different networks do not compare"),
+    KEPT: Curve("Validation mIoU", "higher is better; the mark is the best, whose weights are kept", 380, 345),
+    "train/loss": Curve("Training loss", "lower is better; losses of different networks may not compare", 380, 160),
+    RATE: Curve("Learning rate", "what the schedule gave", 380, 70),
 }
 
 
 def context(results: Results) -> dict[str, Any]:
     """A chart of each curve that a run has."""
-    return {"charts": [chart for key in CURVES if (chart := line_chart(results, key))]}
+    return {"charts": {key: chart for key in CURVES if (chart := line_chart(results, key))}}
 
 
 def line_chart(results: Results, key: str) -> Chart | None:
-    """One curve of all runs, over the iterations."""
+    """One curve of every architecture: the mean over its seeds, and thinner a line for each seed."""
     import altair as alt
 
-    title, note = CURVES[key]
-    rows = [
-        {"architecture": name, "seed": run.seed, "iteration": x, "value": y, "tip": f"{name}, iteration {x}: {y:.3f}"}
-        for name, runs in results.runs.items()
-        for run in runs
-        for x, y in binned(run.curves.get(key, []))
-    ]
+    curve, names = CURVES[key], list(results.runs)
+    runs = one_for_all(results.runs, key) if key == RATE else results.runs
+    alone = len(runs) < len(names)
+    thin = [row for name, each in runs.items() if len(each) > 1 for run in each for row in seed_rows(name, run, key)]
+    rows = [row for name, each in runs.items() for row in mean_rows(name, each, key)]
     if not rows:
         return None
-    names = list(results.runs)
-    base = plot(rows, width=460, height=240).encode(
-        x=alt.X("iteration:Q", axis=alt.Axis(grid=False, tickCount=5)),
-        y=alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=5), scale=alt.Scale(zero=key != "val/mIoU")),
+    values = [row["value"] for row in [*rows, *thin]]
+    low, high = (min(values) if key == KEPT else 0.0), max(values)
+    high = high if high > low else low + 1
+    ends = [[row for row in rows if row["architecture"] == name][-1] for name in runs if any_of(rows, name)]
+    # Vega makes room for the names only where the axis leaves some: its end is not the last iteration.
+    last = max(1, *(row["iteration"] for row in rows))
+    room = min(max(len(row["architecture"]) for row in ends), LONGEST) * LETTER * SMALL / 12 + 14
+    far = last * curve.width / (curve.width - room) if len(runs) > 1 else last
+    ticks = [tick for tick in nice_ticks(last) if tick <= last]
+    base = plot(rows, width=curve.width, height=curve.height).encode(
+        x=alt.X("iteration:Q", scale=alt.Scale(domain=(0, far)), axis=alt.Axis(grid=False, values=ticks)),
+        y=alt.Y("value:Q", title=None, scale=alt.Scale(domain=(low, high)), axis=axis_of(key)),
         color=hue(names, field="architecture", type="nominal"),
-        detail="seed:N",
         description="tip:N",
     )
-    lines = base.mark_line(strokeWidth=2).encode(strokeDash=dash(names, field="architecture", type="nominal"))
-    ends = [[r["architecture"], r["seed"], r["iteration"], f"{r['value']:.3f}"] for r in rows]
-    label = f"{title} over the iterations, a line for each of {', '.join(names)}"
-    return draw(lines + base.mark_point(opacity=0, size=60), title, note, label, list(rows[0])[:4], ends)
+    if alone:
+        base = base.encode(color=alt.value("var(--ink)"))
+    layers = base.mark_line(strokeWidth=2).encode(strokeDash=dash(names, field="architecture", type="nominal"))
+    if thin:
+        seeds = base.mark_line(strokeWidth=1, opacity=0.4).encode(detail="seed:N", description=alt.value(""))
+        layers = seeds.properties(data=alt.InlineData(values=thin)) + layers
+    layers += base.mark_point(opacity=0, size=60)
+    if key == KEPT:
+        best = [max(points, key=lambda row: row["value"]) for name in runs if (points := any_of(rows, name))]
+        mark = base.mark_point(filled=True, size=80, opacity=1).properties(data=alt.InlineData(values=best))
+        layers += mark.encode(shape=shape(names, field="architecture", type="nominal"))
+    if len(runs) > 1:
+        at = apart([(high - row["value"]) / (high - low) * curve.height for row in ends], LINE + 1, curve.height)
+        named = [
+            {**row, "at": high - y / curve.height * (high - low), "text": cut(row["architecture"])}
+            for row, y in zip(ends, at, strict=True)
+        ]
+        text = base.mark_text(align="left", dx=9, fontSize=SMALL, clip=False).encode(y="at:Q", text="text:N")
+        layers += text.properties(data=alt.InlineData(values=named))
+    numbers = [[row["architecture"], row["iteration"], digits(row["value"])] for row in rows]
+    label = f"{curve.title} over the iterations, a line for each of {', '.join(runs)}"
+    note = f"{curve.note}, the same to all" if alone else curve.note
+    return draw(layers, curve.title, note, label, ["architecture", "iteration", "value"], numbers)
+
+
+def mean_rows(name: str, runs: list[Run], key: str) -> list[dict[str, Any]]:
+    """The points of an architecture's line: the mean over its seeds."""
+    return rows_of(name, binned(sorted(mean_curve([run.curves.get(key, []) for run in runs]).items())))
+
+
+def seed_rows(name: str, run: Run, key: str) -> list[dict[str, Any]]:
+    """The points of one seed's line."""
+    return [{**row, "seed": run.seed} for row in rows_of(name, binned(run.curves.get(key, [])))]
+
+
+def rows_of(name: str, points: list[Point]) -> list[dict[str, Any]]:
+    """Points as rows of a chart."""
+    return [
+        {"architecture": name, "iteration": x, "value": y, "tip": f"{name}, iteration {x}: {digits(y)}"}
+        for x, y in points
+    ]
+
+
+def one_for_all(runs: dict[str, list[Run]], key: str) -> dict[str, list[Run]]:
+    """One run for all, where the curve of all is the same."""
+    first, *others = (run for each in runs.values() for run in each)
+    same = all(run.curves.get(key) == first.curves.get(key) for run in others)
+    return {"all architectures": [first]} if others and same else runs
+
+
+def any_of(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The rows of one architecture."""
+    return [row for row in rows if row["architecture"] == name]
+
+
+def axis_of(key: str) -> Any:
+    """The axis of values; learning rates are small numbers."""
+    import altair as alt
+
+    return alt.Axis(tickCount=2, format="~g") if key == RATE else alt.Axis(tickCount=5)
+
+
+def nice_ticks(last: int) -> list[int]:
+    """Four to eight round iterations up to the last."""
+    step = next(s * 10**power for power in range(9) for s in (1, 2, 5) if last <= 8 * s * 10**power)
+    return list(range(0, last + 1, step))
+
+
+def cut(name: str) -> str:
+    """A name as it fits beside a line."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def digits(value: float) -> str:
+    """Three digits behind the point, or three that mean something."""
+    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"

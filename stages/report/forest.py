@@ -1,0 +1,103 @@
+"""A forest plot: each architecture's test mIoU with where it may lie, its seeds, and its validation score beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.figures import over_seeds, span
+from stages.report.gather import Results, Run
+from stages.report.markdown import between, shown
+
+WIDTH, HEIGHT = 370, 270  # at least so high, in pixels
+ROW = 36  # of one architecture
+
+
+def forest(results: Results, names: list[str]) -> Chart | None:
+    """The chart, the best on top; None where nothing has a score."""
+    rows = [row for name in names if (row := row_of(name, results.runs[name]))]
+    if not rows:
+        return None
+    dots = [dot for name in names for dot in dots_of(name, results.runs[name])]
+    label = "Test mIoU: " + ", ".join(f"{row['architecture']} {row['text']}" for row in rows)
+    bar = "bar: interval" if len(results.seeds) == 1 else "bar: ± deviation of the seeds, small dots: seeds"
+    numbers = [
+        [
+            name,
+            shown(over_seeds(runs, "test", "mIoU")),
+            between(span(runs, "test", "mIoU")) or "absent",
+            validated(runs),
+        ]
+        for name, runs in ((name, results.runs[name]) for name in names)
+    ]
+    head = ["architecture", "test mIoU", "between", "validation mIoU"]
+    layers = layers_of(rows, dots, list(results.runs))
+    return draw(layers, "Test mIoU", f"mark: test; {bar}; stroke: validation", label, head, numbers)
+
+
+def row_of(name: str, runs: list[Run]) -> dict[str, Any] | None:
+    """An architecture's score, its ends, and its score on val."""
+    mean = over_seeds(runs, "test", "mIoU").mean
+    if mean is None:
+        return None
+    ends = span(runs, "test", "mIoU")
+    low, high = ends or (mean, mean)
+    return {
+        "architecture": name,
+        "test": mean,
+        "low": low,
+        "high": high,
+        "val": over_seeds(runs, "val", "mIoU").mean,
+        "text": f"{mean:.3f}",
+        "tip": f"{name}: {mean:.3f}" + (f" ({between(ends)})" if ends else ""),
+        "beside": f"{name}, validation: {validated(runs)}",
+    }
+
+
+def validated(runs: list[Run]) -> str:
+    """The score on val."""
+    return shown(over_seeds(runs, "val", "mIoU"))
+
+
+def dots_of(name: str, runs: list[Run]) -> list[dict[str, Any]]:
+    """The score of each seed, where there are several."""
+    scores = [(run.seed, run.number("test", "mIoU")) for run in runs if len(runs) > 1]
+    return [
+        {"architecture": name, "seed": score, "tip": f"{name}, seed {seed}: {score:.3f}"}
+        for seed, score in scores
+        if score is not None
+    ]
+
+
+def layers_of(rows: list[dict[str, Any]], dots: list[dict[str, Any]], order: list[str]) -> Any:
+    """The bars, the strokes of val, the seeds, the marks and their numbers."""
+    import altair as alt
+
+    values = [row[key] for row in rows for key in ("low", "high", "val") if row[key] is not None]
+    ends = padded([*values, *(dot["seed"] for dot in dots)])
+    names = alt.Axis(labelLimit=150, labelColor="var(--ink)", ticks=False, domain=False, labelPadding=8)
+    base = plot(rows, width=WIDTH, height=max(HEIGHT, ROW * len(rows))).encode(
+        y=alt.Y("architecture:N", sort=[row["architecture"] for row in rows], title=None, axis=names),
+        color=hue(order, field="architecture", type="nominal"),
+        description="tip:N",
+    )
+
+    def at(field: str) -> Any:
+        return alt.X(f"{field}:Q", title="mIoU", scale=alt.Scale(domain=ends), axis=alt.Axis(tickCount=5))
+
+    stroke = base.mark_tick(thickness=2, size=16)
+    layers = base.mark_rule(strokeWidth=2.5).encode(x=at("low"), x2="high:Q")
+    layers += stroke.encode(x=at("val"), color=alt.value("var(--muted)"), description="beside:N")
+    if dots:
+        small = base.mark_point(filled=True, size=16, opacity=0.9, yOffset=9).encode(x=at("seed"))
+        layers += small.properties(data=alt.InlineData(values=dots))
+    mark = base.mark_point(filled=True, size=110, opacity=1).encode(x=at("test"))
+    layers += mark.encode(shape=shape(order, field="architecture", type="nominal"))
+    return layers + base.mark_text(dy=-14).encode(x=at("test"), text="text:N", color=alt.value("var(--ink)"))
+
+
+def padded(values: list[float]) -> tuple[float, float]:
+    """The ends of an axis, with some room beyond the values, within 0 and 1."""
+    low, high = min(values), max(values)
+    room = max((high - low) * 0.12, 0.01)
+    return max(low - room, 0.0), min(high + room, 1.0)

@@ -1,0 +1,59 @@
+"""Where the texts of a chart go, so that none covers another. Pure: pixels in, pixels out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LETTER = 7.0  # mean width in pixels of a letter at a font size of 12
+LINE = 15.0  # height of a line at that size
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+Spot = tuple[str, float, float]  # how the text is aligned at x, y: left or right
+
+
+def apart(wanted: Sequence[float], least: float, high: float) -> list[float]:
+    """Positions at least so far apart between 0 and high, in the order of the wanted ones and near them.
+
+    Neighbours that are too near form a block around their mean; blocks that then touch become one (the pooling of
+    adjacent violators: Ayer et al. 1955). Where there is no room for all, they share it evenly.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    gap = min(least, high / max(len(wanted) - 1, 1))
+    blocks: list[tuple[float, int]] = []  # the middle of a block, how many are in it
+    for i in order:
+        middle, count = min(max(wanted[i], 0.0), high), 1
+        while blocks and middle - blocks[-1][0] < gap * (count + blocks[-1][1]) / 2:
+            before, others = blocks.pop()
+            middle, count = (before * others + middle * count) / (others + count), others + count
+            half = gap * (count - 1) / 2
+            middle = min(max(middle, half), high - half)
+        blocks.append((middle, count))
+    spread = [middle + gap * (k - (count - 1) / 2) for middle, count in blocks for k in range(count)]
+    return [place for _, place in sorted(zip(order, spread, strict=True))]
+
+
+def beside(points: Sequence[tuple[float, float]], texts: Sequence[str], size: tuple[float, float]) -> list[Spot | None]:
+    """A place beside each point for its text, inside the chart and clear of all points and of earlier texts."""
+    taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in points]
+    spots: list[Spot | None] = []
+    for (x, y), text in zip(points, texts, strict=True):
+        width = LETTER * len(text)
+        tried: list[tuple[Spot, Box]] = []
+        for down in (-12, 0, 12, -26, 26):
+            top, bottom = y + down - LINE / 2, y + down + LINE / 2
+            tried.append((("left", x + 10, y + down), (x + 10, top, x + 10 + width, bottom)))
+            tried.append((("right", x - 10, y + down), (x - 10 - width, top, x - 10, bottom)))
+        free = [(spot, box) for spot, box in tried if inside(box, size) and not any(meet(box, one) for one in taken)]
+        spots.append(free[0][0] if free else None)
+        taken += [box for _, box in free[:1]]
+    return spots
+
+
+def inside(box: Box, size: tuple[float, float]) -> bool:
+    """Whether a box lies within a chart of a width and a height."""
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= size[0] and box[3] <= size[1]
+
+
+def meet(one: Box, other: Box) -> bool:
+    """Whether two boxes overlap."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -1,0 +1,126 @@
+"""Quality against cost: a point for each architecture, and the front of those that none beats in both."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.figures import Span, front, over_seeds, span
+from stages.report.forest import padded
+from stages.report.gather import Results
+from stages.report.labels import LINE, beside
+from stages.report.markdown import percent, short
+
+COSTS = {"flops": "FLOPs", "parameters": "parameters"}
+WIDTH, HEIGHT = 430, 270
+
+Points = dict[str, tuple[float, float]]  # of each architecture its cost and its test mIoU
+
+
+def points(results: Results, names: list[str], key: str) -> Points:
+    """The architectures that have both; no cost at all has no place on a logarithmic axis."""
+    found = {}
+    for name in names:
+        cost, score = results.runs[name][0].cost[key], over_seeds(results.runs[name], "test", "mIoU").mean
+        if cost and score is not None:
+            found[name] = (float(cost), score)
+    return found
+
+
+def verdict(found: Points, key: str) -> str:
+    """What the chart says in words: who is worth its cost, and who is beaten."""
+    *cheaper, best = front(found)
+    what = COSTS[key]
+    if not cheaper:
+        return f"{best} has the best score, and none has fewer {what}: it is the one to take at any budget."
+    parts = [f"{best} is best."]
+    for name in reversed(cheaper):
+        share, less = found[name][0] / found[best][0], found[best][1] - found[name][1]
+        parts.append(f"{name} takes {percent(share)} of its {what} and scores {less:.3f} less.")
+    beaten = [name for name in found if name not in (*cheaper, best)]
+    if beaten:
+        parts.append(f"Beaten by another that is at least as good for no more {what}: {', '.join(beaten)}.")
+    return " ".join(parts)
+
+
+def scatter(results: Results, names: list[str], key: str) -> Chart | None:
+    """The chart; None of fewer than two points, for there is nothing to compare."""
+    found, what = points(results, names, key), COSTS[key]
+    if len(found) < 2:
+        return None
+    best = front(found)
+    rows: list[dict[str, Any]] = []
+    for name, (cost, score) in found.items():
+        low, high = span(results.runs[name], "test", "mIoU") or (score, score)
+        tip = f"{name}: {score:.3f} mIoU for {short(cost)} {what}"
+        row = {"architecture": name, "cost": cost, "score": score, "low": low, "high": high, "tip": tip}
+        rows.append({**row, "front": name in best})
+    note = "filled: no network is as good for less; dotted: the best score at a budget"
+    label = f"Test mIoU against {what}. {verdict(found, key)}"
+    numbers = [[r["architecture"], short(r["cost"]), f"{r['score']:.3f}", "yes" if r["front"] else "no"] for r in rows]
+    head = ["architecture", what, "test mIoU", "none as good for less"]
+    return draw(
+        layers_of(rows, best, what, list(results.runs)), f"Test mIoU against {what}", note, label, head, numbers
+    )
+
+
+def layers_of(rows: list[dict[str, Any]], best: list[str], what: str, order: list[str]) -> Any:
+    """The front as steps, the bars, the marks (hollow off the front) and the names."""
+    import altair as alt
+
+    across = (min(row["cost"] for row in rows) / 1.5, max(row["cost"] for row in rows) * 1.5)
+    up = padded([row[key] for row in rows for key in ("low", "high")])
+    scale = alt.Scale(type="log", domain=across, nice=False)
+    base = plot([*map(dict, rows)], width=WIDTH, height=HEIGHT).encode(
+        x=alt.X("cost:Q", title=what, scale=scale, axis=alt.Axis(values=ticks(across), format="~s", grid=False)),
+        y=alt.Y("score:Q", title="mIoU", scale=alt.Scale(domain=up, nice=False), axis=alt.Axis(tickCount=5)),
+        color=hue(order, field="architecture", type="nominal"),
+        description="tip:N",
+    )
+    steps = sorted((row for row in rows if row["front"]), key=lambda row: best.index(row["architecture"]))
+    line = base.mark_line(interpolate="step-after", strokeWidth=1.5, strokeDash=[2, 3]).encode(
+        color=alt.value("var(--muted)"), description=alt.value("")
+    )
+    layers = line.properties(data=alt.InlineData(values=[*steps, {**steps[-1], "cost": across[1]}]))
+    layers += base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(y="low:Q", y2="high:Q")
+    point = base.encode(shape=shape(order, field="architecture", type="nominal"))
+    hollow = {"filled": False, "fill": "var(--card)", "size": 90, "strokeWidth": 2, "opacity": 1}
+    layers += point.mark_point(filled=True, size=110, opacity=1).transform_filter("datum.front")
+    layers += point.mark_point(**hollow).transform_filter("!datum.front")
+    named = placed(rows, across, up)
+    for align in ("left", "right"):
+        texts = alt.InlineData(values=[row for row in named if row["align"] == align])
+        text = base.properties(data=texts).encode(text="architecture:N", color=alt.value("var(--ink)"))
+        layers += text.mark_text(align=align, stroke="var(--card)", strokeWidth=5, strokeJoin="round")
+        layers += text.mark_text(align=align)
+    return layers
+
+
+def placed(rows: list[dict[str, Any]], across: Span, up: Span) -> list[dict[str, Any]]:
+    """Where the names go, in the units of the axes; one without room is left out."""
+    wide, high = math.log(across[1] / across[0]), up[1] - up[0]
+    at = [(WIDTH * math.log(row["cost"] / across[0]) / wide, HEIGHT * (up[1] - row["score"]) / high) for row in rows]
+    spots = beside(at, [row["architecture"] for row in rows], (WIDTH, HEIGHT - LINE / 2))
+    return [
+        {
+            **row,
+            "align": spot[0],
+            "cost": across[0] * math.exp(spot[1] / WIDTH * wide),
+            "score": up[1] - spot[2] / HEIGHT * high,
+        }
+        for row, spot in zip(rows, spots, strict=True)
+        if spot
+    ]
+
+
+def ticks(across: Span) -> list[float]:
+    """A few round numbers on a logarithmic axis."""
+    powers = range(math.floor(math.log10(across[0])), math.ceil(math.log10(across[1])) + 1)
+    found: list[float] = []
+    for digits in ((1,), (1, 2, 5), (1, 2, 3, 5, 7), range(1, 10)):
+        found = [digit * 10.0**power for power in powers for digit in digits]
+        found = [tick for tick in found if across[0] <= tick <= across[1]]
+        if len(found) > 2:
+            break
+    return found
