@@ -9,8 +9,8 @@ from stages.report.figures import over_seeds, span
 from stages.report.gather import Results, Run
 from stages.report.markdown import between, shown
 
-WIDTH, HEIGHT = 370, 270  # at least so high, in pixels
-ROW = 36  # of one architecture
+WIDTH = 310
+HEIGHT, MOST, LEAST = 250, 64, 36  # of a few architectures; of one row where they are fewer, and where they are more
 
 
 def forest(results: Results, names: list[str]) -> Chart | None:
@@ -75,8 +75,8 @@ def layers_of(rows: list[dict[str, Any]], dots: list[dict[str, Any]], order: lis
 
     values = [row[key] for row in rows for key in ("low", "high", "val") if row[key] is not None]
     ends = padded([*values, *(dot["seed"] for dot in dots)])
-    names = alt.Axis(labelLimit=150, labelColor="var(--ink)", ticks=False, domain=False, labelPadding=8)
-    base = plot(rows, width=WIDTH, height=max(HEIGHT, ROW * len(rows))).encode(
+    names = alt.Axis(labelLimit=170, labelColor="var(--ink)", ticks=False, domain=False, labelPadding=8)
+    base = plot(rows, width=WIDTH, height=max(min(HEIGHT, MOST * len(rows)), LEAST * len(rows))).encode(
         y=alt.Y("architecture:N", sort=[row["architecture"] for row in rows], title=None, axis=names),
         color=hue(order, field="architecture", type="nominal"),
         description="tip:N",

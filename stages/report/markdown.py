@@ -69,11 +69,14 @@ def sureness(results: Results, name: str) -> str:
     """What the scores are over, and what the costs are of."""
     run, seeds = results.runs[name][0], len(results.seeds)
     drawn, cost = run.metrics["test"]["intervals"], run.cost
-    if seeds > 1:
+    if not drawn["groups"]:
+        text = "No image of test was scored."
+    elif seeds > 1:
         text = f"Scores: mean ± standard deviation of {seeds} seeds."
     else:
-        text = f"Between: {percent(drawn['confidence'])} bootstrap interval over {drawn['groups']} groups of images."
-    text += " That is no test of one network against another."
+        text = f"Between: {percent(drawn['confidence'])} bootstrap interval (groups of images: {drawn['groups']})."
+    if len(results.runs) > 1:
+        text += " That is no test of one network against another."
     return text + (f" FLOPs: of one image of {cost['width']}x{cost['height']}." if cost["height"] else "")
 
 
@@ -118,6 +121,12 @@ def landing(runs: list[Run]) -> str:
         return f"no disk that can be judged; {missed} images with a place had none"
     share = percent(safe / (safe + false))
     return f"{safe} of {safe + false} judged disks are safe ({share}); {missed} images with a place had no disk"
+
+
+def listed(names: list[str], most: int = 6) -> str:
+    """Names in a row; of many the first."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def wrapped(text: str) -> str:

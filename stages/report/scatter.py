@@ -10,10 +10,10 @@ from stages.report.figures import Span, front, over_seeds, span
 from stages.report.forest import padded
 from stages.report.gather import Results
 from stages.report.labels import LINE, beside
-from stages.report.markdown import percent, short
+from stages.report.markdown import listed, percent, short
 
 COSTS = {"flops": "FLOPs", "parameters": "parameters"}
-WIDTH, HEIGHT = 430, 270
+WIDTH, HEIGHT = 400, 260
 
 Points = dict[str, tuple[float, float]]  # of each architecture its cost and its test mIoU
 
@@ -40,7 +40,7 @@ def verdict(found: Points, key: str) -> str:
         parts.append(f"{name} takes {percent(share)} of its {what} and scores {less:.3f} less.")
     beaten = [name for name in found if name not in (*cheaper, best)]
     if beaten:
-        parts.append(f"Beaten by another that is at least as good for no more {what}: {', '.join(beaten)}.")
+        parts.append(f"Beaten by another that is at least as good for no more {what}: {listed(beaten)}.")
     return " ".join(parts)
 
 

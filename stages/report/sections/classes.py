@@ -8,7 +8,7 @@ from typing import Any
 from stages.report.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import Figure, Span, over_seeds, ranking, span
 from stages.report.gather import Results
-from stages.report.markdown import between, shown
+from stages.report.markdown import between, listed, shown
 
 TITLE = "Classes"
 SCORES = {
@@ -119,7 +119,7 @@ def facts(table: list[ClassLine], names: list[str]) -> list[tuple[str, str, str]
         return []
     first = names[0]
     found = []
-    for what, choose in (("Hardest", min), ("Easiest", max)):
+    for what, choose in (("Hardest", min), ("Easiest", max))[: len(known)]:
         line = choose(known, key=lambda line: line.cells[0].figure.mean or 0.0)
         found.append((f"{what} class", line.name, f"{shown(line.cells[0].figure)} by {first}"))
     if len(names) > 1:
@@ -127,7 +127,7 @@ def facts(table: list[ClassLine], names: list[str]) -> list[tuple[str, str, str]
         low, high = ends(line)
         found.append(("Where networks differ most", line.name, f"{low:.3f} to {high:.3f}"))
         others = [(line, names[at]) for line in known if (at := leader(line)) != 0]
-        text = ", ".join(f"{line.name} ({name})" for line, name in others)
+        text = listed([f"{line.name} ({name})" for line, name in others])
         count = f"{len(known) - len(others)} of {len(known)} classes"
         found.append((f"{first} is best in", count, f"another leads in {text}" if others else ""))
     return found

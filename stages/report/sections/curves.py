@@ -11,10 +11,13 @@ from stages.report.gather import Point, Results, Run
 from stages.report.labels import LETTER, LINE, apart
 
 TITLE = "Learning curves"
-KEPT = "val/mIoU"  # the curve whose best point is the one that the weights are of
+KEPT = "val/mIoU"  # the curve whose best point is marked: the weights of a run are those of its own
 RATE = "train/lr"
+ALL = "all architectures"  # what one line for all is called
 SMALL = 11  # font size of names at the ends of lines, in pixels
 LONGEST = 20  # letters of such a name
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Curve:
 
 
 CURVES = {
-    KEPT: Curve("Validation mIoU", "higher is better; the mark is the best, whose weights are kept", 380, 345),
+    KEPT: Curve("Validation mIoU", "higher is better; the mark is where a line is best", 380, 345),
     "train/loss": Curve("Training loss", "lower is better; losses of different networks may not compare", 380, 160),
     RATE: Curve("Learning rate", "what the schedule gave", 380, 70),
 }
@@ -41,53 +44,56 @@ def context(results: Results) -> dict[str, Any]:
 
 def line_chart(results: Results, key: str) -> Chart | None:
     """One curve of every architecture: the mean over its seeds, and thinner a line for each seed."""
-    import altair as alt
-
     curve, names = CURVES[key], list(results.runs)
     runs = one_for_all(results.runs, key) if key == RATE else results.runs
-    alone = len(runs) < len(names)
-    thin = [row for name, each in runs.items() if len(each) > 1 for run in each for row in seed_rows(name, run, key)]
     rows = [row for name, each in runs.items() for row in mean_rows(name, each, key)]
     if not rows:
         return None
+    thin = [row for name, each in runs.items() if len(each) > 1 for run in each for row in seed_rows(name, run, key)]
+    numbers = [[row["architecture"], row["iteration"], digits(row["value"])] for row in rows]
+    label = f"{curve.title} over the iterations, a line for each of {', '.join(runs)}"
+    note = curve.note if runs is results.runs else f"{curve.note}, the same to all"
+    head = ["architecture", "iteration", "value"]
+    return draw(layers_of(key, rows, thin, names), curve.title, note, label, head, numbers)
+
+
+def layers_of(key: str, rows: Rows, thin: Rows, names: list[str]) -> Any:
+    """The lines of means over those of seeds, invisible points that have tips, the best points, and the names."""
+    import altair as alt
+
+    curve, last = CURVES[key], max(1, *(row["iteration"] for row in rows))
     values = [row["value"] for row in [*rows, *thin]]
     low, high = (min(values) if key == KEPT else 0.0), max(values)
-    high = high if high > low else low + 1
-    ends = [[row for row in rows if row["architecture"] == name][-1] for name in runs if any_of(rows, name)]
-    # Vega makes room for the names only where the axis leaves some: its end is not the last iteration.
-    last = max(1, *(row["iteration"] for row in rows))
+    ends, high = [line[-1] for line in lines_of(rows)], high if high > low else low + 1
+    # The names stand within the chart, beyond the last iteration.
     room = min(max(len(row["architecture"]) for row in ends), LONGEST) * LETTER * SMALL / 12 + 14
-    far = last * curve.width / (curve.width - room) if len(runs) > 1 else last
-    ticks = [tick for tick in nice_ticks(last) if tick <= last]
+    far = last * curve.width / (curve.width - room) if len(ends) > 1 else last
     base = plot(rows, width=curve.width, height=curve.height).encode(
-        x=alt.X("iteration:Q", scale=alt.Scale(domain=(0, far)), axis=alt.Axis(grid=False, values=ticks)),
+        x=alt.X("iteration:Q", scale=alt.Scale(domain=(0, far)), axis=alt.Axis(grid=False, values=nice_ticks(last))),
         y=alt.Y("value:Q", title=None, scale=alt.Scale(domain=(low, high)), axis=axis_of(key)),
-        color=hue(names, field="architecture", type="nominal"),
         description="tip:N",
     )
-    if alone:
-        base = base.encode(color=alt.value("var(--ink)"))
+    if {row["architecture"] for row in rows} == {ALL}:
+        return base.mark_line(strokeWidth=2, color="var(--ink)") + base.mark_point(opacity=0, size=60)
+    base = base.encode(color=hue(names, field="architecture", type="nominal"))
     layers = base.mark_line(strokeWidth=2).encode(strokeDash=dash(names, field="architecture", type="nominal"))
     if thin:
         seeds = base.mark_line(strokeWidth=1, opacity=0.4).encode(detail="seed:N", description=alt.value(""))
         layers = seeds.properties(data=alt.InlineData(values=thin)) + layers
     layers += base.mark_point(opacity=0, size=60)
     if key == KEPT:
-        best = [max(points, key=lambda row: row["value"]) for name in runs if (points := any_of(rows, name))]
-        mark = base.mark_point(filled=True, size=80, opacity=1).properties(data=alt.InlineData(values=best))
+        best = alt.InlineData(values=[max(line, key=lambda row: row["value"]) for line in lines_of(rows)])
+        mark = base.mark_point(filled=True, size=80, opacity=1).properties(data=best)
         layers += mark.encode(shape=shape(names, field="architecture", type="nominal"))
-    if len(runs) > 1:
+    if len(ends) > 1:
         at = apart([(high - row["value"]) / (high - low) * curve.height for row in ends], LINE + 1, curve.height)
         named = [
             {**row, "at": high - y / curve.height * (high - low), "text": cut(row["architecture"])}
             for row, y in zip(ends, at, strict=True)
         ]
-        text = base.mark_text(align="left", dx=9, fontSize=SMALL, clip=False).encode(y="at:Q", text="text:N")
+        text = base.mark_text(align="left", dx=9, fontSize=SMALL).encode(y="at:Q", text="text:N")
         layers += text.properties(data=alt.InlineData(values=named))
-    numbers = [[row["architecture"], row["iteration"], digits(row["value"])] for row in rows]
-    label = f"{curve.title} over the iterations, a line for each of {', '.join(runs)}"
-    note = f"{curve.note}, the same to all" if alone else curve.note
-    return draw(layers, curve.title, note, label, ["architecture", "iteration", "value"], numbers)
+    return layers
 
 
 def mean_rows(name: str, runs: list[Run], key: str) -> list[dict[str, Any]]:
@@ -112,12 +118,13 @@ def one_for_all(runs: dict[str, list[Run]], key: str) -> dict[str, list[Run]]:
     """One run for all, where the curve of all is the same."""
     first, *others = (run for each in runs.values() for run in each)
     same = all(run.curves.get(key) == first.curves.get(key) for run in others)
-    return {"all architectures": [first]} if others and same else runs
+    return {ALL: [first]} if others and same else runs
 
 
-def any_of(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """The rows of one architecture."""
-    return [row for row in rows if row["architecture"] == name]
+def lines_of(rows: Rows) -> list[Rows]:
+    """The rows of each architecture."""
+    names = dict.fromkeys(row["architecture"] for row in rows)
+    return [[row for row in rows if row["architecture"] == name] for name in names]
 
 
 def axis_of(key: str) -> Any:
@@ -128,8 +135,8 @@ def axis_of(key: str) -> Any:
 
 
 def nice_ticks(last: int) -> list[int]:
-    """Four to eight round iterations up to the last."""
-    step = next(s * 10**power for power in range(9) for s in (1, 2, 5) if last <= 8 * s * 10**power)
+    """A few round iterations up to the last."""
+    step = next(s * 10**power for power in range(9) for s in (1, 2, 5) if last <= 6 * s * 10**power)
     return list(range(0, last + 1, step))
 
 
