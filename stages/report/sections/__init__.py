@@ -6,6 +6,30 @@ nothing to show. `<name>.css` and `<name>.js`, where a section needs them, go in
 
 from __future__ import annotations
 
-from stages.report.sections import architectures, augmentation, classes, curves, data, overview, provenance
+from stages.report.sections import (
+    architectures,
+    augmentation,
+    boundaries,
+    calibration,
+    classes,
+    confusions,
+    curves,
+    data,
+    overview,
+    provenance,
+    sizes,
+)
 
-SECTIONS = (overview, architectures, classes, curves, data, augmentation, provenance)
+SECTIONS = (
+    overview,
+    architectures,
+    classes,
+    confusions,
+    sizes,
+    boundaries,
+    calibration,
+    curves,
+    data,
+    augmentation,
+    provenance,
+)

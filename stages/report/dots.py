@@ -1,0 +1,59 @@
+"""Dots on the same scale: a row for each architecture, in groups below one another, each with its number beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.figures import Figure
+from stages.report.markdown import shown
+
+ROW = 24  # pixels of height for an architecture
+
+
+def dots(
+    groups: Mapping[str, Mapping[str, Figure]], names: Sequence[str], hues: Sequence[str], title: str, note: str
+) -> Chart | None:
+    """Figures from 0 to 1 by group and architecture, in the order of `names`; None where every one is absent.
+
+    `hues` are all architectures in the order that gives them their colours. Several seeds have a bar of ± deviation.
+    """
+    import altair as alt
+
+    rows = [row(group, name, figure, title) for group, figures in groups.items() for name, figure in figures.items()]
+    if all(figure.mean is None for figures in groups.values() for figure in figures.values()):
+        return None
+    base = plot(rows, width=280, height=alt.Step(ROW)).encode(
+        y=alt.Y(
+            "architecture:N", sort=list(names), title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150)
+        ),
+        description="tip:N",
+    )
+    x = alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1]))
+    points = base.mark_point(filled=True, size=75, opacity=1).encode(
+        x=x,
+        color=hue(hues, field="architecture", type="nominal"),
+        shape=shape(hues, field="architecture", type="nominal"),
+    )
+    spread = base.mark_rule(strokeWidth=2).encode(
+        x="low:Q", x2="high:Q", color=hue(hues, field="architecture", type="nominal")
+    )
+    numbers = base.mark_text(align="left", dx=9).encode(x="end:Q", text="said:N")
+    facet = alt.Row("group:N", sort=list(groups), title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
+    spec = (spread + points + numbers).facet(row=facet, spacing=12)
+    head = ["architecture", *groups]
+    table = [[name, *(shown(figures[name]) for figures in groups.values())] for name in names]
+    label = f"{title}. " + "; ".join(f"{name}: {', '.join(cells)}" for name, *cells in table)
+    return draw(spec, title, note, label, head, table)
+
+
+def row(group: str, name: str, figure: Figure, title: str) -> dict[str, Any]:
+    """A dot as Vega is given it; one that is absent has words and no place."""
+    mean, around = figure.mean, figure.deviation or 0.0
+    place: dict[str, Any] = {"value": None, "low": None, "high": None, "end": 0.0}
+    if mean is not None:
+        place = {"value": mean, "low": max(mean - around, 0.0), "high": min(mean + around, 1.0)}
+        place["end"] = place["high"]
+    said = shown(figure)
+    return {"group": group, "architecture": name, "said": said, "tip": f"{name}, {group}: {title} {said}", **place}

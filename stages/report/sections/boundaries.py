@@ -1,0 +1,118 @@
+"""How well the borders of the classes are drawn: boundary F1 and boundary IoU at each tolerance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from stages.dataset import read_split
+from stages.report.chart import Chart
+from stages.report.dots import dots
+from stages.report.figures import Figure, over_seeds, ranking
+from stages.report.gather import Results
+
+TITLE = "Boundaries"
+MEASURES = {"f1": "Boundary F1", "iou": "Boundary IoU"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One class over the architectures, and which are the best."""
+
+    name: str
+    color: tuple[int, int, int]
+    cells: list[tuple[Figure, bool]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One measure at one tolerance: all classes together, then each."""
+
+    title: str
+    whole: list[tuple[Figure, bool]]
+    lines: list[Line]
+
+
+def context(results: Results) -> dict[str, Any]:
+    """Charts over the tolerances, and a table for each measure and tolerance."""
+    names = ranking(results)
+    at = tolerances(results)
+    tables = {
+        f"{key}-{tolerance}": table(results, names, key, tolerance) for key in MEASURES for tolerance in reversed(at)
+    }
+    return {
+        "charts": [drawn for key in MEASURES if (drawn := chart(results, names, key))],
+        "tables": tables,
+        "choices": {key: table.title for key, table in tables.items()},
+        "tolerances": at,
+        "size": usual_size(results),
+        "said": said(results, names),
+    }
+
+
+def tolerances(results: Results) -> list[str]:
+    """In pixels, the smallest first: what all runs were measured with."""
+    sets = [set(run.metrics["test"]["boundary"]) for runs in results.runs.values() for run in runs]
+    return sorted(set.intersection(*sets), key=float)
+
+
+def chart(results: Results, names: list[str], key: str) -> Chart | None:
+    """One measure by tolerance and architecture."""
+    groups = {
+        f"within {pixels(tolerance)}": {
+            name: over_seeds(results.runs[name], "test", "boundary", tolerance, key) for name in names
+        }
+        for tolerance in tolerances(results)
+    }
+    return dots(groups, names, list(results.runs), MEASURES[key], "the mean over the classes; 1 is best")
+
+
+def table(results: Results, names: list[str], key: str, tolerance: str) -> Table:
+    """One measure at one tolerance, class by class."""
+
+    def cells(*keys: str) -> list[tuple[Figure, bool]]:
+        figures = [over_seeds(results.runs[name], "test", "boundary", tolerance, *keys) for name in names]
+        best = max((figure.mean or 0.0 for figure in figures), default=0.0)
+        return [(figure, best > 0 and figure.mean == best) for figure in figures]
+
+    lines = [Line(info.name, info.color, cells("classes", info.name, key)) for info in results.header.classes]
+    return Table(f"{MEASURES[key].removeprefix('Boundary ')}, {pixels(tolerance)}", cells(key), lines)
+
+
+def usual_size(results: Results) -> tuple[int, int] | None:
+    """Width and height that most test images have; None without any."""
+    sizes = Counter((sample.width, sample.height) for sample in read_split(results.data, "test"))
+    return min(sizes, key=lambda size: (-sizes[size], size)) if sizes else None
+
+
+def said(results: Results, names: list[str]) -> dict[str, Any] | None:
+    """What the sentences say: the best at the largest tolerance, how it is at the smallest, its hardest class."""
+    at = tolerances(results)
+    if not at:
+        return None
+    means = {name: over_seeds(results.runs[name], "test", "boundary", at[-1], "f1").mean for name in names}
+    best = max(names, key=lambda name: -1.0 if means[name] is None else float(means[name] or 0.0))
+    if means[best] is None:
+        return None
+    runs = results.runs[best]
+    by_class = {
+        label: mean
+        for label in results.header.names()
+        if (mean := over_seeds(runs, "test", "boundary", at[-1], "classes", label, "f1").mean) is not None
+    }
+    hardest = min(by_class, key=lambda label: by_class[label])
+    parts = ("f1", "precision", "recall")
+    return {
+        "best": best,
+        "near": at[0],
+        "far": at[-1],
+        "at_near": {part: over_seeds(runs, "test", "boundary", at[0], part).mean for part in parts},
+        "at_far": {part: over_seeds(runs, "test", "boundary", at[-1], part).mean for part in parts},
+        "hardest": (hardest, by_class[hardest]) if len(by_class) > 1 else None,
+    }
+
+
+def pixels(tolerance: str) -> str:
+    """A tolerance in words."""
+    return f"{tolerance} pixel{'' if tolerance == '1' else 's'}"

@@ -1,0 +1,19 @@
+// A cell of a confusion matrix says itself in a sentence. It is made when the pointer comes, for there are many cells.
+{
+  const number = new Intl.NumberFormat("en");
+  const percent = (part, whole) => {
+    if (!whole) return "absent";
+    const value = 100 * part / whole;
+    return value > 0 && value < .1 ? "< 0.1 %" : `${value.toFixed(1)} %`;
+  };
+  addEventListener("pointerover", event => {
+    const cell = event.target.closest?.(".matrix tbody td");
+    if (!cell || cell.dataset.tip) return;
+    const truth = cell.parentElement.cells[0].dataset;
+    const called = cell.closest("table").tHead.rows[0].cells[cell.cellIndex].dataset;
+    const pixels = Number(cell.dataset.n ?? cell.textContent);
+    const what = truth.name === called.name ? `${truth.name} found as such` : `${truth.name} taken for ${called.name}`;
+    cell.dataset.tip = `${what}: ${number.format(pixels)} pixel${pixels === 1 ? "" : "s"}, `
+      + `${percent(pixels, truth.pixels)} of ${truth.name}, ${percent(pixels, called.pixels)} of what was called ${called.name}`;
+  });
+}
