@@ -9,7 +9,7 @@ from stages.report.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import Figure
 from stages.report.markdown import shown
 
-ROW = 24  # pixels of height for an architecture
+WIDTH, ROW = 220, 22  # pixels: from 0 to 1, and of height for an architecture
 
 
 def dots(
@@ -24,7 +24,7 @@ def dots(
     rows = [row(group, name, figure, title) for group, figures in groups.items() for name, figure in figures.items()]
     if all(figure.mean is None for figures in groups.values() for figure in figures.values()):
         return None
-    base = plot(rows, width=280, height=alt.Step(ROW)).encode(
+    base = plot(rows, width=WIDTH, height=alt.Step(ROW)).encode(
         y=alt.Y(
             "architecture:N", sort=list(names), title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150)
         ),
@@ -39,7 +39,7 @@ def dots(
     spread = base.mark_rule(strokeWidth=2).encode(
         x="low:Q", x2="high:Q", color=hue(hues, field="architecture", type="nominal")
     )
-    numbers = base.mark_text(align="left", dx=9).encode(x="end:Q", text="said:N")
+    numbers = base.mark_text(align="left").encode(x=alt.value(WIDTH + 10), text="said:N")
     facet = alt.Row("group:N", sort=list(groups), title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
     spec = (spread + points + numbers).facet(row=facet, spacing=12)
     head = ["architecture", *groups]
@@ -51,9 +51,8 @@ def dots(
 def row(group: str, name: str, figure: Figure, title: str) -> dict[str, Any]:
     """A dot as Vega is given it; one that is absent has words and no place."""
     mean, around = figure.mean, figure.deviation or 0.0
-    place: dict[str, Any] = {"value": None, "low": None, "high": None, "end": 0.0}
+    place: dict[str, Any] = {"value": None, "low": None, "high": None}
     if mean is not None:
         place = {"value": mean, "low": max(mean - around, 0.0), "high": min(mean + around, 1.0)}
-        place["end"] = place["high"]
     said = shown(figure)
     return {"group": group, "architecture": name, "said": said, "tip": f"{name}, {group}: {title} {said}", **place}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import shutil
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -34,7 +36,7 @@ HOSTILE = '<img src=x onerror="alert(1)">\'</script>' + "long " * 12
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Four architectures, two seeds."""
     root = tmp_path_factory.mktemp("made")
-    fake.make(root, seeds=SEEDS)
+    fake.make(root, seeds=SEEDS, images=4)
     return gathered(root, SEEDS)
 
 
@@ -53,7 +55,8 @@ def shown(results: Results, monkeypatch: pytest.MonkeyPatch, *sections: Any) -> 
 def words(html: str) -> str:
     """What is read, without the tags."""
     main = html[html.index("<main>") : html.index("</main>")]
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", main)).split()).replace("\xa0", " ").replace(" ,", ",")
+    blocks = re.sub(r"</?(?:b|bdi|i|code)\b[^>]*>", "", main)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", blocks)).split()).replace("\xa0", " ")
 
 
 def masks(folder: Path, ids: list[str]) -> np.ndarray:
@@ -179,8 +182,17 @@ def test_sizes_are_those_of_the_objects(results: Results, monkeypatch: pytest.Mo
     small = found["tallies"]["unet"]["small"]
     assert small.missed and small.found
     text = words(shown(results, monkeypatch, sizes))
+    assert not re.search(r"\.[A-Z]", text)
     assert f"misses {small.missed:g} of {small.true:g} small objects ({100 * small.missed / small.true:.0f} %)" in text
     assert "Objects of roof and car." in text and "means over 2 seeds" in text
+
+
+def test_areas_are_those_of_params(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sizes.areas(results) == {}
+    knobs = {"objects": {"sizes": {"medium": 64, "large": 2576}}}
+    told = dataclasses.replace(results, params=results.params.model_copy(update={"evaluate": knobs}))
+    text = words(shown(told, monkeypatch, sizes))
+    assert "below 64 pixels" in text and "64 to 2,575 pixels" in text and "2,576 pixels and more" in text
 
 
 def found_at(results: Results, name: str) -> int:
@@ -288,3 +300,37 @@ def test_many_classes_and_architectures_stay_small_and_names_stay_text(
     first = ranking(many)[0]
     assert sum(map(int, cells[:1600])) == sum(int(r.matrices["test"].counts.sum()) for r in runs[first])
     assert shown(many, monkeypatch, confusions) == html
+
+
+def test_a_cell_says_itself_and_changes_its_unit(
+    results: Results, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    playwright = pytest.importorskip("playwright.sync_api")
+    (tmp_path / "page.html").write_text(shown(results, monkeypatch, confusions), encoding="utf-8")
+    first, second = (confusions.context(results)["matrices"][i] for i in (0, 1))
+    count, total = first.cells[1][0].count, first.true[1]
+    with playwright.sync_playwright() as running:
+        flags = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+        opened = running.chromium.launch(executable_path=browser, args=flags).new_page()
+        opened.goto((tmp_path / "page.html").as_uri())
+        table = opened.locator(".confusion:visible table")
+        cell = table.locator("tbody tr").nth(1).locator("td").first
+        colours = []
+        for position, unit in enumerate(confusions.UNITS):
+            opened.locator(f'[name="confusions-in"][value="{unit}"]').check(force=True)
+            assert cell.inner_text() == first.cells[1][0].texts[position]
+            colours.append(cell.evaluate("one => getComputedStyle(one).backgroundColor"))
+        assert len(set(colours)) > 1
+        hatched = "one => getComputedStyle(one).backgroundImage.startsWith('repeating')"
+        unseen = table.locator("tr.unseen td").first
+        opened.locator('[name="confusions-in"][value="truth"]').check(force=True)
+        assert unseen.evaluate(hatched) and not cell.evaluate(hatched)
+        cell.hover()
+        tip = opened.locator("#tip").inner_text()
+        assert tip.startswith(f"grass taken for paved: {count:,} pixels, {100 * count / total:.1f} % of grass, ")
+        opened.locator('[name="confusions"][value="1"]').check(force=True)
+        assert table.count() == 1 and table.locator("caption").inner_text().startswith(second.name)
+        opened.context.browser.close()

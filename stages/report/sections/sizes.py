@@ -79,10 +79,9 @@ def chart(results: Results, names: list[str], key: str) -> Chart | None:
 
 def areas(results: Results) -> dict[str, str]:
     """What small, medium and large mean, where params say it."""
-    evaluate = getattr(results.params, "evaluate", None) or {}
-    if not evaluate:
+    if not results.params.evaluate:
         return {}
-    borders = evaluate["objects"]["sizes"]
+    borders = results.params.evaluate["objects"]["sizes"]
     medium, large = borders["medium"], borders["large"]
     return {
         "small": f"below {medium:,} pixels",
