@@ -6,14 +6,15 @@
     const value = 100 * part / whole;
     return value > 0 && value < .1 ? "< 0.1 %" : `${value.toFixed(1)} %`;
   };
+  const name = text => `\u2068${text}\u2069`;  // apart from what is around it, whichever way it is written
   addEventListener("pointerover", event => {
     const cell = event.target.closest?.(".matrix tbody td");
     if (!cell || cell.dataset.tip) return;
     const truth = cell.parentElement.cells[0].dataset;
     const called = cell.closest("table").tHead.rows[0].cells[cell.cellIndex].dataset;
     const pixels = Number(cell.dataset.n ?? cell.textContent);
-    const what = truth.name === called.name ? `${truth.name} found as such` : `${truth.name} taken for ${called.name}`;
+    const what = truth.name === called.name ? `${name(truth.name)} found as such` : `${name(truth.name)} taken for ${name(called.name)}`;
     cell.dataset.tip = `${what}: ${number.format(pixels)} pixel${pixels === 1 ? "" : "s"}, `
-      + `${percent(pixels, truth.pixels)} of ${truth.name}, ${percent(pixels, called.pixels)} of what was called ${called.name}`;
+      + `${percent(pixels, truth.pixels)} of ${name(truth.name)}, ${percent(pixels, called.pixels)} of what was called ${name(called.name)}`;
   });
 }

@@ -16,6 +16,7 @@ from stages.report.gather import Results, Run
 
 TITLE = "Confusions"
 READABLE = 14  # with more classes than this a cell is too small for a number: its colour and its tip say it
+LETTERS = 90  # if the longest class name would take more than this in all columns, their heads stand upright
 LEVELS = 20  # steps of colour: few enough that the page's style stays small
 LISTED = 5
 UNITS = {"truth": "% of the true class", "called": "% of what was called so", "pixels": "pixels"}
@@ -69,6 +70,7 @@ def context(results: Results) -> dict[str, Any]:
     return {
         "matrices": matrices,
         "numbered": len(labels) <= READABLE,
+        "upright": len(labels) * max(map(len, labels)) > LETTERS,
         "units": UNITS,
         "choices": {str(i): m.name for i, m in enumerate(matrices)},
         "levels": LEVELS,

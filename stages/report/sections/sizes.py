@@ -94,7 +94,9 @@ def of_small(small: Tally, accuracy: float | None) -> str:
     """What becomes of the small objects, beside the share of pixels that are right."""
     right = f"is right in {percent(accuracy, 1)} of the pixels and"
     if not small.true:
-        return f"{right} invents {objects(small.invented, 'small object')}; the test split has none."
+        return f"{right} meets no small object in the test split" + (
+            f", but invents {count(small.invented)}." if small.invented else "."
+        )
     if not small.missed:
         what = "finds the one small object" if small.true == 1 else f"finds all {objects(small.true, 'small object')}"
     elif small.missed == small.true:
