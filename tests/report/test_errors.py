@@ -319,12 +319,14 @@ def test_a_cell_says_itself_and_changes_its_unit(
         opened.goto((tmp_path / "page.html").as_uri())
         table = opened.locator(".confusion:visible table")
         cell = table.locator("tbody tr").nth(1).locator("td").first
-        colours = []
+        opacities = []
         for position, unit in enumerate(confusions.UNITS):
             opened.locator(f'[name="confusions-in"][value="{unit}"]').check(force=True)
             assert cell.inner_text() == first.cells[1][0].texts[position]
-            colours.append(cell.evaluate("one => getComputedStyle(one).backgroundColor"))
-        assert len(set(colours)) > 1
+            colour = cell.evaluate("one => getComputedStyle(one).backgroundColor")
+            opacities.append(float(re.findall(r"[\d.]+", colour)[-1]))
+        steps = first.cells[1][0].levels
+        assert len(set(steps)) > 1 and opacities == pytest.approx([1.1 * step / confusions.LEVELS for step in steps])
         hatched = "one => getComputedStyle(one).backgroundImage.startsWith('repeating')"
         unseen = table.locator("tr.unseen td").first
         opened.locator('[name="confusions-in"][value="truth"]').check(force=True)
