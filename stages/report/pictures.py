@@ -1,8 +1,14 @@
-"""Images as the page holds them: data URIs, no larger than they are shown, with the same bytes for the same pixels."""
+"""Images as the page holds them: no larger than they are shown, with the same bytes for the same pixels.
+
+Photos are JPEG, and label maps for pages without scripts PNG with a palette, both as data URIs. What a script shows is
+packed: maps of one byte a pixel, deflated together. A browser gets back exactly the bytes that went in; what it decodes
+of a picture it may change on purpose (against fingerprinting) or by its management of colours.
+"""
 
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Sequence
 
 import cv2
@@ -12,7 +18,7 @@ from numpy.typing import NDArray
 from stages.dataset import Array, Header, Sample
 
 WIDTH = 360  # pixels: wide enough for any screen the gallery is shown on, small enough to be sent by mail
-QUALITY = 80  # of photos, which are JPEG; what has a meaning in each pixel is PNG
+QUALITY = 80  # of photos, which are JPEG; what has a meaning in each pixel keeps each pixel
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
@@ -51,6 +57,12 @@ def painted(mask: Array, palette: NDArray[np.uint8], width: int = WIDTH) -> str:
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return uri("png", file.getvalue())
+
+
+def packed(maps: Sequence[Array], width: int = WIDTH) -> str:
+    """Maps of one byte a pixel and of one size, one after another: deflated (zlib), in base64."""
+    content = b"".join(shrink(each, cv2.INTER_NEAREST, width).tobytes() for each in maps)
+    return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
 def shrink(array: Array, how: int, width: int = WIDTH) -> Array:

@@ -101,7 +101,9 @@ def chart(table: list[ClassLine], names: list[str], order: list[str]) -> Chart |
     def across(field: str) -> Any:
         return alt.X(f"{field}:Q", title="IoU", scale=scale, axis=alt.Axis(tickCount=5, grid=False))
 
-    spans = base.mark_rule(strokeWidth=2, opacity=0.5).encode(x=across("low"), x2="high:Q", color=alt.value("var(--muted)"))
+    spans = base.mark_rule(strokeWidth=2, opacity=0.5).encode(
+        x=across("low"), x2="high:Q", color=alt.value("var(--muted)")
+    )
     marks = base.mark_point(filled=True, size=100, opacity=1, stroke="var(--card)", strokeWidth=1).encode(
         x=across("iou"), shape=shape(order, field="architecture", type="nominal")
     )

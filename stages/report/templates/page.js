@@ -10,7 +10,7 @@
   theme.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; name(); });
 
   const tip = document.getElementById("tip");
-  addEventListener("pointermove", event => {
+  const point = event => {
     const mark = event.target.closest?.("[data-tip]");
     tip.hidden = !mark;
     if (!mark) return;
@@ -18,7 +18,9 @@
     const { clientX: x, clientY: y } = event;
     tip.style.left = `${Math.min(x + 14, innerWidth - tip.offsetWidth - 8)}px`;
     tip.style.top = `${y > innerHeight - 80 ? y - tip.offsetHeight - 14 : y + 18}px`;
-  });
+  };
+  addEventListener("pointermove", point);
+  addEventListener("pointerdown", point);  // a finger that taps does not move
 
   for (const group of document.querySelectorAll("[data-views]")) {
     const show = () => {

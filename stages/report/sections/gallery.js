@@ -1,0 +1,315 @@
+// The error gallery: cards that a slider wipes from truth to prediction, and one image large, of all networks.
+{
+  const source = document.getElementById("gallery-data");
+  const PAGE = 12, IGNORE = 255, STEPS = 10, HATCH = 3;
+  const WORDS = { over: "prediction", labels: "prediction", mistakes: "mistakes", certainty: "certainty", photo: "photo" };
+  const START = { over: 50, labels: 50, mistakes: 0, certainty: 0, photo: 50 };  // where a mode's handle begins
+  const PREDICTED = "Left of the handle stands the truth, right of it the prediction.";
+  const KEYS = {
+    over: PREDICTED,
+    labels: PREDICTED,
+    mistakes: "Hatched: pixels that are wrong. The handle uncovers the truth.",
+    certainty: "The brighter, the less certain the network was. The handle uncovers the truth.",
+    photo: "The photos as they are.",
+  };
+
+  // The packed maps of an image: the truth, a prediction of each network, how certain each was.
+  const cache = new WeakMap();
+  async function unpack(image, networks) {
+    if (!cache.has(image)) {
+      const packed = Uint8Array.from(atob(image.maps), letter => letter.charCodeAt(0));
+      const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+      const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+      const size = image.width * image.height;
+      const map = number => bytes.subarray(number * size, (number + 1) * size);
+      const each = first => Array.from({ length: networks }, (_, network) => map(first + network));
+      cache.set(image, { truth: map(0), found: each(1), certainty: each(1 + networks) });
+    }
+    return cache.get(image);
+  }
+
+  // A pixel as ImageData holds it, in one number.
+  const pixel = (red, green, blue, alpha = 255) => ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+
+  // Fill a canvas; `colour` gives the pixel at a place.
+  function paint(canvas, image, colour) {
+    canvas.width = image.width;
+    canvas.height = image.height;
+    const picture = new ImageData(image.width, image.height);
+    const pixels = new Uint32Array(picture.data.buffer);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = colour(i);
+    canvas.getContext("2d").putImageData(picture, 0, 0);
+  }
+
+  // Stripes over what is painted, finer than its pixels: a mistake is told by more than its colour.
+  function hatch(canvas) {
+    const small = new OffscreenCanvas(canvas.width, canvas.height);
+    small.getContext("2d").drawImage(canvas, 0, 0);
+    canvas.width *= HATCH;
+    canvas.height *= HATCH;
+    const pen = canvas.getContext("2d");
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(small, 0, 0, canvas.width, canvas.height);
+    pen.globalCompositeOperation = "source-atop";
+    pen.strokeStyle = "#fff";
+    pen.lineWidth = HATCH / 2;
+    pen.beginPath();
+    for (let x = -canvas.height; x < canvas.width; x += 3 * HATCH) {
+      pen.moveTo(x, canvas.height);
+      pen.lineTo(x + canvas.height, 0);
+    }
+    pen.stroke();
+  }
+
+  const NONE = 0, WRONG = pixel(226, 0, 94);
+  const UNSURE = [255, 176, 0], SURE = [16, 32, 64];  // far apart in lightness, and so for every kind of sight
+  const CERTAIN = Array.from({ length: STEPS + 1 }, (_, step) => (
+    pixel(...UNSURE.map((value, i) => value + (SURE[i] - value) * step / STEPS), 235)
+  ));
+
+  function gallery(data) {
+    const element = name => document.getElementById(`gallery-${name}`);
+    const controls = { network: element("network"), label: element("class"), order: element("order") };
+    const dialog = element("dialog"), list = element("shots"), more = element("more");
+    const colours = data.classes.map(info => pixel(...info.color));
+    const name = label => label === IGNORE ? "not labelled" : data.classes[label].name;
+    let mode = "over", shown = PAGE, current = 0;
+
+    const network = () => Number(controls.network.value);
+    const label = () => controls.label.value === "" ? null : Number(controls.label.value);
+    const score = image => {
+      const of = image.scores[network()];
+      return label() === null ? of.miou : of.iou[label()];
+    };
+
+    // The images in the chosen order; those that cannot tell about a chosen class are left out.
+    function sorted() {
+      const kept = data.images.filter(image => label() === null || score(image) !== null);
+      const sign = controls.order.value === "best" ? -1 : 1;
+      const byName = (a, b) => a.id < b.id ? -1 : 1;
+      if (controls.order.value === "name") return kept.sort(byName);
+      return kept.sort((a, b) => {
+        const [one, other] = [score(a), score(b)];
+        if (one === null || other === null) return (one === null) - (other === null) || byName(a, b);
+        return sign * (one - other) || byName(a, b);
+      });
+    }
+
+    // --- one picture: a photo, and over it the truth to the left of the handle and what was found to the right
+
+    function stage(image, which, wipes) {
+      const box = element("stage").content.firstElementChild.cloneNode(true);
+      box.style.aspectRatio = `${image.width} / ${image.height}`;
+      box.querySelector("img").src = image.photo;
+      box.querySelector("img").alt = `Photo of ${image.id}`;
+      if (wipes) box.append(handle(image, which, box));
+      if (which === null) box.classList.add("truth-only");
+      box.draw = async () => {
+        const maps = await unpack(image, data.networks.length);
+        const [truth, found] = box.querySelectorAll("canvas");
+        paint(truth, image, i => colours[maps.truth[i]] ?? NONE);
+        box.querySelector(".found span").textContent = WORDS[mode];
+        if (which !== null) {
+          const labels = maps.found[which];
+          const wrong = i => maps.truth[i] !== IGNORE && labels[i] !== maps.truth[i];
+          const colour = {
+            mistakes: i => wrong(i) ? WRONG : NONE,
+            certainty: i => CERTAIN[maps.certainty[which][i]],
+          }[mode] ?? (i => colours[labels[i]] ?? NONE);
+          paint(found, image, colour);
+          if (mode === "mistakes") hatch(found);
+        }
+      };
+      const look = event => point(event, box, image, which);
+      box.addEventListener("pointermove", look);
+      box.addEventListener("pointerdown", look);
+      box.draw();
+      return box;
+    }
+
+    function handle(image, which, box) {
+      const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: 100 });
+      slider.setAttribute("aria-label", `${image.id}, ${data.networks[which]}: truth | prediction`);
+      const wipe = () => {
+        box.style.setProperty("--at", `${slider.value}%`);
+        slider.setAttribute("aria-valuetext", `${slider.value} % truth, the rest ${WORDS[mode]}`);
+      };
+      box.start = () => { slider.value = START[mode]; wipe(); };
+      slider.addEventListener("input", wipe);
+      slider.addEventListener("keydown", event => { if (event.key === "Enter") open(image); });
+      box.start();
+      return slider;
+    }
+
+    // Say what the pixel under the pointer is, but not while it wipes; in the dialog, mark it in all pictures.
+    function point(event, box, image, which) {
+      delete box.dataset.tip;
+      if (event.type === "pointermove" && event.buttons) return;
+      const frame = box.getBoundingClientRect();
+      const [x, y] = [(event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height];
+      if (x < 0 || y < 0 || x >= 1 || y >= 1) return;
+      const i = Math.floor(y * image.height) * image.width + Math.floor(x * image.width);
+      const around = box.closest(".large");
+      around?.style.setProperty("--x", `${x * 100}%`);
+      around?.style.setProperty("--y", `${y * 100}%`);
+      const maps = cache.get(image);
+      if (!maps) return;
+      const parts = [`truth: ${name(maps.truth[i])}`];
+      if (which !== null) {
+        parts.push(`prediction: ${name(maps.found[which][i])}`);
+        parts.push(`${maps.certainty[which][i] * 100 / STEPS} % certain`);
+      }
+      box.dataset.tip = parts.join(", ");
+    }
+
+    // --- words
+
+    const number = value => value === null ? "–" : value.toFixed(3);
+    const percent = value => value === null ? "–" : `${(value * 100).toFixed(1)} %`;
+
+    function figures(image, which) {
+      const of = image.scores[which];
+      const parts = [[number(of.miou), "mIoU"], [percent(of.right), "right"]];
+      if (label() !== null) parts.unshift([number(of.iou[label()]), `IoU of ${name(label())}`]);
+      return parts.flatMap(([value, what], at) => {
+        const bold = document.createElement("b");
+        bold.textContent = value;
+        return [at ? " · " : "", bold, ` ${what}`];
+      });
+    }
+
+    function mistake(image, which) {
+      const of = image.scores[which];
+      const found = of.mistakes.find(([truth, other]) => label() === null || truth === label() || other === label());
+      if (of.right === null) return "no pixel of this image is labelled";
+      if (!found) return label() === null ? "no pixel is wrong" : `${name(label())}: no pixel is wrong`;
+      return `${name(found[0])} taken for ${name(found[1])}, ${found[2].toLocaleString("en")} px`;
+    }
+
+    // --- the cards
+
+    function card(image) {
+      const item = element("shot").content.firstElementChild.cloneNode(true);
+      item.prepend(stage(image, network(), true));
+      const button = item.querySelector(".open");
+      button.textContent = image.id;
+      button.setAttribute("aria-label", `${image.id}: compare the networks`);
+      button.addEventListener("click", () => open(image));
+      item.querySelector(".from").textContent = image.group === image.id ? "" : image.group;
+      item.querySelector(".figures").append(...figures(image, network()));
+      item.querySelector(".mistake").textContent = mistake(image, network());
+      return item;
+    }
+
+    function show() {
+      const images = sorted();
+      list.replaceChildren();
+      append(images, 0);
+      say(images.length);
+    }
+
+    // The cards from a place on, and how many are left.
+    function append(images, first) {
+      list.append(...images.slice(first, shown).map(card));
+      const left = images.length - shown;
+      more.hidden = left <= 0;
+      more.textContent = `Show ${Math.min(PAGE, left)} more of ${left}`;
+    }
+
+    function say(kept) {
+      const chosen = label() === null ? "" : name(label());
+      const out = data.images.length - kept;
+      const held = chosen && ` that hold ${chosen}, in truth or prediction`;
+      const rest = out ? ` (${out} without it left out)` : "";
+      element("said").textContent = `${kept} image${kept === 1 ? "" : "s"}${held}${rest}. ${KEYS[mode]}`;
+    }
+
+    // --- one image large
+
+    function open(image) {
+      current = sorted().indexOf(image);
+      large(image);
+      dialog.showModal();
+    }
+
+    function large(image) {
+      element("large").textContent = image.id;
+      const tiles = [null, ...data.networks.keys()].map(which => {
+        const tile = document.createElement("figure"), words = document.createElement("figcaption");
+        const title = document.createElement("b");
+        title.textContent = which === null ? "Truth" : data.networks[which];
+        const line = document.createElement("span");
+        if (which === null) line.textContent = image.group === image.id ? "" : image.group;
+        else line.append(...figures(image, which), document.createElement("br"), mistake(image, which));
+        words.append(title, line);
+        tile.append(stage(image, which, false), words);
+        return tile;
+      });
+      dialog.querySelector(".large").replaceChildren(...tiles);
+      table(image);
+    }
+
+    function table(image) {
+      const cell = (row, kind, text, scope = null) => {
+        const made = row.appendChild(document.createElement(kind));
+        made.textContent = text;
+        if (scope) made.scope = scope;
+        return made;
+      };
+      const whole = dialog.querySelector("table");
+      whole.replaceChildren();
+      const head = whole.createTHead().insertRow();
+      cell(head, "th", "IoU", "col");
+      for (const network of data.networks) cell(head, "th", network, "col");
+      const body = whole.createTBody();
+      data.classes.forEach((info, at) => {
+        const values = image.scores.map(of => of.iou[at]);
+        if (values.every(value => value === null)) return;
+        const row = body.insertRow(), best = Math.max(...values);
+        cell(row, "th", info.name, "row");
+        for (const value of values) {
+          const made = cell(row, "td", value === null ? "absent" : number(value));
+          made.classList.toggle("first", values.length > 1 && value !== null && best > 0 && value === best);
+        }
+      });
+    }
+
+    function step(by) {
+      const images = sorted();
+      current = (current + by + images.length) % images.length;
+      large(images[current]);
+    }
+
+    function change(event) {
+      mode = event.target.value;
+      for (const other of document.querySelectorAll(`#gallery input[value="${mode}"]`)) other.checked = true;
+      element("dialog").parentElement.dataset.mode = mode;
+      for (const box of document.querySelectorAll("#gallery .stage")) {
+        box.start?.();
+        box.draw();
+      }
+      say(sorted().length);
+    }
+
+    for (const control of Object.values(controls)) control.addEventListener("change", () => { shown = PAGE; show(); });
+    for (const radio of document.querySelectorAll("#gallery .views input")) radio.addEventListener("change", change);
+    for (const button of dialog.querySelectorAll("[data-step]")) button.addEventListener("click", () => step(Number(button.dataset.step)));
+    dialog.addEventListener("keydown", event => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (by && event.target.type !== "radio") step(by);
+    });
+    dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
+    element("close").addEventListener("click", () => dialog.close());
+    more.addEventListener("click", () => {
+      const first = shown;
+      shown += PAGE;
+      append(sorted(), first);
+      list.children[first].querySelector("input").focus();
+    });
+    element("controls").hidden = false;
+    element("dialog").parentElement.dataset.mode = mode;
+    show();
+  }
+
+  if (source) gallery(JSON.parse(source.textContent));
+}

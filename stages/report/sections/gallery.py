@@ -1,0 +1,236 @@
+"""The error gallery: test images, what each network made of them, and where it went wrong.
+
+The numbers are those of whole images, from the confusion matrices that evaluate stored; only the pictures are shrunk.
+gallery.js shows them. Which images there are is decided here, so that the page stays small enough to be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.dataset import IGNORE, Array, Sample, check_mask, decode, read_image, read_mask, read_split
+from stages.errors import DataError, StateError
+from stages.report import pictures
+from stages.report.figures import ranking
+from stages.report.gather import Results, Run
+from stages.scores import Floats, counts, mean, scores
+
+TITLE = "Error gallery"
+BUDGET = 9_000_000  # bytes of pictures; images that no longer fit are left out, and the page says so
+STEPS = 10  # of certainty: whole tenths are enough for an eye, and take a quarter of the bytes
+STILL = 4  # images that a page without scripts shows
+FIX = "run `dvc repro`"
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """All test images as every network scored them; NaN where an image cannot tell."""
+
+    ids: list[str]
+    groups: list[str]
+    matrices: Ints  # [networks, images, classes, classes]
+    iou: Floats  # [networks, images, classes]
+    miou: Floats  # [networks, images]: the mean over the classes that truth or prediction holds
+    right: Floats  # [networks, images]: the share of pixels that are right
+
+
+def context(results: Results) -> dict[str, Any] | None:
+    """The images that were chosen, their pictures and their numbers; None where params ask for no gallery."""
+    count = results.params.report.gallery
+    if count == 0:
+        return None
+    samples = read_split(results.data, "test")
+    if not samples:
+        return {"data": None, "total": 0}
+    names = ranking(results)
+    runs = [results.runs[name][0] for name in names]
+    of = scored(samples, runs, len(results.header.classes))
+    chosen = choose(of.miou, of.iou, of.groups, count)
+    shown = list(within_budget(results, [samples[i] for i in chosen], runs))
+    images = [
+        {"id": of.ids[i], "group": of.groups[i], **picture, "scores": numbers(of, i)}
+        for i, picture in zip(chosen, shown, strict=False)
+    ]
+    return {
+        "data": {
+            "classes": [{"name": info.name, "color": info.color} for info in results.header.classes],
+            "networks": names,
+            "images": images,
+        },
+        "total": len(samples),
+        "left_out": len(chosen) - len(images),
+        "budget": BUDGET // 1_000_000,
+        "stills": [still(results, samples[i], runs[0], of.miou[0, i]) for i in chosen[: min(STILL, len(shown))]],
+    }
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def scored(samples: Sequence[Sample], runs: Sequence[Run], classes: int) -> Scored:
+    """The scores of each image from the matrices of each run, which must be of the same images."""
+    ids = [sample.id for sample in samples]
+    stack = []
+    for run in runs:
+        found = run.matrices.get("test")
+        if found is None or found.ids != ids:
+            path = run.folder / "evaluate/matrices.parquet"
+            raise StateError(str(path), "other test images than data/prepared has", FIX)
+        stack.append(found.counts)
+    matrices = np.stack(stack).reshape(len(runs), len(ids), classes, classes)
+    of = scores(counts(matrices))
+    groups = [sample.group for sample in samples]
+    return Scored(ids, groups, matrices, of["iou"], of["mIoU"], of["pixel_accuracy"])
+
+
+def numbers(of: Scored, image: int) -> list[dict[str, Any]]:
+    """What the page says of one image, for each network; None where the image cannot tell."""
+    return [
+        {
+            "miou": told(of.miou[network, image]),
+            "right": told(of.right[network, image]),
+            "iou": [told(value) for value in of.iou[network, image]],
+            "mistakes": mistakes(of.matrices[network, image]),
+        }
+        for network in range(len(of.miou))
+    ]
+
+
+def told(value: float) -> float | None:
+    """A number with as many digits as anyone reads, or None."""
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def mistakes(matrix: Ints) -> list[list[int]]:
+    """[truth, prediction, pixels] from the largest on; of each class the largest that it has part in, and no more."""
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")
+    seen: set[int] = set()
+    kept = []
+    for cell in order[: np.count_nonzero(wrong)].tolist():
+        pair = divmod(cell, len(wrong))
+        if not seen.issuperset(pair):
+            kept.append([*pair, int(wrong[pair])])
+            seen.update(pair)
+    return kept
+
+
+# --- which images ----------------------------------------------------------------------------------------------------
+
+
+def choose(miou: Floats, iou: Floats, groups: Sequence[str], count: int) -> list[int]:
+    """`count` images in three turns: the worst of a network, the worst of a class, and one of the spread.
+
+    Networks and classes take turns among themselves. What a turn would take twice it takes the next of; what has no
+    score is nobody's worst.
+    """
+    turns = [
+        [worst(of) for of in miou],
+        [worst(of) for of in mean(iou, axis=0).T],
+        [iter(spread(groups))],
+    ]
+    taken: dict[int, None] = {}  # in the order of choice
+    turn = 0
+    while len(taken) < min(count, len(groups)):
+        queue = turns[turn % 3]
+        if queue:
+            first = queue.pop(0)
+            image = next((i for i in first if i not in taken), None)
+            if image is not None:
+                taken[image] = None
+                queue.append(first)
+        turn += 1
+    return list(taken)
+
+
+def worst(of: Floats) -> Iterator[int]:
+    """Images from the lowest score on; those without one are not among them."""
+    order = np.argsort(of, kind="stable")
+    return iter(order[: np.count_nonzero(~np.isnan(of))].tolist())
+
+
+def spread(groups: Sequence[str]) -> list[int]:
+    """All images, so that however many are taken from the front come from all over the groups.
+
+    One of each group before a second of any; the groups in van der Corput's order, which halves the largest gap.
+    """
+    names = sorted(set(groups))
+    bits = len(names).bit_length()
+    place = {name: int(f"{i:0{bits}b}"[::-1], 2) for i, name in enumerate(names)}
+    seen: dict[str, int] = {}
+    keys = []
+    for image, group in enumerate(groups):
+        seen[group] = seen.get(group, 0) + 1
+        keys.append((seen[group], place[group], image))
+    return [image for _, _, image in sorted(keys)]
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+
+def within_budget(results: Results, samples: Sequence[Sample], runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """The pictures of each image, for as long as all of them together stay small."""
+    used = 0
+    for sample in samples:
+        picture = of_image(results, sample, runs)
+        used += len(picture["photo"]) + len(picture["maps"])
+        if used > BUDGET:
+            return
+        yield picture
+
+
+def of_image(results: Results, sample: Sample, runs: Sequence[Run]) -> dict[str, Any]:
+    """A photo and, packed: the truth, what each network predicted, and how certain each was (255: not a class)."""
+    classes = len(results.header.classes)
+    maps = [read_mask(results.data, "test", sample, classes)]
+    maps += [prediction(run, sample, classes) for run in runs]
+    maps += [certainty(run, sample) for run in runs]
+    maps = [pictures.shrink(each, cv2.INTER_NEAREST) for each in maps]
+    photo = pictures.photo(read_image(results.data, "test", sample))
+    height, width = maps[0].shape
+    return {"photo": photo, "width": width, "height": height, "maps": pictures.packed(maps)}
+
+
+def prediction(run: Run, sample: Sample, classes: int) -> Array:
+    """What a network made of an image."""
+    return stored(run.folder / "evaluate/masks/test", sample, classes)
+
+
+def certainty(run: Run, sample: Sample) -> Array:
+    """How certain a network was of each pixel, in steps."""
+    found = stored(run.folder / "evaluate/certainty/test", sample, classes=IGNORE)
+    return np.round(found / 255 * STEPS).astype(np.uint8)
+
+
+def stored(folder: Path, sample: Sample, classes: int) -> Array:
+    """A map that evaluate stored of an image: a byte for each pixel, below `classes` or 255."""
+    path = folder / f"{sample.id}.png"
+    try:
+        found = decode(path, cv2.IMREAD_UNCHANGED)
+        check_mask(path, found, (sample.height, sample.width), classes)
+    except DataError as error:
+        raise StateError("evaluate's pictures", str(error), FIX) from None
+    return found
+
+
+def still(results: Results, sample: Sample, run: Run, miou: float) -> dict[str, Any]:
+    """One image for a page without scripts: the photo, the truth and what the best network made of it."""
+    classes = len(results.header.classes)
+    palette = pictures.colours(results.header)
+    return {
+        "id": sample.id,
+        "miou": told(miou),
+        "photo": pictures.photo(read_image(results.data, "test", sample)),
+        "truth": pictures.painted(read_mask(results.data, "test", sample, classes), palette),
+        "prediction": pictures.painted(prediction(run, sample, classes), palette),
+    }
