@@ -71,8 +71,10 @@
     const element = name => document.getElementById(`gallery-${name}`);
     const controls = { network: element("network"), label: element("class"), order: element("order") };
     const dialog = element("dialog"), list = element("shots"), more = element("more");
+    const tip = document.getElementById("tip");
     const colours = data.classes.map(info => pixel(...info.color));
-    const name = label => label === IGNORE ? "not labelled" : data.classes[label].name;
+    const isolated = text => `\u2068${text}\u2069`;  // a name may run from right to left; the words around it do not
+    const name = label => label === IGNORE ? "not labelled" : isolated(data.classes[label].name);
     let mode = "over", shown = PAGE, current = 0;
 
     const network = () => Number(controls.network.value);
@@ -183,7 +185,7 @@
       const found = of.mistakes.find(([truth, other]) => label() === null || truth === label() || other === label());
       if (of.right === null) return "no pixel of this image is labelled";
       if (!found) return label() === null ? "no pixel is wrong" : `${name(label())}: no pixel is wrong`;
-      return `${name(found[0])} taken for ${name(found[1])}, ${found[2].toLocaleString("en")} px`;
+      return `${name(found[0])} taken for ${name(found[1])}, ${found[2].toLocaleString("en")}\u00a0px`;
     }
 
     // --- the cards
@@ -230,6 +232,7 @@
       current = sorted().indexOf(image);
       large(image);
       dialog.showModal();
+      dialog.append(tip);  // what is not in an open dialog lies behind it
     }
 
     function large(image) {
@@ -247,6 +250,8 @@
       });
       dialog.querySelector(".large").replaceChildren(...tiles);
       table(image);
+      const held = data.classes.map((_, at) => image.scores.some(of => of.iou[at] !== null));
+      dialog.querySelectorAll(".legend li").forEach((item, at) => { item.hidden = !held[at]; });
     }
 
     function table(image) {
@@ -299,6 +304,7 @@
       if (by && event.target.type !== "radio") step(by);
     });
     dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
+    dialog.addEventListener("close", () => document.body.append(tip));
     element("close").addEventListener("click", () => dialog.close());
     more.addEventListener("click", () => {
       const first = shown;
