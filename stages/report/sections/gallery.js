@@ -13,6 +13,9 @@
     photo: "The photos as they are.",
   };
 
+  const FAINT = " Other classes are faint.";
+  const ONLY = { over: FAINT, labels: FAINT, mistakes: " Mistakes between other classes are not shown." };
+
   // The packed maps of an image: the truth, a prediction of each network, how certain each was.
   const cache = new WeakMap();
   async function unpack(image, networks) {
@@ -73,6 +76,7 @@
     const dialog = element("dialog"), list = element("shots"), more = element("more");
     const tip = document.getElementById("tip");
     const colours = data.classes.map(info => pixel(...info.color));
+    const faint = data.classes.map(info => pixel(...info.color, 70));
     const isolated = text => `\u2068${text}\u2069`;  // a name may run from right to left; the words around it do not
     const name = label => label === IGNORE ? "not labelled" : isolated(data.classes[label].name);
     let mode = "over", shown = PAGE, current = 0;
@@ -109,16 +113,19 @@
       box.draw = async () => {
         const maps = await unpack(image, data.networks.length);
         const [truth, found] = box.querySelectorAll("canvas");
-        paint(truth, image, i => colours[maps.truth[i]] ?? NONE);
+        const chosen = label();
+        const colour = of => i => (chosen === null || of[i] === chosen ? colours : faint)[of[i]] ?? NONE;
+        paint(truth, image, colour(maps.truth));
         box.querySelector(".found span").textContent = WORDS[mode];
         if (which !== null) {
           const labels = maps.found[which];
-          const wrong = i => maps.truth[i] !== IGNORE && labels[i] !== maps.truth[i];
-          const colour = {
+          const wrong = i => maps.truth[i] !== IGNORE && labels[i] !== maps.truth[i]
+            && (chosen === null || labels[i] === chosen || maps.truth[i] === chosen);
+          const views = {
             mistakes: i => wrong(i) ? WRONG : NONE,
             certainty: i => CERTAIN[maps.certainty[which][i]],
-          }[mode] ?? (i => colours[labels[i]] ?? NONE);
-          paint(found, image, colour);
+          };
+          paint(found, image, views[mode] ?? colour(labels));
           if (mode === "mistakes") hatch(found);
         }
       };
@@ -223,7 +230,8 @@
       const out = data.images.length - kept;
       const held = chosen && ` that hold ${chosen}, in truth or prediction`;
       const rest = out ? ` (${out} without it left out)` : "";
-      element("said").textContent = `${kept} image${kept === 1 ? "" : "s"}${held}${rest}. ${KEYS[mode]}`;
+      const only = chosen && (ONLY[mode] ?? "");
+      element("said").textContent = `${kept} image${kept === 1 ? "" : "s"}${held}${rest}. ${KEYS[mode]}${only}`;
     }
 
     // --- one image large
@@ -298,7 +306,9 @@
 
     for (const control of Object.values(controls)) control.addEventListener("change", () => { shown = PAGE; show(); });
     for (const radio of document.querySelectorAll("#gallery .views input")) radio.addEventListener("change", change);
-    for (const button of dialog.querySelectorAll("[data-step]")) button.addEventListener("click", () => step(Number(button.dataset.step)));
+    for (const button of dialog.querySelectorAll("[data-step]")) {
+      button.addEventListener("click", () => step(Number(button.dataset.step)));
+    }
     dialog.addEventListener("keydown", event => {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (by && event.target.type !== "radio") step(by);
