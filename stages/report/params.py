@@ -22,7 +22,9 @@ class Seeds(Section):
 class Report(Section):
     """What the report shows."""
 
-    gallery: int = Field(ge=0, le=400, description="test images in the error gallery, the worst of each network first")
+    gallery: int = Field(
+        ge=0, le=400, description="test images in the error gallery: the worst, and some of all groups"
+    )
 
 
 class Params(Section):

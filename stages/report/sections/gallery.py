@@ -195,9 +195,8 @@ def of_image(results: Results, sample: Sample, runs: Sequence[Run]) -> dict[str,
     maps = [read_mask(results.data, "test", sample, classes)]
     maps += [prediction(run, sample, classes) for run in runs]
     maps += [certainty(run, sample) for run in runs]
-    maps = [pictures.shrink(each, cv2.INTER_NEAREST) for each in maps]
     photo = pictures.photo(read_image(results.data, "test", sample))
-    height, width = maps[0].shape
+    height, width = pictures.shrink(maps[0], cv2.INTER_NEAREST).shape
     return {"photo": photo, "width": width, "height": height, "maps": pictures.packed(maps)}
 
 
