@@ -24,7 +24,10 @@ from stages.measure.landing import (
 from stages.measure.params import SECTION, Landing
 from stages.measure.read import Example
 from stages.measure.write import Column, Row
+from stages.resampling import bootstrap, group_sums, interval
 
+CONFIDENCE, RESAMPLES, SEED = 0.95, 10_000, 0  # of the intervals of shares
+FEWEST = 5  # groups with disks, below which a share has no interval: there is too little to draw from
 LENGTHS = ("radius", "clearance", "true_clearance", "best_clearance", "lost")
 COLUMNS: tuple[Column, ...] = (
     *((name, "string") for name in ("split", "id", "group")),
@@ -153,20 +156,39 @@ def score(landings: Landings, images: int) -> dict[str, Any]:
     }
 
 
-def verdicts(rows: Collection[Row]) -> dict[str, float | int | None]:
-    """How many disks there are of each verdict; shares are of those that the truth can judge."""
+def verdicts(rows: Collection[Row]) -> dict[str, Any]:
+    """How many disks there are of each verdict; shares, and their intervals, are of those that the truth can judge."""
     kinds, small = Counter(row["verdict"] for row in rows), Counter(row["landable"] for row in rows)
+    safe = [(row["group"], row["verdict"] == VERDICTS[True]) for row in rows if row["verdict"] != VERDICTS[None]]
+    landable = [(row["group"], row["landable"]) for row in rows if row["landable"] is not None]
     return {
         "chosen": len(rows),
         **{name: kinds[name] for name in VERDICTS.values()},
-        "safe_share": _share(kinds["safe"], kinds["false"]),
+        "safe_share": _share(safe),
+        "safe_interval": share_interval(safe),
         "landable": small[True],
-        "landable_share": _share(small[True], small[False]),
+        "landable_share": _share(landable),
+        "landable_interval": share_interval(landable),
     }
 
 
-def _share(yes: int, no: int) -> float | None:
-    return yes / (yes + no) if yes + no else None
+def _share(judged: Collection[tuple[str, bool]]) -> float | None:
+    return sum(good for _, good in judged) / len(judged) if judged else None
+
+
+def share_interval(judged: Collection[tuple[str, bool]]) -> list[float] | None:
+    """Where the share of good disks, each with its group, would lie with other images of the same kind.
+
+    A bootstrap over the groups, as evaluate has it for its scores. Every group that is drawn has a disk, so that each
+    resample has a share.
+    """
+    groups = [group for group, _ in judged]
+    if len(set(groups)) < FEWEST:
+        return None
+    units = group_sums(np.array([[good, 1] for _, good in judged], np.int64), groups)
+    samples = bootstrap(units, lambda sums: sums[..., :1] / sums[..., 1:], RESAMPLES, np.random.default_rng(SEED))
+    low, high = interval(samples, CONFIDENCE)
+    return [float(low[0]), float(high[0])]
 
 
 def spread(rows: Collection[Row], column: str) -> dict[str, float | int | None]:
