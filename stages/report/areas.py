@@ -1,0 +1,110 @@
+"""Predicted area by true area: a small chart for each architecture, all on the same axes. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from stages.report.chart import HUES, SHAPES, Chart, draw, plot
+
+Areas = list[tuple[float, float, str, str]]  # true and predicted area, class, image
+Shapes = dict[str, str]  # of the points, by class
+POINTS = 400  # of one architecture
+ALL_POINTS = 2400  # of all together, for a page that loads at once
+NEAR = 0.1
+OTHER = "other classes"
+GLYPHS = dict(zip(SHAPES, "○□△◇+▽▷◁", strict=True))
+RATIO = "predicted / true area"
+HEAD = ("architecture", "class", "found objects", "median true area, px", f"{RATIO}, a quarter below", "half", "¾")
+
+
+def area_chart(name: str, hue: int, areas: Mapping[str, Areas], shapes: Shapes) -> Chart:
+    """The found objects of one architecture; on the diagonal, an area is predicted as it is."""
+    import altair as alt
+
+    low, high = bounds(areas)
+    scale, ticks = alt.Scale(type="log", domain=[low, high], nice=False), steps(low, high)
+    axis = alt.Axis(values=ticks, format="~s", grid=True, labelFlush=False)
+    x = alt.X("true:Q", title="true area, px", scale=scale, axis=axis)
+    y = alt.Y("area:Q", title="predicted area, px", scale=scale, axis=axis)
+    ends = [{"true": end, "area": end, "low": end * (1 - NEAR), "high": end * (1 + NEAR)} for end in (low, high)]
+    band = plot(ends).mark_area(color="var(--warm)", opacity=0.14, clip=True)
+    points = plot([point(*found, shapes) for found in sampled(areas[name], len(areas))], width=230, height=230)
+    colour = f"var(--hue-{hue % HUES})"
+    layers = (
+        band.encode(x=x, y=alt.Y("low:Q", title="predicted area, px", scale=scale, axis=axis), y2="high:Q")
+        + plot(ends).mark_line(color="var(--muted)", strokeWidth=1).encode(x=x, y=y)
+        + points.mark_point(size=20, strokeWidth=1.1, opacity=0.75, color=colour).encode(
+            x=x, y=y, shape=alt.Shape("shape:N", scale=None), description="tip:N"
+        )
+    )
+    label = f"Predicted by true area of the objects that {name} found: {scatter(areas[name])}"
+    return draw(layers, name, "", label, HEAD, numbers({name: areas[name]}))
+
+
+def point(true: float, area: float, kind: str, image: str, shapes: Shapes) -> dict[str, float | str]:
+    """One object as it is drawn."""
+    tip = f"{kind} in {image}: {area:,.0f} px predicted, {true:,.0f} true"
+    return {"true": true, "area": area, "shape": shapes.get(kind, SHAPES[-1]), "tip": tip}
+
+
+def sampled(areas: Areas, architectures: int) -> Areas:
+    """At most so many of them, evenly from the smallest to the largest."""
+    most = min(POINTS, ALL_POINTS // architectures)
+    if len(areas) <= most:
+        return areas
+    return [areas[i] for i in np.linspace(0, len(areas) - 1, most).round().astype(int).tolist()]
+
+
+def shapes_of(areas: Mapping[str, Areas]) -> Shapes:
+    """A shape for each class, the most frequent first; where there are too many, the rest share the last one."""
+    counts = Counter(kind for found in areas.values() for _, _, kind, _ in found)
+    kinds = sorted(counts, key=lambda kind: (-counts[kind], kind))
+    return dict(zip(kinds, SHAPES if len(kinds) <= len(SHAPES) else SHAPES[:-1], strict=False))
+
+
+def legend(areas: Mapping[str, Areas], shapes: Shapes) -> dict[str, str]:
+    """What each shape looks like in a text, by class."""
+    kinds = {kind for found in areas.values() for _, _, kind, _ in found}
+    rest = {OTHER: GLYPHS[SHAPES[-1]]} if len(kinds) > len(shapes) else {}
+    return {kind: GLYPHS[shape] for kind, shape in shapes.items()} | rest
+
+
+def bounds(areas: Mapping[str, Areas]) -> tuple[float, float]:
+    """The least and the largest area that is drawn, with some room."""
+    sizes = [size for found in areas.values() for true, area, _, _ in found for size in (true, area)]
+    return min(sizes) / 1.3, max(sizes) * 1.3
+
+
+def steps(low: float, high: float) -> list[float]:
+    """Powers of ten within the bounds; with threes between where there are few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    tens, threes = ([n * 10.0**p for p in powers for n in each if low <= n * 10.0**p <= high] for each in ((1,), (1, 3)))
+    return tens if len(tens) > 2 else threes
+
+
+def quartiles(areas: Areas) -> tuple[float, float, float]:
+    """Of predicted by true area."""
+    low, middle, high = np.quantile([area / true for true, area, _, _ in areas], [0.25, 0.5, 0.75])
+    return float(low), float(middle), float(high)
+
+
+def scatter(areas: Areas) -> str:
+    """How far predicted areas are from the true ones, in words."""
+    low, middle, high = quartiles(areas)
+    half = f"half of them from {low:.2f} to {high:.2f}"
+    return f"{len(areas)} objects, the median at {middle:.2f} times the true area, {half}"
+
+
+def numbers(areas: Mapping[str, Areas]) -> list[list[str]]:
+    """For each architecture and class, what the points come to: of all objects, also of those that are not drawn."""
+    rows = []
+    for name, found in areas.items():
+        for kind in sorted({row[2] for row in found}):
+            own = [row for row in found if row[2] == kind]
+            ratios = [f"{value:.3f}" for value in quartiles(own)]
+            rows.append([name, kind, str(len(own)), f"{np.median([row[0] for row in own]):,.0f}", *ratios])
+    return rows

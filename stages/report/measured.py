@@ -1,0 +1,69 @@
+"""What the measure stage left, for people: its tables, its numbers over the seeds, and how they are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from stages.errors import StateError
+from stages.report.figures import Figure
+from stages.report.gather import Run
+from stages.report.markdown import percent
+
+MINUS = "\u2212"
+
+
+def read_rows(run: Run, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """These columns of measure/<table>.parquet, row by row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, fix = run.folder / "measure" / f"{table}.parquet", "run `dvc repro`"
+    try:
+        found = pq.read_table(path, columns=list(columns))
+    except FileNotFoundError:
+        raise StateError(str(path), "no such file", fix) from None
+    except pa.ArrowInvalid:
+        raise StateError(str(path), "not a table of Parquet", fix) from None
+    if lacking := sorted(set(columns) - set(found.column_names)):
+        raise StateError(str(path), f"no column {lacking[0]!r}", fix)
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
+
+
+def over_runs(runs: Iterable[Run], number: Callable[[Run], float | None]) -> Figure:
+    """One number of each run; a run that has none is left out."""
+    return Figure(tuple(value for run in runs if (value := number(run)) is not None))
+
+
+def percents(figure: Figure, digits: int = 1) -> str:
+    """A share over the seeds."""
+    if figure.mean is None or figure.deviation is None:
+        return percent(figure.mean, digits)
+    return f"{figure.mean:.{digits}%}".rstrip("%") + f" ± {percent(figure.deviation, digits)}"
+
+
+def count(figure: Figure) -> str:
+    """A number of things over the seeds: whole for one seed, to a tenth where it is a mean."""
+    if figure.mean is None:
+        return "absent"
+    whole = figure.deviation is None or (figure.mean.is_integer() and figure.deviation == 0)
+    return f"{figure.mean:,.0f}" if whole else f"{figure.mean:,.1f} ± {figure.deviation:.1f}"
+
+
+def amount(figure: Figure, unit: str, sign: bool = False) -> str:
+    """A size over the seeds, to about three digits; with its sign where it is an error."""
+    if figure.mean is None:
+        return "absent"
+    digits = decimals(figure.mean)
+    text = f"{figure.mean:{'+' if sign else ''},.{digits}f}".replace("-", MINUS)
+    if float(f"{figure.mean:.{digits}f}") == 0:
+        text = text.lstrip("+" + MINUS)
+    spread = f" ± {figure.deviation:,.{digits}f}" if figure.deviation is not None else ""
+    return text + spread + (unit if unit in ("", "°") else f"\u00a0{unit}")
+
+
+def decimals(value: float) -> int:
+    """How many decimals make three digits; three at most."""
+    return 3 if value == 0 else min(max(2 - math.floor(math.log10(abs(value))), 0), 3)

@@ -1,0 +1,169 @@
+"""How well a network measures: objects found, missed and invented, and how far their sizes are from the true ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stages.errors import StateError
+from stages.report.areas import HEAD, Areas, area_chart, legend, numbers, quartiles, sampled, shapes_of
+from stages.report.chart import Chart
+from stages.report.figures import Figure, ranking
+from stages.report.gather import Results, Run
+from stages.report.measured import MINUS, amount, count, over_runs, percents, read_rows
+
+TITLE = "Sizes of objects"
+SIZES = {  # by the name of the measure: what people call it, its name and its unit on the ground, its unit in the image
+    "area": ("area", "area_m2", "m²", "px"),
+    "oriented_height": ("long side", "oriented_height_m", "m", "px"),
+    "oriented_width": ("short side", "oriented_width_m", "m", "px"),
+    "perimeter": ("perimeter", "perimeter_m", "m", "px"),
+}
+SURFACE = {  # direction, texture and mean colour, and the unit of their errors
+    "orientation": ("direction", "°"),
+    **dict.fromkeys(("contrast", "homogeneity", "energy"), ("", "%")),
+    **dict.fromkeys(("correlation", "red", "green", "blue"), ("", "")),
+}
+KINDS = ("true", "found", "missed", "invented")
+TRUSTED = 0.1  # half of the objects are at least as near as this
+COLUMNS = ("id", "class", "kind", "area", "true_area")
+
+
+@dataclass(frozen=True)
+class Error:
+    """The error of one measure of the found objects of a class, over the seeds."""
+
+    label: str
+    relative: Figure  # median of |predicted - true| / true
+    absolute: Figure  # median of |predicted - true|
+    bias: Figure  # mean of predicted - true
+    unit: str
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the median error is small enough."""
+        return self.relative.mean is not None and self.relative.mean <= TRUSTED
+
+
+@dataclass(frozen=True)
+class Line:
+    """One class of an architecture."""
+
+    name: str
+    color: tuple[int, int, int]
+    counts: dict[str, Figure]  # by kind
+    sizes: dict[str, Error]
+    surface: list[Error]
+
+
+def context(results: Results) -> dict[str, Any]:
+    """The objects of each architecture by class; nothing but the split where no class has objects."""
+    names = ranking(results)
+    split = results.runs[names[0]][0].measured["split"]
+    things = [info for info in results.header.classes if info.thing]
+    for runs in results.runs.values():
+        for run in runs:
+            check(run, [info.name for info in things])
+    if not things:
+        return {"split": split, "lines": {}}
+    lines = {name: [line(results.runs[name], info.name, info.color) for info in things] for name in names}
+    pairs = {name: areas(results.runs[name]) for name in names}
+    pairs = {name: found for name, found in pairs.items() if found}
+    return {
+        "split": split,
+        "lines": lines,
+        "kinds": KINDS,
+        "sizes": {key: label for key, (label, *_) in SIZES.items()},
+        "surface": [label or key for key, (label, _) in SURFACE.items()],
+        "options": {str(number): name for number, name in enumerate(names)},
+        "trusted": TRUSTED,
+        "percents": percents,
+        "count": count,
+        "amount": amount,
+        "facts": facts(lines, pairs),
+        "charts": charts(results, pairs),
+        "legend": legend(pairs, shapes_of(pairs)),
+        "drawn": {name: len(sampled(found, len(pairs))) for name, found in pairs.items()},
+        "found": {name: len(found) for name, found in pairs.items()},
+        "head": HEAD,
+        "numbers": numbers(pairs),
+    }
+
+
+def check(run: Run, things: list[str]) -> None:
+    """The summary must be of the data's classes."""
+    if sorted(run.measured["classes"]) != sorted(things):
+        path = str(run.folder / "measure/summary.json")
+        raise StateError(path, "objects of other classes than data/prepared has", "run `dvc repro`")
+
+
+def line(runs: list[Run], name: str, color: tuple[int, int, int]) -> Line:
+    """A class over the seeds."""
+    counts = {kind: over_runs(runs, lambda run, kind=kind: run.measured["classes"][name][kind]) for kind in KINDS}  # type: ignore[misc]
+    sizes = {}
+    for key, (label, ground, metres, pixels) in SIZES.items():
+        scaled = all(errors(run, name)[ground]["objects"] for run in runs)
+        sizes[key] = error(runs, name, label, key, *((ground, metres) if scaled else (key, pixels)))
+    surface = [error(runs, name, label or key, key, key, unit) for key, (label, unit) in SURFACE.items()]
+    return Line(name, color, counts, sizes, surface)
+
+
+def errors(run: Run, name: str) -> dict[str, Any]:
+    """The errors of a class, by measure."""
+    found: dict[str, Any] = run.measured["classes"][name]["errors"]
+    return found
+
+
+def error(runs: list[Run], name: str, label: str, key: str, shown: str, unit: str) -> Error:
+    """One error: relative ones of all objects, absolute ones on the ground (`shown`) where there is a scale."""
+    return Error(
+        label,
+        over_runs(runs, lambda run: errors(run, name)[key]["median_relative"]),
+        over_runs(runs, lambda run: errors(run, name)[shown]["median_absolute"]),
+        over_runs(runs, lambda run: errors(run, name)[shown]["bias"]),
+        unit,
+    )
+
+
+def areas(runs: list[Run]) -> Areas:
+    """True and predicted area of all found objects of an architecture, from the smallest true one to the largest."""
+    rows = [row for run in runs for row in read_rows(run, "objects", COLUMNS) if row["kind"] == "found"]
+    return sorted((row["true_area"], row["area"], row["class"], row["id"]) for row in rows)
+
+
+def facts(lines: dict[str, list[Line]], pairs: dict[str, Areas]) -> list[tuple[str, str]]:
+    """What stands out, each a few words and the rest of their sentence; of the best network that has the number."""
+    said = []
+    shares = {name: found_share(group) for name, group in lines.items()}
+    known = {name: share for name, share in shares.items() if share is not None}
+    if known:
+        best = max(known, key=lambda name: known[name])
+        true, found, _, invented = (sum(row.counts[kind].mean or 0 for row in lines[best]) for kind in KINDS)
+        most = f", the most of {len(known)} networks" if len(known) > 1 else ""
+        rest = f"of the {true:,.0f} objects are found by {best}{most}: {found:,.0f}. It invents {invented:,.0f} more."
+        said.append((f"{known[best]:.0%}".replace("%", "\u00a0%"), rest))
+    first = next(iter(lines))
+    sizes = [(row.name, size) for row in lines[first] for size in row.sizes.values() if size.relative.mean is not None]
+    if sizes:
+        good = sum(size.trusted for _, size in sizes)
+        worst, size = max(sizes, key=lambda item: item[1].relative.mean or 0)
+        rest = f"of the sizes by {first} are within {TRUSTED:.0%} at the median. ".replace("%", "\u00a0%")
+        rest += f"The least sure is the {size.label} of {worst}: {size.relative.mean:.1%}".replace("%", "\u00a0%")
+        said.append((f"{good} of {len(sizes)}", rest + " off."))
+    if first in pairs:
+        ends = (f"{value - 1:+.0%}" for value in quartiles(pairs[first]))
+        low, _, high = (end.replace("-", MINUS).replace("%", "\u00a0%") for end in ends)
+        said.append((f"{low} to {high}", f"is how far half of the areas that {first} predicts are from the true ones."))
+    return said
+
+
+def found_share(group: list[Line]) -> float | None:
+    """The share of the true objects that are found; None where there are none."""
+    true, found = (sum(row.counts[kind].mean or 0 for row in group) for kind in ("true", "found"))
+    return found / true if true else None
+
+
+def charts(results: Results, pairs: dict[str, Areas]) -> dict[str, Chart]:
+    """Predicted by true area, a chart for each architecture, all on the same axes."""
+    order, shapes = list(results.runs), shapes_of(pairs)
+    return {name: area_chart(name, order.index(name), pairs, shapes) for name in pairs}
