@@ -30,13 +30,18 @@ def area_chart(name: str, hue: int, areas: Mapping[str, Areas], shapes: Shapes) 
     axis = alt.Axis(values=ticks, format="~s", grid=True, labelFlush=False)
     x = alt.X("true:Q", title="true area, px", scale=scale, axis=axis)
     y = alt.Y("area:Q", title="predicted area, px", scale=scale, axis=axis)
-    ends = [{"true": end, "area": end, "low": end * (1 - NEAR), "high": end * (1 + NEAR)} for end in (low, high)]
-    band = plot(ends).mark_area(color="var(--warm)", opacity=0.14, clip=True)
+    band = [
+        {"true": end, "low": end * (1 - NEAR), "high": end * (1 + NEAR)}
+        for end in (low / (1 - NEAR), high / (1 + NEAR))
+    ]
+    ends = [{"true": end, "area": end} for end in (low, high)]
     points = plot([point(*found, shapes) for found in sampled(areas[name], len(areas))], width=230, height=230)
     colour = f"var(--hue-{hue % HUES})"
     layers = (
-        band.encode(x=x, y=alt.Y("low:Q", title="predicted area, px", scale=scale, axis=axis), y2="high:Q")
-        + plot(ends).mark_line(color="var(--muted)", strokeWidth=1).encode(x=x, y=y)
+        plot(band)
+        .mark_area(color="var(--warm)", opacity=0.18, aria=False)
+        .encode(x=x, y=alt.Y("low:Q", title="predicted area, px", scale=scale, axis=axis), y2="high:Q")
+        + plot(ends).mark_line(color="var(--muted)", strokeWidth=1, aria=False).encode(x=x, y=y)
         + points.mark_point(size=20, strokeWidth=1.1, opacity=0.75, color=colour).encode(
             x=x, y=y, shape=alt.Shape("shape:N", scale=None), description="tip:N"
         )
@@ -82,7 +87,9 @@ def bounds(areas: Mapping[str, Areas]) -> tuple[float, float]:
 def steps(low: float, high: float) -> list[float]:
     """Powers of ten within the bounds; with threes between where there are few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    tens, threes = ([n * 10.0**p for p in powers for n in each if low <= n * 10.0**p <= high] for each in ((1,), (1, 3)))
+    tens, threes = (
+        [n * 10.0**p for p in powers for n in each if low <= n * 10.0**p <= high] for each in ((1,), (1, 3))
+    )
     return tens if len(tens) > 2 else threes
 
 

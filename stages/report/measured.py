@@ -21,14 +21,14 @@ def read_rows(run: Run, table: str, columns: Sequence[str]) -> list[dict[str, An
 
     path, fix = run.folder / "measure" / f"{table}.parquet", "run `dvc repro`"
     try:
-        found = pq.read_table(path, columns=list(columns))
+        with pq.ParquetFile(path) as file:
+            if lacking := sorted(set(columns) - set(file.schema_arrow.names)):
+                raise StateError(str(path), f"no column {lacking[0]!r}", fix)
+            rows: list[dict[str, Any]] = file.read(columns=list(columns)).to_pylist()
     except FileNotFoundError:
         raise StateError(str(path), "no such file", fix) from None
-    except pa.ArrowInvalid:
-        raise StateError(str(path), "not a table of Parquet", fix) from None
-    if lacking := sorted(set(columns) - set(found.column_names)):
-        raise StateError(str(path), f"no column {lacking[0]!r}", fix)
-    rows: list[dict[str, Any]] = found.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StateError(str(path), f"not a table of Parquet ({error})".replace("\n", " "), fix) from None
     return rows
 
 

@@ -16,6 +16,7 @@ from stages.report.measured import amount, count, over_runs, percents, read_rows
 from stages.report.pictures import photo
 
 TITLE = "Where to land"
+NONE = "\u2013"
 IDS, PICTURES = 4, 24  # images that are shown at most, and pictures of all networks together
 CHOICES = {"first_disks": "first choice", "disks": "all disks"}
 
@@ -73,7 +74,9 @@ def context(results: Results) -> dict[str, Any]:
 
 def line(runs: list[Run]) -> Line:
     """An architecture over its seeds; metres where every seed has some."""
-    unit, long = ("m", "metres") if all(r.landing["clearance_lost"]["metres"]["disks"] for r in runs) else ("px", "pixels")
+    unit, long = (
+        ("m", "metres") if all(r.landing["clearance_lost"]["metres"]["disks"] for r in runs) else ("px", "pixels")
+    )
     return Line(
         {choice: share(runs, choice, "safe") for choice in CHOICES},
         share(runs, "first_disks", "landable"),
@@ -177,11 +180,8 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
         description="tip:N",
     )
     spans = base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=alt.X("low:Q"), x2="high:Q")
-    points = base.mark_point(size=70, filled=True, opacity=1, strokeWidth=2).encode(
-        fill=alt.condition("datum.hollow", alt.value("var(--card)"), alt.value(None)),
-    )
     filled = base.transform_filter("!datum.hollow").mark_point(size=70, filled=True, opacity=1)
-    hollow = points.transform_filter("datum.hollow")
+    hollow = base.transform_filter("datum.hollow").mark_point(size=70, fill="var(--card)", opacity=1, strokeWidth=2)
     numbers = base.mark_text(align="left", dx=6).encode(x="high:Q", text="text:N", color=alt.value("var(--ink)"))
     head = ["architecture", *(f"{label}{part}" for label in CHOICES.values() for part in ("", ", 95 %"))]
     table = [
@@ -190,7 +190,9 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
     ]
     many = len(results.seeds) > 1
     note = "Filled: the first disk of each image. Hollow: all disks. " + (
-        "Lines: one standard deviation over the seeds." if many else "Lines: 95\u00a0% intervals by group, where there are any."
+        "Lines: one standard deviation over the seeds."
+        if many
+        else "Lines: 95\u00a0% intervals by group, where there are any."
     )
     label = "Share of safe disks by architecture: " + ", ".join(f"{r[0]} {r[1]}" for r in table)
     return draw(spans + filled + hollow + numbers, "Disks wholly on safe ground", note, label, head, table)
@@ -198,7 +200,7 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
 
 def span(one: Share) -> str:
     """The interval in words."""
-    return f"{one.interval[0]:.0%} to {one.interval[1]:.0%}".replace("%", "\u00a0%") if one.interval else "–"
+    return f"{one.interval[0]:.0%} to {one.interval[1]:.0%}".replace("%", "\u00a0%") if one.interval else NONE
 
 
 def within(one: Share) -> str:
@@ -216,22 +218,33 @@ def cause_chart(results: Results, names: list[str]) -> Chart | None:
     if not order:
         return None
     rows = [
-        {"reason": reason, "share": value, "architecture": name, "tip": f"{name}: {percent(value, 1)} of the disks {reason}"}
+        {
+            "reason": reason,
+            "share": value,
+            "architecture": name,
+            "tip": f"{name}: {percent(value, 1)} of the disks {reason}",
+        }
         for name, row in found.items()
         if any(judged(run) for run in results.runs[name])
         for reason in order
         if (value := row.get(reason, 0.0)) is not None
     ]
     every = list(results.runs)
-    spec = plot(rows, width=430, height=alt.Step(26)).mark_point(size=65, strokeWidth=1.8, opacity=0.9).encode(
-        x=alt.X("share:Q", title="of the disks that can be judged", axis=alt.Axis(format="%", tickCount=5)),
-        y=alt.Y("reason:N", title=None, sort=order, axis=alt.Axis(grid=True, ticks=False, labelLimit=170)),
-        color=hue(every, field="architecture", type="nominal"),
-        shape=shape(every, field="architecture", type="nominal"),
-        description="tip:N",
+    spec = (
+        plot(rows, width=430, height=alt.Step(26))
+        .mark_point(size=65, strokeWidth=1.8, opacity=0.9)
+        .encode(
+            x=alt.X("share:Q", title="of the disks that can be judged", axis=alt.Axis(format="%", tickCount=5)),
+            y=alt.Y("reason:N", title=None, sort=order, axis=alt.Axis(grid=True, ticks=False, labelLimit=170)),
+            color=hue(every, field="architecture", type="nominal"),
+            shape=shape(every, field="architecture", type="nominal"),
+            description="tip:N",
+        )
     )
     table = [[reason, *(percent(found[name].get(reason, 0.0), 1) for name in names)] for reason in order]
-    note = "False disks by the class that they lie on, or that they come too near to. One disk may have several reasons."
+    note = (
+        "False disks by the class that they lie on, or that they come too near to. One disk may have several reasons."
+    )
     label = "Share of disks that are false, by reason and architecture; the commonest reason is " + order[0]
     return draw(spec, "What went wrong", note, label, ["reason", *names], table)
 
@@ -240,7 +253,9 @@ def pictures(results: Results, names: list[str]) -> dict[str, dict[str, Any]]:
     """The same images for every architecture, of its first seed: the first ones that all of them have drawn."""
     first = {name: results.runs[name][0] for name in names}
     shared = set.intersection(*(set(run.landing["pictures"]) for run in first.values()))
-    ids = [key for key in first[names[0]].landing["pictures"] if key in shared][: max(1, min(IDS, PICTURES // len(names)))]
+    ids = [key for key in first[names[0]].landing["pictures"] if key in shared][
+        : max(1, min(IDS, PICTURES // len(names)))
+    ]
     rows = {name: read_rows(run, "landing", ["id", "rank", "verdict"]) if ids else [] for name, run in first.items()}
     return {
         key: {
