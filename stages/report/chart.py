@@ -25,8 +25,9 @@ SYMBOLS = (  # the same shapes for legends, as paths around 0, 0
     "M5 0L-4 5.2V-5.2Z",
     "M-5 0L4-5.2V5.2Z",
 )
-FONT = "DejaVu Sans"  # what widths are measured in, because Vega's own fonts hold it: the same layout everywhere
+FONT = "Liberation Sans"  # what widths are measured in: vl-convert brings it, so the layout is the same everywhere
 NAMESPACE = "http://www.w3.org/2000/svg"
+TIPLESS = ("axis", "legend", "title", "subtitle", "line mark", "area mark")  # a line would say what its first point is
 DROPPED = ("role", "aria-roledescription", "aria-hidden", "font-family", "class", "pointer-events", "cursor")
 
 Rows = Sequence[Sequence[Any]]
@@ -118,10 +119,10 @@ def trimmed(svg: str, label: str) -> str:
     width, height = root.attrib.pop("width"), root.attrib.pop("height")
     for element in root.iter():
         tip = element.attrib.pop("aria-label", None)
-        marked = element.attrib.get("aria-roledescription", "").endswith("mark")
+        role, kind = element.attrib.get("role"), element.attrib.get("aria-roledescription")
         for name in DROPPED:
             element.attrib.pop(name, None)
-        if tip and marked:
+        if tip and role == "graphics-symbol" and kind not in TIPLESS:
             element.set("data-tip", tip)
     root.attrib |= {"role": "img", "aria-label": label, "viewBox": f"0 0 {width} {height}"}
     return ElementTree.tostring(root, encoding="unicode")
