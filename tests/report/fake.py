@@ -92,7 +92,12 @@ def predicted(draw: np.random.Generator, truth: NDArray[np.uint8], skill: float,
 
 
 def make(
-    root: Path, seeds: tuple[int, ...] = (0,), images: int = 6, size: int = 64, known: Header | None = None
+    root: Path,
+    seeds: tuple[int, ...] = (0,),
+    images: int = 6,
+    size: int = 64,
+    known: Header | None = None,
+    group: str = "flight",
 ) -> None:
     """All that a report reads below root: what the stages before it would have left there, and their declarations."""
     known = known or header()
@@ -106,7 +111,7 @@ def make(
         writer, truths[split] = SplitWriter(root / "data/prepared", split, known), []
         for i in range(images):
             sample, mask = (
-                Sample(f"{split}-{i:02}", f"flight-{split}-{i // 2}", size, size, "synthetic"),
+                Sample(f"{split}-{i:02}", f"{group}-{split}-{i // 2}", size, size, "synthetic"),
                 scene(draw, len(known.classes), size),
             )
             writer.add(sample, photo(draw, mask, known), mask)
