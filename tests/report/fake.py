@@ -98,8 +98,12 @@ def make(
     size: int = 64,
     known: Header | None = None,
     group: str = "flight",
+    without: str = "",
 ) -> None:
-    """All that a report reads below root: what the stages before it would have left there, and their declarations."""
+    """All that a report reads below root: what the stages before it would have left there, and their declarations.
+
+    The split `without` has no images.
+    """
     known = known or header()
     for name in ("dvc.yaml", "params.yaml", "requirements.lock"):
         root.mkdir(parents=True, exist_ok=True)
@@ -109,7 +113,7 @@ def make(
     for number, split in enumerate(("train", "val", "test")):
         draw = np.random.default_rng([11, number])
         writer, truths[split] = SplitWriter(root / "data/prepared", split, known), []
-        for i in range(images):
+        for i in range(images if split != without else 0):
             sample, mask = (
                 Sample(f"{split}-{i:02}", f"{group}-{split}-{i // 2}", size, size, "synthetic"),
                 scene(draw, len(known.classes), size),
@@ -153,9 +157,12 @@ def rules(known: Header) -> Measure:
 
 def card(known: Header, truths: list[tuple[Sample, NDArray[np.uint8]]]) -> dict[str, Any]:
     """What the report shows of a data card."""
-    pixels = np.concatenate([mask.ravel() for _, mask in truths])
+    pixels = np.concatenate([np.zeros(0, np.uint8), *(mask.ravel() for _, mask in truths)])
     counts = np.bincount(pixels, minlength=256)[: len(known.classes)]
-    classes = [{"id": c.id, "name": c.name, "share": float(counts[c.id] / counts.sum())} for c in known.classes]
+    classes = [
+        {"id": c.id, "name": c.name, "share": float(counts[c.id] / counts.sum()) if len(truths) else None}
+        for c in known.classes
+    ]
     groups = len({sample.group for sample, _ in truths})
     return {"images": len(truths), "groups": groups, "classes": classes, "notes": ["no pixel of: pool"]}
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from base64 import b64decode
+from collections import Counter
 from functools import reduce
+from hashlib import sha256
+from html import escape
 from html.parser import HTMLParser
 from operator import getitem
 from pathlib import Path
@@ -17,17 +25,19 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
 from pipelines.revision import flatten
-from stages.dataset import Sample, read_split
+from stages.dataset import read_split
 from stages.errors import PixelproofError
-from stages.evaluate.split import Tally
-from stages.files import read_json, write_json
+from stages.files import read_json
 from stages.report.__main__ import write
-from stages.report.charts import line_chart, ticks
+from stages.report.chart import draw, hue, plot, trimmed
 from stages.report.figures import Figure
-from stages.report.gallery import pick
 from stages.report.markdown import plain, shown
 from stages.report.params import Params, Report, Seeds
+from tests.browser import HOSTILE
 from tests.report import fake
+from tests.workspace import ROOT
+
+FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/texmf/fonts")
 
 
 def params(seeds: tuple[int, ...] = (0,), gallery: int = 2) -> Params:
@@ -57,6 +67,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
+        self.inside: dict[str, str] = {}
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -64,6 +75,12 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
+        if self.tags and self.tags[-1][0] in ("script", "style"):
+            self.inside.setdefault(self.tags[-1][0], data)
+
+    def count(self) -> Counter[str]:
+        """How many elements of each kind there are."""
+        return Counter(tag for tag, _ in self.tags)
 
 
 def test_headline_and_classes_by_another_way(root: Path) -> None:
@@ -106,12 +123,29 @@ def test_the_page_holds_everything_and_needs_nothing(root: Path) -> None:
         figure = f"{np.mean(runs):.3f} ± {np.std(runs, ddof=1):.3f}"
         assert name in text and figure in text and figure in summary
     assert all(label in text and label in summary for label in fake.CLASSES)
-    images = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == 2 + 2 * (1 + 2 * 4)  # the strip; truth, four predictions and their mistakes
-    assert all(source and source.startswith("data:image/png;base64,") for source in images)
-    assert sum(tag == "path" for tag, _ in page.tags) == 2 * 4 * 2  # two charts, a line for each run
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
-    assert not re.search(r"https?:|//[a-z]|url\((?!\"data:)|@import", re.sub(r"base64,[\w+/=]+", "", html))
+    count = page.count()
+    assert [count[f"h{level}"] for level in (1, 2)] == [1, count["section"]]
+    assert not count.keys() & {"link", "base", "iframe", "object", "embed", "form", "video", "audio"}
+    for _, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on") or name == "style"], attributes
+        loaded = [attributes.get(name) or "" for name in ("src", "srcset", "poster", "data", "xlink:href", "action")]
+        assert all(source.startswith("data:image/") for source in loaded if source)
+        assert (attributes.get("href") or "#").startswith(("#", "data:image/"))
+    assert not re.search(r"@import|url\((?!['\"]?data:)", page.inside["style"])
+
+
+def test_the_policy_names_the_one_style_and_the_one_script_by_their_hashes(root: Path) -> None:
+    write(root, params())
+    page = Page((root / "reports/index.html").read_text())
+    (policy,) = (found["content"] for _, found in page.tags if found.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.split(" ", 1) for rule in (policy or "").split("; "))
+    for tag in ("style", "script"):
+        (digest,) = re.fullmatch(r"'sha256-(.{44})'", rules.pop(f"{tag}-src")).groups()  # type: ignore[union-attr]
+        assert b64decode(digest) == sha256(page.inside[tag].encode()).digest()
+    allowed = {"default-src": "'none'", "img-src": "data:", "base-uri": "'none'", "form-action": "'none'"}
+    assert rules == allowed
+    scripts = [found.get("type") for tag, found in page.tags if tag == "script"]
+    assert [kind for kind in scripts if kind != "application/json"] == [None]
 
 
 def test_same_bytes_elsewhere_and_only_what_params_name(root: Path, tmp_path: Path) -> None:
@@ -138,29 +172,67 @@ def test_same_bytes_elsewhere_and_only_what_params_name(root: Path, tmp_path: Pa
     ]
 
 
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from stages.report.__main__ import write
+from stages.report.params import Params
+write(Path(sys.argv[1]), Params.model_validate_json(sys.argv[2]))
+"""
+
+
+def test_same_bytes_in_a_process_of_other_settings_that_sees_no_fonts(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "elsewhere")
+    write(root, params())
+    hide = "".join(f"[ ! -d {folder} ] || mount -t tmpfs none {folder}; " for folder in FONTS)
+    hidden = ["unshare", "--mount", "--map-root-user", "sh", "-ec", f'{hide} exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*hidden, "true"], capture_output=True, check=False).returncode:
+        hidden = []  # nobody may hide the fonts of this system: all else is tested
+    run = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "elsewhere"), params().model_dump_json()]
+    settings = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run([*hidden, *run], cwd=ROOT, env=settings, check=True)
+    for path in ("reports/index.html", "reports/summary.md", "metrics/per_class.csv"):
+        assert (root / path).read_bytes() == (tmp_path / "elsewhere" / path).read_bytes()
+
+
 def test_names_cannot_break_the_page(tmp_path: Path) -> None:
-    nasty = "<script>alert('x')</script>|\"]*"
-    fake.make(tmp_path, images=2, size=24, known=fake.header({nasty: (1, 2, 3), "b": (4, 5, 6), "c & d": (7, 8, 9)}))
-    write(tmp_path, params())
-    page = Page((tmp_path / "reports/index.html").read_text())
-    assert "script" not in {tag for tag, _ in page.tags}
-    assert nasty in page.text and "c & d" in page.text and "synthetic + a<b> · pixelproof" in page.text
-    rows = [line for line in (tmp_path / "reports/summary.md").read_text().splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {9, 6}  # no cell more than the heads have
+    pages = []
+    for name, classes in (("plain", "abcdefg"), ("hostile", HOSTILE)):
+        known = fake.header({label: (20 * i, 100, 30) for i, label in enumerate(classes)})
+        fake.make(tmp_path / name, images=2, size=24, known=known)
+        write(tmp_path / name, params())
+        pages.append(Page((tmp_path / name / "reports/index.html").read_text()))
+    plain_page, page = pages
+    text = " ".join(" ".join(page.text).split())
+    assert [name for name in (*HOSTILE, "synthetic + a<b> · pixelproof") if " ".join(name.split()) not in text] == []
+    assert page.count() == plain_page.count()
+    for line in (tmp_path / "hostile/reports/summary.md").read_text().splitlines():
+        assert "<img" not in line and "<script" not in line
     assert plain("a|b<c>\nd_e") == "a\\|b&lt;c> d\\_e"
 
 
+def test_no_name_makes_another_column(tmp_path: Path) -> None:
+    names = ("a|b", "|", "c\nd|e")
+    known = fake.header({label: (20 * i, 100, 30) for i, label in enumerate(names)})
+    fake.make(tmp_path, images=2, size=24, known=known)
+    write(tmp_path, params())
+    tables = (tmp_path / "reports/summary.md").read_text().split("\n\n")
+    widths = [
+        {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} for table in tables if table[0] == "|"
+    ]
+    assert len(widths) >= 2 and all(len(found) == 1 for found in widths)
+
+
 def test_an_empty_test_split_is_said(tmp_path: Path) -> None:
-    fake.make(tmp_path, images=2, size=24)
-    for name in fake.ARCHITECTURES:
-        path = tmp_path / "results" / name / "0/evaluate/metrics.json"
-        empty = Tally("test", fake.header(), fake.QUALITY).evaluation(seed=0).metrics
-        write_json(path, read_json(path) | {"test": empty})
-    write(tmp_path, params(gallery=0))
-    assert "the test split is empty" in (tmp_path / "reports/index.html").read_text()
-    assert "| unet | absent | absent |" in (tmp_path / "reports/summary.md").read_text()
-    kept = json.loads((tmp_path / "metrics/unet.json").read_text())["test"]
-    assert kept["mIoU"] is kept["boundary"]["3"]["f1"] is kept["calibration"]["ece"] is None
+    fake.make(tmp_path, images=2, size=24, without="test")
+    write(tmp_path, params())
+    page = Page((tmp_path / "reports/index.html").read_text())
+    assert "the test split is empty" in " ".join(page.text)
+    assert re.search(r"^\| unet \|(.* )?absent \|", (tmp_path / "reports/summary.md").read_text(), re.MULTILINE)
+    kept = json.loads((tmp_path / "metrics/unet.json").read_text())
+    assert kept["test"]["mIoU"] is kept["test"]["boundary"]["3"]["f1"] is kept["test"]["calibration"]["ece"] is None
+    assert kept["val"]["mIoU"] > 0
+    assert not re.search(r"\b(None|nan|inf|undefined)\b", " ".join(page.text[: page.text.index(page.inside["script"])]))
 
 
 @pytest.mark.parametrize(
@@ -172,8 +244,15 @@ def test_an_empty_test_split_is_said(tmp_path: Path) -> None:
         ("results/unet/0/evaluate/matrices.parquet", "no table", "not the table that evaluate writes"),
         ("results/pspnet-r18/0/train/curves.csv", None, "no such file; run `dvc repro`"),
         ("results/pspnet-r18/0/train/curves.csv", "iteration,name,value\n1,a,much\n", "not rows of iteration"),
-        ("results/unet/0/evaluate/masks/test/test-00.png", "no image", "expected a whole PNG image"),
         ("results/data/val.json", None, "no such file; run `dvc repro`"),
+        ("results/data/test.json", "[]", "not an object with images"),
+        ("results/unet/0/evaluate/calibration.json", None, "no such file; run `dvc repro`"),
+        ("results/unet/0/evaluate/calibration.json", "[1]", "not an object with test, val"),
+        ("results/unet/0/measure/summary.json", None, "no such file; run `dvc repro`"),
+        ("results/unet/0/measure/summary.json", "{", "not JSON"),
+        ("results/unet/0/measure/landing.json", None, "no such file; run `dvc repro`"),
+        ("results/unet/0/measure/landing.json", "{}", "not an object with asked"),
+        ("data/prepared/dataset.json", None, "no such file"),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_is_touched(root: Path, path: str, content: str | None, said: str) -> None:
@@ -197,23 +276,38 @@ def test_figures_over_seeds() -> None:
     assert [shown(Figure(values)) for values in ((), (0.12345,), (0.1, 0.3))] == ["absent", "0.123", "0.200 ± 0.141"]
 
 
-def test_the_gallery_takes_one_image_of_each_group_while_it_can() -> None:
-    samples = [Sample(f"{group}-{i}", group, 1, 1, "s") for group in "abcdef" for i in range(3)]
-    assert [s.id for s in pick(samples, 3)] == ["b-0", "d-0", "f-0"]
-    assert len({s.id for s in pick(samples, 10)}) == 10
-    assert pick(samples, 100) == samples and pick(samples, 0) == [] and pick([], 4) == []
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" class="marks" width="80" height="40" viewBox="0 0 80 40">
+<g role="graphics-object" aria-roledescription="symbol mark container"><path role="graphics-symbol" aria-label="{tip}"
+ aria-roledescription="point" class="a" d="M0,0"/><path role="graphics-symbol" aria-label="its first point"
+ aria-roledescription="line mark" d="M0,0L1,1"/></g>
+<g role="graphics-symbol" aria-roledescription="axis" aria-label="X-axis"><text font-family="Arial">1</text></g>
+</svg>"""
 
 
-def test_charts_by_hand() -> None:
-    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    assert ticks(0.31, 0.87) == [0.2, 0.4, 0.6, 0.8, 1.0]
-    assert (ticks(3, 3), ticks(0, 0)) == ([3, 4], [0, 0.2])
-    chart = line_chart(
-        "t", "n", [("a", 0, [(0, 0.0), (50, 0.5), (100, 1.0)]), ("b", 0, []), ("c", 0, [(9, float("nan"))])]
-    )
-    assert [line.architecture for line in chart.lines] == ["a"]
-    frame = chart.frame
-    bottom, right = frame.height - frame.bottom, frame.width - frame.right
-    middle = (frame.left + right) / 2, (frame.top + bottom) / 2
-    assert chart.lines[0].path == f"M{frame.left} {bottom}L{middle[0]:g} {middle[1]:g}L{right} {frame.top}"
-    assert line_chart("t", "n", []).lines == []
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_chart_keeps_what_the_page_needs(name: str) -> None:
+    root = ElementTree.fromstring(trimmed(SVG.replace("{tip}", escape(name)), name))
+    assert root.attrib == {"role": "img", "aria-label": name, "viewBox": "0 0 80 40"}
+    assert [e.get("data-tip") for e in root.iter() if e.get("data-tip")] == [name], "no tip of lines and axes"
+    assert {key for e in root.iter() if e is not root for key in e.attrib} == {"d", "data-tip"}
+
+
+def test_a_drawn_chart_breaks_no_policy() -> None:
+    import altair as alt
+
+    rows = [{"name": name, "value": i} for i, name in enumerate(HOSTILE)]
+    bars = plot(rows).encode(x="value:Q", y="name:N", color=hue(HOSTILE, field="name", type="nominal"))
+    marks = bars.mark_bar() + bars.mark_point(filled=True, opacity=1) + bars.mark_text().encode(text="name:N")
+    chart = draw(marks.encode(tooltip=alt.value(None)), "t", "n", "a chart", ["name"], [[name] for name in HOSTILE])
+    root = ElementTree.fromstring(chart.svg)
+    used = {key for element in root.iter() for key in element.attrib}
+    assert not used & {"style", "id", "class", "font-family"} and not {key for key in used if key.startswith("on")}
+    assert {element.tag.partition("}")[2] for element in root.iter()} <= {"svg", "g", "path", "line", "text", "rect"}
+    words = "".join(root.itertext())
+    assert all(name[:12] in words for name in HOSTILE)
+    colours = {element.get(key) for element in root.iter() for key in ("fill", "stroke")} - {
+        None,
+        "none",
+        "transparent",
+    }
+    assert all(colour and colour.startswith("var(--") for colour in colours)
