@@ -70,8 +70,9 @@ OPEN_ALL = """() => {
   for (const one of document.querySelectorAll("[data-panel][hidden]")) one.hidden = false;
   for (const one of document.querySelectorAll("details")) one.open = true;
 }"""
-RUN_AXE = """async () => {
-  const found = await axe.run({ exclude: ["tbody tr:nth-child(n + 6)"] }, { resultTypes: ["violations"] });
+RUN_AXE = """async contrast => {
+  const rules = { "color-contrast": { enabled: contrast } };
+  const found = await axe.run({ exclude: ["tbody tr:nth-child(n + 6)"] }, { resultTypes: ["violations"], rules });
   return found.violations.flatMap(({ impact, id, nodes }) =>
     nodes.map(node => `${impact}: ${id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`));
 }"""
@@ -147,19 +148,24 @@ def flaws(window: Window) -> list[str]:
     return [flaw for script in (UNDECODABLE, OVERFLOWING, CUT, COVERED, LOST) for flaw in window.page.evaluate(script)]
 
 
-def barriers(window: Window) -> list[str]:
+def barriers(window: Window, contrast: bool = True) -> list[str]:
     """What axe-core finds that keeps people out, with all panels and details open; of long tables the first rows.
 
+    Contrast takes most of its time, and depends on the scheme more than on the width.
     Deque Systems, axe-core: https://github.com/dequelabs/axe-core
     """
     window.page.evaluate(OPEN_ALL)
     window.page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
-    return list(window.page.evaluate(RUN_AXE))
+    return list(window.page.evaluate(RUN_AXE, contrast))
 
 
 def elements(window: Window) -> Counter[str]:
-    """How many elements of each kind there are: names that stay text make none."""
-    return Counter(window.page.evaluate("() => [...document.querySelectorAll('*')].map(one => one.localName)"))
+    """How many elements of each kind there are: names that stay text make none.
+
+    Labels of charts are not counted, for a long one may take more lines, or the place of another.
+    """
+    every = "() => [...document.querySelectorAll('*:not(svg text, svg tspan)')].map(one => one.localName)"
+    return Counter(window.page.evaluate(every))
 
 
 def hacked(window: Window) -> bool:
