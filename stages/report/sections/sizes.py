@@ -11,7 +11,7 @@ from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results
 from stages.report.markdown import percent
 
-TITLE = "Object sizes"
+TITLE = "Small and large objects"
 SIZES = ("small", "medium", "large", "all")
 KINDS = ("found", "missed", "invented")
 MEASURES = {
