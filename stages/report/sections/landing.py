@@ -135,7 +135,7 @@ def facts(results: Results, lines: dict[str, Line]) -> list[tuple[str, str]]:
     said.append((percent(means[best]), rest))
     runs = results.runs[best]
     if (with_place := runs[0].landing["images_with_place"]) and lines[best].missed.mean is not None:
-        rest = f"images have a place, and {best} finds none in them."
+        rest = f"images that have a place are left without one by {best}."
         said.append((f"{count(lines[best].missed)} of {with_place}", rest))
     if worst := sorted(causes(runs).items(), key=lambda item: (-item[1], item[0])):
         cause, value = worst[0]
@@ -170,7 +170,7 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
     ]
     if not rows:
         return None
-    base = plot(rows, width=430, height=alt.Step(20)).encode(
+    base = plot(rows, width=350, height=alt.Step(20)).encode(
         x=alt.X("share:Q", title="safe, of the disks that can be judged", axis=alt.Axis(format="%", tickCount=5)).scale(
             domain=[0, 1]
         ),
@@ -231,11 +231,16 @@ def cause_chart(results: Results, names: list[str]) -> Chart | None:
     ]
     every = list(results.runs)
     spec = (
-        plot(rows, width=430, height=alt.Step(26))
+        plot(rows, width=350, height=alt.Step(26))
         .mark_point(size=65, strokeWidth=1.8, opacity=0.9)
         .encode(
             x=alt.X("share:Q", title="of the disks that can be judged", axis=alt.Axis(format="%", tickCount=5)),
-            y=alt.Y("reason:N", title=None, sort=order, axis=alt.Axis(grid=True, ticks=False, labelLimit=170)),
+            y=alt.Y(
+                "reason:N",
+                title=None,
+                sort=order,
+                axis=alt.Axis(grid=True, ticks=False, labelLimit=170, labelPadding=10),
+            ),
             color=hue(every, field="architecture", type="nominal"),
             shape=shape(every, field="architecture", type="nominal"),
             description="tip:N",
