@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 LETTER = 7.0  # mean width in pixels of a letter at a font size of 12
@@ -33,7 +34,8 @@ def apart(wanted: Sequence[float], least: float, high: float) -> list[float]:
 
 
 def beside(points: Sequence[tuple[float, float]], texts: Sequence[str], size: tuple[float, float]) -> list[Spot | None]:
-    """A place beside each point for its text, inside the chart and clear of all points and of earlier texts."""
+    """A place beside each point for its text: inside the chart, clear of all points and of earlier texts, and nearer to
+    its own point than to any other."""
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in points]
     spots: list[Spot | None] = []
     for (x, y), text in zip(points, texts, strict=True):
@@ -43,7 +45,13 @@ def beside(points: Sequence[tuple[float, float]], texts: Sequence[str], size: tu
             top, bottom = y + down - LINE / 2, y + down + LINE / 2
             tried.append((("left", x + 10, y + down), (x + 10, top, x + 10 + width, bottom)))
             tried.append((("right", x - 10, y + down), (x - 10 - width, top, x - 10, bottom)))
-        free = [(spot, box) for spot, box in tried if inside(box, size) and not any(meet(box, one) for one in taken)]
+        free = [
+            (spot, box)
+            for spot, box in tried
+            if inside(box, size)
+            and not any(meet(box, one) for one in taken)
+            and math.dist(spot[1:], (x, y)) <= min(math.dist(spot[1:], other) for other in points)
+        ]
         spots.append(free[0][0] if free else None)
         taken += [box for _, box in free[:1]]
     return spots

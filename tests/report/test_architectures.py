@@ -189,6 +189,7 @@ def test_names_beside_points_cover_nothing() -> None:
         assert all(box[0] >= 0 and box[2] <= 400 for box in boxes) and len(boxes) > 2
         assert not any(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for a, b in combinations(boxes, 2))
         assert not any(b[0] < x < b[2] and b[1] < y < b[3] for x, y in points for b in boxes)
+    assert beside([(100, 100), (100, 111)], ["a", "b"], (200, 200)) == [("left", 110, 88), ("left", 110, 111)]
 
 
 def test_ticks_and_counts_by_hand() -> None:
