@@ -7,6 +7,7 @@ A chart is a picture to a screen reader: it has a text in place of it, and its n
 
 from __future__ import annotations
 
+import hashlib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,4 +126,19 @@ def trimmed(svg: str, label: str) -> str:
         if tip and role == "graphics-symbol" and kind not in TIPLESS:
             element.set("data-tip", tip)
     root.attrib |= {"role": "img", "aria-label": label, "viewBox": f"0 0 {width} {height}"}
+    rename(root, "")
+    rename(root, f"c{hashlib.sha256(ElementTree.tostring(root)).hexdigest()[:10]}-")
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def rename(root: ElementTree.Element, prefix: str) -> None:
+    """Number the ids of a chart from 0: Vega numbers those of all charts that the process ever drew."""
+    old = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    new = {name: f"{prefix}{i}" for i, name in enumerate(old)}
+    for element in root.iter():
+        if "id" in element.attrib:
+            element.set("id", new[element.attrib["id"]])
+        for key in ("clip-path", "mask", "fill", "stroke"):
+            name = element.get(key, "").removeprefix("url(#").removesuffix(")")
+            if name in new and element.get(key) == f"url(#{name})":
+                element.set(key, f"url(#{new[name]})")
