@@ -87,8 +87,8 @@ def test_a_change_is_a_short_diff_and_reruns_only_the_report(workspace: Workspac
     numbers = workspace.run("git", "diff", "--numstat", "metrics").split()
     assert numbers == ["1", "1", "metrics/per_class.csv", "1", "1", "metrics/unet.json"]
     assert executed(workspace.dvc("repro", "--single-item", "report")) == []
-    workspace.edit("params.yaml", "gallery: 6", "gallery: 1")
-    assert shown(workspace, "params", "diff")["params.yaml"]["report.gallery"] == {"old": 6, "new": 1, "diff": -5}
+    workspace.edit("params.yaml", "gallery: 48", "gallery: 1")
+    assert shown(workspace, "params", "diff")["params.yaml"]["report.gallery"] == {"old": 48, "new": 1, "diff": -47}
     assert executed(workspace.dvc("repro", "--single-item", "report")) == ["report"]
 
 
