@@ -35,4 +35,5 @@ bench: setup
 	bin/python benchmarks/reproduce_overhead.py
 	bin/python benchmarks/repro.py
 	bin/python benchmarks/evaluate.py
+	bin/python benchmarks/compare.py
 	bin/python benchmarks/train.py
