@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from stages.dataset import IGNORE
 from stages.evaluate.shares import mean, precision, share
+from stages.pairing import Pair, one_to_one
 
 Labels = NDArray[np.uint8]
 Instances = NDArray[np.uint16]
@@ -173,15 +174,12 @@ def match(
     span = len(guessed.classes) + 1
     pairs, overlaps = np.unique(true.numbers[both] * span + other_of[true.places[both]], return_counts=True)
     areas, others = true.sums(known), guessed.sums(known)
-    ious = []
+    overlapping = []
     for pair, overlap in zip(pairs.tolist(), overlaps.tolist(), strict=True):
         one, other = divmod(pair, span)
-        ious.append((overlap / (areas[one] + others[other] - overlap), one, other))
-    matched, taken = dict[int, float](), dict[int, float]()
-    for iou, one, other in sorted(ious, key=lambda entry: (-entry[0], *entry[1:])):
-        if iou > threshold and one not in matched and other not in taken:
-            matched[one] = taken[other] = iou
-    return matched, taken
+        overlapping.append(Pair(overlap / (areas[one] + others[other] - overlap), one, other))
+    kept = one_to_one(overlapping, threshold)
+    return {pair.true: pair.iou for pair in kept}, {pair.predicted: pair.iou for pair in kept}
 
 
 def extents(pieces: Pieces, known: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.dataset import IGNORE, Array
+from stages.pairing import Pair, one_to_one
 
 MOSTLY = 0.5
 
@@ -27,15 +28,6 @@ class Found:
     classes: list[int]  # of object 1, 2, ...
     specks: list[int]  # classes of what was too small
     ignored: list[int]  # classes of what lies mostly where the truth is not known
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A predicted and a true object that are taken for one another."""
-
-    predicted: int
-    true: int
-    iou: float
 
 
 def true_objects(truth: Array, instances: Array | None, things: Collection[int], smallest: int) -> Found:
@@ -60,19 +52,15 @@ def predicted_objects(labels: Array, truth: Array, things: Collection[int], smal
 
 
 def matched(predicted: Found, true: Found, threshold: float) -> list[Pair]:
-    """One-to-one pairs of a class, the best overlaps first; from an IoU above 0.5 on, there is no other choice."""
+    """One-to-one pairs of a class whose IoU is above the threshold, in the order of the predicted objects."""
     columns = len(true.classes) + 1
     keys = predicted.numbers * columns + true.numbers
     table = np.bincount(keys.ravel(), minlength=(len(predicted.classes) + 1) * columns).reshape(-1, columns)
     union = table.sum(axis=1)[1:, None] + table.sum(axis=0)[None, 1:] - table[1:, 1:]
     overlap = table[1:, 1:] / np.maximum(union, 1)
     same = np.array(predicted.classes, int)[:, None] == np.array(true.classes, int)[None, :]
-    candidates = sorted((-overlap[p, t], p + 1, t + 1) for p, t in np.argwhere(same & (overlap >= threshold)).tolist())
-    pairs: list[Pair] = []
-    for value, p, t in candidates:
-        if all(pair.predicted != p and pair.true != t for pair in pairs):
-            pairs.append(Pair(p, t, float(-value)))
-    return sorted(pairs, key=lambda pair: pair.predicted)
+    overlapping = [Pair(float(overlap[p, t]), t + 1, p + 1) for p, t in np.argwhere(same & (overlap > 0)).tolist()]
+    return sorted(one_to_one(overlapping, threshold), key=lambda pair: pair.predicted)
 
 
 def _regions(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ class Length(Section):
 class Objects(Section):
     """Which objects are measured and how they find their true ones."""
 
-    iou: float = Field(gt=0, le=1, description="overlap (IoU) from which a predicted object is taken for a true one")
+    iou: float = Field(ge=0, lt=1, description="objects are taken for one another where their IoU is above this")
     smallest: int = Field(ge=1, description="objects of fewer pixels are specks: counted, not measured")
     grey_levels: int = Field(ge=2, le=64, description="levels of grey of the co-occurrence matrix (texture)")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from stages.measure.match import Pair, matched, predicted_objects, true_objects
+from stages.evaluate.objects import find
+from stages.measure.match import matched, predicted_objects, true_objects
+from stages.pairing import Pair, one_to_one
 from tests.measure.shapes import rectangle
 
 GROUND, CAR, TREE = 0, 1, 2
@@ -46,15 +49,15 @@ def test_overlap_decides_and_classes_do_not_mix() -> None:
     guess = labels((CAR, 2, 4, 5, 6), (CAR, 3, 20, 5, 6), (CAR, 12, 2, 5, 5), (TREE, 12, 30, 4, 4))
     true, predicted = true_objects(truth, None, THINGS, 1), predicted_objects(guess, truth, THINGS, 1)
     # 20 of 40 pixels; 24 of 36; the tree that was called a car; a car that was not seen; a tree that is none.
-    assert matched(predicted, true, 0.51) == [Pair(2, 2, 24 / 36)]
-    assert matched(predicted, true, 0.5) == [Pair(1, 1, 0.5), Pair(2, 2, 24 / 36)]
+    assert matched(predicted, true, 0.5) == [Pair(24 / 36, 2, 2)]
+    assert matched(predicted, true, 0.49) == [Pair(0.5, 1, 1), Pair(24 / 36, 2, 2)]
 
 
 def test_the_better_overlap_comes_first() -> None:
     truth = labels((CAR, 2, 2, 4, 10))
     guess = labels((CAR, 2, 2, 4, 4), (CAR, 2, 7, 4, 5))
     pairs = matched(predicted_objects(guess, truth, THINGS, 1), true_objects(truth, None, THINGS, 1), 0.3)
-    assert pairs == [Pair(2, 1, 0.5)]
+    assert pairs == [Pair(0.5, true=1, predicted=2)]
 
 
 def test_what_the_truth_ignores_is_measured_in_neither() -> None:
@@ -64,7 +67,7 @@ def test_what_the_truth_ignores_is_measured_in_neither() -> None:
     true, predicted = true_objects(truth, None, THINGS, 1), predicted_objects(guess, truth, THINGS, 1)
     assert (predicted.classes, predicted.ignored) == ([CAR, CAR], [TREE])  # 7 of the tree's 9 columns
     assert int(np.count_nonzero(predicted.numbers == 1)) == 20  # 5 columns of 9
-    assert matched(predicted, true, 0.5) == [Pair(1, 1, 1.0)]
+    assert matched(predicted, true, 0.5) == [Pair(1.0, 1, 1)]
 
 
 def test_specks_are_counted_and_not_measured() -> None:
@@ -73,3 +76,25 @@ def test_specks_are_counted_and_not_measured() -> None:
     assert (found.classes, found.specks, int(found.numbers.max())) == ([TREE], [CAR], 1)
     none = predicted_objects(labels(), truth, THINGS, 9)
     assert (none.classes, matched(none, found, 0.5)) == ([], [])
+
+
+def test_each_object_once_and_of_equal_overlaps_the_first() -> None:
+    overlapping = [Pair(0.6, 2, 1), Pair(0.6, 1, 1), Pair(0.7, 3, 2), Pair(0.8, 3, 3), Pair(0.3, 2, 2)]
+    assert one_to_one(overlapping, 0.3) == [Pair(0.8, 3, 3), Pair(0.6, 1, 1)]
+    assert one_to_one(overlapping, 0.2) == [Pair(0.8, 3, 3), Pair(0.6, 1, 1), Pair(0.3, 2, 2)]
+
+
+@pytest.mark.parametrize("above", [0.1, 0.5])
+def test_what_is_measured_is_what_evaluate_counts_as_found(above: float) -> None:
+    draw = np.random.default_rng(3)
+    found = 0
+    for _ in range(20):
+        truth = np.kron(draw.integers(0, 3, (10, 20)), np.ones((2, 2), int)).astype(np.uint8)
+        guess = np.where(draw.random(SIZE) < 0.15, draw.integers(0, 3, SIZE), truth).astype(np.uint8)
+        instances = np.where(truth > 0, draw.integers(0, 3, SIZE), 0).astype(np.uint16)
+        truth[draw.random(SIZE) < 0.05] = 255
+        counted = [one.iou for one in find(truth, guess, instances, THINGS, above) if one.kind == "found"]
+        true, predicted = true_objects(truth, instances, THINGS, 1), predicted_objects(guess, truth, THINGS, 1)
+        assert sorted(pair.iou for pair in matched(predicted, true, above)) == sorted(filter(None, counted))
+        found += len(counted)
+    assert found > 20

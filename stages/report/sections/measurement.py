@@ -71,6 +71,7 @@ def context(results: Results) -> dict[str, Any]:
     pairs = {name: found for name, found in pairs.items() if found}
     return {
         "split": split,
+        "smallest": results.params.measure.get("objects", {}).get("smallest"),
         "lines": lines,
         "kinds": KINDS,
         "sizes": {key: label for key, (label, *_) in SIZES.items()},
