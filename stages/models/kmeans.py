@@ -2,7 +2,8 @@
 
 K-means (MacQueen 1967) over the colours and the positions of training pixels, in mini-batches (Sculley, "Web-Scale
 K-Means Clustering", WWW 2010, as scikit-learn has it); each cluster then stands for the class that most of its training
-pixels have. To those who build it, load it and predict with it, it is a network like any other.
+pixels have, and is as certain as their share. To those who build it, load it and predict with it, it is a network
+like any other.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ FEATURES = 5  # three of colour, two of position
 CHUNK = 1 << 16  # pixels whose distances to all centres are held at once
 MOST = 1 << 22  # pixels that are drawn from all images together: 0.5 GiB with what is worked out from them
 BATCH = 4096  # pixels of a mini-batch: a few of each of 100 clusters
+RARE = 1e-4  # the least share of a class in a cluster, for a logit is finite
 STARTS = 3  # first centres that are drawn, of which the best ones are kept
 
 
@@ -50,7 +52,7 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
         self.position, self.samples = position, samples
         self.register_buffer("scale", torch.ones(FEATURES))
         self.register_buffer("centres", torch.zeros(clusters, FEATURES))
-        self.register_buffer("votes", torch.zeros(clusters, dtype=torch.int64))
+        self.register_buffer("votes", torch.zeros(clusters, self.num_classes))
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = "tensor") -> Tensor:
         """The same as `encode_decode`; there is no loss."""
@@ -59,10 +61,11 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
         return self.encode_decode(inputs, [])
 
     def encode_decode(self, inputs: Tensor, metas: list[dict[str, Any]]) -> Tensor:
-        """1 for the class of each pixel of normalised images, 0 for the others."""
-        classes = torch.arange(self.num_classes, device=inputs.device)[:, None, None]
-        labels = [self.votes[self.nearest(features(image).T)].view(image.shape[1:]) for image in inputs]
-        return torch.stack([(label == classes).float() for label in labels])
+        """Logits of each pixel of normalised images: a softmax of them gives the votes of its cluster."""
+        logits = self.votes.clamp_min(RARE).log()
+        return torch.stack(
+            [logits[self.nearest(features(image).T)].T.reshape(-1, *image.shape[1:]) for image in inputs]
+        )
 
     def nearest(self, points: Tensor) -> Tensor:
         """The nearest centre of each point: |x - c|^2 is least where x.c - |c|^2 / 2 is greatest, a linear layer."""
@@ -95,7 +98,7 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
         return {
             "pixels": len(points),
             "clusters": int((counts.sum(axis=1) > 0).sum()),
-            "accuracy": round(float((votes[nearest] == labels).mean()), 6),
+            "accuracy": round(float((votes.argmax(axis=1)[nearest] == labels).mean()), 6),
         }
 
     def draw(self, pairs: Iterable[Pair], samples: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -136,11 +139,11 @@ def cluster(points: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np
     return centres
 
 
-def vote(counts: NDArray[np.int64], centres: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The class of each cluster from its pixels by class: the one of most, the first of several; a cluster without any
-    pixel votes as the nearest one that has some."""
-    filled = counts.sum(axis=1) > 0
+def vote(counts: NDArray[np.int64], centres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The share of each class among the pixels of each cluster; one without any votes as the nearest that has some."""
+    sums = counts.sum(axis=1, keepdims=True)
+    filled = sums[:, 0] > 0
     distances = np.square(centres[:, None] - centres[None, filled]).sum(axis=2)
-    votes: NDArray[np.int64] = counts.argmax(axis=1)
+    votes: NDArray[np.float32] = (counts / np.maximum(sums, 1)).astype(np.float32)
     votes[~filled] = votes[filled][distances.argmin(axis=1)][~filled]
     return votes

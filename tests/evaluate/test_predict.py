@@ -28,6 +28,7 @@ from stages.evaluate.params import Augmentation, Inference
 from stages.evaluate.predict import load_network
 from stages.files import write_json
 from stages.models.build import build_model, save_weights
+from stages.models.kmeans import RARE
 from stages.models.runtime import Compute
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model = build_model(config, 3, FP32)
     model.scale.copy_(torch.tensor([1.0, 1, 1, 0, 0]))
     model.centres[:, :3] = (torch.from_numpy(COLOURS) - MEAN) / STD
-    model.votes.copy_(torch.arange(3))
+    model.votes.copy_(torch.eye(3))
     publish(root, "kmeans", model)
     monkeypatch.chdir(root)
     return root
@@ -116,7 +117,7 @@ def test_masks_overlays_and_scores_at_the_images_own_sizes(root: Path, monkeypat
     assert np.abs(overlay[50, 40] - (COLOURS[0] / 2 + np.array([0, 9, 0]) / 2)).max() <= 4
     rows = list(csv.DictReader(Path("out/scores.csv").read_text().splitlines()))
     assert [row["image"] for row in rows] == ["a/x", "b/wide", "b/x"]
-    sure = np.e / (np.e + 2)  # k-means gives the logits 1, 0, 0
+    sure = 1 / (1 + 2 * RARE)  # all votes of a cluster are for one of three classes
     expected_row = {"width": 192, "height": 96, "share of tomato": 0.5, "share of grass": 0, "share of lake": 0.5}
     assert {key: float(value) for key, value in rows[0].items() if key in expected_row} == expected_row
     assert float(rows[1]["certainty"]) == pytest.approx(sure, abs=1e-6)

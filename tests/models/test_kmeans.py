@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
@@ -72,10 +73,23 @@ def test_position_tells_apart_what_colour_does_not() -> None:
 
 
 def test_votes_by_hand() -> None:
-    """The most pixels win, the lower class of equals; cluster 2 has none and stands nearest to cluster 3."""
+    """Shares of the pixels; cluster 2 has none and stands nearest to cluster 3."""
     counts = np.array([[3, 1, 0], [2, 2, 0], [0, 0, 0], [0, 1, 4]])
     centres = np.array([[0, 0], [1, 0], [8, 1], [9, 0]], np.float32)
-    assert vote(counts, centres).tolist() == [0, 0, 2, 2]
+    shares = [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0.2, 0.8], [0, 0.2, 0.8]]
+    assert np.array_equal(vote(counts, centres), np.array(shares, np.float32))
+
+
+def test_certainty_is_the_share_of_the_cluster() -> None:
+    """One colour, a quarter of it another class: three in four certain everywhere, of the more frequent one."""
+    image, mask = np.full((32, 32, 3), 128, np.uint8), np.zeros((32, 32), np.uint8)
+    mask[:8] = 1
+    model = built(1, position=0.0, samples=32 * 32)
+    assert model.fit([(image, mask)], 1, 4, seed=0)["accuracy"] == 0.75
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+    logits = model.encode_decode(model.data_preprocessor({"inputs": pixels}, False)["inputs"], [])
+    assert torch.allclose(logits.softmax(dim=1)[0].amax(dim=0), torch.tensor(0.75), atol=3e-4)
+    assert (logits.argmax(dim=1) == 0).all()
 
 
 def features_by_numpy(image: NDArray[np.uint8], position: float) -> NDArray[np.float64]:
@@ -95,7 +109,7 @@ def test_prediction_is_scikit_learns_nearest_centre(compute: Compute, monkeypatc
     model.fit(pairs, len(pairs), 4, seed=0)
     known = [features_by_numpy(image, 1.0)[mask.ravel() != IGNORE] for image, mask in pairs]
     deviations = np.concatenate(known).std(axis=0)
-    centres, votes = model.centres.numpy().astype(np.float64), model.votes.numpy()
+    centres, votes = model.centres.numpy().astype(np.float64), model.votes.argmax(dim=1).numpy()
     ids = class_ids(model, [image for image, _ in pairs], compute, "cpu")
     for prediction, (image, _) in zip(ids, pairs, strict=True):
         nearest = pairwise_distances_argmin(features_by_numpy(image, 0.7) / deviations, centres)
