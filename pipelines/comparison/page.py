@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 
 from pipelines.comparison import words
 from pipelines.comparison.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
+from stages.policy import policy
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -39,9 +38,3 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
         improved=IMPROVED,
         galleries=[("worse", worse), ("better", better)],
     )
-
-
-def policy(style: str) -> str:
-    """Nothing may be loaded or run but the pictures in the page and this one style, told by its hash."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -7,12 +7,10 @@ gives a class and keeps the rule for the page's style.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from stages.policy import policy
 from stages.report.chart import HUES, SYMBOLS, turn
 from stages.report.figures import over_seeds, ranking
 from stages.report.gather import MEASURES, Results
@@ -88,21 +86,3 @@ def best_of(results: Results, names: list[str]) -> float | None:
 def read(path: Path) -> str:
     """A file of ours."""
     return path.read_text(encoding="utf-8")
-
-
-def policy(style: str, script: str) -> str:
-    """Nothing may be loaded or run but the pictures in the page, this style and this script, told by their hashes."""
-    rules: dict[str, Any] = {
-        "default-src": "'none'",
-        "img-src": "data:",
-        "style-src": digest(style),
-        "script-src": digest(script),
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    return "; ".join(f"{name} {value}" for name, value in rules.items())
-
-
-def digest(text: str) -> str:
-    """How a content-security policy names an inline text."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -15,7 +15,7 @@ from pipelines.comparison.as_markdown import as_markdown
 from pipelines.comparison.causes import ParamChange
 from pipelines.comparison.labels import Classes, DataChange, SplitChange, changed_classes
 from pipelines.comparison.metrics import DIRECTIONS, compare_metrics, unjudged_rows, untested_rows
-from pipelines.comparison.page import as_page, policy
+from pipelines.comparison.page import as_page
 from pipelines.comparison.pictures import Extreme, Tile, extremes
 from pipelines.comparison.result import Comparison, Note, SideName, as_record
 from pipelines.comparison.runs import common_ids, spread, union
@@ -26,6 +26,7 @@ from pipelines.revision import open_revision
 from pipelines.significance import Row
 from stages.errors import StateError
 from stages.matrices import Matrices
+from stages.policy import policy
 from stages.report.figures import HEADLINE
 from tests.pipelines.conftest import commit, python, sh
 

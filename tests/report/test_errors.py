@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import shutil
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,6 +24,7 @@ from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run, gather
 from stages.report.params import Params, Report, Seeds
 from stages.report.sections import boundaries, calibration, confusions, sizes
+from tests.browser import chromium
 from tests.report import fake
 
 SEEDS = (0, 1)
@@ -306,17 +305,11 @@ def test_many_classes_and_architectures_stay_small_and_names_stay_text(
 def test_a_cell_says_itself_and_changes_its_unit(
     results: Results, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no Chromium is installed")
-    playwright = pytest.importorskip("playwright.sync_api")
     (tmp_path / "page.html").write_text(shown(results, monkeypatch, confusions), encoding="utf-8")
     first, second = (confusions.context(results)["matrices"][i] for i in (0, 1))
     count, total = first.cells[1][0].count, first.true[1]
-    with playwright.sync_playwright() as running:
-        flags = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-        opened = running.chromium.launch(executable_path=browser, args=flags).new_page()
-        opened.goto((tmp_path / "page.html").as_uri())
+    with chromium() as browser, browser.open(tmp_path / "page.html") as window:
+        opened = window.page
         table = opened.locator(".confusion:visible table")
         cell = table.locator("tbody tr").nth(1).locator("td").first
         opacities = []
@@ -336,4 +329,3 @@ def test_a_cell_says_itself_and_changes_its_unit(
         assert tip.startswith(f"grass taken for paved: {count:,} pixels, {100 * count / total:.1f} % of grass, ")
         opened.locator('[name="confusions"][value="1"]').check(force=True)
         assert table.count() == 1 and table.locator("caption").inner_text().startswith(second.name)
-        opened.context.browser.close()

@@ -26,9 +26,9 @@ from stages.report.page import render
 from stages.report.params import Params, Report, Seeds
 from stages.report.sections import gallery
 from stages.report.sections.gallery import choose, context, mistakes, spread
+from tests.browser import Chromium, chromium
 from tests.report import fake
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 IMAGES = 16
 NAMES = {"<img src=x onerror=alert(1)>" if name == "tree" else name: color for name, color in fake.CLASSES.items()}
 LABELS = range(len(NAMES))
@@ -184,31 +184,19 @@ def html(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser() -> Iterator[Chromium]:
     """A Chromium."""
-    if BROWSER is None:
-        pytest.skip("no Chromium on PATH: the gallery is not looked at in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture
-def page(browser: Any, html: str, tmp_path: Path) -> Iterator[Any]:
+def page(browser: Chromium, html: str, tmp_path: Path) -> Iterator[Any]:
     """The report in a window; nothing may go wrong in it."""
     (tmp_path / "index.html").write_text(html)
-    tab = browser.new_page(viewport={"width": 1280, "height": 900})
-    troubles: list[str] = []
-    tab.on("pageerror", lambda error: troubles.append(str(error)))
-    tab.on("console", lambda message: troubles.append(message.text))
-    tab.on("dialog", lambda alert: troubles.append(alert.message))
-    tab.goto((tmp_path / "index.html").as_uri())
-    yield tab
-    assert troubles == []
-    tab.close()
+    with browser.open(tmp_path / "index.html") as window:
+        yield window.page
+        assert [*window.console, *window.errors, *window.violations()] == []
 
 
 def shown(page: Any) -> list[str]:
@@ -320,13 +308,13 @@ def test_the_dialog_shows_all_networks_and_gives_the_focus_back(page: Any) -> No
     assert page.evaluate("document.getElementById('tip').parentElement.localName") == "body"
 
 
-def test_a_phone_has_one_column_and_no_script_has_pictures(browser: Any, html: str, tmp_path: Path) -> None:
+def test_a_phone_has_one_column_and_no_script_has_pictures(browser: Chromium, html: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(html)
-    phone = browser.new_page(viewport={"width": 390, "height": 844})
+    phone: Any = browser.browser.new_page(viewport={"width": 390, "height": 844})
     phone.goto((tmp_path / "index.html").as_uri())
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     assert len({round(box["x"]) for box in (phone.locator(".shot").nth(i).bounding_box() for i in range(3))}) == 1
-    plain = browser.new_page(java_script_enabled=False)
+    plain = browser.browser.new_page(java_script_enabled=False)
     plain.goto((tmp_path / "index.html").as_uri())
     assert plain.locator(".still img").count() == 12
     assert plain.locator("#gallery-controls").is_hidden()
