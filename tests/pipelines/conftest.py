@@ -139,7 +139,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (repo / "examples/export.xml").write_text("<annotations/>")
     (repo / ".gitignore").write_text("/data/\n/models/\n/control/\nruns.log\n__pycache__/\n/.pixelproof/\n")
     (repo / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
-    (repo / "pyproject.toml").write_text("[tool.prefect]\nserver.analytics_enabled = false\n")
+    shutil.copy(ROOT / "pyproject.toml", repo / "pyproject.toml")
     for package in ("pipelines", "stages"):
         shutil.copytree(ROOT / package, repo / package, ignore=lambda folder, names: not_needed(folder, names))
     sh("git", "init", "-q", "-b", "main", cwd=repo)

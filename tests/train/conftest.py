@@ -42,7 +42,7 @@ TRAIN: dict[str, Any] = {
     "compile": False,
     "deterministic": False,
 }
-COMPUTE = {"device": "cpu", "precision": "bf16", "channels_last": True, "threads": 1}
+COMPUTE = {"device": "cpu", "precision": "fp32", "channels_last": True, "threads": 1}
 
 
 def write_split(root: Path, split: str, count: int, classes: tuple[dataset.ClassInfo, ...] = CLASSES) -> None:

@@ -73,6 +73,19 @@ def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace) -> No
         assert not (root / ".pixelproof/checkpoints/unet/0").exists()
 
 
+def test_bf16_is_a_choice_and_repeats(workspace: Workspace) -> None:
+    """The one training of the tests in bf16: processors without hardware for it emulate it, slowly."""
+    bf16 = {"precision": "bf16"}
+    for root in (
+        plain := workspace("fp32"),
+        one := workspace("one", compute=bf16),
+        two := workspace("two", compute=bf16),
+    ):
+        train(root)
+    assert outputs(one) == outputs(two)
+    assert weights(one) != weights(plain)
+
+
 def test_another_data_set_or_param_starts_over(workspace: Workspace) -> None:
     """A checkpoint is used only where data, params and code are those it was made with."""
     root = workspace("changed")
