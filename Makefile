@@ -7,7 +7,7 @@ setup:
 
 # Run what is out of date, then say where the report is and how the result compares with the committed metrics.
 repro: setup
-	@bin/python -m stages.params >/dev/null
+	@bin/python -m pixelproof.core.params >/dev/null
 	bin/python -m dvc repro
 	bin/python -m pipelines verify workspace
 

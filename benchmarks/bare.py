@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workspace import ENDLESS
-from stages import dataset
-from stages.models.build import build_model, read_config
-from stages.models.runtime import autocast, set_up
-from stages.params import load
+from pixelproof.core.params import load
+from pixelproof.data import dataset
+from pixelproof.nn.build import build_model, read_config
+from pixelproof.nn.runtime import autocast, set_up
 from stages.train.pace import Held
 from stages.train.params import Params
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.machine import machine
+from pixelproof.core.machine import machine
 
 ROOT = Path(__file__).parent.parent
 

@@ -60,10 +60,10 @@ def images_per_second(arguments: Any, deterministic: bool) -> float:
     """Forward, backward and optimizer, without reading images."""
     import torch
 
+    from pixelproof.nn.build import build_model
+    from pixelproof.nn.deterministic import DeterministicForms, demand
+    from pixelproof.nn.runtime import Compute, autocast, set_up
     from stages.configure.resolve import resolve
-    from stages.models.build import build_model
-    from stages.models.deterministic import DeterministicForms, demand
-    from stages.models.runtime import Compute, autocast, set_up
 
     if deterministic:
         demand()

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import print_table
-from stages.confusion import confusion, iou
-from stages.dataset import IGNORE
+from pixelproof.data.dataset import IGNORE
+from pixelproof.scoring.confusion import confusion, iou
 
 CLASSES, HEIGHT, WIDTH = 11, 360, 480  # CamVid's, as its papers count them
 ASKED = 5.0

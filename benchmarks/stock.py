@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from stages import dataset
+from pixelproof.data import dataset
 from stages.configure.resolve import ARCHITECTURES, read, walk
 from stages.train.pace import hold_loops
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from stages.download.scenes.classes import CLASSES  # noqa: E402
-from stages.download.scenes.scene import render  # noqa: E402
+from pixelproof.sources.synthetic.classes import CLASSES  # noqa: E402
+from pixelproof.sources.synthetic.scene import render  # noqa: E402
 
 COLUMNS, ROWS, SIZE, GAP, LEGEND = 6, 2, 160, 6, 30
 PALETTE = np.array([info.color for info in CLASSES], np.uint8)

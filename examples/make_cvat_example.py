@@ -14,11 +14,11 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 import cv2
 import numpy as np
 
+from pixelproof.core.files import whole_folder, write_bytes
+from pixelproof.data.dataset import Array
+from pixelproof.sources.synthetic.classes import CLASSES
+from pixelproof.sources.synthetic.scene import Scene, render
 from stages.cvat.shapes import run_lengths
-from stages.dataset import Array
-from stages.download.scenes.classes import CLASSES
-from stages.download.scenes.scene import Scene, render
-from stages.files import whole_folder, write_bytes
 
 TARGET = Path(__file__).parent / "cvat"
 SEED, SIZE, IMAGES = 2024, 160, 2

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.errors import run_main
+from pixelproof.core.errors import run_main
 
 
 def build_parser() -> argparse.ArgumentParser:

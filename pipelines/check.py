@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.graph import open_repo
 from pipelines.revision import WORKSPACE, Revision, open_revision
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
 
 def check(name: str = WORKSPACE) -> bool:

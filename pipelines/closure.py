@@ -1,8 +1,8 @@
 """`deps`: the project's files that each stage imports, against those that dvc.yaml lists for it.
 
 What a stage imports is read from the code, function-level imports included, so nothing has to be run. An import by a
-computed name (`import_module(f"stages.models.{name}")`) stands for any module of that package: which of them a run
-loads is known only to the run, and tests/test_dependencies.py watches one.
+computed name (`import_module(f"pixelproof.sources.{name}")`) stands for any module of that package: which of them a
+run loads is known only to the run, and tests/test_dependencies.py watches one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.graph import open_repo
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
-PACKAGES = ("stages", "pipelines")
+PACKAGES = ("pixelproof", "stages", "pipelines")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def files_of(root: Path, name: str) -> set[str]:
 
 
 def computed_prefixes(tree: ast.AST) -> set[str]:
-    """`stages/models/` for a name made by `f"stages.models.{name}"`."""
+    """`pixelproof/networks/` for a name made by `f"pixelproof.networks.{name}"`."""
     texts = [node.values[0] for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) and node.values]
     names = [str(text.value) for text in texts if isinstance(text, ast.Constant)]
     return {name.replace(".", "/") for name in names if name.split(".")[0] in PACKAGES and name.endswith(".")}

@@ -25,8 +25,8 @@ from pipelines.comparison.store import Outputs, Store
 from pipelines.graph import open_repo
 from pipelines.params import load_params
 from pipelines.revision import merge_base, open_revision
-from stages.errors import StateError
-from stages.files import write_json, write_text
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import write_json, write_text
 
 SHOWN = 3  # images of each architecture that got most worse, and most better
 

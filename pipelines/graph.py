@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.errors import StateError, nearest
+from pixelproof.core.errors import StateError, nearest
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipelines.revision import flatten
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
 Lock = dict[str, dict[str, Any]]  # stage -> its entry in dvc.lock
 Role = Literal["data", "weights", "code", "results"]
 
 # What lies in a folder of the repository; other outputs are results, other files that no stage writes are data.
-ROLES: dict[str, Role] = {"data": "data", "models": "weights", "pretrained": "weights", "stages": "code"}
+ROLES: dict[str, Role] = {
+    "data": "data",
+    "models": "weights",
+    "pretrained": "weights",
+    "stages": "code",
+    "pixelproof": "code",
+}
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
-from stages.params import Section, check, pick, read_yaml
+from pixelproof.core.params import Section, check, pick, read_yaml
 
-Metric = Literal[  # those of stages/scores.py
+Metric = Literal[  # those of pixelproof/scoring/scores.py
     "mIoU",
     "fwIoU",
     "pixel_accuracy",

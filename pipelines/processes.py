@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from stages.errors import PixelproofError, StateError
+from pixelproof.core.errors import PixelproofError, StateError
 
 LAST_LINES = 20
 SECONDS_TO_END = 10

@@ -27,8 +27,8 @@ from pipelines.graph import open_repo
 from pipelines.lock import NEVER_RUN, Difference, Lock, stages_of
 from pipelines.processes import LAST_LINES, SECONDS_TO_END
 from pipelines.revision import flatten
-from stages.errors import PixelproofError, StateError
-from stages.fetch.places import CACHE, MIRROR, cache_folder
+from pixelproof.core.errors import PixelproofError, StateError
+from pixelproof.fetch.places import CACHE, MIRROR, cache_folder
 
 NEIGHBOUR = "cache-of-the-clone-beside"
 # Of the user's settings these decide which code, data or repository a tool takes.

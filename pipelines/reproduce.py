@@ -23,7 +23,7 @@ from pipelines.graph import Graph, changed_stages, open_repo, read_graph
 from pipelines.params import Pipelines, load_pipelines
 from pipelines.processes import Outcome, StageFailedError, StageProcesses
 from pipelines.revision import WORKSPACE, open_revision
-from stages.errors import PixelproofError, unknown_name
+from pixelproof.core.errors import PixelproofError, unknown_name
 
 NOT_STARTED = "Invalid"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
 WORKSPACE = "workspace"
 

@@ -35,9 +35,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.params import Compare, Judgement
-from stages.errors import StateError
-from stages.matrices import Matrices
-from stages.resampling import (
+from pixelproof.core.errors import StateError
+from pixelproof.scoring.matrices import Matrices
+from pixelproof.scoring.resampling import (
     Floats,
     bootstrap,
     differing,
@@ -48,7 +48,7 @@ from stages.resampling import (
     permutation_test,
     smallest_p,
 )
-from stages.scores import columns, counts, mean, table, unstacked
+from pixelproof.scoring.scores import columns, counts, mean, table, unstacked
 
 Verdict = Literal[
     "not comparable",

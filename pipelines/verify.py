@@ -28,13 +28,21 @@ from pipelines.certificate import (
 from pipelines.lock import differences, stages_of
 from pipelines.params import load_pipelines
 from pipelines.revision import WORKSPACE, Revision, changed_files, flatten, open_revision
-from stages.errors import ParamsError, StateError
-from stages.files import write_json, write_text
+from pixelproof.core.errors import ParamsError, StateError
+from pixelproof.core.files import write_json, write_text
 
 __all__ = ["is_number", "verify", "verify_workspace"]
 
 REPORT = Path("reports/index.html")
-INPUTS = ("params.yaml", "dvc.yaml", "requirements.lock", "stages", "examples", "*.dvc")  # what decides the metrics
+INPUTS = (
+    "params.yaml",
+    "dvc.yaml",
+    "requirements.lock",
+    "stages",
+    "pixelproof",
+    "examples",
+    "*.dvc",
+)  # what decides the metrics
 
 
 def verify(name: str, cached: bool, out: Path | None) -> bool:
@@ -111,7 +119,7 @@ def _versions(revision: Revision) -> dict[str, dict[str, str | None]]:
     """Of what computes numbers, the versions that the commit states and those that are installed here."""
     from pipelines.machine import installed
 
-    stated = {name: str(version) for name, version in (revision.mapping("stages/versions.json") or {}).items()}
+    stated = {name: str(version) for name, version in (revision.mapping("pixelproof/core/versions.json") or {}).items()}
     found = installed(sorted(stated))
     python: dict[str, str | None] = {"stated": None, "installed": platform.python_version()}
     return {"python": python} | {name: {"stated": stated[name], "installed": found[name]} for name in sorted(stated)}

@@ -11,7 +11,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from stages.errors import StateError, nearest
+from pixelproof.core.errors import StateError, nearest
 
 
 def commands(stage: str) -> dict[str, Path]:

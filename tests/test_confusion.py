@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from stages.confusion import confusion
+from pixelproof.scoring.confusion import confusion
 
 
 @pytest.mark.parametrize("classes", [1, 2, 11, 19, 150, 255])

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.dataset import (
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import (
     IGNORE,
     Array,
     ClassInfo,
@@ -27,7 +28,6 @@ from stages.dataset import (
     verify,
     write_header,
 )
-from stages.errors import DataError
 
 HEADER = Header("tiny", (ClassInfo(0, "road", (1, 2, 3)), ClassInfo(1, "car", (4, 5, 6), True)), ({"name": "tiny"},))
 HEIGHT, WIDTH = 10, 12

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.dataset import (
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import (
     SPLITS,
     Array,
     ClassInfo,
@@ -27,7 +28,6 @@ from stages.dataset import (
     write_header,
     write_png,
 )
-from stages.errors import DataError
 
 HEADER = Header("tiny", (ClassInfo(0, "road", (1, 2, 3)), ClassInfo(1, "car", (4, 5, 6), True)), ({"name": "tiny"},))
 HEIGHT, WIDTH = 10, 12

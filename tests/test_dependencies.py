@@ -24,7 +24,7 @@ from pipelines.closure import closure, differences, entry, files_of, imported_na
 from stages.configure.resolve import names, resolve
 from tests.workspace import ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
-# Not files of the repository: git's own, and the installed packages, whose versions stages/versions.json stands for.
+# Not files of the repository: git's own, and the installed packages (pixelproof/core/versions.json stands for them).
 FOREIGN = (".git", ".venv")
 
 
@@ -35,10 +35,10 @@ def test_dvc_yaml_lists_what_the_stages_import() -> None:
     assert differences(ROOT, stages_of(ROOT).values()) == {}
 
 
-@pytest.mark.parametrize("dataset", [p.stem for p in (ROOT / "stages/download/sources").glob("[!_]*.py")])
+@pytest.mark.parametrize("dataset", [p.stem for p in (ROOT / "pixelproof/sources").glob("[!_]*.py")])
 def test_every_source_of_download_brings_what_it_imports(dataset: str) -> None:
     stage = stages_of(ROOT)["download"]
-    listed = listed_code(ROOT, stage) | {f"stages/download/sources/{dataset}.py"}
+    listed = listed_code(ROOT, stage) | {f"pixelproof/sources/{dataset}.py"}
     assert closure(ROOT, entry(stage.cmd), listed) <= listed
 
 
@@ -51,7 +51,7 @@ def test_whole_folders_of_code_are_deps_where_they_are_data() -> None:
     }
     # Configure resolves the files of the one, and digests the files of the other into each config; report digests all.
     assert folders == {
-        ("configure", "stages/configure/architectures"),
+        ("configure", "pixelproof/networks/architectures"),
         ("configure", "stages/models"),
         ("report", "stages"),
     }
@@ -63,8 +63,8 @@ def test_an_architecture_names_all_that_its_modules_import(name: str) -> None:
     digests = resolve(name, "small")["digests"]
     stages = stages_of(ROOT).items()
     listed = [listed_code(ROOT, stage) for key, stage in stages if key.split("@")[0] in ("train", "evaluate")]
-    imported = set[str]().union(*(closure(ROOT, f"stages.models.{module}", set()) for module in digests))
-    assert imported - (listed[0] & listed[-1]) <= {f"stages/models/{module}.py" for module in digests}
+    imported = set[str]().union(*(closure(ROOT, f"pixelproof.networks.{module}", set()) for module in digests))
+    assert imported - (listed[0] & listed[-1]) <= {f"pixelproof/networks/{module}.py" for module in digests}
 
 
 def test_stages_import_neither_pipelines_nor_each_other() -> None:
@@ -127,7 +127,7 @@ def declared_by(folder: Path, stage: Any) -> set[str]:
     """What a stage may read: its deps, the modules whose digests stand in one of them, and the declarations."""
     deps = {dep.def_path for dep in stage.deps}
     configs = [json.loads((folder / path).read_text()) for path in deps if path.startswith("data/configs/")]
-    modules = {f"stages/models/{module}.py" for config in configs for module in config["digests"]}
+    modules = {f"pixelproof/networks/{module}.py" for config in configs for module in config["digests"]}
     return deps | modules | {"params.yaml", "dvc.yaml"}
 
 

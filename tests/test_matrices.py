@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.dataset import Sample
-from stages.errors import PixelproofError
+from pixelproof.core.errors import PixelproofError
+from pixelproof.data.dataset import Sample
+from pixelproof.scoring.matrices import read_matrices
 from stages.evaluate.split import Evaluation, image_rows
 from stages.evaluate.write import write_results
-from stages.matrices import read_matrices
 
 ROW = {"split": "val", "id": "a", "group": "g", "truth": 0, "prediction": 1, "count": 5}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stages.errors import ParamsError
-from stages.overrides import overridden
+from pixelproof.core.errors import ParamsError
+from pixelproof.nn.overrides import overridden
 
 MODEL: dict[str, Any] = {
     "type": "EncoderDecoder",

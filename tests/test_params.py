@@ -12,8 +12,8 @@ import pytest
 from pydantic import Field
 from ruamel.yaml import YAML
 
-from stages.errors import PixelproofError, StateError
-from stages.params import Section, load
+from pixelproof.core.errors import PixelproofError, StateError
+from pixelproof.core.params import Section, load
 
 ROOT = Path(__file__).parents[1]
 
@@ -180,7 +180,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def command(clone: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "stages.params"], cwd=clone, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "pixelproof.core.params"], cwd=clone, capture_output=True, text=True)
 
 
 def leaves(values: dict[str, Any], indent: int = 0) -> list[tuple[int, str]]:
@@ -200,7 +200,7 @@ def test_the_command_prints_every_knob_with_its_help(clone: Path) -> None:
     lines = done.stdout.splitlines()
     assert all(re.search(r"  # \w", line) for line in lines if not line.endswith(":"))
     assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == list(values)
-    assert re.search(r"^  dataset: synthetic +# a file of stages/download/sources", done.stdout, re.M)
+    assert re.search(r"^  dataset: synthetic +# a file of pixelproof/sources", done.stdout, re.M)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 import scipy.stats
 from numpy.typing import NDArray
 
-from stages import resampling
-from stages.resampling import (
+from pixelproof.scoring import resampling
+from pixelproof.scoring.resampling import (
     Floats,
     bootstrap,
     group_sums,
@@ -21,7 +21,7 @@ from stages.resampling import (
     resample_weights,
     smallest_p,
 )
-from stages.scores import counts, table, unstacked
+from pixelproof.scoring.scores import counts, table, unstacked
 
 METRICS = ["mIoU", "iou"]
 

@@ -16,8 +16,8 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from stages.confusion import confusion
-from stages.scores import MEANS, PER_CLASS, POOLED, columns, counts, scores, table, unstacked
+from pixelproof.scoring.confusion import confusion
+from pixelproof.scoring.scores import MEANS, PER_CLASS, POOLED, columns, counts, scores, table, unstacked
 
 Labels = NDArray[np.uint8]
 
@@ -33,7 +33,7 @@ def labels(draw: np.random.Generator, classes: int) -> tuple[Labels, Labels]:
 
 
 def by_scikit_learn(truth: Labels, prediction: Labels, classes: int) -> dict[str, NDArray[np.float64]]:
-    """The same scores; what scikit-learn leaves to its caller (a class without pixels) as stages/scores.py says."""
+    """The same scores; what scikit-learn leaves to its caller (a class without pixels) as scores.py says."""
     valid = truth != 255
     y, p = truth[valid], prediction[valid]
     if not len(y):

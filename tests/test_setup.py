@@ -51,7 +51,7 @@ def test_both_builds_of_opencv_are_the_same_version() -> None:
 
 
 def test_the_versions_that_stages_depend_on_are_the_locked_ones() -> None:
-    versions = json.loads((ROOT / "stages/versions.json").read_text())
+    versions = json.loads((ROOT / "pixelproof/core/versions.json").read_text())
     assert set(versions) >= {"torch", "onedl-mmengine", "onedl-mmcv", "onedl-mmsegmentation", "numpy"}
     assert versions == {name: locked()[name] for name in versions}
 

@@ -10,7 +10,7 @@ from typing import Any
 from pipelines.comparison.lock import Lock
 from pipelines.revision import Revision, flatten
 
-VERSIONS = "stages/versions.json"  # of what computes numbers: stages depend on it
+VERSIONS = "pixelproof/core/versions.json"  # of what computes numbers: stages depend on it
 PINNED = "requirements.lock"
 NOT_SET = "not set"
 

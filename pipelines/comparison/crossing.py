@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pipelines.comparison.runs import SPLITS, Runs, Seeds
 from pipelines.comparison.store import Outputs
 from pipelines.comparison.worktree import evaluate_there, worktree
-from stages.errors import StateError
-from stages.matrices import Matrices, read_matrices
-from stages.scores import counts, scores
+from pixelproof.core.errors import StateError
+from pixelproof.scoring.matrices import Matrices, read_matrices
+from pixelproof.scoring.scores import counts, scores
 
 METRIC = "mIoU"
 

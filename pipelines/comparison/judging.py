@@ -9,7 +9,7 @@ from pipelines.comparison.labels import DataChange
 from pipelines.comparison.runs import SPLITS, Exam, Runs, Seeds, by_split, common_ids, spread, union
 from pipelines.params import Params
 from pipelines.significance import Pair, Row, judge
-from stages.matrices import Matrices
+from pixelproof.scoring.matrices import Matrices
 
 Asked = dict[int, Matrices]  # by seed
 

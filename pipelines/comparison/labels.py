@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.comparison.store import Listing, Outputs
-from stages.dataset import IGNORE, SPLITS
+from pixelproof.data.dataset import IGNORE, SPLITS
 
 DATA = "data/prepared"
 HEADER = f"{DATA}/dataset.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.lock import touches
 from pipelines.revision import Revision
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
 HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.comparison import words
 from pipelines.comparison.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
-from stages.policy import policy
+from pixelproof.core.csp import policy
 
 TEMPLATES = Path(__file__).parent / "templates"
 

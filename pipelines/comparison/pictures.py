@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pipelines.comparison.labels import DATA, Classes, decoded
 from pipelines.comparison.runs import folder
 from pipelines.comparison.store import Outputs
-from stages.dataset import IGNORE
-from stages.matrices import Matrices
-from stages.scores import counts, scores
+from pixelproof.data.dataset import IGNORE
+from pixelproof.scoring.matrices import Matrices
+from pixelproof.scoring.scores import counts, scores
 
 WIDTH = 240  # pixels: four of them stand side by side
 BEHIND = (128, 128, 128)  # what is not labelled

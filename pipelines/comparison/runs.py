@@ -12,7 +12,7 @@ import numpy as np
 from pipelines.comparison.labels import Classes, DataChange, read_classes
 from pipelines.comparison.store import Outputs
 from pipelines.revision import flatten
-from stages.matrices import Matrices, read_matrices
+from pixelproof.scoring.matrices import Matrices, read_matrices
 
 SPLITS = ("val", "test")
 EVALUATED = re.compile(r"results/([^/]+)/(\d+)/evaluate")

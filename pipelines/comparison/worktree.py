@@ -19,7 +19,7 @@ from pipelines.comparison.lock import base_name
 from pipelines.comparison.runs import MATRICES, folder
 from pipelines.comparison.store import Outputs
 from pipelines.revision import Revision, git
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
 AUTHOR = {f"GIT_{role}_{what}": "pixelproof" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 LAST_LINES = 5  # of a stage that failed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pixelproof.core.errors import run_main
+from pixelproof.core.params import load
 from stages.augment.copies import augment
 from stages.augment.params import Params
-from stages.errors import run_main
-from stages.params import load
 
 
 def main() -> None:

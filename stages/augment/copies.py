@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stages.augment import transforms
-from stages.augment.params import Augment
-from stages.dataset import (
+from pixelproof.core.files import whole_folder
+from pixelproof.core.progress import track
+from pixelproof.data.dataset import (
     Header,
     Sample,
     SplitWriter,
@@ -26,8 +26,8 @@ from stages.dataset import (
     read_split,
     write_header,
 )
-from stages.files import whole_folder
-from stages.progress import track
+from stages.augment import transforms
+from stages.augment.params import Augment
 
 SPLIT = "train"
 

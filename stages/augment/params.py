@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.params import Section
+from pixelproof.core.params import Section
 
 
 class Flip(Section):

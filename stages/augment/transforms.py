@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pixelproof.data.dataset import IGNORE, Array
 from stages.augment.params import Color, Crop, Flip, Noise, Rotate, Step
-from stages.dataset import IGNORE, Array
 
 
 def apply(policy: list[Step], rng: np.random.Generator, image: Array, mask: Array, instances: Array) -> list[Array]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pixelproof.core.errors import run_main
+from pixelproof.core.files import whole_folder, write_json
+from pixelproof.core.params import load
 from stages.configure.params import Params
 from stages.configure.pretrained import pinned
 from stages.configure.resolve import resolve
 from stages.configure.trial import try_overrides
-from stages.errors import run_main
-from stages.files import whole_folder, write_json
-from stages.params import load
 
 
 def main() -> None:

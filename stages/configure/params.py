@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from pixelproof.core.errors import unknown_name
+from pixelproof.core.params import Section
+from pixelproof.nn.overrides import Overrides
 from stages.configure.resolve import names
-from stages.errors import unknown_name
-from stages.overrides import Overrides
-from stages.params import Section
 
 
 class Shape(Section):
@@ -30,7 +30,7 @@ class Changes(Section):
 class Params(Section):
     """What configure reads."""
 
-    architectures: list[str] = Field(min_length=1, description="names of files in stages/configure/architectures/")
+    architectures: list[str] = Field(min_length=1, description="names of files in pixelproof/networks/architectures/")
     configure: Changes
     train: Shape
     evaluate: Changes

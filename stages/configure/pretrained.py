@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.core.files import sha256
 from stages.configure.resolve import ARCHITECTURES, names, read
-from stages.errors import DataError, ParamsError
-from stages.files import sha256
 
 KEY = "train.pretrained"
 FOLDER = "pretrained"

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.errors import DataError, unknown_name
-from stages.overrides import overridden
+from pixelproof.core.errors import DataError, unknown_name
+from pixelproof.nn.overrides import overridden
 
-ARCHITECTURES = Path(__file__).parent / "architectures"
-MODELS = Path(__file__).parent.parent / "models"
+NETWORKS = Path(__file__).parents[2] / "pixelproof/networks"
+ARCHITECTURES = NETWORKS / "architectures"
 
 # ImageNet's mean and deviation, RGB: what every encoder that can be loaded later was trained with.
 NORMALIZE = {"type": "Normalize", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
@@ -113,8 +113,8 @@ def plain(value: Any) -> Any:
 
 
 def digest(name: str, module: str) -> str:
-    """The digest of a module of stages/models/ that an architecture names, so that its change reruns the training."""
-    path = MODELS / f"{module}.py"
+    """The digest of a module of pixelproof/networks that an architecture names: its change reruns the training."""
+    path = NETWORKS / f"{module}.py"
     if not path.is_file():
-        raise unknown_name(f"architectures/{name}.py: modules", module, (p.stem for p in MODELS.glob("*.py")))
+        raise unknown_name(f"architectures/{name}.py: modules", module, (p.stem for p in NETWORKS.glob("*.py")))
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stages.errors import DataError, ParamsError
-from stages.overrides import overridden
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.nn.overrides import overridden
 
 CLASSES, IMAGES, SIZE = 2, 2, 128
 
@@ -30,8 +30,8 @@ def weights_of(config: dict[str, Any], key: str) -> dict[str, tuple[int, ...]]:
     """The shapes of a network's weights, once it has run as in training."""
     import torch
 
-    from stages.models.build import build_model
-    from stages.models.runtime import Compute
+    from pixelproof.nn.build import build_model
+    from pixelproof.nn.runtime import Compute
 
     model = build_model(config, CLASSES, Compute(device="cpu", precision="fp32", channels_last=False, threads=1))
     pixels = torch.zeros(IMAGES, 3, SIZE, SIZE, dtype=torch.uint8)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pixelproof.core.errors import run_main
+from pixelproof.core.params import load
 from stages.cvat.convert import convert
 from stages.cvat.export import find_exports
 from stages.cvat.params import Params
-from stages.errors import run_main
-from stages.params import load
 
 
 def main() -> None:

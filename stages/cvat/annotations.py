@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
+from pixelproof.core.errors import DataError
 from stages.cvat.export import AGAIN, ANNOTATIONS, Export, inside
 from stages.cvat.shapes import AREAS, WITHOUT_AREA, check_label, checked
-from stages.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,10 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement
 import cv2
 import numpy as np
 
-from stages.cvat.annotations import AnnotatedImage, count_skipped, parse, read_images
-from stages.cvat.export import AGAIN, ANNOTATIONS, Export, open_export
-from stages.cvat.naming import group_of, id_of
-from stages.cvat.params import IGNORED, Cvat
-from stages.cvat.raster import rasterise
-from stages.dataset import (
+from pixelproof.core.errors import DataError
+from pixelproof.core.files import whole_folder, write_bytes
+from pixelproof.core.progress import track
+from pixelproof.data.dataset import (
     IGNORE,
     UNSPLIT,
     Array,
@@ -32,9 +30,11 @@ from stages.dataset import (
     write_header,
     write_png,
 )
-from stages.errors import DataError
-from stages.files import whole_folder, write_bytes
-from stages.progress import track
+from stages.cvat.annotations import AnnotatedImage, count_skipped, parse, read_images
+from stages.cvat.export import AGAIN, ANNOTATIONS, Export, open_export
+from stages.cvat.naming import group_of, id_of
+from stages.cvat.params import IGNORED, Cvat
+from stages.cvat.raster import rasterise
 
 COPIED = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
 

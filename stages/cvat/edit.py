@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from stages.errors import ParamsError, StateError
+from pixelproof.core.errors import ParamsError, StateError
 
 
 def set_values(text: str, changes: Mapping[str, Any]) -> str:

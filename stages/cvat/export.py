@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
 
 ANNOTATIONS = "annotations.xml"
 MAX_BYTES = 1 << 30  # of one file: more is not an image, and would fill the memory

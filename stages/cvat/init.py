@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from pixelproof.core.errors import DataError
+from pixelproof.core.files import whole_folder, write_bytes, write_text
+from pixelproof.core.params import check, load, read_yaml
+from pixelproof.data.dataset import IGNORE, UNSPLIT, Sample, iterate, read_header, read_instances
+from pixelproof.data.splitting import Split, best_salt, images_per_split
 from stages.cvat.convert import convert
 from stages.cvat.describe import describe
 from stages.cvat.edit import set_values
 from stages.cvat.export import export_name, find_exports, open_export
 from stages.cvat.params import IGNORED, Cvat, Params
-from stages.dataset import IGNORE, UNSPLIT, Sample, iterate, read_header, read_instances
-from stages.errors import DataError
-from stages.files import whole_folder, write_bytes, write_text
-from stages.params import check, load, read_yaml
-from stages.splitting import Split, best_salt, images_per_split
 
 FOLDER = "annotations"
 OBJECT = 0.1  # of its image: a label whose objects cover less on average is taken for a thing

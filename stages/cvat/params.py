@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from stages.errors import ParamsError, unknown_name
-from stages.params import Section
+from pixelproof.core.errors import ParamsError, unknown_name
+from pixelproof.core.params import Section
 
 Grouping = Literal["folder", "export", "image"]
 IGNORED = "ignore"  # what cvat.background says for pixels that belong to no class

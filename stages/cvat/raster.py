@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.dataset import Array
+from pixelproof.data.dataset import Array
 
 
 def rasterise(

@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from stages.dataset import Array
-from stages.errors import DataError, nearest
+from pixelproof.core.errors import DataError, nearest
+from pixelproof.data.dataset import Array
 
 AREAS = ("polygon", "box", "ellipse", "mask")
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")

@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import cast
 
-from stages.dataset import read_split
-from stages.download import fetch
+from pixelproof.core.errors import run_main
+from pixelproof.core.files import whole_folder
+from pixelproof.core.params import load
+from pixelproof.data.dataset import read_split
+from pixelproof.sources.request import Request, Source
+from stages.download import archive as fetch
 from stages.download.params import Params
-from stages.download.request import Request, Source
-from stages.errors import run_main
-from stages.files import whole_folder
-from stages.params import load
 
 TARGET = Path("data/download")
 
@@ -22,7 +22,7 @@ TARGET = Path("data/download")
 def write(params: Params, target: Path) -> str:
     """Write the asked dataset into `target`, whole or not at all; returns one line that says what it holds."""
     name = params.download.dataset
-    source = cast(Source, importlib.import_module(f"stages.download.sources.{name}"))
+    source = cast(Source, importlib.import_module(f"pixelproof.sources.{name}"))
     section = getattr(params.download, name, None)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=target.parent) as beside, whole_folder(target) as folder:

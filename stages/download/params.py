@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from stages.download.sources import names
-from stages.errors import unknown_name
-from stages.params import Section
+from pixelproof.core.errors import unknown_name
+from pixelproof.core.params import Section
+from pixelproof.sources import names
 
 
 class Synthetic(Section):
@@ -22,7 +22,7 @@ class Synthetic(Section):
 class Download(Section):
     """Which dataset, and what its source needs to know."""
 
-    dataset: str = Field(description="a file of stages/download/sources: synthetic, camvid, or none (own data only)")
+    dataset: str = Field(description="a file of pixelproof/sources: synthetic, camvid, or none (own data only)")
     workers: int = Field(ge=1, le=64, description="processes that render or convert; changes no byte")
     synthetic: Synthetic = Field(description="the embedded aerial scenes, used where dataset is synthetic")
 

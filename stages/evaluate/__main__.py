@@ -8,16 +8,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.files import whole_folder, write_json
+from pixelproof.core.params import load
+from pixelproof.data.dataset import read_header, read_split
 from stages.commands import commands_help, run_command
-from stages.dataset import read_header, read_split
-from stages.errors import StateError, run_main
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
 from stages.evaluate.predict import build_network, load_network
 from stages.evaluate.split import evaluate_split
 from stages.evaluate.write import write_results
-from stages.files import whole_folder, write_json
-from stages.params import load
 
 DATA = Path("data/prepared")
 EVALUATED = ("val", "test")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pixelproof.data.resize import fit_image
 from stages.evaluate.params import Flip
 from stages.evaluate.slide import Image, Network
-from stages.fit import fit_image
 
 if TYPE_CHECKING:
     import torch

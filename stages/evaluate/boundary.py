@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import IGNORE
+from pixelproof.data.dataset import IGNORE
 from stages.evaluate.shares import mean, precision, share
 
 Labels = NDArray[np.uint8]

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import IGNORE
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import IGNORE
 from stages.evaluate.shares import share
 
 Labels = NDArray[np.uint8]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from stages.dataset import Sample
+from pixelproof.data.dataset import Sample
 
 Size = tuple[int, int]  # height, width
 
@@ -21,7 +21,7 @@ def usual_size(samples: Iterable[Sample], window: int) -> Size | None:
 
 def cost(model: Any, size: Size | None) -> dict[str, int | None]:
     """Parameters, and FLOPs for one image of a size. The model is of no use after it."""
-    from stages.models.facts import flops, parameters
+    from pixelproof.nn.facts import flops, parameters
 
     height, width = size or (None, None)
     count, _ = parameters(model)

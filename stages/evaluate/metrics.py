@@ -1,6 +1,6 @@
 """The numbers of a segmentation as metrics.json has them, from confusion matrices. Pure: no files, no network.
 
-The scores are those of stages/scores.py, and null where it says NaN. Three kinds, with names that keep them apart:
+The scores are those of pixelproof.scoring.scores, and null where it says NaN. Three kinds, with names of their own:
 
 - pooled (`mIoU`, `iou`): of one matrix over the whole split;
 - of images (`image_mIoU`, `image_iou`): the mean of what each image scores by itself;
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import IGNORE
-from stages.errors import DataError
-from stages.resampling import bootstrap, group_sums, interval
-from stages.scores import PER_CLASS, POOLED, Counts, Floats, columns, counts, mean, scores, table, unstacked
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import IGNORE
+from pixelproof.scoring.resampling import bootstrap, group_sums, interval
+from pixelproof.scoring.scores import PER_CLASS, POOLED, Counts, Floats, columns, counts, mean, scores, table, unstacked
 
 Labels = NDArray[np.uint8]
 Matrix = NDArray[np.int64]

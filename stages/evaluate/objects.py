@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import IGNORE
+from pixelproof.data.dataset import IGNORE
+from pixelproof.scoring.matching import Pair, one_to_one
 from stages.evaluate.shares import mean, precision, share
-from stages.pairing import Pair, one_to_one
 
 Labels = NDArray[np.uint8]
 Instances = NDArray[np.uint16]

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from stages.models.runtime import Compute
-from stages.overrides import Overrides
-from stages.params import Section
+from pixelproof.core.params import Section
+from pixelproof.nn.overrides import Overrides
+from pixelproof.nn.runtime import Compute
 
 Flip = Literal["horizontal", "vertical"]
 

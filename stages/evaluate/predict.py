@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import Sample
+from pixelproof.data.dataset import Sample
+from pixelproof.nn.build import build_model, class_logits, load_weights, read_config
+from pixelproof.nn.overrides import overridden
+from pixelproof.nn.runtime import Compute, set_up
 from stages.evaluate.augmented import augmented
 from stages.evaluate.params import Inference
 from stages.evaluate.slide import Image, Network, slide
-from stages.models.build import build_model, class_logits, load_weights, read_config
-from stages.models.runtime import Compute, set_up
-from stages.overrides import overridden
 
 if TYPE_CHECKING:
     import torch

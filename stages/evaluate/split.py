@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.confusion import confusion
-from stages.dataset import Array, Header, Sample, iterate, read_instances, read_split, write_png
+from pixelproof.core.progress import track
+from pixelproof.data.dataset import Array, Header, Sample, iterate, read_instances, read_split, write_png
+from pixelproof.scoring.confusion import confusion
+from pixelproof.scoring.scores import counts, unstacked
 from stages.evaluate import boundary, calibration, objects
 from stages.evaluate.metrics import Labels, Matrix, compute, image_means, intervals, update, validate
 from stages.evaluate.params import Evaluate, Quality
 from stages.evaluate.predict import Predict, batches
-from stages.progress import track
-from stages.scores import counts, unstacked
 
 Certainty = NDArray[np.float32]
 Row = tuple[str, str, str, int, int, int]  # split, id, group, truth, prediction, count

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pixelproof.core.files import write_bytes, write_json
 from stages.evaluate.split import Evaluation
-from stages.files import write_bytes, write_json
 
 IMAGE = {"split": "string", "id": "string", "group": "string"}
 MATRICES = IMAGE | {"truth": "uint8", "prediction": "uint8", "count": "uint32"}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.dataset import Header, read_header, read_split, write_png
-from stages.errors import StateError, run_main
-from stages.files import whole_folder, write_json
+from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.files import whole_folder, write_json
+from pixelproof.core.params import load
+from pixelproof.core.progress import track
+from pixelproof.data.dataset import Header, read_header, read_split, write_png
 from stages.measure import objects, places
 from stages.measure.draw import picture
 from stages.measure.params import Landing, Measure, Params
 from stages.measure.read import Example, examples
 from stages.measure.write import rounded, write_table
-from stages.params import load
-from stages.progress import track
 
 DATA = Path("data/prepared")
 

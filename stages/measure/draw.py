@@ -7,7 +7,7 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
-from stages.dataset import Array
+from pixelproof.data.dataset import Array
 from stages.measure.landing import Disk
 from stages.measure.places import Spots
 

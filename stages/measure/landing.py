@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import IGNORE, Array
+from pixelproof.data.dataset import IGNORE, Array
 from stages.measure.geometry import Numbers
 
 VERDICTS = {True: "safe", False: "false", None: "unknown"}

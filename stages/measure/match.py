@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import IGNORE, Array
-from stages.pairing import Pair, one_to_one
+from pixelproof.data.dataset import IGNORE, Array
+from pixelproof.scoring.matching import Pair, one_to_one
 
 MOSTLY = 0.5
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.dataset import Header
+from pixelproof.data.dataset import Header
 from stages.measure.geometry import CO_OCCURRENCE, COLOUR, GEOMETRY, IN_METRES, MEASURES, measure_objects, turned
 from stages.measure.match import Found, matched, predicted_objects, true_objects
 from stages.measure.params import Objects

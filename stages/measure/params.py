@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from stages.dataset import Header
-from stages.errors import DataError, ParamsError, unknown_name
-from stages.params import Section
+from pixelproof.core.errors import DataError, ParamsError, unknown_name
+from pixelproof.core.params import Section
+from pixelproof.data.dataset import Header
 
 SECTION = "measure.landing"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.dataset import Header
+from pixelproof.data.dataset import Header
+from pixelproof.scoring.resampling import bootstrap, group_sums, interval
 from stages.measure.landing import (
     VERDICTS,
     Disk,
@@ -24,7 +25,6 @@ from stages.measure.landing import (
 from stages.measure.params import SECTION, Landing
 from stages.measure.read import Example
 from stages.measure.write import Column, Row
-from stages.resampling import bootstrap, group_sums, interval
 
 CONFIDENCE, RESAMPLES, SEED = 0.95, 10_000, 0  # of the intervals of shares
 FEWEST = 5  # groups with disks, below which a share has no interval: there is too little to draw from

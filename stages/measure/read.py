@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stages.dataset import Array, Sample, check_mask, decode, read_image, read_instances, read_mask, read_split
-from stages.errors import DataError, StateError
+from pixelproof.core.errors import DataError, StateError
+from pixelproof.data.dataset import Array, Sample, check_mask, decode, read_image, read_instances, read_mask, read_split
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from stages.files import write_bytes, write_text
+from pixelproof.core.files import write_bytes, write_text
 
 Row = dict[str, Any]
 Column = tuple[str, Literal["string", "int64", "float64", "bool"]]

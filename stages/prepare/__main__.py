@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.errors import run_main
-from stages.params import load
+from pixelproof.core.errors import run_main
+from pixelproof.core.params import load
 from stages.prepare.merge import prepare
 from stages.prepare.params import Params
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.dataset import IGNORE, Array, ClassInfo, Sample
+from pixelproof.data.dataset import IGNORE, Array, ClassInfo, Sample
 
 
 @dataclass

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stages.dataset import IGNORE, Array, ClassInfo, Header
-from stages.errors import ParamsError, nearest, unknown_name
+from pixelproof.core.errors import ParamsError, nearest, unknown_name
+from pixelproof.data.dataset import IGNORE, Array, ClassInfo, Header
 from stages.prepare.params import SourceName
 
 IGNORED = "ignore"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.dataset import (
+from pixelproof.core.files import whole_folder, write_json
+from pixelproof.core.progress import track
+from pixelproof.data.dataset import (
     SPLITS,
     Array,
     Header,
@@ -16,13 +18,11 @@ from stages.dataset import (
     read_mask,
     write_header,
 )
-from stages.files import whole_folder, write_json
-from stages.fit import fit_image, fit_labels, fit_sample
+from pixelproof.data.resize import fit_image, fit_labels, fit_sample
 from stages.prepare.card import Card
 from stages.prepare.mapping import lookup, target_classes
 from stages.prepare.params import Prepare
 from stages.prepare.plan import Placed, Source, crossing_groups, place, read_source
-from stages.progress import track
 
 
 def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:

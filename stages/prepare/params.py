@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from stages.params import Section
-from stages.splitting import Split
+from pixelproof.core.params import Section
+from pixelproof.data.splitting import Split
 
 SourceName = Literal["download", "cvat"]
 

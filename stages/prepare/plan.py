@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.dataset import SPLITS, UNSPLIT, Header, Sample, read_header, read_split
-from stages.errors import DataError, ParamsError
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.data.dataset import SPLITS, UNSPLIT, Header, Sample, read_header, read_split
+from pixelproof.data.splitting import Split, best_salt, empty_splits, images_per_split, split_of
 from stages.prepare.params import Prepare, SourceName
-from stages.splitting import Split, best_salt, empty_splits, images_per_split, split_of
 
 
 @dataclass(frozen=True)

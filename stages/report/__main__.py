@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.errors import run_main
-from stages.files import whole_folder, write_json, write_text
-from stages.params import load
+from pixelproof.core.errors import run_main
+from pixelproof.core.files import whole_folder, write_json, write_text
+from pixelproof.core.params import load
 from stages.report.figures import curve_table, headline, per_class_table
 from stages.report.gather import gather
 from stages.report.markdown import summary

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.files import sha256
+from pixelproof.core.files import sha256
 
 OURS = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
 CODE = OURS.replace("-type f", "-type f -not -path '*/__pycache__/*' -not -name '*.pyc'")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import SPLITS, Header, read_header
-from stages.errors import StateError
-from stages.files import read_json
-from stages.matrices import Matrices, read_matrices
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import read_json
+from pixelproof.data.dataset import SPLITS, Header, read_header
+from pixelproof.scoring.matrices import Matrices, read_matrices
 from stages.report.params import Params
 
 Point = tuple[int, float]  # iteration, value

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 from stages.report.figures import Figure
 from stages.report.gather import Run
 from stages.report.markdown import percent

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.policy import policy
+from pixelproof.core.csp import policy
 from stages.report.chart import HUES, SYMBOLS, turn
 from stages.report.figures import over_seeds, ranking
 from stages.report.gather import MEASURES, Results

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from stages.params import Section
+from pixelproof.core.params import Section
 
 Knobs = dict[str, Any]  # a section that the report only shows: its own stage checks it
 
@@ -31,7 +31,7 @@ class Params(Section):
     """What the report stage reads of params.yaml: what it uses, and what it shows as it stands there."""
 
     seed: Any = None
-    architectures: list[str] = Field(min_length=1, description="names of files in stages/configure/architectures/")
+    architectures: list[str] = Field(min_length=1, description="names of files in pixelproof/networks/architectures/")
     download: Knobs = Field(default_factory=dict)
     cvat: Knobs = Field(default_factory=dict)
     prepare: Knobs = Field(default_factory=dict)

@@ -12,9 +12,9 @@ import signal
 import sys
 import uuid
 
+from pixelproof.core.errors import ParamsError, StateError, run_main
+from pixelproof.core.params import load
 from stages.commands import commands_help, run_command
-from stages.errors import ParamsError, StateError, run_main
-from stages.params import load
 from stages.train.params import Params
 
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 def devices(params: Params) -> int:
     """How many processes a training takes on this machine."""
-    from stages.models.runtime import pick_device
+    from pixelproof.nn.runtime import pick_device
 
     if pick_device(params.compute) == "cpu":
         return 1

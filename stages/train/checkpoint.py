@@ -15,9 +15,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages.errors import StateError
-from stages.files import sha256, write_bytes
-from stages.params import declared_keys, handed, read_yaml
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import sha256, write_bytes
+from pixelproof.core.params import declared_keys, handed, read_yaml
 
 FOLDER = Path(".pixelproof/checkpoints")
 

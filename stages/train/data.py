@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import dataset
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
+from pixelproof.data import dataset
 from stages.train.endings import outlive
 from stages.train.params import Flip
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from stages.errors import StateError
-from stages.models.runtime import out_of_memory
+from pixelproof.core.errors import StateError
+from pixelproof.nn.runtime import out_of_memory
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -41,7 +41,7 @@ def replaced(loss: Any, terms: Sequence[LossTerm]) -> list[Any]:
     """The terms that take a loss's place, each times its weight in the head; or the loss itself."""
     from mmseg.models.losses import CrossEntropyLoss
 
-    from stages.models.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz
+    from pixelproof.nn.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz
 
     kinds = {"cross_entropy": PixelCrossEntropy, "focal": PixelFocal, "dice": PixelDice, "lovasz": PixelLovasz}
     if not (isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask):

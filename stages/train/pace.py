@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from stages.errors import PixelproofError, StateError
+from pixelproof.core.errors import PixelproofError, StateError
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def hold_loops(line: Connection) -> None:
 def train_in(line: Connection, folder: Path, arch: str, seed: int) -> None:
     """The training of a workspace, as `python -m stages.train` runs it there, held."""
     os.chdir(folder)
-    from stages.params import load
+    from pixelproof.core.params import load
     from stages.train.params import Params
     from stages.train.run import train
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from stages.models.runtime import Compute
-from stages.params import Section
+from pixelproof.core.params import Section
+from pixelproof.nn.runtime import Compute
 
 Flip = Literal["horizontal", "vertical"]
 Kind = Literal["none", "power", "inverse", "median"]

@@ -11,7 +11,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
-from stages.errors import ParamsError, unknown_name
+from pixelproof.core.errors import ParamsError, unknown_name
 
 
 def encoder_stages(encoder: nn.Module) -> dict[str, list[str]]:

@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from stages.errors import DataError, FetchError, StateError
-from stages.fetch.file import agrees, obtain_file
+from pixelproof.core.errors import DataError, FetchError, StateError
+from pixelproof.fetch.file import agrees, obtain_file
 from stages.train.parts import encoder_of
 
 ENCODER = "backbone."

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from stages import confusion
-from stages.errors import StateError
-from stages.files import read_json, whole_folder, write_json, write_text
-from stages.models.build import build_model, class_ids, read_config, save_weights
-from stages.models.runtime import Compute, set_up
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import read_json, whole_folder, write_json, write_text
+from pixelproof.nn.build import build_model, class_ids, read_config, save_weights
+from pixelproof.nn.runtime import Compute, set_up
+from pixelproof.scoring import confusion
 from stages.train.checkpoint import Checkpoints, digest_of_inputs, files_of_inputs
 from stages.train.curves import Curves
 from stages.train.data import Labelled, Order, TrainSet, loader
@@ -37,7 +37,7 @@ def train(arch: str, seed: int, params: Params) -> None:
     """Train one architecture with one seed, resuming where a killed process left off, and publish the best weights."""
     import torch
 
-    from stages.models import deterministic
+    from pixelproof.nn import deterministic
     from stages.train import pretrained
     from stages.train.parts import Frozen, freeze
     from stages.train.runner import ProofRunner, Run

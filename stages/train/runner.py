@@ -21,9 +21,9 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import LOOPS, OPTIM_WRAPPERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from stages.models.deterministic import DeterministicForms
-from stages.models.distributed import global_mean
-from stages.models.runtime import Compute, autocast
+from pixelproof.nn.deterministic import DeterministicForms
+from pixelproof.nn.distributed import global_mean
+from pixelproof.nn.runtime import Compute, autocast
 from stages.train.checkpoint import Checkpoints
 from stages.train.curves import Curves
 from stages.train.data import Labelled, Order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stages.models.runtime import Compute
+from pixelproof.nn.runtime import Compute
 from stages.train.params import Train
 from stages.train.plan import Plan
 

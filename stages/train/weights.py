@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
 from stages.train.params import Kind
 
 

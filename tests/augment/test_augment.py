@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.augment import transforms
-from stages.augment.copies import augment, generator
-from stages.augment.params import Augment
-from stages.dataset import (
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import (
     IGNORE,
     Array,
     ClassInfo,
@@ -27,7 +25,9 @@ from stages.dataset import (
     verify,
     write_header,
 )
-from stages.errors import DataError
+from stages.augment import transforms
+from stages.augment.copies import augment, generator
+from stages.augment.params import Augment
 
 GEOMETRY: list[dict[str, Any]] = [
     {"name": "flip", "p": 0.5, "axis": "horizontal"},

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from pixelproof.core.errors import ParamsError
+from pixelproof.core.files import read_json, write_json
+from pixelproof.core.params import check
 from stages.configure.params import Params
 from stages.configure.resolve import resolve
 from stages.configure.trial import try_overrides
-from stages.errors import ParamsError
-from stages.files import read_json, write_json
-from stages.params import check
 from tests.workspace import executed, make_workspace
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from pixelproof.core.errors import ParamsError
 from stages.configure.pretrained import pinned, stated_by
 from stages.configure.resolve import names
-from stages.errors import ParamsError
 
 ROOT = Path(__file__).parents[2]
 DIGEST = "ab" * 32

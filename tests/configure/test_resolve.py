@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.nn.build import build_model, class_ids
+from pixelproof.nn.runtime import Compute
 from stages.configure import resolve as module
 from stages.configure.resolve import names, resolve, walk
-from stages.errors import DataError, ParamsError
-from stages.models.build import build_model, class_ids
-from stages.models.runtime import Compute
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 

@@ -11,8 +11,8 @@ from xml.sax.saxutils import quoteattr
 import cv2
 import numpy as np
 
+from pixelproof.data.dataset import Array
 from stages.cvat.params import Cvat
-from stages.dataset import Array
 
 LABELS = {"road": "#804080", "car": "#fac81e", "lake": "#286edc"}
 

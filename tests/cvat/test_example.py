@@ -8,10 +8,10 @@ import numpy as np
 import yaml
 
 from examples.make_cvat_example import FLIGHTS, SMALLEST, main, scene_of
+from pixelproof.data.dataset import IGNORE, UNSPLIT, iterate, read_split, verify
 from stages.cvat.convert import convert
 from stages.cvat.export import find_exports
 from stages.cvat.params import Cvat
-from stages.dataset import IGNORE, UNSPLIT, iterate, read_split, verify
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/cvat"

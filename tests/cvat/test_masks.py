@@ -10,10 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stages.cvat.convert import convert
-from stages.cvat.params import Cvat
-from stages.cvat.shapes import ellipse_area, run_lengths
-from stages.dataset import (
+from pixelproof.data.dataset import (
     IGNORE,
     UNSPLIT,
     Array,
@@ -24,6 +21,9 @@ from stages.dataset import (
     read_split,
     verify,
 )
+from stages.cvat.convert import convert
+from stages.cvat.params import Cvat
+from stages.cvat.shapes import ellipse_area, run_lengths
 from tests.cvat.fake import FakeExport, encoded, params, picture, shape, square
 
 ROAD, CAR, LAKE = 0, 1, 2

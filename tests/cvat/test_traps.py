@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pixelproof.core.errors import DataError
 from stages.cvat.convert import convert
 from stages.cvat.export import find_exports
-from stages.errors import DataError
 from tests.cvat.fake import LABELS, FakeExport, encoded, params, shape, square
 
 ROOT = Path(__file__).parents[2]

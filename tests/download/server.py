@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.download.fetch import obtain
-from stages.download.request import Archive
-from stages.fetch.transfer import Patience
+from pixelproof.fetch.transfer import Patience
+from pixelproof.sources.request import Archive
+from stages.download.archive import obtain
 
 FILES = {f"CamVid/{name}": np.random.default_rng(i).bytes(200_000) for i, name in enumerate(("a.png", "b/c.png"))}
 DIGEST = hashlib.sha256(

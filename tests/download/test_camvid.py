@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.dataset import Sample, decode, iterate, read_header, read_split, verify
-from stages.download.fetch import obtain
-from stages.download.request import Request
-from stages.download.sources import camvid
-from stages.download.unpack import digest
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import Sample, decode, iterate, read_header, read_split, verify
+from pixelproof.fetch.unpack import digest
+from pixelproof.sources import camvid
+from pixelproof.sources.request import Request
+from stages.download.archive import obtain
 
 FRAMES = {"train": ["0016E5_00390", "0001TP_006690"], "val": ["0016E5_07959"], "test": ["0001TP_008550"]}
 

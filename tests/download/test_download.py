@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.dataset import ClassInfo, Header, read_header, write_header
+from pixelproof.core.errors import DataError, FetchError
+from pixelproof.data.dataset import ClassInfo, Header, read_header, write_header
+from pixelproof.sources import names, none
+from pixelproof.sources.request import Request
 from stages.download.__main__ import write
 from stages.download.params import Download, Params, Synthetic
-from stages.download.request import Request
-from stages.download.sources import names, none
-from stages.errors import DataError, FetchError
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +68,7 @@ def test_a_mirror_of_another_kind_is_one_line_and_writes_nothing(clone: Path) ->
 
 def test_names_are_the_files_of_the_folder() -> None:
     assert {"camvid", "none", "synthetic"} <= set(names())
-    assert names() == sorted(p.stem for p in (ROOT / "stages/download/sources").glob("[!_]*.py"))
+    assert names() == sorted(p.stem for p in (ROOT / "pixelproof/sources").glob("[!_]*.py"))
 
 
 @pytest.mark.parametrize("error", [FetchError("url", "gone", "try later"), DataError("a", "b", "c", "d"), OSError()])
@@ -91,7 +91,7 @@ def test_what_was_there_stays_when_something_fails(
 
 def test_a_source_gets_its_own_section_and_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`options` is the section of params.yaml that has the dataset's name; workers and seed are passed on."""
-    synthetic = pytest.importorskip("stages.download.sources.synthetic")
+    synthetic = pytest.importorskip("pixelproof.sources.synthetic")
     asked: list[Request] = []
 
     def convert(request: Request, target: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.download.fetch import obtain
-from stages.download.request import Archive
-from stages.errors import FetchError
-from stages.fetch import transfer
-from stages.fetch.transfer import Patience
+from pixelproof.core.errors import FetchError
+from pixelproof.fetch import transfer
+from pixelproof.fetch.transfer import Patience
+from pixelproof.sources.request import Archive
+from stages.download.archive import obtain
 from tests.download.server import DIGEST, FILES, QUICK, Place, Server
 
 # --- a bad server ----------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_a_full_disk_is_said_and_spares_the_cache(place: Place, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("stages.download.unpack._write", full)
+    monkeypatch.setattr("pixelproof.fetch.unpack._write", full)
     with pytest.raises(FetchError, match="No space left"):
         place.obtain()
     assert place.left() == {"Repo-1.archive"}

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from stages.errors import FetchError
+from pixelproof.core.errors import FetchError
 from tests.download.server import NOBODY, Place, pack
 
 

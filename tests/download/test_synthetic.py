@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import jaccard_score
 
-from stages import dataset
+from pixelproof.core.params import read_yaml
+from pixelproof.data import dataset
+from pixelproof.sources import synthetic
+from pixelproof.sources.request import Request
+from pixelproof.sources.synthetic.classes import CLASSES
 from stages.download.params import Params
-from stages.download.request import Request
-from stages.download.scenes.classes import CLASSES
-from stages.download.sources import synthetic
-from stages.params import read_yaml
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"train_flights": 2, "val_flights": 1, "test_flights": 2, "images_per_flight": 2, "size": 64}

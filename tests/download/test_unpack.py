@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.download.unpack import digest, unpack
-from stages.errors import FetchError
+from pixelproof.core.errors import FetchError
+from pixelproof.fetch.unpack import digest, unpack
 
 NOISE = np.random.default_rng(0).bytes(3000)
 FILES = {"a.png": NOISE, "deep/er/b.png": NOISE[:10], "list.txt": b"", "ümlaut name.txt": b"x"}

@@ -30,7 +30,7 @@ def test_with_nothing_to_do_nothing_runs(first_run: Run) -> None:
 
 def test_a_changed_architecture_reruns_what_is_its_own(first_run: Run) -> None:
     head = "decode_head=dict(in_index=3, in_channels=32, channels=32"
-    first_run.workspace.edit("stages/configure/architectures/unet.py", head, f"{head}, dropout_ratio=0.05")
+    first_run.workspace.edit("pixelproof/networks/architectures/unet.py", head, f"{head}, dropout_ratio=0.05")
     ran = executed(first_run.workspace.dvc("repro"))
     assert sorted(ran) == ["configure", "evaluate@unet-0", "measure@unet-0", "report", "train@unet-0"]
 

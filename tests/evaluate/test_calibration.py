@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
 from stages.evaluate.calibration import STEPS, compute, count, empty, reliability, risk_coverage, update, validate
 
 Labels = NDArray[np.uint8]

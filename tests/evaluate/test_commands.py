@@ -33,4 +33,8 @@ def test_no_evaluation_depends_on_a_command() -> None:
     stage = next(stage for name, stage in stages_of(ROOT).items() if name.startswith("evaluate@"))
     listed = listed_code(ROOT, stage)
     found = closure(ROOT, entry(stage.cmd), listed) | listed
-    assert not [path for path in found if "/commands/" in path or path in ("stages/machine.py", "stages/terminal.py")]
+    assert not [
+        path
+        for path in found
+        if "/commands/" in path or path in ("pixelproof/core/machine.py", "pixelproof/core/table.py")
+    ]

@@ -11,15 +11,15 @@ import pytest
 import torch
 import yaml
 
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import write_json
+from pixelproof.data.dataset import ClassInfo, Header, write_header
+from pixelproof.nn.build import build_model
+from pixelproof.nn.facts import flops, measured
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.dataset import ClassInfo, Header, write_header
-from stages.errors import StateError
 from stages.evaluate.commands import cost
 from stages.evaluate.commands.cost import Passes, pace, peak_on_cpu
-from stages.files import write_json
-from stages.models.build import build_model
-from stages.models.facts import flops, measured
-from stages.models.runtime import Compute
 
 ROOT = Path(__file__).parents[2]
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)

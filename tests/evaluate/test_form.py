@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pixelproof.core.files import write_json
+from pixelproof.data.dataset import Sample, SplitWriter, write_header
+from pixelproof.nn.build import build_model, save_weights
 from stages.configure.resolve import resolve
-from stages.dataset import Sample, SplitWriter, write_header
 from stages.evaluate.__main__ import evaluate
 from stages.evaluate.form import cost, usual_size
-from stages.files import write_json
-from stages.models.build import build_model, save_weights
 from tests.evaluate.test_stage import COMPUTE, HEADER, PARAMS
 
 

@@ -12,16 +12,16 @@ import torch
 from mmseg.models.segmentors import EncoderDecoder
 from numpy.typing import NDArray
 
+from pixelproof.core.errors import ParamsError
+from pixelproof.core.files import write_json
+from pixelproof.core.params import check
+from pixelproof.nn.build import build_model, save_weights
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.errors import ParamsError
 from stages.evaluate.augmented import augmented, flipped
 from stages.evaluate.params import Augmentation, Inference
 from stages.evaluate.predict import load_network, prediction, through
 from stages.evaluate.slide import Image, slide, starts
-from stages.files import write_json
-from stages.models.build import build_model, save_weights
-from stages.models.runtime import Compute
-from stages.params import check
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 AS_IT_IS: dict[str, Any] = {"window": 0, "stride": 1, "tta": {"flips": [], "scales": [1.0]}}

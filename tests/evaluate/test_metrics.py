@@ -19,10 +19,10 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from stages.confusion import confusion
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
+from pixelproof.scoring.confusion import confusion
+from pixelproof.scoring.scores import counts
 from stages.evaluate.metrics import compute, image_means, intervals, update, validate
-from stages.scores import counts
 from tests.workspace import ROOT
 
 NAMES = ["a", "b", "c", "d"]

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.core.files import write_json
+from pixelproof.nn.build import build_model, save_weights
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.errors import DataError, ParamsError
 from stages.evaluate.predict import load_network
-from stages.files import write_json
-from stages.models.build import build_model, save_weights
-from stages.models.runtime import Compute
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 NAME = "deeplabv3plus-xception65"

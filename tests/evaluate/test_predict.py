@@ -17,19 +17,19 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixelproof.core.errors import DataError, PixelproofError, StateError
+from pixelproof.core.files import write_json
+from pixelproof.data.dataset import ClassInfo, Header, write_header
+from pixelproof.networks.kmeans import RARE
+from pixelproof.nn.build import build_model, save_weights
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.dataset import ClassInfo, Header, write_header
-from stages.errors import DataError, PixelproofError, StateError
 from stages.evaluate.commands import predict
 from stages.evaluate.commands._images import check_image, find_images, names, read_photo
 from stages.evaluate.commands._trained import find
 from stages.evaluate.commands.predict import Size, resized, windows
 from stages.evaluate.params import Augmentation, Inference
 from stages.evaluate.predict import load_network
-from stages.files import write_json
-from stages.models.build import build_model, save_weights
-from stages.models.kmeans import RARE
-from stages.models.runtime import Compute
 
 ROOT = Path(__file__).parents[2]
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)

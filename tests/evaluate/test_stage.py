@@ -14,18 +14,18 @@ import pandas
 import pytest
 from sklearn.metrics import confusion_matrix, jaccard_score
 
+from pixelproof.core.errors import DataError, ParamsError, StateError
+from pixelproof.core.files import write_json
+from pixelproof.core.params import check
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.nn.build import build_model, save_weights
+from pixelproof.nn.runtime import Compute
+from pixelproof.scoring.matrices import read_matrices
 from stages.configure.resolve import resolve
-from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
-from stages.errors import DataError, ParamsError, StateError
 from stages.evaluate import boundary, objects
 from stages.evaluate.__main__ import evaluate
 from stages.evaluate.metrics import compute
 from stages.evaluate.params import Augmentation, Boundary, Calibration, Evaluate, Intervals, Objects, Params, Sizes
-from stages.files import write_json
-from stages.matrices import read_matrices
-from stages.models.build import build_model, save_weights
-from stages.models.runtime import Compute
-from stages.params import check
 
 NAMES = ["ground", "tree", "car"]
 HEADER = Header("tiny", tuple(ClassInfo(i, name, (i, i, i), name == "car") for i, name in enumerate(NAMES)))

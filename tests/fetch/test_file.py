@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import FetchError
-from stages.fetch.file import agrees, obtain_file
+from pixelproof.core.errors import FetchError
+from pixelproof.fetch.file import agrees, obtain_file
 from tests.download.server import NOBODY, QUICK, Server
 
 CONTENT = bytes(range(256)) * 1000

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pixelproof.scoring.matching import Pair, one_to_one
 from stages.evaluate.objects import find
 from stages.measure.match import matched, predicted_objects, true_objects
-from stages.pairing import Pair, one_to_one
 from tests.measure.shapes import rectangle
 
 GROUND, CAR, TREE = 0, 1, 2

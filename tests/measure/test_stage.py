@@ -11,8 +11,8 @@ import numpy as np
 import pandas
 import pytest
 
-from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
-from stages.errors import PixelproofError
+from pixelproof.core.errors import PixelproofError
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
 from stages.measure.__main__ import measure
 from stages.measure.params import Measure
 from tests.measure.shapes import rectangle

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pixelproof.networks.xception import Xception65
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.runtime import Compute
-from stages.models.xception import Xception65
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 TINY = (4, 4, 6, 8, 10, 12, 14, 16)

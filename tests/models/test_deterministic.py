@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixelproof.core.errors import ParamsError
+from pixelproof.networks.vgg import unpool
+from pixelproof.nn.build import build_model
+from pixelproof.nn.deterministic import DeterministicForms, refusals_named
 from stages.configure.resolve import names, resolve
-from stages.errors import ParamsError
-from stages.models.build import build_model
-from stages.models.deterministic import DeterministicForms, refusals_named
-from stages.models.vgg import unpool
 from stages.train.heads import set_losses
 from stages.train.params import LossTerm
 from tests.models.gradients import FP32

@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from pixelproof.nn.build import build_model, class_ids, load_weights, save_weights, weights_bytes
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import names, resolve
-from stages.models.build import build_model, class_ids, load_weights, save_weights, weights_bytes
-from stages.models.runtime import Compute
 
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=2)
 CLASSES = 3

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pixelproof.networks.fcn_skip import Doubling
+from pixelproof.nn.build import build_model
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.fcn_skip import Doubling
 from tests.models.gradients import FP32, bf16_error, without_gradient
 
 NAMES = ["fcn32s", "fcn16s", "fcn8s"]

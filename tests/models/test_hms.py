@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from pixelproof.networks.hms import merge, merged
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.hms import merge, merged
-from stages.models.runtime import Compute
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 

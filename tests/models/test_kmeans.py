@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import IGNORE
+from pixelproof.networks import kmeans
+from pixelproof.networks.kmeans import Pair, vote
+from pixelproof.nn.build import build_model, class_ids, weights_bytes
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import NORMALIZE, resolve
-from stages.dataset import IGNORE
-from stages.errors import DataError
-from stages.models import kmeans
-from stages.models.build import build_model, class_ids, weights_bytes
-from stages.models.kmeans import Pair, vote
-from stages.models.runtime import Compute
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 BF16 = Compute(device="cpu", precision="bf16", channels_last=True, threads=1)

@@ -16,9 +16,9 @@ from sklearn.metrics import jaccard_score
 from torch import Tensor
 from torch.nn import functional
 
-from stages.dataset import IGNORE
-from stages.models import losses
-from stages.models.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz, cross_entropy, dice, focal
+from pixelproof.data.dataset import IGNORE
+from pixelproof.nn import losses
+from pixelproof.nn.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz, cross_entropy, dice, focal
 from tests.models.operations import Operations
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pixelproof.networks.unet_decoder import UNetHead, Upsample
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.runtime import Compute
-from stages.models.unet_decoder import UNetHead, Upsample
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 FULL_SIZE = {"unet-bn": (1, 2, 4, 8, 16), "unet-bn-dropout": (1, 2, 4, 8, 16)}

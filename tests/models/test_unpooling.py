@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pixelproof.networks.deconvnet import fully_connected
+from pixelproof.networks.vgg import unpool
+from pixelproof.nn.build import build_model
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.deconvnet import fully_connected
-from stages.models.vgg import unpool
 from tests.models.gradients import FP32, bf16_error, without_gradient
 
 NAMES = ["segnet", "segnet-basic", "deconvnet"]

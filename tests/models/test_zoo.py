@@ -11,13 +11,13 @@ import torch
 from mmseg.datasets.transforms import GenerateEdge
 from mmseg.models.losses.ohem_cross_entropy_loss import OhemCrossEntropy
 
+from pixelproof.core.errors import DataError
+from pixelproof.networks.hard_pixels import HardPixelCrossEntropy
+from pixelproof.networks.pidnet import boundaries
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure import resolve as module
 from stages.configure.resolve import resolve, walk
-from stages.errors import DataError
-from stages.models.build import build_model
-from stages.models.hard_pixels import HardPixelCrossEntropy
-from stages.models.pidnet import boundaries
-from stages.models.runtime import Compute
 from stages.train.heads import set_losses
 from stages.train.params import LossTerm
 

@@ -13,11 +13,11 @@ import mmseg
 import pytest
 import torch
 
+from pixelproof.core.errors import DataError
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure import resolve as module
 from stages.configure.resolve import resolve
-from stages.errors import DataError
-from stages.models.build import build_model
-from stages.models.runtime import Compute
 from stages.train.heads import set_losses
 from stages.train.params import LossTerm
 

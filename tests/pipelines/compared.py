@@ -38,7 +38,7 @@ stages:
       - data/prepared/test
       - models/${item.arch}/${item.seed}
       - stages/evaluate
-      - stages/versions.json
+      - pixelproof/core/versions.json
     outs: ["results/${item.arch}/${item.seed}/evaluate"]
   report:
     cmd: python -m code_of.report
@@ -72,7 +72,7 @@ PREPARE = """\
 import json
 from pathlib import Path
 import numpy as np
-from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
 
 EVIL = json.loads(Path("examples/labels.json").read_text())
 root = Path("data/prepared")
@@ -108,8 +108,8 @@ import argparse, json
 from pathlib import Path
 import numpy as np
 import pyarrow as pa, pyarrow.parquet as pq
-from stages.confusion import confusion
-from stages.dataset import iterate, read_header, write_png
+from pixelproof.scoring.confusion import confusion
+from pixelproof.data.dataset import iterate, read_header, write_png
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--arch")

@@ -12,7 +12,7 @@ import pytest
 from pipelines.certificate import Judged, judge, verdict
 from pipelines.lock import Difference, differences, digest, params_of, rests_on, stages_of
 from pipelines.machine import describe, installed, processor
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
 
 @pytest.mark.parametrize(

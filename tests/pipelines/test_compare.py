@@ -24,9 +24,9 @@ from pipelines.graph import open_repo
 from pipelines.markdown import PAGE_LIMIT, code, fit, size
 from pipelines.revision import open_revision
 from pipelines.significance import Row
-from stages.errors import StateError
-from stages.matrices import Matrices
-from stages.policy import policy
+from pixelproof.core.csp import policy
+from pixelproof.core.errors import StateError
+from pixelproof.scoring.matrices import Matrices
 from stages.report.figures import HEADLINE
 from tests.pipelines.conftest import commit, python, sh
 

@@ -22,7 +22,7 @@ from pipelines.comparison.result import Comparison
 from pipelines.comparison.store import Outputs, Store
 from pipelines.graph import open_repo
 from pipelines.revision import open_revision
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 from tests.pipelines.compared import EVIL, History, make, write_labels, write_params
 from tests.pipelines.conftest import commit, python, sh
 from tests.pipelines.test_workflows import installed, with_dependencies

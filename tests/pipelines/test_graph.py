@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.graph import changed_stages, open_repo, read_graph
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 
 
 def test_stages_come_after_what_they_need(clone: Path) -> None:

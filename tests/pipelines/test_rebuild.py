@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from pipelines.verify import verify
-from stages.errors import PixelproofError, StateError
+from pixelproof.core.errors import PixelproofError, StateError
 from tests.pipelines.conftest import commit, python, runs, sh
 
 EXTRA = """\

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 from tests.pipelines.conftest import ROOT, Served, python, runs, sh
 
 STAGES = ["download", "cvat", "prepare", "train@unet", "train@fcn", "report"]

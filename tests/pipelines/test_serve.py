@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipelines.serve import serve
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 from tests.pipelines.conftest import ROOT, Served, serving, sh
 
 

@@ -13,10 +13,10 @@ import scipy.stats
 
 from pipelines.params import Compare, Judgement, Metric
 from pipelines.significance import Pair, Row, judge, retraining_floor
-from stages.errors import StateError
-from stages.matrices import Matrices
-from stages.resampling import group_sums, holm
-from stages.scores import PER_CLASS, POOLED, counts, scores
+from pixelproof.core.errors import StateError
+from pixelproof.scoring.matrices import Matrices
+from pixelproof.scoring.resampling import group_sums, holm
+from pixelproof.scoring.scores import PER_CLASS, POOLED, counts, scores
 
 CLASSES = ["ground", "tree", "car"]
 PARAMS = Compare(

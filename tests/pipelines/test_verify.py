@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.verify import verify, verify_workspace
-from stages.errors import ParamsError, StateError
+from pixelproof.core.errors import ParamsError, StateError
 from tests.pipelines.conftest import commit, python, sh
 
 

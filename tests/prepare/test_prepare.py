@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.dataset import (
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.data.dataset import (
     IGNORE,
     SPLITS,
     Array,
@@ -27,8 +28,7 @@ from stages.dataset import (
     verify,
     write_header,
 )
-from stages.errors import DataError, ParamsError
-from stages.fit import fit_image, fit_labels
+from pixelproof.data.resize import fit_image, fit_labels
 from stages.prepare.merge import prepare
 from stages.prepare.params import Prepare
 

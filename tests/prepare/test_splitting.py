@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.splitting import best_salt, empty_splits, images_per_split, split_of
+from pixelproof.data.splitting import best_salt, empty_splits, images_per_split, split_of
 
 groups = st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=1, max_size=30)
 

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from pixelproof.core.files import write_json, write_text
+from pixelproof.core.params import read_yaml
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
 from stages.augment.copies import augment
 from stages.augment.params import Augment
-from stages.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
 from stages.evaluate.params import Boundary, Calibration, Intervals, Objects, Quality, Sizes
 from stages.evaluate.split import Tally
 from stages.evaluate.write import write_results
-from stages.files import write_json, write_text
 from stages.measure.__main__ import measure
 from stages.measure.params import Measure
-from stages.params import read_yaml
 from tests.workspace import ROOT
 
 CLASSES = {

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pixelproof.core.files import read_json
 from stages.evaluate.split import Tally
-from stages.files import read_json
 from stages.report.figures import confusions, front, span
 from stages.report.gather import Results, gather
 from stages.report.labels import LETTER, LINE, apart, beside

@@ -10,8 +10,8 @@ import pytest
 from dvc.repo import Repo
 
 from pipelines.revision import flatten
-from stages.dataset import read_header
-from stages.files import read_json, write_json
+from pixelproof.core.files import read_json, write_json
+from pixelproof.data.dataset import read_header
 from tests.report import fake
 from tests.workspace import Workspace, executed, make_workspace, stages_of
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from stages.dataset import ClassInfo, Header, read_split
+from pixelproof.data.dataset import ClassInfo, Header, read_split
+from pixelproof.scoring.matrices import Matrices
 from stages.evaluate.split import Tally
-from stages.matrices import Matrices
 from stages.report import page
 from stages.report.dots import dots
 from stages.report.figures import Figure, ranking

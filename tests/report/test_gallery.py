@@ -18,9 +18,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, jaccard_score
 
-from stages.dataset import Sample, write_png
-from stages.errors import PixelproofError
-from stages.matrices import Matrices
+from pixelproof.core.errors import PixelproofError
+from pixelproof.data.dataset import Sample, write_png
+from pixelproof.scoring.matrices import Matrices
 from stages.report.gather import Results, gather
 from stages.report.page import render
 from stages.report.params import Params, Report, Seeds

@@ -12,8 +12,8 @@ import numpy as np
 import pandas
 import pytest
 
-from stages.dataset import ClassInfo, Header
-from stages.errors import PixelproofError
+from pixelproof.core.errors import PixelproofError
+from pixelproof.data.dataset import ClassInfo, Header
 from stages.report import page
 from stages.report.areas import Areas, legend, sampled, shapes_of
 from stages.report.chart import SHAPES

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from pipelines.graph import open_repo
+from pixelproof.core.errors import DataError
+from pixelproof.core.files import read_json, write_json
+from pixelproof.core.params import load, read_yaml
+from pixelproof.data.dataset import ClassInfo, Header, Sample, decode
 from stages.augment.copies import augment as make_copies
 from stages.augment.params import Augment
-from stages.dataset import ClassInfo, Header, Sample, decode
-from stages.errors import DataError
 from stages.evaluate.split import Tally
-from stages.files import read_json, write_json
-from stages.params import load, read_yaml
 from stages.report.digests import CODE, of_folder
 from stages.report.gather import Results, gather
 from stages.report.graph import draw, edges_of, layers_of, stages_of

@@ -25,9 +25,9 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
 from pipelines.revision import flatten
-from stages.dataset import read_split
-from stages.errors import PixelproofError
-from stages.files import read_json
+from pixelproof.core.errors import PixelproofError
+from pixelproof.core.files import read_json
+from pixelproof.data.dataset import read_split
 from stages.report.__main__ import write
 from stages.report.chart import draw, hue, plot, trimmed
 from stages.report.figures import Figure

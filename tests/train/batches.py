@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pixelproof.data.dataset import IGNORE
+from pixelproof.networks.hard_pixels import HardPixelCrossEntropy
+from pixelproof.nn.build import build_model
+from pixelproof.nn.losses import cross_entropy, dice, focal, lovasz
 from stages.configure.resolve import resolve
-from stages.dataset import IGNORE
-from stages.models.build import build_model
-from stages.models.hard_pixels import HardPixelCrossEntropy
-from stages.models.losses import cross_entropy, dice, focal, lovasz
 from stages.train.data import Labelled, Pair
 from stages.train.run import Validation
 from tests.models.gradients import FP32

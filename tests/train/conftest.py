@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import dataset
+from pixelproof.core.files import write_json
+from pixelproof.data import dataset
 from stages.configure.resolve import resolve
-from stages.files import write_json
 
 REPOSITORY = Path(__file__).parents[2]
 CLASSES = tuple(

@@ -19,11 +19,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path.cwd()))
 
-import stages.models.build
+import pixelproof.nn.build
 import stages.train.checkpoint
 import stages.train.run
 import stages.train.runner
-from stages.errors import run_main
+from pixelproof.core.errors import run_main
 from stages.train.__main__ import main
 
 
@@ -82,5 +82,5 @@ elif change == "checkpoint":
     os.fsync = before(int(number), kill, os.fsync)
 elif change == "validation":
     # a validation of this data set is one batch: kill when its prediction is done and its score is not
-    setattr(stages.train.run, "class_ids", before(int(number), kill, stages.models.build.class_ids))  # noqa: B010
+    setattr(stages.train.run, "class_ids", before(int(number), kill, pixelproof.nn.build.class_ids))  # noqa: B010
 run_main(main)

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch
 from torch import distributed
 
-from stages.models.distributed import global_mean
+from pixelproof.nn.distributed import global_mean
 from tests.train.batches import BATCHES, LOSSES, READ, Counted, logits_of, validate, weight
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.models.runtime import Compute
-from stages.params import check
+from pixelproof.core.params import check
+from pixelproof.nn.runtime import Compute
 from stages.train.commands.advise import Setting, Trial, advice, knobs, search
 from tests.train.conftest import COMPUTE, TRAIN, Workspace
 

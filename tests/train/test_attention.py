@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from stages import dataset
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
+from pixelproof.data import dataset
 from stages.train.commands._trained import find
 from stages.train.commands.attention import draw
 from tests.train.conftest import Workspace

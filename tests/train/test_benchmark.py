@@ -12,10 +12,10 @@ from mmseg.utils import register_all_modules
 
 from benchmarks.bare import train_bare
 from benchmarks.stock import CHANGES, CONFIGS, Task, stock_config, train_stock
+from pixelproof.core.errors import StateError
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.errors import StateError
-from stages.models.build import build_model
-from stages.models.runtime import Compute
 from stages.train.pace import Training, train_in
 from tests.train.conftest import Workspace
 

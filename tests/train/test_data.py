@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from stages.confusion import confusion, iou
-from stages.dataset import IGNORE
-from stages.errors import DataError
-from stages.models.preprocess import pad
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import IGNORE
+from pixelproof.nn.preprocess import pad
+from pixelproof.scoring.confusion import confusion, iou
 from stages.train.data import Labelled, Order, TrainSet, flip
 from stages.train.params import Span, iterations_of
 from tests.train.conftest import write_split

@@ -91,7 +91,7 @@ def test_the_key_is_of_images_and_of_what_decodes_them() -> None:
     files = {
         "data/prepared/train/images/a.png": "1",
         "data/augmented/train/masks/b.png": "2",
-        "stages/versions.json": "3",
+        "pixelproof/core/versions.json": "3",
         "data/configs/unet.json": "4",
         "data/prepared/val/images/c.png": "5",
     }

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stages import dataset
+from pixelproof.data import dataset
 from tests.train.batches import BATCHES, LOSSES, Counted, logits_of, validate, weight
 from tests.train.conftest import REPOSITORY, Workspace, train, write_split
 from tests.train.test_cuda import LOSSES as TERMS

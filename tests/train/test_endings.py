@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 from stages.train.data import Order
 from stages.train.endings import not_a_number
 from tests.train.conftest import Workspace, train

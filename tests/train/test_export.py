@@ -17,10 +17,10 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from stages import dataset
-from stages.errors import StateError
-from stages.files import read_json, sha256
-from stages.models.build import class_ids
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import read_json, sha256
+from pixelproof.data import dataset
+from pixelproof.nn.build import class_ids
 from stages.train.commands import _onnx_file
 from stages.train.commands._trained import find
 from stages.train.commands.export import export, write_both

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pixelproof.nn.build import build_model
+from pixelproof.nn.losses import PixelCrossEntropy, PixelDice
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.losses import PixelCrossEntropy, PixelDice
-from stages.models.runtime import Compute
 from stages.train.heads import heads, set_losses
 from stages.train.params import LossTerm
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pixelproof.networks.vgg import VGG16
+from pixelproof.nn.build import build_model
+from pixelproof.nn.facts import measured
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.facts import measured
-from stages.models.runtime import Compute
-from stages.models.vgg import VGG16
 from stages.train.commands._field import receptive_fields
 from tests.train.conftest import Workspace
 

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from pixelproof.core.errors import ParamsError
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import names, resolve
-from stages.errors import ParamsError
-from stages.models.build import build_model
-from stages.models.runtime import Compute
 from stages.train.parts import Frozen, encoder_stages, freeze, groups
 from tests.train.conftest import TRAIN, Workspace, train
 

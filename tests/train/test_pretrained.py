@@ -19,10 +19,10 @@ import yaml
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.errors import DataError, ParamsError
-from stages.models.build import build_model
-from stages.models.runtime import Compute
 from stages.train.pretrained import fit, rename, start, tensors
 from tests.train.conftest import Workspace, train
 from tests.train.test_repeatable import Malicious, drive

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from pixelproof.nn.build import build_model
+from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.models.build import build_model
-from stages.models.runtime import Compute
 from stages.train.runner import without_training_accuracy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
 from stages.train.params import Kind
 from stages.train.weights import frequency_weights
 

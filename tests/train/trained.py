@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from stages import dataset
+from pixelproof.core.files import write_json
+from pixelproof.core.params import load
+from pixelproof.data import dataset
+from pixelproof.nn.build import build_model, load_weights, read_config, save_weights
+from pixelproof.nn.runtime import Compute
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate.params import Params
-from stages.files import write_json
-from stages.models.build import build_model, load_weights, read_config, save_weights
-from stages.models.runtime import Compute
-from stages.params import load
 from stages.prepare.card import Card
 from tests.train.conftest import CLASSES, Workspace, write_split
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stages.dataset import Array
-from stages.errors import DataError, StateError
+from pixelproof.core.errors import DataError, StateError
+from pixelproof.data.dataset import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened

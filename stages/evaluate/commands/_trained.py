@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.dataset import Header, read_header
-from stages.errors import DataError, StateError, nearest
-from stages.files import read_json
+from pixelproof.core.errors import DataError, StateError, nearest
+from pixelproof.core.files import read_json
+from pixelproof.data.dataset import Header, read_header
 
 DATA = Path("data/prepared")
 CONFIGS = Path("data/configs")

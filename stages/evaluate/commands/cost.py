@@ -26,18 +26,18 @@ from typing import Any
 
 import numpy as np
 
-from stages.dataset import read_header
-from stages.errors import StateError, run_main
+from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.files import write_json
+from pixelproof.core.machine import machine
+from pixelproof.core.params import load, pick, read_yaml
+from pixelproof.core.progress import track
+from pixelproof.core.table import positive, size, table
+from pixelproof.data.dataset import read_header
+from pixelproof.nn.build import class_ids
+from pixelproof.nn.runtime import Compute, out_of_memory, set_up
 from stages.evaluate.commands._trained import DATA, config_of
 from stages.evaluate.params import Params
 from stages.evaluate.predict import build_network
-from stages.files import write_json
-from stages.machine import machine
-from stages.models.build import class_ids
-from stages.models.runtime import Compute, out_of_memory, set_up
-from stages.params import load, pick, read_yaml
-from stages.progress import track
-from stages.terminal import positive, size, table
 
 HEAD = ["architecture", "on", "parameters", "GFLOPs", "batch", "peak MiB", "median ms", "p95 ms", "images/s"]
 
@@ -111,7 +111,7 @@ def main() -> None:
 
 def cost(model: Any, compute: Compute, size: tuple[int, int], batches: Sequence[int], passes: Passes) -> Cost:
     """What a network costs for images of a height and a width."""
-    from stages.models.facts import flops, parameters
+    from pixelproof.nn.facts import flops, parameters
 
     device = set_up(compute)
     operations = flops(copy.deepcopy(model), *size)

@@ -25,19 +25,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import Array, Header
-from stages.errors import StateError, run_main
+from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.files import whole_folder, write_bytes, write_text
+from pixelproof.core.params import load, pick, read_yaml
+from pixelproof.core.progress import track
+from pixelproof.core.table import positive
+from pixelproof.data.dataset import Array, Header
+from pixelproof.data.resize import fit_image
+from pixelproof.nn.runtime import out_of_memory
 from stages.evaluate.commands._images import check_image, find_images, names, read_photo
 from stages.evaluate.commands._trained import find
 from stages.evaluate.params import Inference, Params
 from stages.evaluate.predict import Prediction, load_logits, prediction
 from stages.evaluate.slide import Image, Network
-from stages.files import whole_folder, write_bytes, write_text
-from stages.fit import fit_image
-from stages.models.runtime import out_of_memory
-from stages.params import load, pick, read_yaml
-from stages.progress import track
-from stages.terminal import positive
 
 OURS = {"masks", "overlays", "scores.csv"}
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.dataset import IGNORE, Header, Sample, read_image, read_mask, read_split
-from stages.errors import DataError
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import IGNORE, Header, Sample, read_image, read_mask, read_split
 from stages.report.chart import Chart, draw, plot
 from stages.report.gather import Results
 from stages.report.markdown import percent

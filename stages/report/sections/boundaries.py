@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from stages.dataset import read_split
+from pixelproof.data.dataset import read_split
 from stages.report.chart import Chart
 from stages.report.dots import dots
 from stages.report.figures import Figure, over_seeds, ranking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stages.dataset import ClassInfo
+from pixelproof.data.dataset import ClassInfo
 from stages.report.chart import Chart, draw, plot
 from stages.report.gather import Results
 from stages.report.markdown import percent

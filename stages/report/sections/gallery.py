@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.dataset import IGNORE, Array, Sample, check_mask, decode, read_image, read_mask, read_split
-from stages.errors import DataError, StateError
+from pixelproof.core.errors import DataError, StateError
+from pixelproof.data.dataset import IGNORE, Array, Sample, check_mask, decode, read_image, read_mask, read_split
+from pixelproof.scoring.scores import Floats, counts, mean, scores
 from stages.report import pictures
 from stages.report.figures import ranking
 from stages.report.gather import Results, Run
-from stages.scores import Floats, counts, mean, scores
 
 TITLE = "Error gallery"
 BUDGET = 9_000_000  # bytes of pictures; images that no longer fit are left out, and the page says so

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 
-from stages.dataset import ClassInfo, decode
+from pixelproof.data.dataset import ClassInfo, decode
 from stages.report.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stages.errors import StateError
+from pixelproof.core.errors import StateError
 from stages.report.areas import HEAD, Areas, area_chart, legend, numbers, quartiles, sampled, shapes_of
 from stages.report.chart import Chart
 from stages.report.figures import Figure, ranking

@@ -7,8 +7,8 @@ from typing import Any
 
 import cv2
 
-from stages.dataset import Sample, check_mask, decode, read_image, read_split
-from stages.params import read_yaml
+from pixelproof.core.params import read_yaml
+from pixelproof.data.dataset import Sample, check_mask, decode, read_image, read_split
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results, Run
 from stages.report.graph import Stage, draw, stages_of

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import SPLITS
-from stages.files import read_json
+from pixelproof.core.files import read_json
+from pixelproof.data.dataset import SPLITS
 from stages.report.digests import CODE, OURS, canonical, of_file, of_folder, of_values
 from stages.report.gather import Results
 
 TITLE = "What this page rests on"
 STAGES = Path(__file__).resolve().parents[2]  # the code that makes the page
 PARAMS = (
-    'bin/python -c "from stages.params import load; from stages.report.params import Params; '
+    'bin/python -c "from pixelproof.core.params import load; from stages.report.params import Params; '
     "from stages.report.digests import canonical; print(canonical(load('report', Params).model_dump()), end='')\""
     " | sha256sum"
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from stages.dataset import Header
+from pixelproof.data.dataset import Header
 from stages.train.commands._trained import Trained
 from stages.train.params import Params
 

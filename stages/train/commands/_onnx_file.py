@@ -17,8 +17,8 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from stages.errors import StateError
-from stages.models.facts import Deployed
+from pixelproof.core.errors import StateError
+from pixelproof.nn.facts import Deployed
 
 TOLERANCE = 1e-3  # of logits, relative to the largest one where that is above 1
 IMAGES_AT_ONCE = 8

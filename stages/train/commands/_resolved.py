@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from stages.errors import PixelproofError
-from stages.models.build import read_config
-from stages.params import read_yaml
+from pixelproof.core.errors import PixelproofError
+from pixelproof.core.params import read_yaml
+from pixelproof.nn.build import read_config
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import Header, read_header
-from stages.errors import DataError, StateError, nearest
-from stages.files import read_json
-from stages.models.build import build_model, load_weights, read_config
-from stages.models.runtime import Compute, set_up
-from stages.params import load, pick, read_yaml
+from pixelproof.core.errors import DataError, StateError, nearest
+from pixelproof.core.files import read_json
+from pixelproof.core.params import load, pick, read_yaml
+from pixelproof.data.dataset import Header, read_header
+from pixelproof.nn.build import build_model, load_weights, read_config
+from pixelproof.nn.runtime import Compute, set_up
 from stages.train.params import Params
 
 PREPARED = Path("data/prepared")

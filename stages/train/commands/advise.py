@@ -21,9 +21,9 @@ from typing import Any
 
 import yaml
 
-from stages import dataset
-from stages.errors import DataError, StateError, run_main
-from stages.params import load, pick, read_yaml
+from pixelproof.core.errors import DataError, StateError, run_main
+from pixelproof.core.params import load, pick, read_yaml
+from pixelproof.data import dataset
 from stages.train.pace import Training, take_turns, train_in
 from stages.train.params import Params
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.dataset import read_image, read_split, write_png
-from stages.errors import StateError, nearest, run_main
+from pixelproof.core.errors import StateError, nearest, run_main
+from pixelproof.data.dataset import read_image, read_split, write_png
 from stages.train.commands._trained import PREPARED, Trained, find
 
 SPLIT = "test"

@@ -16,13 +16,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import SPLITS
-from stages.errors import StateError, run_main
-from stages.files import read_json, sha256
+from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.files import read_json, sha256
+from pixelproof.data.dataset import SPLITS
 from stages.train.commands._trained import PREPARED, Trained, find
 from stages.train.data import Labelled
 
-VERSIONS = Path(__file__).parents[2] / "versions.json"
+VERSIONS = Path(__file__).parents[3] / "pixelproof/core/versions.json"
 
 
 def main() -> None:

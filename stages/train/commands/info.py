@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from stages.dataset import read_header
-from stages.errors import run_main
-from stages.models.runtime import Compute
-from stages.params import pick, read_yaml
-from stages.terminal import positive, size, table
+from pixelproof.core.errors import run_main
+from pixelproof.core.params import pick, read_yaml
+from pixelproof.core.table import positive, size, table
+from pixelproof.data.dataset import read_header
+from pixelproof.nn.runtime import Compute
 from stages.train.commands._resolved import resolved
 
 PREPARED = Path("data/prepared")
@@ -37,8 +37,8 @@ def main() -> None:
 
 def describe(config: dict[str, Any], height: int, width: int, classes: int) -> list[str]:
     """The facts, line by line."""
-    from stages.models.build import build_model
-    from stages.models.facts import floating, logits_of, measured
+    from pixelproof.nn.build import build_model
+    from pixelproof.nn.facts import floating, logits_of, measured
     from stages.train.commands._field import receptive_fields
 
     model = build_model(config, classes, FP32).eval()

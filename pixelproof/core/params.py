@@ -1,0 +1,233 @@
+"""Loads and checks params.yaml for one stage, and hands it only what dvc.yaml declares for that stage.
+
+It knows no section itself: each stage's `params.py` holds a model called `Params` whose fields are the top-level keys
+that the stage uses (`seed`, its own section, ...). `pixelproof params` prints all of them with their help.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pixelproof.core.errors import ParamsError, StateError, nearest, run_main
+
+
+class Section(BaseModel):
+    """The base of every section: unknown keys and wrong types are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+P = TypeVar("P", bound=Section)
+
+
+def load(stage: str, model: type[P], root: Path | None = None) -> P:
+    """The params of one stage: what dvc.yaml declares for it, checked by its own model."""
+    root = root or Path.cwd()
+    graph, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
+    check_known(values, graph)
+    part = handed(values, [key for key in declared_keys(graph, stage) if key.split(".")[0] in model.model_fields])
+    if key := _undeclared(model, values, part):
+        found = f"stage {stage!r} reads the param {key!r} but does not declare it"
+        raise StateError("dvc.yaml", found, f"add {key!r} to its `params:`")
+    return check(model, part)
+
+
+def _undeclared(at: Any, values: Any, part: Any, prefix: str = "") -> str | None:
+    """A key that a model reads and params.yaml has, but that is not in the part of it that the stage is handed."""
+    if not isinstance(values, dict) or not isinstance(part, dict):
+        return None
+    for name, field in ((name, field) for option in _options(at) for name, field in option.model_fields.items()):
+        if name in values and name not in part:
+            return prefix + name
+        if key := _undeclared(field.annotation, values.get(name), part.get(name), f"{prefix}{name}."):
+            return key
+    return None
+
+
+def handed(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """The part of params.yaml that the keys name: whole sections (`prepare`) or single knobs (`train.scale`)."""
+    part: dict[str, Any] = {}
+    for key in keys:
+        *path, last = key.split(".")
+        here = part
+        for name in path:
+            here = here.setdefault(name, {})
+        here[last] = pick(values, key)
+    return part
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping, read as DVC reads it: by ruamel, YAML 1.2, each key once."""
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StateError(path.name, "no such file", "run from the folder of the clone") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = f"{error.problem}, line {mark.line + 1}" if mark else str(error)  # type: ignore[union-attr]
+        raise StateError(path.name, f"not YAML ({' '.join(problem.split())})", "mend it there") from None
+    if not isinstance(content, dict):
+        raise StateError(path.name, f"a {type(content).__name__} at the top level", "expected `key: value` lines")
+    return content
+
+
+def declared_keys(graph: dict[str, Any], stage: str) -> list[str]:
+    """The params that dvc.yaml declares for a stage."""
+    definition = graph.get("stages", {}).get(stage)
+    if definition is None:
+        raise StateError("dvc.yaml", f"no stage {stage!r}", f"stages: {', '.join(graph.get('stages', {}))}")
+    return [key for key in definition.get("params", []) if isinstance(key, str)]
+
+
+def pick(values: dict[str, Any], key: str) -> Any:
+    """The value at a key path."""
+    here: Any = values
+    for part in key.split("."):
+        if not isinstance(here, dict) or part not in here:
+            raise ParamsError(
+                key, "nothing", f"the key is missing{nearest(part, here if isinstance(here, dict) else ())}"
+            )
+        here = here[part]
+    return here
+
+
+def check_known(values: dict[str, Any], graph: dict[str, Any]) -> None:
+    """Every key must be declared by some stage (whole sections or single knobs), or be pipelines' own section."""
+    declared = {key for stage in graph.get("stages", {}) for key in declared_keys(graph, stage)}
+    _check_level(values, [key.split(".") for key in declared | {"pipelines"}], "")
+
+
+def _check_level(values: dict[str, Any], declared: list[list[str]], prefix: str) -> None:
+    known = {path[0] for path in declared}
+    for key, value in values.items():
+        if key not in known:
+            allowed = f"allowed: {', '.join(sorted(known))}{nearest(str(key), known)}"
+            raise ParamsError(f"{prefix}{key}", "an unknown key", allowed)
+        if [key] not in declared and isinstance(value, dict):
+            _check_level(value, [path[1:] for path in declared if path[0] == key], f"{prefix}{key}.")
+
+
+def check(model: type[P], values: dict[str, Any], prefix: str = "") -> P:
+    """Validate values; the first thing wrong becomes a one-line error that names the key path."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        # A misspelt key is both unknown and missing: the unknown one is the one that can be named and corrected.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        raise _explain(model, details[0], len(details) - 1, prefix) from None
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str) -> ParamsError:
+    steps, at = _walk(model, detail["loc"][:-1])
+    last, context = detail["loc"][-1], detail.get("ctx", {})
+    path = prefix + ".".join([*steps, *_walk(at, (last,))[0]])
+    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
+    rest = f" (and {more} more)" if more else ""
+    if kind == "missing":
+        return ParamsError(path, "nothing", f"the key is missing{rest}")
+    if kind == "extra_forbidden":
+        names = _fields(at)
+        return ParamsError(
+            path, "an unknown key", f"allowed: {', '.join(sorted(names))}{nearest(str(last), names)}{rest}"
+        )
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        key = str(context["discriminator"]).strip("'")
+        names = [name for option in _options(_walk(model, detail["loc"])[1]) for name in _tags(option, key)]
+        tag = context.get("tag")
+        found, near = (repr(tag), nearest(str(tag), names)) if tag else ("nothing", "")
+        return ParamsError(f"{path}.{key}", found, f"allowed: {', '.join(names)}{near}{rest}")
+    found = f"{detail['input']!r} ({type(detail['input']).__name__})"
+    near = nearest(str(detail["input"]), str(context.get("expected", "")).replace("'", " ").split())
+    return ParamsError(path, found, f"{message[0].lower()}{message[1:]}{near}{rest}")
+
+
+def _walk(at: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any]:
+    """The keys of a path as a person sees them (without a union's tag), and the type that stands at its end."""
+    steps = []
+    for part in path:
+        if get_origin(at) in (list, tuple, dict):
+            at = get_args(at)[-1]
+        elif tagged := [option for option in _options(at) if part in _tags(option, *option.model_fields)]:
+            at = tagged[0]
+            continue
+        else:
+            fields = next((o.model_fields for o in _options(at) if str(part) in o.model_fields), {})
+            at = fields[str(part)].annotation if fields else None
+        steps.append(str(part))
+    return steps, at
+
+
+def _options(at: Any) -> list[type[BaseModel]]:
+    """The models that a type allows: itself, or those of a union."""
+    if isinstance(at, type) and issubclass(at, BaseModel):
+        return [at]
+    inner = get_args(at)[:1] if get_origin(at) is Annotated else get_args(at)
+    return [] if get_origin(at) in (list, tuple, dict) else [option for part in inner for option in _options(part)]
+
+
+def _tags(option: type[BaseModel], *keys: str) -> list[str]:
+    """The values of a model's Literal fields: by one of them a union is told apart."""
+    types = [option.model_fields[key].annotation for key in keys]
+    return [str(value) for literal in types if get_origin(literal) is Literal for value in get_args(literal)]
+
+
+def _fields(at: Any) -> list[str]:
+    return sorted({name for option in _options(at) for name in option.model_fields})
+
+
+# --- the command: the whole tree with one line of help for each knob -------------------------------------------------
+
+
+def all_models(root: Path) -> dict[str, type[Section]]:
+    """`package -> Params` for every package that has a params.py."""
+    folders = [*sorted(p.parent for p in (root / "stages").glob("*/params.py")), root / "pipelines"]
+    names = [".".join(f.relative_to(root).parts) for f in folders if (f / "params.py").exists()]
+    return {name: importlib.import_module(f"{name}.params").Params for name in names}
+
+
+def helps(at: Any, prefix: str = "") -> dict[str, str]:
+    """`key path -> help` for every knob and section of a model."""
+    found: dict[str, str] = {}
+    for name, field in at.model_fields.items() if isinstance(at, type) and issubclass(at, BaseModel) else ():
+        found |= {f"{prefix}{name}": field.description or "", **helps(field.annotation, f"{prefix}{name}.")}
+    return found
+
+
+def describe(values: dict[str, Any], help_of: dict[str, str], prefix: str = "") -> list[str]:
+    """One line for each knob: `key: value  # help`; sections nest."""
+    lines = []
+    for name, value in values.items():
+        path, below, shown = f"{prefix}{name}", [], ""
+        if isinstance(value, dict) and any(key.startswith(f"{path}.") for key in help_of):
+            below = describe(value, help_of, f"{path}.")
+        else:
+            shown = " " + yaml.safe_dump(value, default_flow_style=True, width=1 << 20).removesuffix("...\n").strip()
+        knob = "  " * prefix.count(".") + f"{name}:{shown}"
+        lines += [f"{knob:<44}  # {help_of[path]}" if help_of.get(path) else knob, *below]
+    return lines
+
+
+def main() -> None:
+    """Check everything in params.yaml and print it with its help."""
+    root = Path.cwd()
+    values, graph = read_yaml(root / "params.yaml"), read_yaml(root / "dvc.yaml")
+    check_known(values, graph)
+    help_of: dict[str, str] = {}
+    for package, model in all_models(root).items():
+        stage = package.removeprefix("stages.")
+        keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
+        check(model, handed(values, keys))
+        help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
+    print(*describe(values, help_of), sep="\n")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,393 @@
+"""The canonical dataset on disk: the one contract between stages.
+
+    <root>/dataset.json                name, classes, ignore_index, sources
+    <root>/<split>/index.csv           one line per image, sorted by id
+    <root>/<split>/images/<id>.png     (or .jpg, copied byte for byte)
+    <root>/<split>/masks/<id>.png      uint8 class ids, 255 = ignore
+    <root>/<split>/instances/<id>.png  uint16 instance ids, 0 = none; only where the source has them
+
+Images are RGB arrays here. What is written has the same bytes every time; what is read is checked as it is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from pixelproof.core.errors import DataError
+from pixelproof.core.files import write_bytes, write_json, write_text
+
+IGNORE = 255
+SPLITS = ("train", "val", "test")
+UNSPLIT = "all"  # the split of a source that publishes none: prepare decides
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of images that are copied: the source's, ours
+REBUILD = "rebuild the folder with the stage that wrote it"
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class; `thing` says that its objects can be counted."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    id: int
+    name: str
+    color: tuple[int, int, int]
+    thing: bool = False
+
+
+@dataclass(frozen=True)
+class Header:
+    """What dataset.json says: true for every split."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    name: str
+    classes: tuple[ClassInfo, ...]
+    sources: tuple[dict[str, str], ...] = ()
+    ignore_index: int = IGNORE
+
+    def names(self) -> list[str]:
+        """Class names by id."""
+        return [c.name for c in self.classes]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of index.csv. Group is what must not span two splits: a flight, a scene, a sequence."""
+
+    id: str
+    group: str
+    width: int
+    height: int
+    source: str
+    metres_per_pixel: float | None = None
+    parent: str | None = None
+    x: int | None = None
+    y: int | None = None
+
+
+COLUMNS = [f.name for f in fields(Sample)]
+REQUIRED = COLUMNS[:5]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_header(root: Path, header: Header) -> None:
+    """Write dataset.json."""
+    write_json(root / "dataset.json", asdict(header))
+
+
+@dataclass
+class SplitWriter:
+    """Writes one split: `add` each image, then `close` writes the sorted index."""
+
+    root: Path
+    split: str
+    header: Header
+    samples: dict[str, Sample] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for folder in ("images", "masks"):
+            (self.root / self.split / folder).mkdir(parents=True, exist_ok=True)
+
+    def add(self, sample: Sample, image: Array | Path, mask: Array, instances: Array | None = None) -> None:
+        """Add one labelled image; a path (.png or .jpg) is copied byte for byte."""
+        where, size = f"{self.split}/{sample.id}", (sample.height, sample.width)
+        check_sample(where, sample)
+        if sample.id in self.samples:
+            raise DataError(where, "an id that no other image has", "a second one", "rename one of the two")
+        check_mask(where, mask, size, len(self.header.classes))
+        ending, content = _image_file(where, image, size)
+        numbers = None if instances is None else _as_uint16(where + " instances", instances)
+        if numbers is not None:
+            _check_size(where + " instances", numbers, size, channels=False)
+            write_png(self.root / self.split / "instances" / f"{sample.id}.png", numbers)
+        write_bytes(self.root / self.split / "images" / (sample.id + ending), content)
+        write_png(self.root / self.split / "masks" / f"{sample.id}.png", mask)
+        self.samples[sample.id] = sample
+
+    def close(self) -> list[Sample]:
+        """Write index.csv; returns the samples as they stand in it."""
+        samples = [self.samples[key] for key in sorted(self.samples)]
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows([_cell(getattr(s, column)) for column in COLUMNS] for s in samples)
+        write_text(self.root / self.split / "index.csv", text.getvalue())
+        return samples
+
+
+def write_png(path: Path, array: Array) -> None:
+    """Write a PNG (RGB, uint8 or uint16 grey) with fixed settings: the same array gives the same bytes."""
+    write_bytes(path, _encode(path, array))
+
+
+def _encode(where: Path | str, array: Array) -> bytes:
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if array.ndim == 3 else array, PNG)
+    if not done:
+        raise DataError(where, "an array that PNG can hold", f"{array.shape} {array.dtype}", "check the source")
+    return bytes(encoded.tobytes())
+
+
+def _image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple[str, bytes]:
+    """The ending and the content of an image's file."""
+    if isinstance(image, Path):
+        if image.suffix.lower() not in ENDINGS:
+            raise DataError(where, f"an image of {', '.join(ENDINGS)}", image.name, "convert it")
+        return ENDINGS[image.suffix.lower()], _read(image)
+    if image.shape != (*size, 3) or image.dtype != np.uint8:
+        raise DataError(where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source")
+    return ".png", _encode(where, image)
+
+
+def _as_uint16(where: str, instances: Array) -> Array:
+    low, high = (int(instances.min()), int(instances.max())) if instances.size else (0, 0)
+    if instances.dtype.kind not in "iu" or low < 0 or high > 65535:
+        raise DataError(where, "whole numbers from 0 to 65535", f"{low} to {high} ({instances.dtype})", "renumber them")
+    return instances.astype(np.uint16)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_header(root: Path) -> Header:
+    """Read and check dataset.json."""
+    path = root / "dataset.json"
+    try:
+        header = TypeAdapter(Header).validate_json(_read(path), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise DataError(path, "name, classes, sources and ignore_index", found, REBUILD) from None
+    ids, names = [c.id for c in header.classes], header.names()
+    for right, expected, stands in (
+        (ids == list(range(min(len(ids), IGNORE))), "class ids 0, 1, 2, ... below 255", ids),
+        (len(set(names)) == len(names), "class names that differ", names),
+        (all(0 <= v <= 255 for c in header.classes for v in c.color), "colours of 0 to 255", header.classes),
+        (header.ignore_index == IGNORE, f"ignore_index {IGNORE}", header.ignore_index),
+    ):
+        if not right:
+            raise DataError(path, expected, str(stands), REBUILD)
+    return header
+
+
+def read_split(root: Path, split: str) -> list[Sample]:
+    """Read index.csv and check that it and the files beside it name the same images."""
+    path = root / split / "index.csv"
+    samples = _index(path)
+    ids = [s.id for s in samples]
+    twice = {i for i in ids if ids.count(i) > 1} if len(set(ids)) < len(ids) else set()
+    if twice:
+        raise DataError(path, "each id once", f"{min(twice)!r} twice", "rename one of the two images")
+    if ids != sorted(ids):
+        raise DataError(path, "lines sorted by id", "another order", REBUILD)
+    for folder, endings in (("images", (".png", ".jpg")), ("masks", (".png",)), ("instances", (".png",))):
+        _check_files(root / split / folder, ids, endings, all_there=folder != "instances")
+    return samples
+
+
+def image_path(root: Path, split: str, sample_id: str) -> Path:
+    """Where an image lies: .png, else .jpg."""
+    png = root / split / "images" / f"{sample_id}.png"
+    return png if png.exists() else png.with_suffix(".jpg") if (png.parent / f"{sample_id}.jpg").exists() else png
+
+
+def read_image(root: Path, split: str, sample: Sample) -> Array:
+    """An RGB image, checked against its line of the index."""
+    path = image_path(root, split, sample.id)
+    image = decode(path, cv2.IMREAD_COLOR)
+    _check_size(path, image, (sample.height, sample.width))
+    rgb: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def read_mask(root: Path, split: str, sample: Sample, classes: int) -> Array:
+    """A mask of class ids, checked against its line of the index and the classes."""
+    path = root / split / "masks" / f"{sample.id}.png"
+    mask = decode(path, cv2.IMREAD_UNCHANGED)
+    check_mask(path, mask, (sample.height, sample.width), classes)
+    return mask
+
+
+def read_instances(root: Path, split: str, sample: Sample) -> Array | None:
+    """Instance ids, or None where the source has none."""
+    path = root / split / "instances" / f"{sample.id}.png"
+    if not path.exists():
+        return None
+    instances = decode(path, cv2.IMREAD_UNCHANGED)
+    if instances.dtype != np.uint16:
+        raise DataError(path, "uint16 instance ids", f"{instances.dtype}", REBUILD)
+    _check_size(path, instances, (sample.height, sample.width), channels=False)
+    return instances
+
+
+def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
+    """Read everything: every file of every split, and that no id and no group stands in two splits."""
+    header = read_header(root)
+    _check_names(root, {"dataset.json", *SPLITS, UNSPLIT})
+    seen: dict[tuple[str, str], str] = {}
+    for split in splits:
+        _check_names(root / split, {"index.csv", "images", "masks", "instances"})
+        for sample in read_split(root, split):
+            read_image(root, split, sample)
+            read_mask(root, split, sample, len(header.classes))
+            read_instances(root, split, sample)
+            for what, name in (("id", sample.id), ("group", sample.group)):
+                if (other := seen.setdefault((what, name), split)) != split:
+                    found = f"{name!r} in {other} and {split}"
+                    raise DataError(root / split / "index.csv", f"each {what} in one split", found, "move one of them")
+
+
+def decode(path: Path, flags: int) -> Array:
+    """Decode an image file; a damaged one is an error, though OpenCV would fill it up in silence."""
+    content = _read(path)
+    whole = _whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
+    try:
+        array: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if whole else None
+    except cv2.error:  # more pixels than it allows
+        array = None
+    if array is None:
+        expected, found = f"a whole {path.suffix[1:].upper()} image", f"{len(content)} bytes that do not decode"
+        raise DataError(path, expected, found, "replace the file")
+    return array
+
+
+def _whole_png(content: bytes) -> bool:
+    """Whether every chunk's checksum holds and the last chunk ends the file: then no byte is missing or changed."""
+    data, at, kind = memoryview(content), len(PNG_SIGNATURE), b""
+    if not content.startswith(PNG_SIGNATURE):
+        return False
+    while at < len(content):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        kind, at = bytes(data[at + 4 : at + 8]), end + 4
+    return kind == b"IEND" and at == len(content)
+
+
+def check_mask(where: Path | str, mask: Array, size: tuple[int, int], classes: int) -> None:
+    """A mask is uint8, has its image's size, and holds ids of the classes or 255."""
+    if mask.dtype != np.uint8:
+        raise DataError(where, "a mask of uint8 class ids", f"{mask.dtype}", "convert the mask")
+    _check_size(where, mask, size, channels=False)
+    wrong = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)[classes:IGNORE]) + classes
+    if len(wrong):
+        raise DataError(where, f"class ids 0 to {classes - 1}, or {IGNORE}", f"id {wrong[0]}", "map it to a class")
+
+
+def iterate(root: Path, split: str) -> Iterator[tuple[Sample, Array, Array]]:
+    """Every sample of a split with its image and mask."""
+    classes = len(read_header(root).classes)
+    for sample in read_split(root, split):
+        yield sample, read_image(root, split, sample), read_mask(root, split, sample, classes)
+
+
+def _check_size(where: Path | str, array: Array, size: tuple[int, int], channels: bool = True) -> None:
+    if array.shape[:2] != size or (not channels and array.ndim != 2):
+        raise DataError(
+            where,
+            f"{size[1]}x{size[0]} pixels",
+            "x".join(str(n) for n in (*array.shape[1::-1], *array.shape[2:])),
+            "mend the file",
+        )
+
+
+def _check_files(folder: Path, ids: list[str], endings: tuple[str, ...], all_there: bool) -> None:
+    """A folder holds files of these ids only: one of each, or at most one where they need not all be there."""
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if extra := found - {name + ending for name in ids for ending in endings}:
+        raise DataError(folder / min(extra), "a line in index.csv", "none", REBUILD)
+    for name in ids:
+        there = [name + ending for ending in endings if name + ending in found]
+        if not there and all_there:
+            raise DataError(folder / f"{name}.png", "the file that index.csv names", "no such file", REBUILD)
+        if len(there) > 1:
+            raise DataError(folder / there[1], "one file for an id", f"{there[0]} beside it", "remove one of the two")
+
+
+def _check_names(folder: Path, names: set[str]) -> None:
+    """Nothing else lies in a folder, but for hidden files (DVC's .gitignore)."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in names and not path.name.startswith("."):
+            raise DataError(path, f"only {', '.join(sorted(names))} in its folder", "another name", "move it away")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(path, "a file", _reason(error), REBUILD) from None
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def check_sample(where: Path | str, sample: Sample) -> None:
+    """A line of an index says what can be: names that files can have, sizes and scales above zero."""
+    whole = all(type(n) is int for n in (sample.width, sample.height))
+    scale = sample.metres_per_pixel
+    for right, expected, found in (
+        (ID_PATTERN.fullmatch(sample.id), "an id of letters, digits, '.', '_' and '-'", sample.id),
+        (sample.group and sample.group.isprintable(), "a group of printable characters", sample.group),
+        (sample.source and sample.source.isprintable(), "a source of printable characters", sample.source),
+        (whole and min(sample.width, sample.height) > 0, "a width and a height", (sample.width, sample.height)),
+        (scale is None or (math.isfinite(scale) and scale > 0), "metres_per_pixel above 0", scale),
+        (sample.parent is None or ID_PATTERN.fullmatch(sample.parent), "a parent that is an id", sample.parent),
+    ):
+        if not right:
+            raise DataError(where, expected, repr(found), "mend it in the source")
+
+
+def _index(path: Path) -> list[Sample]:
+    """The lines of an index.csv, each checked by itself."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file, strict=True)
+            columns, rows = table.fieldnames or [], list(table)
+    except OSError as error:
+        raise DataError(path, "the index of a split", _reason(error), REBUILD) from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(path, "a table in UTF-8", str(error), REBUILD) from None
+    if sorted(columns) != sorted({*columns, *REQUIRED} & set(COLUMNS)):
+        raise DataError(path, f"columns of {', '.join(COLUMNS)}", ", ".join(columns), REBUILD)
+    return [_sample(f"{path}:{number}", row) for number, row in enumerate(rows, start=2)]
+
+
+def _sample(where: str, row: dict[str, str]) -> Sample:
+    try:
+        if None in row or None in row.values():
+            raise ValueError("as many cells as columns")
+        values = {
+            "id": row["id"], "group": row["group"], "source": row["source"],
+            "width": int(row["width"]), "height": int(row["height"]),
+            "metres_per_pixel": float(row["metres_per_pixel"]) if row.get("metres_per_pixel") else None,
+            "parent": row.get("parent") or None,
+            "x": int(row["x"]) if row.get("x") else None, "y": int(row["y"]) if row.get("y") else None,
+        }  # fmt: skip
+    except ValueError as error:
+        raise DataError(where, "an index's line", str(error), REBUILD) from None
+    sample = Sample(**values)  # type: ignore[arg-type]
+    check_sample(where, sample)
+    return sample

@@ -1,0 +1,48 @@
+"""Cross entropy over the hard pixels alone, as DDRNet and PIDNet use it (Shrivastava et al., "Training Region-based
+Object Detectors with Online Hard Example Mining", CVPR 2016)."""
+
+from __future__ import annotations
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pixelproof.data.dataset import IGNORE
+from pixelproof.nn.distributed import gathered, processes, total
+
+
+@MODELS.register_module()
+class HardPixelCrossEntropy(nn.Module):
+    """The mean over pixels whose true class has a probability of at most `threshold`, and over a share `least` anyway.
+
+    MMSegmentation's `OhemCrossEntropy` keeps a number of pixels at least, which is all of them in small images, and is
+    nan where no pixel is below the threshold. This one keeps a share, and always the least certain pixel. Where several
+    processes share a batch, the pixels are those of all of them.
+    """
+
+    def __init__(
+        self,
+        threshold: float,
+        least: float,
+        loss_weight: float = 1.0,
+        class_weight: list[float] | None = None,
+        loss_name: str = "loss_hard",
+    ) -> None:
+        super().__init__()
+        self.threshold, self.least, self.loss_weight = threshold, least, loss_weight
+        self.class_weight, self.loss_name = class_weight, loss_name
+
+    def forward(self, score: Tensor, target: Tensor, **_: object) -> Tensor:
+        """The loss of logits (N, C, H, W) for class ids (N, H, W)."""
+        weight = None if self.class_weight is None else score.new_tensor(self.class_weight)
+        losses = functional.cross_entropy(score, target, weight, ignore_index=IGNORE, reduction="none")
+        valid = target != IGNORE
+        certainty = score.detach().float().softmax(dim=1).gather(1, target.where(valid, 0)[:, None])[:, 0]
+        every = gathered(certainty.where(valid, torch.inf).flatten()[None])[0]  # what does not count comes last
+        count = int(total(valid.sum()))
+        if not count:
+            return losses.sum()  # zero
+        ranked = every[0].sort().values
+        hard = valid & (certainty <= ranked[int(self.least * (count - 1))].clamp(min=self.threshold))
+        return self.loss_weight * (processes() * losses.where(hard, 0).sum()) / total(hard.sum())

@@ -1,0 +1,48 @@
+"""Normalisation as a module of the network, so that training and prediction cannot differ in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from pixelproof.data.dataset import IGNORE
+
+DIVISOR = 32  # what encoders halve an image by, in all; a size that is no multiple of it is filled up to one
+
+
+def pad(batch: torch.Tensor, value: float) -> torch.Tensor:
+    """Fill images or masks up to the right and below; those that fit are returned as they are."""
+    height, width = batch.shape[-2:]
+    if height % DIVISOR == 0 and width % DIVISOR == 0:
+        return batch
+    return torch.nn.functional.pad(batch, (0, -width % DIVISOR, 0, -height % DIVISOR), value=value)
+
+
+@MODELS.register_module()
+class Normalize(BaseDataPreprocessor):  # type: ignore[misc]
+    """Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW); gives floats and data samples."""
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
+        super().__init__(non_blocking=True)
+        self.channels_last = False
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Normalise a batch; masks become MMSegmentation's data samples."""
+        data = self.cast_data(data)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        inputs = pad((data["inputs"].float() - self.mean) / self.std, 0.0).contiguous(memory_format=layout)
+        samples = None
+        if "masks" in data:
+            size = tuple(inputs.shape[2:])
+            samples = [
+                SegDataSample(gt_sem_seg=PixelData(data=mask[None].long()), metainfo={"img_shape": size})
+                for mask in pad(data["masks"], IGNORE)
+            ]
+        return {"inputs": inputs, "data_samples": samples}

@@ -1,0 +1,18 @@
+"""No public dataset: for people who bring only their own (see `python -m stages.cvat init`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pixelproof.data.dataset import ClassInfo, Header, write_header
+from pixelproof.sources.request import Archive, Request
+
+NAME = "none"
+CLASSES: tuple[ClassInfo, ...] = ()
+SOURCE: dict[str, str] = {}
+ARCHIVE: Archive | None = None
+
+
+def convert(request: Request, target: Path) -> None:
+    """Write a dataset without classes, splits or images."""
+    write_header(target, Header(NAME, CLASSES))

@@ -1,0 +1,69 @@
+"""Aerial scenes as a drone sees them, rendered from the seed: nothing is fetched.
+
+A flight is a group: one place, one light, one camera. Each image depends on the seed, its flight's name and its own
+number alone, so that more flights, more images or more workers change no image that is already there.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import cv2
+
+from pixelproof.core.progress import track
+from pixelproof.data.dataset import SPLITS, Header, Sample, SplitWriter, write_header
+from pixelproof.sources.request import Request
+from pixelproof.sources.synthetic.classes import CLASSES as SCENE_CLASSES
+from pixelproof.sources.synthetic.scene import Scene, render
+
+NAME = "synthetic"
+CLASSES = SCENE_CLASSES
+SOURCE = {"name": NAME, "licence": "Apache-2.0"}
+ARCHIVE = None
+
+
+def flights(split: str, count: int) -> list[str]:
+    """The names of a split's flights; the first ones stay the same when there are more."""
+    return [f"{split}-{number:03d}" for number in range(count)]
+
+
+def convert(request: Request, target: Path) -> None:
+    """Render every flight of every split."""
+    header = Header(NAME, CLASSES, (SOURCE,))
+    names = [flights(split, request.options[f"{split}_flights"]) for split in SPLITS]
+    shoot = partial(
+        _shoot, seed=request.seed, images=request.options["images_per_flight"], size=request.options["size"]
+    )
+    write_header(target, header)
+    total = sum(len(split_names) for split_names in names)
+    with _shots(shoot, list(chain(*names)), request.workers) as rendered:
+        shots = track(rendered, "flights", total)
+        for split, split_names in zip(SPLITS, names, strict=True):
+            writer = SplitWriter(target, split, header)
+            for name in split_names:
+                for number, scene in enumerate(next(shots)):
+                    height, width = scene.mask.shape
+                    sample = Sample(f"{name}-{number:02d}", name, width, height, NAME, scene.metres_per_pixel)
+                    writer.add(sample, scene.image, scene.mask, scene.instances)
+            writer.close()
+
+
+def _shoot(name: str, seed: int, images: int, size: int) -> list[Scene]:
+    return [render(seed, name, number, size) for number in range(images)]
+
+
+@contextmanager
+def _shots(shoot: partial[list[Scene]], names: list[str], workers: int) -> Iterator[Iterator[list[Scene]]]:
+    """The scenes of each flight in the order of the names, rendered here or by several processes."""
+    if workers == 1:
+        yield map(shoot, names)
+        return
+    spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside threads
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield pool.map(shoot, names)

@@ -1,0 +1,47 @@
+"""A source's archive: found and verified (see pixelproof.fetch), and unpacked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pixelproof.core.errors import FetchError
+from pixelproof.fetch import places
+from pixelproof.fetch.places import Wanted
+from pixelproof.fetch.transfer import Patience
+from pixelproof.fetch.unpack import digest, unpack
+from pixelproof.sources.request import Archive
+
+FORMS = (".tar", ".tar.gz", ".zip")
+
+
+def obtain(
+    archive: Archive, into: Path, environ: Mapping[str, str] = os.environ, patience: Patience | None = None
+) -> Path:
+    """Unpack an archive's wanted folder into `into`, verified: from a mirror, else the cache, else the url."""
+    wanted = Wanted(
+        name=archive.name,
+        key=archive.name,
+        ending=".archive",
+        url=archive.url,
+        mirrored=[archive.name + form for form in FORMS],
+        forms=f"<repository>-<revision>{', '.join(FORMS[:-1])} or {FORMS[-1]}",
+        max_bytes=archive.max_bytes,
+        verify=lambda path: _unpacked(archive, path, into),
+    )
+    places.obtain(wanted, environ, patience)
+    return into
+
+
+def _unpacked(archive: Archive, path: Path, into: Path) -> None:
+    """Unpack, and compare the contents' digest with the one that the source states; leave nothing where they differ."""
+    try:
+        found = digest(unpack(path, archive.folder, into, archive.max_files, archive.max_bytes))
+        if found != archive.digest:
+            expected = f"expected {archive.digest[:16]}..."
+            raise FetchError(path.name, f"contents with the digest {found[:16]}..., {expected}", "not this revision")
+    except BaseException:
+        shutil.rmtree(into, ignore_errors=True)
+        raise

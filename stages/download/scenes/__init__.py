@@ -1,1 +1,0 @@
-"""Aerial scenes as a drone sees them, drawn from a seed."""

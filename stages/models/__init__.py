@@ -1,1 +1,0 @@
-"""Networks: built from resolved configs, and those that MMSegmentation lacks."""
