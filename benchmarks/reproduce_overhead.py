@@ -24,8 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import print_table
-from pipelines.graph import open_repo, read_graph
-from pipelines.serve import wait_until_healthy
+from pipelines.dvc.graph import open_repo, read_graph
+from pipelines.flows.serve import wait_until_healthy
 
 EMPTY_FLOW = """\
 import sys

@@ -80,40 +80,40 @@ def _at_least_one(text: str) -> int:
 
 
 def _reproduce(arguments: argparse.Namespace) -> bool:
-    from pipelines.graph import check_targets
+    from pipelines.dvc.graph import check_targets
 
     check_targets(arguments.targets)
-    from pipelines.reproduce import run
+    from pipelines.flows.reproduce import run
 
     return run(arguments.targets, arguments.jobs)
 
 
 def _serve(arguments: argparse.Namespace) -> bool:
-    from pipelines.serve import serve
+    from pipelines.flows.serve import serve
 
     return serve(arguments.port)
 
 
 def _check(arguments: argparse.Namespace) -> bool:
-    from pipelines.check import check
+    from pipelines.dvc.check import check
 
     return check(arguments.rev)
 
 
 def _deps(arguments: argparse.Namespace) -> bool:
-    from pipelines.closure import deps
+    from pipelines.dvc.deps import deps
 
     return deps()
 
 
 def _verify(arguments: argparse.Namespace) -> bool:
-    from pipelines.verify import verify
+    from pipelines.verify.verify import verify
 
     return verify(arguments.revision, arguments.cached, arguments.out)
 
 
 def _compare(arguments: argparse.Namespace) -> bool:
-    from pipelines.compare import Options, compare
+    from pipelines.compare.compare import Options, compare
 
     options = Options(arguments.out, arguments.fail_on == "regression", arguments.cross_evaluate)
     return compare(arguments.base, arguments.head, options)

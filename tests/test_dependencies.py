@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.closure import closure, differences, entry, files_of, imported_names, listed_code
+from pipelines.dvc.deps import closure, differences, entry, files_of, imported_names, listed_code
 from stages.configure.resolve import names, resolve
 from tests.workspace import ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.closure import closure, entry, listed_code
+from pipelines.dvc.deps import closure, entry, listed_code
 from tests.workspace import ROOT, stages_of
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.certificate import Judged, judge, verdict
-from pipelines.lock import Difference, differences, digest, params_of, rests_on, stages_of
-from pipelines.machine import describe, installed, processor
+from pipelines.dvc.lock import Difference, differences, digest, params_of, rests_on, stages_of
+from pipelines.verify.certificate import Judged, judge, verdict
+from pipelines.verify.machine import describe, installed, processor
 from pixelproof.core.errors import StateError
 
 

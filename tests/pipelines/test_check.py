@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.check import check
+from pipelines.dvc.check import check
 from tests.pipelines.conftest import commit, python, runs, sh
 
 

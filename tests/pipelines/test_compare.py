@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.compare import Options, compare, investigate, passes
-from pipelines.comparison.as_markdown import as_markdown
-from pipelines.comparison.causes import ParamChange
-from pipelines.comparison.labels import Classes, DataChange, SplitChange, changed_classes
-from pipelines.comparison.metrics import DIRECTIONS, compare_metrics, unjudged_rows, untested_rows
-from pipelines.comparison.page import as_page
-from pipelines.comparison.pictures import Extreme, Tile, extremes
-from pipelines.comparison.result import Comparison, Note, SideName, as_record
-from pipelines.comparison.runs import common_ids, spread, union
-from pipelines.comparison.store import Outputs, Store
-from pipelines.graph import open_repo
+from pipelines.compare.as_markdown import as_markdown
+from pipelines.compare.causes import ParamChange
+from pipelines.compare.compare import Options, compare, investigate, passes
+from pipelines.compare.labels import Classes, DataChange, SplitChange, changed_classes
+from pipelines.compare.metrics import DIRECTIONS, compare_metrics, unjudged_rows, untested_rows
+from pipelines.compare.page import as_page
+from pipelines.compare.pictures import Extreme, Tile, extremes
+from pipelines.compare.result import Comparison, Note, SideName, as_record
+from pipelines.compare.runs import common_ids, spread, union
+from pipelines.compare.significance import Row
+from pipelines.compare.store import Outputs, Store
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.revision import open_revision
 from pipelines.markdown import PAGE_LIMIT, code, fit, size
-from pipelines.revision import open_revision
-from pipelines.significance import Row
 from pixelproof.core.csp import policy
 from pixelproof.core.errors import StateError
 from pixelproof.scoring.matrices import Matrices

@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import jaccard_score
 
-from pipelines.compare import investigate
-from pipelines.comparison.as_markdown import as_markdown
-from pipelines.comparison.crossing import Crossed
-from pipelines.comparison.labels import Move, Turn
-from pipelines.comparison.result import Comparison
-from pipelines.comparison.store import Outputs, Store
-from pipelines.graph import open_repo
-from pipelines.revision import open_revision
+from pipelines.compare.as_markdown import as_markdown
+from pipelines.compare.compare import investigate
+from pipelines.compare.crossing import Crossed
+from pipelines.compare.labels import Move, Turn
+from pipelines.compare.result import Comparison
+from pipelines.compare.store import Outputs, Store
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.revision import open_revision
 from pixelproof.core.errors import StateError
 from tests.pipelines.compared import EVIL, History, make, write_labels, write_params
 from tests.pipelines.conftest import commit, python, sh

@@ -11,15 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.comparison.causes import CodeChange, ParamChange, VersionChange
-from pipelines.comparison.crossing import Crossed
-from pipelines.comparison.labels import Classes, DataChange, Move, SplitChange, Turn
-from pipelines.comparison.metrics import MetricRow
-from pipelines.comparison.page import as_page
-from pipelines.comparison.pictures import Extreme, Tile
-from pipelines.comparison.result import Comparison, Note, SideName
-from pipelines.comparison.runs import Exam
-from pipelines.significance import Row
+from pipelines.compare.causes import CodeChange, ParamChange, VersionChange
+from pipelines.compare.crossing import Crossed
+from pipelines.compare.labels import Classes, DataChange, Move, SplitChange, Turn
+from pipelines.compare.metrics import MetricRow
+from pipelines.compare.page import as_page
+from pipelines.compare.pictures import Extreme, Tile
+from pipelines.compare.result import Comparison, Note, SideName
+from pipelines.compare.runs import Exam
+from pipelines.compare.significance import Row
 from tests import browser
 from tests.browser import HOSTILE, Chromium, each_look
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.graph import changed_stages, open_repo, read_graph
+from pipelines.dvc.graph import changed_stages, open_repo, read_graph
 from pixelproof.core.errors import StateError
 
 

@@ -9,29 +9,29 @@ from typing import Any
 import pytest
 
 from pipelines.__main__ import main
-from pipelines.compare import Options
+from pipelines.compare.compare import Options
 from tests.pipelines.conftest import ROOT, python, sh
 
 
 @pytest.mark.parametrize(
     ("argv", "function", "arguments"),
     [
-        ("check", "pipelines.check.check", ("workspace",)),
-        ("check topic", "pipelines.check.check", ("topic",)),
-        ("deps", "pipelines.closure.deps", ()),
-        ("verify", "pipelines.verify.verify", ("HEAD", False, None)),
-        ("verify v1 --cached --out x", "pipelines.verify.verify", ("v1", True, Path("x"))),
-        ("compare", "pipelines.compare.compare", (None, "workspace", Options())),
-        ("compare main topic --out x", "pipelines.compare.compare", ("main", "topic", Options(Path("x")))),
+        ("check", "pipelines.dvc.check.check", ("workspace",)),
+        ("check topic", "pipelines.dvc.check.check", ("topic",)),
+        ("deps", "pipelines.dvc.deps.deps", ()),
+        ("verify", "pipelines.verify.verify.verify", ("HEAD", False, None)),
+        ("verify v1 --cached --out x", "pipelines.verify.verify.verify", ("v1", True, Path("x"))),
+        ("compare", "pipelines.compare.compare.compare", (None, "workspace", Options())),
+        ("compare main topic --out x", "pipelines.compare.compare.compare", ("main", "topic", Options(Path("x")))),
         (
             "compare main --fail-on regression --cross-evaluate",
-            "pipelines.compare.compare",
+            "pipelines.compare.compare.compare",
             ("main", "workspace", Options(None, True, True)),
         ),
-        ("reproduce", "pipelines.reproduce.run", ([], 1)),
-        ("reproduce --jobs 3 train@unet-0 report", "pipelines.reproduce.run", (["train@unet-0", "report"], 3)),
-        ("serve", "pipelines.serve.serve", (4200,)),
-        ("serve --port 5000", "pipelines.serve.serve", (5000,)),
+        ("reproduce", "pipelines.flows.reproduce.run", ([], 1)),
+        ("reproduce --jobs 3 train@unet-0 report", "pipelines.flows.reproduce.run", (["train@unet-0", "report"], 3)),
+        ("serve", "pipelines.flows.serve.serve", (4200,)),
+        ("serve --port 5000", "pipelines.flows.serve.serve", (5000,)),
     ],
 )
 def test_arguments_become_calls(
@@ -49,7 +49,7 @@ def test_arguments_become_calls(
 
 
 def test_what_a_command_found_wrong_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.check.check", lambda name: False)
+    monkeypatch.setattr("pipelines.dvc.check.check", lambda name: False)
     with pytest.raises(SystemExit) as stop:
         main(["check"])
     assert stop.value.code == 1

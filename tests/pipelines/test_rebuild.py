@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pipelines.verify import verify
+from pipelines.verify.verify import verify
 from pixelproof.core.errors import PixelproofError, StateError
 from tests.pipelines.conftest import commit, python, runs, sh
 

@@ -43,7 +43,7 @@ def reproduce(repo: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> An
     monkeypatch.setenv("PREFECT_API_URL", served.api)
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from pipelines.reproduce import reproduce
+    from pipelines.flows.reproduce import reproduce
 
     def run(**parameters: Any) -> Run:
         with temporary_settings({PREFECT_API_URL: served.api}):

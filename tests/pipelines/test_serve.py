@@ -9,7 +9,7 @@ import psutil
 import pytest
 import yaml
 
-from pipelines.serve import serve
+from pipelines.flows.serve import serve
 from pixelproof.core.errors import StateError
 from tests.pipelines.conftest import ROOT, Served, serving, sh
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from pipelines.compare.significance import Pair, Row, judge, retraining_floor
 from pipelines.params import Compare, Judgement, Metric
-from pipelines.significance import Pair, Row, judge, retraining_floor
 from pixelproof.core.errors import StateError
 from pixelproof.scoring.matrices import Matrices
 from pixelproof.scoring.resampling import group_sums, holm

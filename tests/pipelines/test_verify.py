@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.verify import verify, verify_workspace
+from pipelines.verify.verify import verify, verify_workspace
 from pixelproof.core.errors import ParamsError, StateError
 from tests.pipelines.conftest import commit, python, sh
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 
-from pipelines.revision import flatten
+from pipelines.dvc.revision import flatten
 from pixelproof.core.files import read_json, write_json
 from pixelproof.data.dataset import read_header
 from tests.report import fake

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.graph import open_repo
+from pipelines.dvc.graph import open_repo
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import read_json, write_json
 from pixelproof.core.params import load, read_yaml

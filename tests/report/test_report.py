@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
-from pipelines.revision import flatten
+from pipelines.dvc.revision import flatten
 from pixelproof.core.errors import PixelproofError
 from pixelproof.core.files import read_json
 from pixelproof.data.dataset import read_split

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from pipelines.closure import closure, entry, listed_code
+from pipelines.dvc.deps import closure, entry, listed_code
 from tests.train.conftest import Workspace
 from tests.workspace import ROOT, stages_of
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.lock import touches
-from pipelines.revision import Revision
+from pipelines.dvc.lock import touches
+from pipelines.dvc.revision import Revision
 from pixelproof.core.errors import StateError
 
 HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")

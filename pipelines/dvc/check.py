@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from pipelines.graph import open_repo
-from pipelines.revision import WORKSPACE, Revision, open_revision
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.revision import WORKSPACE, Revision, open_revision
 from pixelproof.core.errors import StateError
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.comparison.labels import SplitChange
-from pipelines.comparison.metrics import tally
-from pipelines.comparison.result import GATE_SPLIT, IMPROVED, REGRESSED, Comparison
-from pipelines.significance import Row
+from pipelines.compare.labels import SplitChange
+from pipelines.compare.metrics import tally
+from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, Comparison
+from pipelines.compare.significance import Row
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 NOT_COMPUTED = "significance was not computed"

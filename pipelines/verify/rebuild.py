@@ -23,10 +23,10 @@ from typing import Any
 
 import yaml
 
-from pipelines.graph import open_repo
-from pipelines.lock import NEVER_RUN, Difference, Lock, stages_of
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.lock import NEVER_RUN, Difference, Lock, stages_of
+from pipelines.dvc.revision import flatten
 from pipelines.processes import LAST_LINES, SECONDS_TO_END
-from pipelines.revision import flatten
 from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.fetch.places import CACHE, MIRROR, cache_folder
 

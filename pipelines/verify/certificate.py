@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeGuard
 
-from pipelines.lock import Difference, Lock, digest, params_of, rests_on
+from pipelines.dvc.lock import Difference, Lock, digest, params_of, rests_on
 from pipelines.markdown import code, table
 
 Mode = Literal["rebuilt", "restored"]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipelines.revision import flatten
+from pipelines.dvc.revision import flatten
 from pixelproof.core.errors import StateError
 
 Lock = dict[str, dict[str, Any]]  # stage -> its entry in dvc.lock

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.graph import open_repo
+from pipelines.dvc.graph import open_repo
 from pixelproof.core.errors import StateError
 
 PACKAGES = ("pixelproof", "stages", "pipelines")

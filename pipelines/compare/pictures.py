@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.comparison.labels import DATA, Classes, decoded
-from pipelines.comparison.runs import folder
-from pipelines.comparison.store import Outputs
+from pipelines.compare.labels import DATA, Classes, decoded
+from pipelines.compare.runs import folder
+from pipelines.compare.store import Outputs
 from pixelproof.data.dataset import IGNORE
 from pixelproof.scoring.matrices import Matrices
 from pixelproof.scoring.scores import counts, scores

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pipelines.markdown import number
-from pipelines.verify import is_number
+from pipelines.verify.verify import is_number
 
 # By the last part of a metric's key: +1 where higher is better, -1 where lower is.
 DIRECTIONS = {

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.comparison.lock import Lock
-from pipelines.revision import Revision, flatten
+from pipelines.compare.dvc_lock import Lock
+from pipelines.dvc.revision import Revision, flatten
 
 VERSIONS = "pixelproof/core/versions.json"  # of what computes numbers: stages depend on it
 PINNED = "requirements.lock"

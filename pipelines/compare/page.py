@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.comparison import words
-from pipelines.comparison.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
+from pipelines.compare import words
+from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
 from pixelproof.core.csp import policy
 
 TEMPLATES = Path(__file__).parent / "templates"

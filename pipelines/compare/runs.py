@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.comparison.labels import Classes, DataChange, read_classes
-from pipelines.comparison.store import Outputs
-from pipelines.revision import flatten
+from pipelines.compare.labels import Classes, DataChange, read_classes
+from pipelines.compare.store import Outputs
+from pipelines.dvc.revision import flatten
 from pixelproof.scoring.matrices import Matrices, read_matrices
 
 SPLITS = ("val", "test")

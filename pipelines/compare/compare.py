@@ -11,20 +11,20 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.comparison import pictures, words
-from pipelines.comparison.as_markdown import as_markdown
-from pipelines.comparison.causes import changed_code, changed_params, changed_versions
-from pipelines.comparison.crossing import Other, cross_evaluate, crossed
-from pipelines.comparison.judging import Sides, judge_all, sides_of
-from pipelines.comparison.labels import DataChange, changed_data, read_classes
-from pipelines.comparison.metrics import compare_metrics, unjudged_rows, untested_rows
-from pipelines.comparison.page import as_page
-from pipelines.comparison.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
-from pipelines.comparison.runs import Runs, evaluated, read_runs
-from pipelines.comparison.store import Outputs, Store
-from pipelines.graph import open_repo
+from pipelines.compare import pictures, words
+from pipelines.compare.as_markdown import as_markdown
+from pipelines.compare.causes import changed_code, changed_params, changed_versions
+from pipelines.compare.crossing import Other, cross_evaluate, crossed
+from pipelines.compare.judging import Sides, judge_all, sides_of
+from pipelines.compare.labels import DataChange, changed_data, read_classes
+from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
+from pipelines.compare.page import as_page
+from pipelines.compare.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
+from pipelines.compare.runs import Runs, evaluated, read_runs
+from pipelines.compare.store import Outputs, Store
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.revision import merge_base, open_revision
 from pipelines.params import load_params
-from pipelines.revision import merge_base, open_revision
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_json, write_text
 
@@ -162,7 +162,7 @@ def stale(head: Outputs) -> tuple[tuple[str, ...], list[Note]]:
     """What dvc.lock of the head is not of, told without data and without running anything."""
     from dvc.exceptions import DvcException
 
-    from pipelines.check import stale_at
+    from pipelines.dvc.check import stale_at
 
     try:
         return tuple(stale_at(head.store.repo, head.side)), []

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipelines.comparison.lock import HASH, Lock, read_lock
-from pipelines.revision import Revision
+from pipelines.compare.dvc_lock import HASH, Lock, read_lock
+from pipelines.dvc.revision import Revision
 
 Listing = dict[str, str]  # of a folder: a file's path below it -> its md5
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.comparison.labels import DATA
-from pipelines.comparison.lock import base_name
-from pipelines.comparison.runs import MATRICES, folder
-from pipelines.comparison.store import Outputs
-from pipelines.revision import Revision, git
+from pipelines.compare.dvc_lock import base_name
+from pipelines.compare.labels import DATA
+from pipelines.compare.runs import MATRICES, folder
+from pipelines.compare.store import Outputs
+from pipelines.dvc.revision import Revision, git
 from pixelproof.core.errors import StateError
 
 AUTHOR = {f"GIT_{role}_{what}": "pixelproof" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}

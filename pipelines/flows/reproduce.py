@@ -19,10 +19,10 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from pipelines.graph import Graph, changed_stages, open_repo, read_graph
+from pipelines.dvc.graph import Graph, changed_stages, open_repo, read_graph
+from pipelines.dvc.revision import WORKSPACE, open_revision
 from pipelines.params import Pipelines, load_pipelines
 from pipelines.processes import Outcome, StageFailedError, StageProcesses
-from pipelines.revision import WORKSPACE, open_revision
 from pixelproof.core.errors import PixelproofError, unknown_name
 
 NOT_STARTED = "Invalid"

@@ -15,9 +15,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from pipelines.comparison.runs import SPLITS, Runs, Seeds
-from pipelines.comparison.store import Outputs
-from pipelines.comparison.worktree import evaluate_there, worktree
+from pipelines.compare.runs import SPLITS, Runs, Seeds
+from pipelines.compare.store import Outputs
+from pipelines.compare.worktree import evaluate_there, worktree
 from pixelproof.core.errors import StateError
 from pixelproof.scoring.matrices import Matrices, read_matrices
 from pixelproof.scoring.scores import counts, scores

@@ -13,7 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.certificate import (
+from pipelines.dvc.lock import differences, stages_of
+from pipelines.dvc.revision import WORKSPACE, Revision, changed_files, flatten, open_revision
+from pipelines.params import load_pipelines
+from pipelines.verify.certificate import (
     FAILURES,
     Evidence,
     Judged,
@@ -25,9 +28,6 @@ from pipelines.certificate import (
     passed,
     summary,
 )
-from pipelines.lock import differences, stages_of
-from pipelines.params import load_pipelines
-from pipelines.revision import WORKSPACE, Revision, changed_files, flatten, open_revision
 from pixelproof.core.errors import ParamsError, StateError
 from pixelproof.core.files import write_json, write_text
 
@@ -68,8 +68,8 @@ def verify(name: str, cached: bool, out: Path | None) -> bool:
 
 def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, Any]:
     """What can fail at once does so before the clone is made: a rebuild takes minutes or hours."""
-    from pipelines.machine import describe
-    from pipelines.rebuild import clean_clone
+    from pipelines.verify.machine import describe
+    from pipelines.verify.rebuild import clean_clone
 
     committed, params = revision.metrics(), revision.mapping("params.yaml") or {}
     if not committed:
@@ -117,7 +117,7 @@ def _tolerance(params: dict[str, Any]) -> float:
 
 def _versions(revision: Revision) -> dict[str, dict[str, str | None]]:
     """Of what computes numbers, the versions that the commit states and those that are installed here."""
-    from pipelines.machine import installed
+    from pipelines.verify.machine import installed
 
     stated = {name: str(version) for name, version in (revision.mapping("pixelproof/core/versions.json") or {}).items()}
     found = installed(sorted(stated))

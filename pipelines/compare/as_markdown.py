@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.comparison import words
-from pipelines.comparison.metrics import MetricRow, tally
-from pipelines.comparison.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
+from pipelines.compare import words
+from pipelines.compare.metrics import MetricRow, tally
+from pipelines.compare.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
+from pipelines.compare.significance import Row
 from pipelines.markdown import PAGE_LIMIT, code, fit, table
-from pipelines.significance import Row
 
 MOST = 12  # lines of one kind of cause, and classes; the page and the JSON have all of them
 

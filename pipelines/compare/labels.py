@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.comparison.store import Listing, Outputs
+from pipelines.compare.store import Listing, Outputs
 from pixelproof.data.dataset import IGNORE, SPLITS
 
 DATA = "data/prepared"

@@ -1,14 +1,14 @@
-"""Brings what two revisions' networks made of the same images before the statistics of pipelines/significance.py."""
+"""Brings what two revisions' networks made of the same images before the statistics of significance.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipelines.comparison.labels import DataChange
-from pipelines.comparison.runs import SPLITS, Exam, Runs, Seeds, by_split, common_ids, spread, union
+from pipelines.compare.labels import DataChange
+from pipelines.compare.runs import SPLITS, Exam, Runs, Seeds, by_split, common_ids, spread, union
+from pipelines.compare.significance import Pair, Row, judge
 from pipelines.params import Params
-from pipelines.significance import Pair, Row, judge
 from pixelproof.scoring.matrices import Matrices
 
 Asked = dict[int, Matrices]  # by seed

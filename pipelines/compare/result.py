@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pipelines.comparison.causes import CodeChange, ParamChange, VersionChange
-from pipelines.comparison.crossing import Crossed
-from pipelines.comparison.labels import Classes, DataChange
-from pipelines.comparison.metrics import MetricRow
-from pipelines.comparison.pictures import Extreme, Tile
-from pipelines.comparison.runs import Exam
-from pipelines.significance import Row
+from pipelines.compare.causes import CodeChange, ParamChange, VersionChange
+from pipelines.compare.crossing import Crossed
+from pipelines.compare.labels import Classes, DataChange
+from pipelines.compare.metrics import MetricRow
+from pipelines.compare.pictures import Extreme, Tile
+from pipelines.compare.runs import Exam
+from pipelines.compare.significance import Row
 
 SCHEMA = 1  # of comparison.json: a greater number where a reader of the older one would go wrong
 REGRESSED, IMPROVED = "regressed", "improved"
