@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pixelproof.core.csp import policy
-from stages.report.chart import HUES, SYMBOLS, turn
+from stages.report.charts.chart import HUES, SYMBOLS, turn
 from stages.report.figures import over_seeds, ranking
 from stages.report.gather import MEASURES, Results
 from stages.report.markdown import between, percent, short, shown

@@ -14,13 +14,13 @@ import pytest
 
 from pixelproof.core.files import read_json
 from stages.evaluate.split import Tally
+from stages.report.charts.labels import LETTER, LINE, apart, beside
+from stages.report.charts.scatter import ticks, verdict
 from stages.report.figures import confusions, front, span
 from stages.report.gather import Results, gather
-from stages.report.labels import LETTER, LINE, apart, beside
 from stages.report.markdown import short, summary
 from stages.report.page import render
 from stages.report.params import Params, Report, Seeds
-from stages.report.scatter import ticks, verdict
 from stages.report.sections import architectures, classes, curves
 from tests.report import fake
 

@@ -19,7 +19,7 @@ from pixelproof.data.dataset import ClassInfo, Header, read_split
 from pixelproof.scoring.matrices import Matrices
 from stages.evaluate.split import Tally
 from stages.report import page
-from stages.report.dots import dots
+from stages.report.charts.dots import dots
 from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run, gather
 from stages.report.params import Params, Report, Seeds

@@ -15,8 +15,8 @@ import pytest
 from pixelproof.core.errors import PixelproofError
 from pixelproof.data.dataset import ClassInfo, Header
 from stages.report import page
-from stages.report.areas import Areas, legend, sampled, shapes_of
-from stages.report.chart import SHAPES
+from stages.report.charts.areas import Areas, legend, sampled, shapes_of
+from stages.report.charts.chart import SHAPES
 from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run, gather
 from stages.report.measured import amount, count, percents, read_rows

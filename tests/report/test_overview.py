@@ -23,9 +23,9 @@ from pixelproof.data.dataset import ClassInfo, Header, Sample, decode
 from stages.augment.copies import augment as make_copies
 from stages.augment.params import Augment
 from stages.evaluate.split import Tally
+from stages.report.charts.graph import draw, edges_of, layers_of, stages_of
 from stages.report.digests import CODE, of_folder
 from stages.report.gather import Results, gather
-from stages.report.graph import draw, edges_of, layers_of, stages_of
 from stages.report.page import render
 from stages.report.params import Params
 from stages.report.sections import augmentation, data, overview, provenance

@@ -29,7 +29,7 @@ from pixelproof.core.errors import PixelproofError
 from pixelproof.core.files import read_json
 from pixelproof.data.dataset import read_split
 from stages.report.__main__ import write
-from stages.report.chart import draw, hue, plot, trimmed
+from stages.report.charts.chart import draw, hue, plot, trimmed
 from stages.report.figures import Figure
 from stages.report.markdown import plain, shown
 from stages.report.params import Params, Report, Seeds

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from stages.report.charts.forest import forest
+from stages.report.charts.scatter import COSTS, points, scatter, verdict
 from stages.report.figures import Figure, Span, over_seeds, ranking, span
-from stages.report.forest import forest
 from stages.report.gather import MEASURES, Results
-from stages.report.scatter import COSTS, points, scatter, verdict
 
 TITLE = "Architectures"
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, Header, Sample, read_image, read_mask, read_split
-from stages.report.chart import Chart, draw, plot
+from stages.report.charts.chart import Chart, draw, plot
 from stages.report.gather import Results
 from stages.report.markdown import percent
 from stages.report.pictures import colours, painted, photo, spread

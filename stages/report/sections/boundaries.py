@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.data.dataset import read_split
-from stages.report.chart import Chart
-from stages.report.dots import dots
+from stages.report.charts.chart import Chart
+from stages.report.charts.dots import dots
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.report.chart import HUES, Chart, draw, plot
+from stages.report.charts.chart import HUES, Chart, draw, plot
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results, Run
 from stages.report.markdown import percent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import Figure, Span, over_seeds, ranking, span
 from stages.report.gather import Results
 from stages.report.markdown import between, listed, shown

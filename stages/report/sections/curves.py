@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stages.report.chart import Chart, dash, draw, hue, plot, shape
+from stages.report.charts.chart import Chart, dash, draw, hue, plot, shape
+from stages.report.charts.labels import LETTER, LINE, apart
 from stages.report.figures import binned, mean_curve
 from stages.report.gather import Point, Results, Run
-from stages.report.labels import LETTER, LINE, apart
 
 TITLE = "Learning curves"
 KEPT = "val/mIoU"  # the curve whose best point is marked: the weights of a run are those of its own

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.data.dataset import ClassInfo
-from stages.report.chart import Chart, draw, plot
+from stages.report.charts.chart import Chart, draw, plot
 from stages.report.gather import Results
 from stages.report.markdown import percent
 

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 
 from pixelproof.data.dataset import ClassInfo, decode
-from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run
 from stages.report.markdown import percent

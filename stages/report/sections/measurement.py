@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.core.errors import StateError
-from stages.report.areas import HEAD, Areas, area_chart, legend, numbers, quartiles, sampled, shapes_of
-from stages.report.chart import Chart
+from stages.report.charts.areas import HEAD, Areas, area_chart, legend, numbers, quartiles, sampled, shapes_of
+from stages.report.charts.chart import Chart
 from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run
 from stages.report.measured import MINUS, amount, count, over_runs, percents, read_rows

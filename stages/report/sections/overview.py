@@ -9,9 +9,9 @@ import cv2
 
 from pixelproof.core.params import read_yaml
 from pixelproof.data.dataset import Sample, check_mask, decode, read_image, read_split
+from stages.report.charts.graph import Stage, draw, stages_of
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results, Run
-from stages.report.graph import Stage, draw, stages_of
 from stages.report.pictures import colours, painted, photo, spread
 
 TITLE = "At a glance"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stages.report.chart import Chart
-from stages.report.dots import dots
+from stages.report.charts.chart import Chart
+from stages.report.charts.dots import dots
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results
 from stages.report.markdown import percent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import Figure
 from stages.report.markdown import shown
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import over_seeds, span
 from stages.report.gather import Results, Run
 from stages.report.markdown import between, shown

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from stages.report.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.forest import padded
+from stages.report.charts.labels import LINE, beside
 from stages.report.figures import Span, front, over_seeds, span
-from stages.report.forest import padded
 from stages.report.gather import Results
-from stages.report.labels import LINE, beside
 from stages.report.markdown import listed, percent, short
 
 COSTS = {"flops": "FLOPs", "parameters": "parameters"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stages.report.chart import HUES, SHAPES, Chart, draw, plot
+from stages.report.charts.chart import HUES, SHAPES, Chart, draw, plot
 
 Areas = list[tuple[float, float, str, str]]  # true and predicted area, class, image
 Shapes = dict[str, str]  # of the points, by class
