@@ -7,9 +7,9 @@ setup:
 
 # Run what is out of date, then say where the report is and how the result compares with the committed metrics.
 repro: setup
-	@bin/python -m pixelproof.core.params >/dev/null
+	bin/pixelproof params >/dev/null
 	bin/python -m dvc repro
-	bin/python -m pipelines verify workspace
+	bin/pixelproof verify workspace
 
 # Everything but what needs a GPU, and but the slow tests that no promise of the README hangs on. Threads that wait for
 # each other sleep: those of one process would take the cores from the other's by spinning.
@@ -23,10 +23,10 @@ check: setup
 	bin/python -m pip check --disable-pip-version-check
 	bin/python -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/zizmor --offline --strict-collection --quiet .github/workflows
-	bin/python -m pipelines check
+	bin/pixelproof check
 
 serve: setup
-	bin/python -m pipelines serve
+	bin/pixelproof serve
 
 bench: setup
 	bin/python benchmarks/help.py

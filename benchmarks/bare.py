@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.workspace import ENDLESS
+from commands._pace import Held
 from pixelproof.core.params import load
 from pixelproof.data import dataset
 from pixelproof.nn.build import build_model, read_config
 from pixelproof.nn.runtime import autocast, set_up
-from stages.train.pace import Held
 from stages.train.params import Params
 
 BATCHES = 8  # that lie in memory

@@ -107,7 +107,7 @@ def table(matrices: NDArray[np.int64]) -> bytes:
 def measured(repo: Path) -> tuple[float, float]:
     """Seconds and GiB of one comparison of the two commits, in a process of its own."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "pipelines", "compare", "HEAD~1", "HEAD", "--out", "out"]
+    command = [sys.executable, "-m", "commands", "compare", "HEAD~1", "HEAD", "--out", "out"]
     process = psutil.Popen(command, cwd=repo, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
     most = 0
     while process.poll() is None:

@@ -1,4 +1,4 @@
-"""How much `python -m pipelines reproduce` costs when there is nothing to do, beside a Prefect flow of empty tasks.
+"""How much `bin/pixelproof reproduce` costs when there is nothing to do, beside a Prefect flow of empty tasks.
 
     python benchmarks/reproduce_overhead.py [--rounds N] [--server]
 
@@ -72,9 +72,9 @@ def measure(rounds: int, environment: dict[str, str], scratch: Path) -> float:
     with open_repo() as repo:
         count = len(read_graph(repo).order)
     (scratch / "empty_flow.py").write_text(EMPTY_FLOW)
-    ours = [sys.executable, "-m", "pipelines", "reproduce"]
+    ours = [sys.executable, "-m", "commands", "reproduce"]
     peer = [sys.executable, str(scratch / "empty_flow.py"), str(count)]
-    commands = {f"`python -m pipelines reproduce`, {count} stages": ours, f"a flow of {count} empty tasks": peer}
+    commands = {f"`bin/pixelproof reproduce`, {count} stages": ours, f"a flow of {count} empty tasks": peer}
     times: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():

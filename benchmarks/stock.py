@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from commands._pace import hold_loops
 from pixelproof.data import dataset
 from stages.configure.resolve import ARCHITECTURES, read, walk
-from stages.train.pace import hold_loops
 
 CONFIGS = {
     "unet": "unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py",

@@ -31,7 +31,7 @@ from benchmarks.common import ROOT, print_table
 from benchmarks.quality import print_quality
 from benchmarks.stock import CHANGES, Task, train_stock
 from benchmarks.workspace import ENDLESS, make_task
-from stages.train.pace import Round, Training, take_turns, train_in
+from commands._pace import Round, Training, take_turns, train_in
 
 ASKED = {"unet": 1.8, "deeplabv3plus-r18": 1.6}  # times stock
 OF_BARE, WAITING = 0.95, 0.05

@@ -29,9 +29,9 @@ from benchmarks.bare import Loss, train_bare
 from benchmarks.common import ROOT, print_table
 from benchmarks.stock import CHANGES, Task, train_stock
 from benchmarks.workspace import ENDLESS, make_task
+from commands._pace import Round, Training, take_turns, train_in
 from pixelproof.nn.build import build_model, read_config
 from pixelproof.nn.runtime import Compute
-from stages.train.pace import Round, Training, take_turns, train_in
 
 ARCH, SIZE = "deeplabv3plus-r50", 512
 WARM_UP, ROUNDS, STEPS = 20, 5, 20

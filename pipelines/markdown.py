@@ -52,5 +52,5 @@ def fit(lines: list[str], limit: int = PAGE_LIMIT) -> str:
         if budget < 0:
             break
         kept.append(line)
-    left_out = f"**{len(lines) - len(kept)} more lines left out**: `python -m pipelines compare` prints all of them."
+    left_out = f"**{len(lines) - len(kept)} more lines left out**: `bin/pixelproof compare` prints all of them."
     return "\n".join([*kept, "", left_out]) + "\n"

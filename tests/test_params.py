@@ -180,7 +180,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def command(clone: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "pixelproof.core.params"], cwd=clone, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "commands", "params"], cwd=clone, capture_output=True, text=True)
 
 
 def leaves(values: dict[str, Any], indent: int = 0) -> list[tuple[int, str]]:

@@ -39,7 +39,7 @@ def serve(port: int) -> bool:
         prefect(environment, "--no-prompt", "deploy", "--all")
         worker = stack.enter_context(running("worker", environment, "start", "--pool", POOL))
         print(f"Prefect: http://{HOST}:{port} (logs in {HOME}; Ctrl-C ends it)", flush=True)
-        print(f"runs started elsewhere show there too: PREFECT_API_URL={api} python -m pipelines reproduce", flush=True)
+        print(f"runs started elsewhere show there too: PREFECT_API_URL={api} bin/pixelproof reproduce", flush=True)
         while True:
             for name, process in (("server", server), ("worker", worker)):
                 if process.poll() is not None:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
+
+
+class ExitCode(IntEnum):
+    """How a command went. "Cannot tell" is never said as "no difference"."""
+
+    GOOD = 0
+    WORSE = 1
+    NOT_DONE = 2
+    CANNOT_TELL = 3
 
 
 class PixelproofError(Exception):
@@ -63,14 +75,20 @@ def unknown_name(key: str, name: str, names: Iterable[str]) -> ParamsError:
     return ParamsError(key, repr(name), f"allowed: {', '.join(choices)}{nearest(name, choices)}")
 
 
-def run_main(main: Callable[[], None]) -> None:
-    """Run a stage's or a command's main; a person's mistake is one line on stderr and exit code 2."""
+def run_main(main: Callable[[], ExitCode | None]) -> None:
+    """Run a main and exit as it says; a person's mistake is one line on stderr and exit code 2."""
     try:
-        main()
+        code = main()
+        sys.stdout.flush()
     except PixelproofError as error:
-        sys.exit(_say(str(error), 2))
+        sys.exit(_say(str(error), ExitCode.NOT_DONE))
     except KeyboardInterrupt:
         sys.exit(_say("interrupted", 130))
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python would complain as it ends
+        sys.exit(128 + signal.SIGPIPE)
+    if code:
+        sys.exit(code)
 
 
 def _say(message: str, code: int) -> int:

@@ -6,17 +6,15 @@ that the stage uses (`seed`, its own section, ...). `pixelproof params` prints a
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pixelproof.core.errors import ParamsError, StateError, nearest, run_main
+from pixelproof.core.errors import ParamsError, StateError, nearest
 
 
 class Section(BaseModel):
@@ -181,53 +179,3 @@ def _tags(option: type[BaseModel], *keys: str) -> list[str]:
 
 def _fields(at: Any) -> list[str]:
     return sorted({name for option in _options(at) for name in option.model_fields})
-
-
-# --- the command: the whole tree with one line of help for each knob -------------------------------------------------
-
-
-def all_models(root: Path) -> dict[str, type[Section]]:
-    """`package -> Params` for every package that has a params.py."""
-    folders = [*sorted(p.parent for p in (root / "stages").glob("*/params.py")), root / "pipelines"]
-    names = [".".join(f.relative_to(root).parts) for f in folders if (f / "params.py").exists()]
-    return {name: importlib.import_module(f"{name}.params").Params for name in names}
-
-
-def helps(at: Any, prefix: str = "") -> dict[str, str]:
-    """`key path -> help` for every knob and section of a model."""
-    found: dict[str, str] = {}
-    for name, field in at.model_fields.items() if isinstance(at, type) and issubclass(at, BaseModel) else ():
-        found |= {f"{prefix}{name}": field.description or "", **helps(field.annotation, f"{prefix}{name}.")}
-    return found
-
-
-def describe(values: dict[str, Any], help_of: dict[str, str], prefix: str = "") -> list[str]:
-    """One line for each knob: `key: value  # help`; sections nest."""
-    lines = []
-    for name, value in values.items():
-        path, below, shown = f"{prefix}{name}", [], ""
-        if isinstance(value, dict) and any(key.startswith(f"{path}.") for key in help_of):
-            below = describe(value, help_of, f"{path}.")
-        else:
-            shown = " " + yaml.safe_dump(value, default_flow_style=True, width=1 << 20).removesuffix("...\n").strip()
-        knob = "  " * prefix.count(".") + f"{name}:{shown}"
-        lines += [f"{knob:<44}  # {help_of[path]}" if help_of.get(path) else knob, *below]
-    return lines
-
-
-def main() -> None:
-    """Check everything in params.yaml and print it with its help."""
-    root = Path.cwd()
-    values, graph = read_yaml(root / "params.yaml"), read_yaml(root / "dvc.yaml")
-    check_known(values, graph)
-    help_of: dict[str, str] = {}
-    for package, model in all_models(root).items():
-        stage = package.removeprefix("stages.")
-        keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
-        check(model, handed(values, keys))
-        help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
-    print(*describe(values, help_of), sep="\n")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -42,7 +42,7 @@ def find_exports(folder: Path) -> list[Path]:
     """Every .zip and every folder with an annotations.xml in `folder`, sorted by name."""
     if not folder.is_dir():
         raise DataError(
-            folder, "the folder that cvat.exports names", "no such folder", "see `python -m stages.cvat init`"
+            folder, "the folder that cvat.exports names", "no such folder", "see `bin/pixelproof init`"
         )
     found = [path for path in sorted(folder.iterdir()) if _is_export(path)]
     if not found:

@@ -1,7 +1,4 @@
-"""Run one trained network over the val and test splits, and score what it predicts.
-
-Or, with the name of a command in place of options, run that: none of their code is part of an evaluation.
-"""
+"""Run one trained network over the val and test splits, and score what it predicts."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from pixelproof.core.errors import StateError, run_main
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
 from pixelproof.data.dataset import read_header, read_split
-from stages.commands import commands_help, run_command
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
 from stages.evaluate.predict import build_network, load_network
@@ -24,15 +20,8 @@ EVALUATED = ("val", "test")
 
 
 def main() -> None:
-    """Run a command, or evaluate one architecture trained from one seed."""
-    if run_command("evaluate"):
-        return
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.evaluate",
-        description=__doc__,
-        epilog=commands_help("evaluate"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Evaluate one architecture trained from one seed."""
+    parser = argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__)
     parser.add_argument("--arch", required=True, help="an architecture of params.yaml")
     parser.add_argument("--seed", required=True, type=int, help="one of train.seeds")
     args = parser.parse_args()

@@ -1,7 +1,4 @@
-"""Train one architecture with one seed, and publish the weights that were best on validation.
-
-Or, with the name of a command in place of options, run that: none of their code is part of a training.
-"""
+"""Train one architecture with one seed, and publish the weights that were best on validation."""
 
 from __future__ import annotations
 
@@ -14,20 +11,12 @@ import uuid
 
 from pixelproof.core.errors import ParamsError, StateError, run_main
 from pixelproof.core.params import load
-from stages.commands import commands_help, run_command
 from stages.train.params import Params
 
 
 def main() -> None:
-    """Run a command, or train: in this process or in one process for each CUDA device."""
-    if run_command("train"):
-        return
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.train",
-        description=__doc__,
-        epilog=commands_help("train"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Train in this process or in one process for each CUDA device."""
+    parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
     parser.add_argument("--arch", required=True, help="the architecture: a config that `configure` resolved")
     parser.add_argument("--seed", required=True, type=int, help="one of train.seeds")
     parser.add_argument(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from commands._edit import set_values
+from commands.init import init
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.__main__ import main as stage
-from stages.cvat.edit import set_values
-from stages.cvat.init import init
 from stages.prepare.merge import prepare
 from stages.prepare.params import Params as PrepareParams
 from tests.cvat.fake import FakeExport, encoded, shape, square

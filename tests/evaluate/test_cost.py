@@ -11,6 +11,8 @@ import pytest
 import torch
 import yaml
 
+from commands import cost
+from commands.cost import Passes, pace, peak_on_cpu
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_json
 from pixelproof.data.dataset import ClassInfo, Header, write_header
@@ -18,8 +20,6 @@ from pixelproof.nn.build import build_model
 from pixelproof.nn.facts import flops, measured
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.evaluate.commands import cost
-from stages.evaluate.commands.cost import Passes, pace, peak_on_cpu
 
 ROOT = Path(__file__).parents[2]
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -64,7 +64,7 @@ def test_peak_memory_by_hand() -> None:
 def test_times_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passes of 1 to 20 ms: median 10.5, p95 1 + 0.95 * 19 = 19.05; those that warm up take no part."""
     ticks = iter(np.cumsum([second for i in range(1, 21) for second in (0.5, i / 1000)]).tolist())
-    monkeypatch.setattr("stages.evaluate.commands.cost.time.perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("commands.cost.time.perf_counter", lambda: next(ticks))
     calls: list[int] = []
     found = pace(lambda: calls.append(1), 4, 77, Passes(warm_up=3, runs=20))
     assert len(calls) == 23

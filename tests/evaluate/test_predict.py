@@ -17,6 +17,10 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
+from commands import predict
+from commands._evaluate_trained import find
+from commands._images import check_image, find_images, names, read_photo
+from commands.predict import Size, resized, windows
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from pixelproof.core.files import write_json
 from pixelproof.data.dataset import ClassInfo, Header, write_header
@@ -24,10 +28,6 @@ from pixelproof.networks.kmeans import RARE
 from pixelproof.nn.build import build_model, save_weights
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.evaluate.commands import predict
-from stages.evaluate.commands._images import check_image, find_images, names, read_photo
-from stages.evaluate.commands._trained import find
-from stages.evaluate.commands.predict import Size, resized, windows
 from stages.evaluate.params import Augmentation, Inference
 from stages.evaluate.predict import load_network
 

@@ -92,8 +92,8 @@ def sh(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProc
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """`python -m pipelines ...` there, whatever its exit code."""
-    return sh(sys.executable, "-m", "pipelines", *arguments, cwd=cwd, check=False)
+    """`bin/pixelproof ...` there, whatever its exit code."""
+    return sh(sys.executable, "-m", "commands", *arguments, cwd=cwd, check=False)
 
 
 def commit(repo: Path) -> str:
@@ -175,7 +175,7 @@ def clone(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Served:
-    """`python -m pipelines serve` at work, and what its server recorded."""
+    """`bin/pixelproof serve` at work, and what its server recorded."""
 
     def __init__(self, repo: Path, process: psutil.Popen, api: str) -> None:
         self.repo, self.process, self.api = repo, process, api
@@ -247,7 +247,7 @@ def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: flo
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    command = [sys.executable, "-m", "pipelines", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "commands", "serve", "--port", str(port)]
     process = psutil.Popen(command, cwd=repo, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert "Ctrl-C ends it" in process.stdout.readline()

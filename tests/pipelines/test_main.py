@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.__main__ import main
+from commands.__main__ import main
 from pipelines.compare.compare import Options
 from tests.pipelines.conftest import ROOT, python, sh
 

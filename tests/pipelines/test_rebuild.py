@@ -189,7 +189,7 @@ def test_a_stage_that_fails_is_named(repo: Path) -> None:
 def test_ctrl_c_leaves_nothing_behind(repo: Path, temporary: Path) -> None:
     edit("code/stage.py", 'print(f"hello', 'time.sleep(600 * (name == "prepare"))\nprint(f"hello')
     commit(repo)
-    process = psutil.Popen([sys.executable, "-m", "pipelines", "verify"], cwd=repo, stderr=subprocess.PIPE, text=True)
+    process = psutil.Popen([sys.executable, "-m", "commands", "verify"], cwd=repo, stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
             if line.endswith("data/prepared/test\n"):  # the command of `prepare`, which has begun

@@ -178,7 +178,7 @@ def test_one_job_is_one_stage_at_a_time(reproduce: Any, repo: Path) -> None:
 def test_an_interrupted_run_leaves_no_stage_and_no_lock(repo: Path, served: Served, number: signal.Signals) -> None:
     edit("params.yaml", "seed: 0", "seed: 1")
     control("download", "import os\nopen('control/pid', 'w').write(str(os.getpid()))\ntime.sleep(600)")
-    command = [sys.executable, "-m", "pipelines", "reproduce"]
+    command = [sys.executable, "-m", "commands", "reproduce"]
     environ = os.environ | {"PREFECT_API_URL": served.api}
     ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # as a job in a shell's background begins
     process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, preexec_fn=ignore)

@@ -1,4 +1,4 @@
-"""`python -m stages.train advise`: what it tries, and that what it advises is what it measured."""
+"""`bin/pixelproof speed`: what it tries, and that what it advises is what it measured."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from commands.speed import Setting, Trial, advice, knobs, search
 
 from pixelproof.core.params import check
 from pixelproof.nn.runtime import Compute
-from stages.train.commands.advise import Setting, Trial, advice, knobs, search
 from tests.train.conftest import COMPUTE, TRAIN, Workspace
 
 KNOBS = ("compute.threads", "compute.precision", "compute.channels_last", "train.workers")
@@ -22,7 +22,7 @@ KNOBS = ("compute.threads", "compute.precision", "compute.channels_last", "train
 
 def advise(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the real command in a workspace."""
-    command = [sys.executable, "-m", "stages.train.commands.advise", *arguments]
+    command = [sys.executable, "-m", "commands", "speed", *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, text=True)
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from commands._train_trained import find
+from commands.attention import draw
 from pixelproof.core.errors import StateError
 from pixelproof.data import dataset
-from stages.train.commands._trained import find
-from stages.train.commands.attention import draw
 from tests.train.conftest import Workspace
 from tests.train.trained import as_trained, network
 

@@ -12,11 +12,11 @@ from mmseg.utils import register_all_modules
 
 from benchmarks.bare import train_bare
 from benchmarks.stock import CHANGES, CONFIGS, Task, stock_config, train_stock
+from commands._pace import Training, train_in
 from pixelproof.core.errors import StateError
 from pixelproof.nn.build import build_model
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.train.pace import Training, train_in
 from tests.train.conftest import Workspace
 
 

@@ -17,13 +17,13 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from commands import _onnx_file
+from commands._train_trained import find
+from commands.export import export, write_both
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data import dataset
 from pixelproof.nn.build import class_ids
-from stages.train.commands import _onnx_file
-from stages.train.commands._trained import find
-from stages.train.commands.export import export, write_both
 from tests.train.conftest import Workspace
 from tests.train.trained import FP32, as_trained, forward, network
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from commands._field import receptive_fields
 from pixelproof.networks.vgg import VGG16
 from pixelproof.nn.build import build_model
 from pixelproof.nn.facts import measured
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.train.commands._field import receptive_fields
 from tests.train.conftest import Workspace
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -102,7 +102,7 @@ def test_segformer_costs_what_its_paper_says() -> None:
 
 def info(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the real command."""
-    command = [sys.executable, "-m", "stages.train", "info", *arguments]
+    command = [sys.executable, "-m", "commands", "info", *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 

@@ -26,7 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from pixelproof.core.errors import StateError, run_main
+from commands._catalogue import path_from
+from commands._evaluate_trained import DATA, config_of
+from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_json
 from pixelproof.core.machine import machine
 from pixelproof.core.params import load, pick, read_yaml
@@ -35,10 +37,10 @@ from pixelproof.core.table import positive, size, table
 from pixelproof.data.dataset import read_header
 from pixelproof.nn.build import class_ids
 from pixelproof.nn.runtime import Compute, out_of_memory, set_up
-from stages.evaluate.commands._trained import DATA, config_of
 from stages.evaluate.params import Params
 from stages.evaluate.predict import build_network
 
+GROUP = "networks"
 HEAD = ["architecture", "on", "parameters", "GFLOPs", "batch", "peak MiB", "median ms", "p95 ms", "images/s"]
 
 
@@ -72,20 +74,18 @@ class Cost:
     batches: list[Pace]
 
 
-def main() -> None:
-    """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.evaluate cost",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
     parser.add_argument("--arch", nargs="+", metavar="NAME", help="default: `architectures` of params.yaml")
     parser.add_argument("--batch", nargs="+", type=positive, help="images at once (default: 1 and evaluate.batch)")
     parser.add_argument("--size", type=size, metavar="HxW", help="of an image; default: that of prepare in params.yaml")
     parser.add_argument("--warm-up", type=positive, default=3, help="passes before those that count (default: 3)")
     parser.add_argument("--runs", type=positive, default=20, help="passes that count (default: 20)")
-    parser.add_argument("--json", type=Path, help="a file to write the numbers to")
-    arguments = parser.parse_args()
+    parser.add_argument("--json", type=path_from, help="a file to write the numbers to")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, print, and write where asked."""
     if arguments.json and arguments.json.resolve().is_relative_to(Path("metrics").resolve()):
         raise StateError(str(arguments.json), "metrics/ holds what can be rebuilt", "give another file by --json")
     params, everything = load("evaluate", Params), read_yaml(Path("params.yaml"))
@@ -212,7 +212,3 @@ def described(found: dict[str, Cost], settings: dict[str, Any]) -> list[str]:
         f"passes after {settings['warm_up']} to warm up"
     )
     return [f"measured on: {where(settings['device'])}", text, "", *table(HEAD, rows)]
-
-
-if __name__ == "__main__":
-    run_main(main)

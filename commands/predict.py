@@ -25,7 +25,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.core.errors import StateError, run_main
+from commands._catalogue import path_from
+from commands._evaluate_trained import find
+from commands._images import check_image, find_images, names, read_photo
+from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.core.progress import track
@@ -33,12 +36,11 @@ from pixelproof.core.table import positive
 from pixelproof.data.dataset import Array, Header
 from pixelproof.data.resize import fit_image
 from pixelproof.nn.runtime import out_of_memory
-from stages.evaluate.commands._images import check_image, find_images, names, read_photo
-from stages.evaluate.commands._trained import find
 from stages.evaluate.params import Inference, Params
 from stages.evaluate.predict import Prediction, load_logits, prediction
 from stages.evaluate.slide import Image, Network
 
+GROUP = "networks"
 OURS = {"masks", "overlays", "scores.csv"}
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
@@ -58,21 +60,21 @@ class Size:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def main() -> None:
-    """Predict and write."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.evaluate predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders or patterns")
     parser.add_argument("--arch", required=True, help="a trained architecture")
     parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
-    parser.add_argument("--out", required=True, type=Path, help="a folder to write; a new one, or one of this command")
+    parser.add_argument(
+        "--out", required=True, type=path_from, help="a folder to write; a new one, or one of this command"
+    )
     parser.add_argument("--size", type=size, help="SHORT side in pixels, HEIGHTxWIDTH as prepare stretches, or `own`")
     parser.add_argument("--window", type=positive, help="predict by windows of this side (default: evaluate.window)")
     parser.add_argument("--stride", type=positive, help="from window to window (default: evaluate.stride, or half)")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Predict and write."""
     params = load("evaluate", Params)
     learnt = Size(short=min(pick(read_yaml(Path("params.yaml")), f"prepare.{side}") for side in ("width", "height")))
     inference = windows(params.evaluate, arguments.window, arguments.stride)
@@ -202,7 +204,3 @@ def table(rows: Sequence[Sequence[str]], header: Header) -> str:
     writer.writerow(["image", "width", "height", "certainty", *(f"share of {name}" for name in header.names())])
     writer.writerows(rows)
     return text.getvalue()
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -6,26 +6,28 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pixelproof.core.errors import run_main
+from commands._resolved import resolved
 from pixelproof.core.params import pick, read_yaml
 from pixelproof.core.table import positive, size, table
 from pixelproof.data.dataset import read_header
 from pixelproof.nn.runtime import Compute
-from stages.train.commands._resolved import resolved
 
+GROUP = "networks"
 PREPARED = Path("data/prepared")
 CITYSCAPES = 19  # classes, where there is no data: what papers count with
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 
 
-def main() -> None:
-    """Print the facts of one architecture."""
-    parser = argparse.ArgumentParser(prog="python -m stages.train info", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
     parser.add_argument("name", help="any architecture of stages/configure/architectures")
     parser.add_argument("--scale", choices=["small", "full"], help="default: train.scale of params.yaml")
     parser.add_argument("--size", type=size, metavar="HxW", help="of an image; default: that of prepare in params.yaml")
     parser.add_argument("--classes", type=positive, help=f"default: those of data/prepared, else {CITYSCAPES}")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the facts of one architecture."""
     config = resolved(arguments.name, arguments.scale)
     params = read_yaml(Path("params.yaml"))
     height, width = arguments.size or (pick(params, "prepare.height"), pick(params, "prepare.width"))
@@ -37,9 +39,9 @@ def main() -> None:
 
 def describe(config: dict[str, Any], height: int, width: int, classes: int) -> list[str]:
     """The facts, line by line."""
+    from commands._field import receptive_fields
     from pixelproof.nn.build import build_model
     from pixelproof.nn.facts import floating, logits_of, measured
-    from stages.train.commands._field import receptive_fields
 
     model = build_model(config, classes, FP32).eval()
     if not hasattr(model, "backbone"):
@@ -89,7 +91,3 @@ def indented(name: str) -> str:
 def stride(image: int, rows: int) -> str:
     """How many rows of an image there are for one of a map."""
     return f"{image / rows:g}"
-
-
-if __name__ == "__main__":
-    run_main(main)

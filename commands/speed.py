@@ -21,12 +21,13 @@ from typing import Any
 
 import yaml
 
-from pixelproof.core.errors import DataError, StateError, run_main
+from commands._pace import Training, take_turns, train_in
+from pixelproof.core.errors import DataError, StateError
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.data import dataset
-from stages.train.pace import Training, take_turns, train_in
 from stages.train.params import Params
 
+GROUP = "networks"
 Setting = dict[str, Any]  # key path -> value
 LINKED = (".pixelproof", "data", "dvc.yaml", "results/data", "stages")  # what a training reads, beside params.yaml
 WARM_UP, ROUNDS = 3, 3
@@ -44,11 +45,13 @@ class Trial:
     ratio: float
 
 
-def main() -> None:
-    """Measure, and print a table and the params to set."""
-    parser = argparse.ArgumentParser(prog="python -m stages.train advise", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
     parser.add_argument("--arch", help="the architecture to time (default: the first of params.yaml)")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, and print a table and the params to set."""
     load("train", Params)  # a mistake in params.yaml is said before anything is timed
     values = read_yaml(Path("params.yaml"))
     arch = arguments.arch or pick(values, "architectures")[0]
@@ -207,7 +210,3 @@ def advice(trials: Sequence[Trial]) -> list[str]:
 def say(text: str) -> None:
     """Say what is going on, apart from the result."""
     print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    run_main(main)

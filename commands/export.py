@@ -16,31 +16,35 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pixelproof.core.errors import StateError, run_main
+from commands._catalogue import path_from
+from commands._train_trained import PREPARED, Trained, find
+from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data.dataset import SPLITS
-from stages.train.commands._trained import PREPARED, Trained, find
 from stages.train.data import Labelled
 
-VERSIONS = Path(__file__).parents[3] / "pixelproof/core/versions.json"
+GROUP = "networks"
+VERSIONS = Path(__file__).parents[1] / "pixelproof/core/versions.json"
 
 
-def main() -> None:
-    """Export one network."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.train export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
     parser.add_argument("--arch", required=True, help="a trained architecture")
     parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
-    parser.add_argument("--out", type=Path, default=Path("exports"), help="the folder to write to (default: exports)")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--out", type=path_from, default=Path("exports"), help="the folder to write to (default: exports)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Export one network."""
     export(find(arguments.arch, arguments.seed), arguments.out)
 
 
 def export(trained: Trained, out: Path) -> None:
     """Write the ONNX file and the card of a trained network, once the two are known to agree."""
-    from stages.train.commands._card import card
-    from stages.train.commands._onnx_file import as_onnx, compare
+    from commands._card import card
+    from commands._onnx_file import as_onnx, compare
 
     results = evidence(trained)
     test = Labelled.open([(PREPARED, "test")])
@@ -92,7 +96,3 @@ def write_both(contents: dict[Path, bytes]) -> None:
         for path in beside.values():
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-if __name__ == "__main__":
-    run_main(main)

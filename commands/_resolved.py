@@ -19,7 +19,7 @@ from pixelproof.core.errors import PixelproofError
 from pixelproof.core.params import read_yaml
 from pixelproof.nn.build import read_config
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 
 
 def resolved(name: str, scale: str | None) -> dict[str, Any]:

@@ -11,25 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelproof.core.errors import StateError, nearest, run_main
+from commands._catalogue import path_from
+from commands._train_trained import PREPARED, Trained, find
+from pixelproof.core.errors import StateError, nearest
 from pixelproof.data.dataset import read_image, read_split, write_png
-from stages.train.commands._trained import PREPARED, Trained, find
 
+GROUP = "networks"
 SPLIT = "test"
 
 
-def main() -> None:
-    """Write the pictures of one network."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stages.train attention",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
     parser.add_argument("--arch", required=True, help="a trained architecture that predicts attention over scales")
     parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
-    parser.add_argument("--out", type=Path, help="the folder to write to (default: exports/attention/NAME-SEED)")
+    parser.add_argument("--out", type=path_from, help="the folder to write to (default: exports/attention/NAME-SEED)")
     parser.add_argument("ids", nargs="*", metavar="ID", help="of images of the test split (default: all)")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the pictures of one network."""
     trained = find(arguments.arch, arguments.seed)
     out = arguments.out or Path("exports/attention") / trained.name
     print(f"wrote {draw(trained, arguments.ids, out)} pictures to {out}")
@@ -58,7 +58,3 @@ def draw(trained: Trained, ids: list[str], out: Path) -> int:
             write_png(out / f"{name}-scale-{scale:g}.png", np.round(seen * 255).astype(np.uint8))
             count += 1
     return count
-
-
-if __name__ == "__main__":
-    run_main(main)

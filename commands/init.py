@@ -1,7 +1,8 @@
-"""`python -m stages.cvat init EXPORT`: take a team's own export into the repository and write params.yaml for it."""
+"""Settings for data of your own: take an export of CVAT into the repository and write params.yaml for it."""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import tempfile
 from collections import Counter
@@ -12,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from commands._catalogue import path_from
+from commands._describe import describe
+from commands._edit import set_values
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import check, load, read_yaml
 from pixelproof.data.dataset import IGNORE, UNSPLIT, Sample, iterate, read_header, read_instances
 from pixelproof.data.splitting import Split, best_salt, images_per_split
 from stages.cvat.convert import convert
-from stages.cvat.describe import describe
-from stages.cvat.edit import set_values
 from stages.cvat.export import export_name, find_exports, open_export
 from stages.cvat.params import IGNORED, Cvat, Params
 
+GROUP = "data"
 FOLDER = "annotations"
 OBJECT = 0.1  # of its image: a label whose objects cover less on average is taken for a thing
 UNLABELLED = 0.05  # with more of the pixels than this outside every shape, they are a class of their own
@@ -31,6 +34,16 @@ NEIGHBOURS = (
     "frames of one flight may stand in train and in test: a folder per flight in CVAT's image names prevents it"
 )
 VOID = ("ignore", "void", "unlabeled", "unlabelled")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which export."""
+    parser.add_argument("export", type=path_from, help="a .zip ('CVAT for images 1.1', with images), or its folder")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Take it, and say what was taken for granted."""
+    print(*init(arguments.export, Path.cwd()), sep="\n")
 
 
 def init(export: Path, root: Path) -> list[str]:

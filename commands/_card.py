@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from commands._train_trained import Trained
 from pixelproof.data.dataset import Header
-from stages.train.commands._trained import Trained
 from stages.train.params import Params
 
 MEASURES = {"mIoU": "mIoU", "pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy", "f1": "F1"}

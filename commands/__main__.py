@@ -1,0 +1,36 @@
+"""`pixelproof NAME ...`: finds the command and calls it; without a name, or with --help, lists all of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from commands._catalogue import entries, listing, load
+from pixelproof.core.errors import ExitCode, run_main
+
+USAGE = """usage: pixelproof COMMAND ...
+
+{commands}
+
+`pixelproof COMMAND --help` says what a command takes. Exit codes: 0 good, 1 worse, 2 could not be done, 3 cannot tell.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> ExitCode:
+    """Run one command and return how it went."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(USAGE.format(commands=listing(entries())), end="")
+        return ExitCode.GOOD
+    name, *rest = given
+    command = load(name)
+    parser = argparse.ArgumentParser(
+        prog=f"pixelproof {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(rest)) or ExitCode.GOOD
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,21 @@
+"""Is dvc.lock, and with it every metric, of this tree? Needs git's files only, no data."""
+
+from __future__ import annotations
+
+import argparse
+
+from pixelproof.core.errors import ExitCode
+
+GROUP = "trust"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which revision."""
+    parser.add_argument("rev", nargs="?", default="workspace", help="a branch, tag or commit; default: this tree")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Check it."""
+    from pipelines.dvc.check import check
+
+    return ExitCode.GOOD if check(arguments.rev) else ExitCode.WORSE

@@ -1,0 +1,33 @@
+"""Two revisions: what got better or worse, whether it is more than noise, and why."""
+
+from __future__ import annotations
+
+import argparse
+
+from commands._catalogue import path_from
+from pixelproof.core.errors import ExitCode
+
+GROUP = "trust"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which revisions, what shuts the gate, and where the pages go."""
+    parser.add_argument("base", nargs="?", help="a branch, tag or commit; default: where HEAD left main")
+    parser.add_argument("head", nargs="?", default="workspace", help="another one; default: the working tree")
+    parser.add_argument("--fail-on", choices=["regression"], help="exit 1 when a metric regressed on validation")
+    parser.add_argument(
+        "--out", type=path_from, metavar="DIR", help="write comparison.md, .json and .html into DIR, print nothing"
+    )
+    parser.add_argument(
+        "--cross-evaluate",
+        action="store_true",
+        help="where val or test changed: run both revisions' networks, each with its own code, over both versions",
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Compare them."""
+    from pipelines.compare.compare import Options, compare
+
+    options = Options(arguments.out, arguments.fail_on == "regression", arguments.cross_evaluate)
+    return ExitCode.GOOD if compare(arguments.base, arguments.head, options) else ExitCode.WORSE

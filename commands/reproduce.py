@@ -1,0 +1,37 @@
+"""Run the stages that must run, as a Prefect flow."""
+
+from __future__ import annotations
+
+import argparse
+
+from pixelproof.core.errors import ExitCode
+
+GROUP = "run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which stages, and how many at once."""
+    parser.add_argument("targets", nargs="*", help="stages (`train` is all of its matrix); default: all of dvc.yaml")
+    parser.add_argument(
+        "--jobs",
+        type=_at_least_one,
+        default=1,
+        help="how many stages run side by side; default 1, because one training already takes 2 threads and about "
+        "1 GiB: give the number of cores / 2 where memory (on a GPU: its memory) allows",
+    )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Targets that DVC does not know are told at once: importing Prefect takes seconds."""
+    from pipelines.dvc.graph import check_targets
+
+    check_targets(arguments.targets)
+    from pipelines.flows.reproduce import run
+
+    return ExitCode.GOOD if run(arguments.targets, arguments.jobs) else ExitCode.WORSE
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1 up")
+    return int(text)

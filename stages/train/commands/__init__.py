@@ -1,1 +1,0 @@
-"""Commands about trainings that are no stage of the graph: `python -m stages.train <name>`."""
