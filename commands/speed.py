@@ -29,7 +29,14 @@ from stages.train.params import Params
 
 GROUP = "networks"
 Setting = dict[str, Any]  # key path -> value
-LINKED = (".pixelproof", "data", "dvc.yaml", "results/data", "stages")  # what a training reads, beside params.yaml
+LINKED = (
+    ".pixelproof",
+    "data",
+    "dvc.yaml",
+    "pixelproof",
+    "results/data",
+    "stages",
+)  # what a training reads, beside params.yaml
 WARM_UP, ROUNDS = 3, 3
 ROUND_SECONDS, MOST_STEPS = 1.5, 50
 NOISE = 1.03  # a smaller gain may be none

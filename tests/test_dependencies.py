@@ -8,7 +8,6 @@ the stage wrote before.
 
 from __future__ import annotations
 
-import ast
 import json
 import shlex
 import shutil
@@ -20,7 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.dvc.deps import closure, differences, entry, files_of, imported_names, listed_code
+from pipelines.dvc.deps import closure, code_in, differences, entry, listed_code
+from pixelproof import sources
 from stages.configure.resolve import names, resolve
 from tests.workspace import ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
@@ -35,60 +35,22 @@ def test_dvc_yaml_lists_what_the_stages_import() -> None:
     assert differences(ROOT, stages_of(ROOT).values()) == {}
 
 
-@pytest.mark.parametrize("dataset", [p.stem for p in (ROOT / "pixelproof/sources").glob("[!_]*.py")])
-def test_every_source_of_download_brings_what_it_imports(dataset: str) -> None:
-    stage = stages_of(ROOT)["download"]
-    listed = listed_code(ROOT, stage) | {f"pixelproof/sources/{dataset}.py"}
-    assert closure(ROOT, entry(stage.cmd), listed) <= listed
-
-
-def test_whole_folders_of_code_are_deps_where_they_are_data() -> None:
-    folders = {
-        (name, dep.def_path)
-        for name, stage in stages_of(ROOT).items()
-        for dep in stage.deps
-        if dep.def_path.split("/")[0] in ("stages", "pipelines") and (ROOT / dep.def_path).is_dir()
-    }
-    # Configure resolves the files of the one, and digests the files of the other into each config; report digests all.
-    assert folders == {
-        ("configure", "pixelproof/networks/architectures"),
-        ("configure", "stages/models"),
-        ("report", "stages"),
-    }
+@pytest.mark.parametrize("dataset", sources.names())
+def test_a_source_imports_no_other_and_nothing_that_download_lacks(dataset: str) -> None:
+    listed = set[str]().union(*listed_code(ROOT, stages_of(ROOT)["download"]).values())
+    shared = {path for path in listed if not path.startswith("pixelproof/sources/synthetic/")}
+    assert closure(ROOT, f"pixelproof.sources.{dataset}") <= shared | code_in(ROOT, f"pixelproof/sources/{dataset}")
 
 
 @pytest.mark.parametrize("name", names())
 def test_an_architecture_names_all_that_its_modules_import(name: str) -> None:
     """What `modules` names is digested into the config; an import that it leaves out would change and rerun nothing."""
     digests = resolve(name, "small")["digests"]
-    stages = stages_of(ROOT).items()
-    listed = [listed_code(ROOT, stage) for key, stage in stages if key.split("@")[0] in ("train", "evaluate")]
-    imported = set[str]().union(*(closure(ROOT, f"pixelproof.networks.{module}", set()) for module in digests))
-    assert imported - (listed[0] & listed[-1]) <= {f"pixelproof/networks/{module}.py" for module in digests}
-
-
-def test_stages_import_neither_pipelines_nor_each_other() -> None:
-    packages = {path.parent.name for path in (ROOT / "stages").glob("*/__main__.py")}
-    assert len(packages) >= 8
-    for path in (ROOT / "stages").rglob("*.py"):
-        own = path.relative_to(ROOT / "stages").parts[0]
-        parts = path.relative_to(ROOT).parent.parts
-        for name in imported_names(ast.parse(path.read_text()), parts):
-            package, *rest = name.split(".")
-            assert package != "pipelines", f"{path} imports {name}"
-            assert package != "stages" or not rest or rest[0] == own or rest[0] not in packages, f"{path}: {name}"
-
-
-def test_pipelines_reach_the_stages_only_through_dvc() -> None:
-    names = ["__init__", "errors", "params", "files", "scores", "matrices", "resampling", "dataset"]
-    names += ["fetch/__init__", "fetch/places", "policy"]
-    shared = {f"stages/{name}.py" for name in names}
-    for path in (ROOT / "pipelines").rglob("*.py"):
-        found = imported_names(ast.parse(path.read_text()), ("pipelines",))
-        imported = {file for name in found for file in files_of(ROOT, name) if file.startswith("stages/")}
-        # The one exception: compare runs a revision's own evaluate stage, as a process in a worktree of that revision.
-        run = {"stages/evaluate/__init__.py"} if path.name == "worktree.py" else set()
-        assert imported <= shared | run, path
+    for stage in ("train", "evaluate"):
+        made = next(made for key, made in stages_of(ROOT).items() if key.split("@")[0] == stage)
+        listed = set[str]().union(*listed_code(ROOT, made).values())
+        imported = set[str]().union(*(closure(ROOT, f"pixelproof.networks.{module}") for module in digests))
+        assert imported - listed <= {f"pixelproof/networks/{module}.py" for module in digests}
 
 
 @pytest.mark.parametrize(
@@ -103,21 +65,19 @@ def test_pipelines_reach_the_stages_only_through_dvc() -> None:
 def test_an_undeclared_import_is_found_in_the_code(tmp_path: Path, line: str) -> None:
     folder = make_workspace(tmp_path).folder
     (folder / "stages/undeclared.py").touch()
-    main = folder / "stages/report/__main__.py"
+    main = folder / "stages/train/__main__.py"
     main.write_text(f"{main.read_text()}\n{line}\n")
     found = differences(folder, stages_of(folder).values())
-    assert {name: difference.lacks for name, difference in found.items()} == {"report": ("stages/undeclared.py",)}
+    assert {name: difference.lacks for name, difference in found.items()} == {"train": ("stages/undeclared.py",)}
 
 
 def test_a_dep_that_nothing_imports_is_found(tmp_path: Path) -> None:
     folder = make_workspace(tmp_path).folder
     graph = yaml.safe_load((folder / "dvc.yaml").read_text())
-    graph["stages"]["report"]["deps"].append("stages/augment/__main__.py")
+    graph["stages"]["augment"]["deps"].append("pixelproof/fetch")
     (folder / "dvc.yaml").write_text(yaml.safe_dump(graph))
     found = differences(folder, stages_of(folder).values())
-    assert {name: difference.unused for name, difference in found.items()} == {
-        "report": ("stages/augment/__main__.py",)
-    }
+    assert {name: difference.unused for name, difference in found.items()} == {"augment": ("pixelproof/fetch",)}
 
 
 # --- by what a run opens ---------------------------------------------------------------------------------------------
@@ -169,7 +129,7 @@ def test_a_stage_writes_the_same_where_nothing_undeclared_is(audited_run: Run, t
         for path in declared_by(folder, stage):
             (place / path).parent.mkdir(parents=True, exist_ok=True)
             if (folder / path).is_dir():
-                shutil.copytree(folder / path, place / path, dirs_exist_ok=True)  # configure has a folder and its files
+                shutil.copytree(folder / path, place / path, dirs_exist_ok=True)
             else:
                 shutil.copy(folder / path, place / path)
         command = [sys.executable, *shlex.split(stage.cmd)[1:]]  # bin/python only finds the interpreter

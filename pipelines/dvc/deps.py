@@ -1,66 +1,65 @@
-"""`deps`: the project's files that each stage imports, against those that dvc.yaml lists for it.
+"""The project's files that each stage imports, against the folders and files of code that dvc.yaml lists for it.
 
 What a stage imports is read from the code, function-level imports included, so nothing has to be run. An import by a
-computed name (`import_module(f"pixelproof.sources.{name}")`) stands for any module of that package: which of them a
-run loads is known only to the run, and tests/test_dependencies.py watches one.
+computed name (`import_module(f"pixelproof.sources.{name}")`) stands for any listed module of that package: which of
+them a run loads is known only to the run, and tests/test_dependencies.py watches one.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.dvc.graph import open_repo
 from pixelproof.core.errors import StateError
 
-PACKAGES = ("pixelproof", "stages", "pipelines")
+PACKAGES = ("pixelproof", "stages", "pipelines", "commands")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What a stage imports and dvc.yaml does not list for it, and what it lists and the stage does not import."""
+    """What a stage imports and dvc.yaml does not list for it, and what it lists and the stage cannot import."""
 
     lacks: tuple[str, ...]
     unused: tuple[str, ...]
 
 
-def deps() -> bool:
-    """Print what each stage's `deps` lack or hold too much; True when there is nothing."""
-    with open_repo() as repo:
-        found = differences(Path.cwd(), repo.index.stages)
-    for name, difference in found.items():
-        for what, paths in (
-            ("the deps in dvc.yaml lack what it imports", difference.lacks),
-            ("the deps in dvc.yaml hold what it does not import", difference.unused),
-        ):
-            if paths:
-                print(f"{name}: {what}:", *(f"      - {path}" for path in paths), sep="\n")
-    if not found:
-        print("dvc.yaml lists what the stages import")
-    return not found
+def lines_of(found: Mapping[str, Difference]) -> list[str]:
+    """A line for each file or folder that a stage's `deps` lack or need not hold."""
+    lacking = [f"dvc.yaml: {name}: imports {path}, which its deps lack" for name in found for path in found[name].lacks]
+    unused = [
+        f"dvc.yaml: {name}: deps hold {path}, which it does not import" for name in found for path in found[name].unused
+    ]
+    return lacking + unused
 
 
 def differences(root: Path, stages: Iterable[Any]) -> dict[str, Difference]:
     """The stages whose listed code is not the code they import; a matrix stage once, as its items share their code."""
     found = {}
-    every = {path.relative_to(root).as_posix() for package in PACKAGES for path in (root / package).rglob("*.py")}
     for name, stage in {stage.name.split("@")[0]: stage for stage in stages if stage.cmd}.items():
         listed = listed_code(root, stage)
-        imported = closure(root, entry(stage.cmd), listed)
-        importable = closure(root, entry(stage.cmd), every)  # another dataset's source may need what this one does not
-        difference = Difference(tuple(sorted(imported - listed)), tuple(sorted(listed - importable)))
+        covered = set[str]().union(*listed.values())
+        imported = closure(root, entry(stage.cmd), covered)
+        used = {path for path, files in listed.items() if files & imported}
+        difference = Difference(tuple(sorted(imported - covered)), tuple(sorted(listed.keys() - used)))
         if difference.lacks or difference.unused:
             found[name] = difference
     return found
 
 
-def listed_code(root: Path, stage: Any) -> set[str]:
-    """The Python files of the project that stand in a stage's `deps`, one by one."""
-    return {dep.def_path for dep in stage.deps if dep.def_path.endswith(".py") and (root / dep.def_path).is_file()}
+def listed_code(root: Path, stage: Any) -> dict[str, set[str]]:
+    """`dep -> its Python files`, for the deps of a stage that are the project's code."""
+    listed = [dep.def_path for dep in stage.deps if dep.def_path.split("/")[0] in PACKAGES]
+    return {path: code_in(root, path) for path in listed}
+
+
+def code_in(root: Path, path: str) -> set[str]:
+    """The Python files of a folder, or the file itself."""
+    files = (root / path).rglob("*.py") if (root / path).is_dir() else [root / path]
+    return {file.relative_to(root).as_posix() for file in files}
 
 
 def entry(command: str) -> str:
@@ -70,7 +69,7 @@ def entry(command: str) -> str:
     return f"{match[1]}.__main__"
 
 
-def closure(root: Path, module: str, loadable: Set[str]) -> set[str]:
+def closure(root: Path, module: str, loadable: Set[str] = frozenset()) -> set[str]:
     """The project's files that a module imports, directly or not; `loadable` are those a computed import may reach."""
     waiting, seen = files_of(root, module), set[str]()
     while waiting:

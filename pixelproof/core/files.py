@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -10,6 +11,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# What DVC leaves out of a folder, as .dvcignore says: what Python, editors and half-done writes put beside the content.
+IGNORED = ("__pycache__", "*.pyc", "*.tmp", "*~", "*.swp", ".DS_Store")
+
+
+def files_below(path: Path) -> list[Path]:
+    """The files of a folder that DVC hashes, sorted; of a file itself.
+
+    Args:
+        path: a folder, or one file.
+
+    Returns:
+        The paths, each beginning with `path`; none where there is nothing.
+    """
+    if path.is_file():
+        return [path]
+    found = (file for file in path.rglob("*") if file.is_file())
+    return sorted(file for file in found if not any(map(_ignored, file.relative_to(path).parts)))
+
+
+def _ignored(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in IGNORED)
 
 
 @contextmanager

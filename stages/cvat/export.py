@@ -41,9 +41,7 @@ class Export:
 def find_exports(folder: Path) -> list[Path]:
     """Every .zip and every folder with an annotations.xml in `folder`, sorted by name."""
     if not folder.is_dir():
-        raise DataError(
-            folder, "the folder that cvat.exports names", "no such folder", "see `bin/pixelproof init`"
-        )
+        raise DataError(folder, "the folder that cvat.exports names", "no such folder", "see `bin/pixelproof init`")
     found = [path for path in sorted(folder.iterdir()) if _is_export(path)]
     if not found:
         raise DataError(folder, "CVAT exports (.zip, or folders with annotations.xml)", "none", AGAIN)

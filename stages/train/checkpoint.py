@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelproof.core.errors import StateError
-from pixelproof.core.files import sha256, write_bytes
+from pixelproof.core.files import files_below, sha256, write_bytes
 from pixelproof.core.params import declared_keys, handed, read_yaml
 
 FOLDER = Path(".pixelproof/checkpoints")
@@ -27,9 +27,8 @@ def files_of_inputs(arch: str, seed: int) -> dict[str, str]:
     found = {}
     for dep in read_yaml(Path("dvc.yaml"))["stages"]["train"]["deps"]:
         path = Path(dep.replace("${item.arch}", arch).replace("${item.seed}", str(seed)))
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                found[file.as_posix()] = sha256(file)
+        for file in files_below(path):
+            found[file.as_posix()] = sha256(file)
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cvat.fake import FakeExport, shape, square
+from tests.stages.cvat.fake import FakeExport, shape, square
 from tests.workspace import ROOT, executed, make_workspace, stages_of
 
 

@@ -140,8 +140,8 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (repo / ".gitignore").write_text("/data/\n/models/\n/control/\nruns.log\n__pycache__/\n/.pixelproof/\n")
     (repo / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
     shutil.copy(ROOT / "pyproject.toml", repo / "pyproject.toml")
-    for package in ("pipelines", "stages"):
-        shutil.copytree(ROOT / package, repo / package, ignore=lambda folder, names: not_needed(folder, names))
+    for package in ("commands", "pipelines", "pixelproof"):
+        shutil.copytree(ROOT / package, repo / package, ignore=not_needed)
     sh("git", "init", "-q", "-b", "main", cwd=repo)
     sh("dvc", "init", "-q", cwd=repo)
     shutil.copy(ROOT / ".dvc/config", repo / ".dvc/config")
@@ -152,9 +152,9 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def not_needed(folder: str, names: list[str]) -> set[str]:
-    """Of stages only what pipelines import: the modules beside the packages."""
-    packages = {name for name in names if Path(folder, name).is_dir()} - {"fetch"}  # it says where downloads are
-    return packages if Path(folder).name == "stages" else {"__pycache__"}
+    """Of the ground only what pipelines import."""
+    unused = {"networks", "nn", "sources"} if Path(folder).name == "pixelproof" else set[str]()
+    return {"__pycache__", *unused} & set(names)
 
 
 @pytest.fixture

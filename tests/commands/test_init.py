@@ -1,0 +1,163 @@
+"""`init`: a team's own export, with labels that nobody here has seen, becomes params.yaml and a dataset."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from commands._edit import set_values
+from commands.init import init
+from pixelproof.core.errors import DataError, ParamsError, StateError
+from stages.cvat.__main__ import main as stage
+from stages.prepare.merge import prepare
+from stages.prepare.params import Params as PrepareParams
+from tests.stages.cvat.fake import FakeExport, encoded, shape, square
+
+ROOT = Path(__file__).parents[2]
+LABELS = {"Solar panel": "#12ab3C", "Hof: Süd": "#ff0000", "ignore": "#000000", "never drawn": ""}
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with this project's params.yaml and dvc.yaml."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def own(images: int = 12, folder: str = "", labels: dict[str, str] | None = None) -> FakeExport:
+    """A yard as ground that covers nearly everything, panels on it, a corner to ignore."""
+    export = FakeExport(labels or LABELS)
+    for number in range(images):
+        panels = [shape("box", "Solar panel", xtl=x, ytl=5, xbr=x + 2, ybr=7, z_order=1) for x in (4, 9)]
+        yard = shape("polygon", "Hof: Süd", points=square(0, 0, 20, 16))
+        export.add(f"{folder}{number:03d}.png", yard, *panels, shape("box", "ignore", xtl=0, ytl=0, xbr=3, ybr=3))
+    return export
+
+
+def params_of(clone: Path) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((clone / "params.yaml").read_text())
+    return values
+
+
+def test_unseen_labels_flat_names_no_edit(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (clone / "params.yaml").read_text()
+    told = "\n".join(init(own().zip(tmp_path / "task 7.zip"), clone))
+    values = params_of(clone)
+    assert values["cvat"] == {
+        "exports": "annotations", "group": "image", "background": "ignore", "skip": [],
+        "classes": [
+            {"name": "Solar panel", "color": "#12ab3C", "thing": True},
+            {"name": "Hof: Süd", "color": "#ff0000", "thing": False},
+            {"name": "ignore", "color": "#000000", "thing": True},
+            {"name": "never drawn", "color": "#f58231", "thing": False},
+        ],
+    }  # fmt: skip
+    assert values["download"]["dataset"] == "none"
+    assert values["prepare"]["sources"] == ["cvat"] and values["prepare"]["map"] == {"cvat": {"ignore": "ignore"}}
+    assert "Solar panel" in told and "12 groups" in told and "make repro" in told
+    untouched = [
+        line for line in before.splitlines() if line.lstrip().startswith("#") or line.startswith(("  width", "seed"))
+    ]
+    assert [line for line in (clone / "params.yaml").read_text().splitlines() if line in untouched] == untouched
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr("sys.argv", ["cvat"])
+    stage()
+    assert "12 images of 1 exports" in capsys.readouterr().out
+    section = PrepareParams.model_validate({"prepare": values["prepare"]}).prepare
+    counts = prepare(clone / "data", clone / "results/data", section)
+    assert sum(counts.values()) == 12 and min(counts.values()) >= 1
+    header = yaml.safe_load((clone / "data/prepared/dataset.json").read_text())
+    assert [c["name"] for c in header["classes"]] == ["Solar panel", "Hof: Süd", "never drawn"]
+
+
+def test_folders_are_groups_and_a_second_export_is_added(clone: Path, tmp_path: Path) -> None:
+    first = own(0)
+    for flight in range(4):
+        first.images += [line.replace('id="', f'id="{flight}') for line in own(3, f"flight{flight}/").images]
+        first.files |= own(3, f"flight{flight}/").files
+    init(first.zip(tmp_path / "first.zip"), clone)
+    assert params_of(clone)["cvat"]["group"] == "folder"
+    text = (clone / "params.yaml").read_text().replace('"Hof', "'Hof").replace("thing: true", "thing: false")
+    (clone / "params.yaml").write_text(text.replace("[cvat]", "[download, cvat]"))
+    before = params_of(clone)
+    second = own(2, "flight9/", LABELS | {"Zaun": "#010203"})
+    second.add(
+        "flight9/x.png", shape("polygon", "Zaun", points=square(1, 1, 3, 3)), shape("polyline", "Zaun", points="1,1")
+    )
+    told = init(second.folder(tmp_path / "second"), clone)
+    after = params_of(clone)
+    assert after["cvat"].pop("classes") == [
+        *before["cvat"].pop("classes"),
+        {"name": "Zaun", "color": "#010203", "thing": True},
+    ]
+    assert after["cvat"].pop("skip") == ["polyline"] and before["cvat"].pop("skip") == []
+    assert after == before
+    assert sorted(path.name for path in (clone / "annotations").iterdir()) == ["first.zip", "second"]
+    assert any("15 images" in line and "5 groups" in line for line in told)
+
+
+def test_exports_whose_names_repeat_are_groups_themselves(clone: Path, tmp_path: Path) -> None:
+    for name in ("north", "south", "west"):
+        own(1).zip(clone / f"annotations/{name}.zip")
+    init(own(1).zip(tmp_path / "east.zip"), clone)
+    assert params_of(clone)["cvat"]["group"] == "export"
+
+
+@pytest.mark.parametrize(
+    ("corner", "background", "classes"), [(18, "background", ["panel", "background"]), (20, "ignore", ["panel"])]
+)
+def test_background_is_a_class_where_much_is_outside(
+    corner: int, background: str, classes: list[str], clone: Path, tmp_path: Path
+) -> None:
+    export = FakeExport({"panel": "#112233"})
+    for number in range(3):
+        export.add(f"{number}.png", shape("polygon", "panel", points=square(0, 0, corner, 16)))
+    init(export.zip(tmp_path / "one.zip"), clone)
+    section = params_of(clone)["cvat"]
+    assert section["background"] == background and [c["name"] for c in section["classes"]] == classes
+
+
+def test_background_that_was_labelled(clone: Path, tmp_path: Path) -> None:
+    export = FakeExport({"Background": "#112233", "panel": "#445566"})
+    for number in range(3):
+        export.add(f"{number}.png", shape("polygon", "panel", points=square(0, 0, 9, 9)))
+    init(export.zip(tmp_path / "one.zip"), clone)
+    assert params_of(clone)["cvat"]["background"] == "Background"
+
+
+def test_what_is_wrong_changes_nothing(clone: Path, tmp_path: Path) -> None:
+    before = (clone / "params.yaml").read_bytes()
+    for export, expected in ((own(2), "three groups or more, found 2"), (own(3), "whole image")):
+        if expected == "whole image":
+            export.files["images/001.png"] = encoded(20, 16)[:-9]
+        with pytest.raises(DataError, match=expected):
+            init(export.zip(tmp_path / "one.zip"), clone)
+    with pytest.raises(DataError, match="no such file"):
+        init(tmp_path / "none.zip", clone)
+    assert (clone / "params.yaml").read_bytes() == before and not (clone / "annotations").exists()
+
+
+def test_edit_keeps_every_other_byte() -> None:
+    text = "# top\na:  # of a\n  b: [1,\n    2]   # of b\n  # before c\n  c:   # of c\n    - {x: 1}\n\n    # inside\n"
+    text += "    - x: 2\n      y: 'z'  # last\n\n# before d\nd: {e: 1} # of d\nf:\n  g: {}\n"
+    edited = set_values(text, {"a.b": "none", "a.c": [{"n": "ü: y"}, {"n": 2}], "d.e": [3], "f.g": {"h": "i"}})
+    expected = (
+        "# top\na:  # of a\n  b: none   # of b\n  # before c\n  c:  # of c\n    - {n: 'ü: y'}\n    - {n: 2}  # last\n\n"
+    )
+    assert edited == expected + "# before d\nd: {e: [3]} # of d\nf:\n  g: {h: i}\n"
+
+
+def test_edit_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(ParamsError, match=r"a\.x: found nothing"):
+        set_values("a: {b: 1}\n", {"a.x": 2})
+    with pytest.raises(StateError, match="set by hand"):
+        set_values("a: &one [1]\nb: *one\n", {"b": 2})

@@ -1,0 +1,96 @@
+"""The command line: what is parsed becomes the right call, and only `reproduce` pays for Prefect."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from commands.__main__ import main
+from commands._catalogue import Group, entries
+from pipelines.compare.compare import Options
+from pipelines.dvc.deps import closure, entry
+from pixelproof.core.errors import ExitCode
+from tests.pipelines.conftest import ROOT, python, sh
+from tests.workspace import stages_of
+
+
+@pytest.mark.parametrize(
+    ("argv", "function", "arguments"),
+    [
+        ("check", "pipelines.dvc.check.check", ("workspace",)),
+        ("check topic", "pipelines.dvc.check.check", ("topic",)),
+        ("verify", "pipelines.verify.verify.verify", ("HEAD", False, None)),
+        ("verify v1 --cached --out x", "pipelines.verify.verify.verify", ("v1", True, Path("x"))),
+        ("compare", "pipelines.compare.compare.compare", (None, "workspace", Options())),
+        ("compare main topic --out x", "pipelines.compare.compare.compare", ("main", "topic", Options(Path("x")))),
+        (
+            "compare main --fail-on regression --cross-evaluate",
+            "pipelines.compare.compare.compare",
+            ("main", "workspace", Options(None, True, True)),
+        ),
+        ("reproduce", "pipelines.flows.reproduce.run", ([], 1)),
+        ("reproduce --jobs 3 train@unet-0 report", "pipelines.flows.reproduce.run", (["train@unet-0", "report"], 3)),
+        ("serve", "pipelines.flows.serve.serve", (4200,)),
+        ("serve --port 5000", "pipelines.flows.serve.serve", (5000,)),
+    ],
+)
+def test_arguments_become_calls(
+    monkeypatch: pytest.MonkeyPatch, argv: str, function: str, arguments: tuple[Any, ...]
+) -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def record(*given: Any) -> bool:
+        calls.append(given)
+        return True
+
+    monkeypatch.setattr(function, record)
+    main(argv.split())
+    assert calls == [arguments]
+
+
+def test_what_a_command_found_wrong_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.dvc.check.check", lambda name: False)
+    assert main(["check"]) == ExitCode.WORSE
+
+
+def test_help_lists_every_command() -> None:
+    lines = python("--help", cwd=ROOT).stdout.splitlines()
+    listed = {line.split()[0] for line in lines if line.startswith("  ") and line[2:3].strip()}
+    assert listed == {path.stem for path in (ROOT / "commands").glob("[!_]*.py")}
+    assert [line for line in lines if line in get_args(Group)] == list(get_args(Group))
+
+
+def test_an_unknown_command_is_one_line_with_the_nearest_name() -> None:
+    unknown = python("exprot", "--arch", "unet", cwd=ROOT)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    expected = "error: pixelproof exprot: no such command; `pixelproof --help` lists them (did you mean 'export'?)\n"
+    assert unknown.stderr == expected
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in entries()])
+def test_every_command_says_what_it_takes(name: str) -> None:
+    done = python(name, "--help", cwd=ROOT)
+    assert done.stdout.startswith(f"usage: pixelproof {name} "), done.stderr
+
+
+@pytest.mark.parametrize("stage", [path.parent.name for path in (ROOT / "stages").glob("*/__main__.py")])
+def test_no_stage_depends_on_a_command(stage: str) -> None:
+    """Neither in dvc.yaml nor by an import: a change of one must run nothing again."""
+    made = next(made for name, made in stages_of(ROOT).items() if name.split("@")[0] == stage)
+    found = closure(ROOT, entry(made.cmd)) | {dep.def_path for dep in made.deps}
+    assert not [path for path in found if path.split("/")[0] == "commands"]
+
+
+@pytest.mark.parametrize("command", ["check", "verify workspace", "compare HEAD"])
+def test_the_quick_commands_never_import_prefect(clone: Path, command: str) -> None:
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['pixelproof', *{command.split()!r}]\n"
+        "runpy.run_module('commands', run_name='__main__')\n"
+        "heavy = {'prefect', 'torch', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    sh(sys.executable, "-c", program, cwd=clone)

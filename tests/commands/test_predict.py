@@ -1,0 +1,328 @@
+"""The command `predict`: with k-means that knows three colours, every mask can be worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
+from commands import predict
+from commands.__main__ import main
+from commands._evaluate_trained import find
+from commands._images import check_image, find_images, names, read_photo
+from commands.predict import Size, resized, windows
+from pixelproof.core.errors import DataError, PixelproofError, StateError
+from pixelproof.core.files import write_json
+from pixelproof.data.dataset import ClassInfo, Header, write_header
+from pixelproof.networks.kmeans import RARE
+from pixelproof.nn.build import build_model, save_weights
+from pixelproof.nn.runtime import Compute
+from stages.configure.resolve import resolve
+from stages.evaluate.params import Augmentation, Inference
+from stages.evaluate.predict import load_network
+
+ROOT = Path(__file__).parents[2]
+FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
+HEADER = Header("tiny", tuple(ClassInfo(i, n, (i, 9, 9 * i)) for i, n in enumerate(["tomato", "grass", "lake"])))
+COLOURS = np.array([[220, 30, 30], [30, 200, 30], [30, 30, 220]], np.uint8)  # what k-means takes for each class
+MEAN, STD = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone with weights and dataset.json, and no images; params ask for a short side of 32."""
+    root = tmp_path / "clone"
+    write_header(root / "data/prepared", HEADER)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["compute"] = FP32.model_dump()
+    params["prepare"] |= {"width": 48, "height": 32}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    (root / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    config = resolve("kmeans", "small")
+    config["model"] |= {"clusters": 3}
+    write_json(root / "data/configs/kmeans.json", config)
+    model = build_model(config, 3, FP32)
+    model.scale.copy_(torch.tensor([1.0, 1, 1, 0, 0]))
+    model.centres[:, :3] = (torch.from_numpy(COLOURS) - MEAN) / STD
+    model.votes.copy_(torch.eye(3))
+    publish(root, "kmeans", model)
+    monkeypatch.chdir(root)
+    return root
+
+
+def publish(root: Path, arch: str, model: Any) -> None:
+    """Weights and facts, as train writes them."""
+    save_weights(root / f"models/{arch}/0/weights.safetensors", model.state_dict())
+    write_json(root / f"models/{arch}/0/facts.json", {"classes": HEADER.names()})
+
+
+def halves(height: int, width: int, left: int = 0, right: int = 2) -> NDArray[np.uint8]:
+    """An image of two colours side by side."""
+    classes = np.full((height, width), left)
+    classes[:, width // 2 :] = right
+    pixels: NDArray[np.uint8] = COLOURS[classes]
+    return pixels
+
+
+def write(path: Path, pixels: NDArray[Any], **how: Any) -> Path:
+    """An image file, by Pillow."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **how)
+    return path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, arch: str = "kmeans") -> None:
+    """The command, in this process."""
+    main(["predict", *map(str, arguments), "--arch", arch])
+
+
+def mask(path: str) -> NDArray[np.uint8]:
+    """A mask as a person reads it."""
+    with Image.open(path) as opened:
+        assert opened.mode == "P"
+        assert (opened.getpalette() or [])[:9] == [0, 9, 0, 1, 9, 9, 2, 9, 18]
+        return np.asarray(opened)
+
+
+def test_masks_overlays_and_scores_at_the_images_own_sizes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger and smaller than what the network is shown, of the same name in two folders, and a grass one alone."""
+    write(root / "photos/a/x.png", halves(96, 192))
+    write(root / "photos/b/x.png", halves(20, 30, 1, 0))
+    write(root / "photos/b/wide.jpg", np.full((64, 256, 3), COLOURS[1]), quality=95)
+    run(monkeypatch, "photos", "--out", "out")
+    written = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
+    assert written == {
+        "scores.csv", "masks/a/x.png", "masks/b/x.png", "masks/b/wide.png",
+        "overlays/a/x.jpg", "overlays/b/x.jpg", "overlays/b/wide.jpg",
+    }  # fmt: skip
+    expected = np.repeat([0, 2], 96)[None].repeat(96, axis=0)
+    assert (mask("out/masks/a/x.png") == expected).all()  # the border lies between two pixels at either size
+    small = mask("out/masks/b/x.png")
+    assert small.shape == (20, 30) and (small[:, :15] == 1).all() and (small[:, 15:] == 0).all()
+    assert (mask("out/masks/b/wide.png") == 1).all()
+
+    overlay = cv2.cvtColor(cv2.imread("out/overlays/a/x.jpg"), cv2.COLOR_BGR2RGB)
+    assert overlay.shape == (96, 192, 3)
+    assert np.abs(overlay[50, 40] - (COLOURS[0] / 2 + np.array([0, 9, 0]) / 2)).max() <= 4
+    rows = list(csv.DictReader(Path("out/scores.csv").read_text().splitlines()))
+    assert [row["image"] for row in rows] == ["a/x", "b/wide", "b/x"]
+    sure = 1 / (1 + 2 * RARE)  # all votes of a cluster are for one of three classes
+    expected_row = {"width": 192, "height": 96, "share of tomato": 0.5, "share of grass": 0, "share of lake": 0.5}
+    assert {key: float(value) for key, value in rows[0].items() if key in expected_row} == expected_row
+    assert float(rows[1]["certainty"]) == pytest.approx(sure, abs=1e-6)
+
+
+def test_a_prepared_image_gets_the_mask_that_evaluate_gives_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 48x32, which is what training saw: nothing is resized. With a real network, and by the real command line."""
+    torch.manual_seed(3)
+    write_json(root / "data/configs/unet.json", resolve("unet", "small"))
+    publish(root, "unet", build_model(resolve("unet", "small"), 3, FP32))
+    image = np.random.default_rng(2).integers(0, 256, (32, 48, 3)).astype(np.uint8)
+    write(root / "x.png", image)
+    expected = load_network(Path("data/configs/unet.json"), find("unet", 0).weights, 3, FP32)([image])
+    for out in ("one", "two"):
+        run(monkeypatch, "x.png", "--out", out, arch="unet")
+    assert len(np.unique(expected.labels)) > 1
+    assert (mask("one/masks/x.png") == expected.labels[0]).all()
+    row = next(csv.DictReader(Path("one/scores.csv").read_text().splitlines()))
+    assert row["certainty"] == f"{expected.certainty.mean(dtype=np.float64):.6f}"
+    for name in ("masks/x.png", "overlays/x.jpg", "scores.csv"):
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
+
+
+def test_a_photo_is_turned_as_its_camera_says(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orientation 6: to be turned clockwise, so that the left half is the upper one."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write(root / "turned.jpg", halves(64, 96), quality=95, exif=exif)
+    run(monkeypatch, "turned.jpg", "--out", "out")
+    found = mask("out/masks/turned.png")
+    assert found.shape == (96, 64) and (found[:44] == 0).all() and (found[52:] == 2).all()
+
+
+def test_grey_palette_and_transparent_images_are_read_like_the_datasets(tmp_path: Path) -> None:
+    image = halves(8, 8)
+    grey = write(tmp_path / "grey.png", image[..., 0])
+    assert (read_photo(grey) == image[..., :1]).all()
+    seen = write(tmp_path / "rgba.png", np.dstack([image, np.full((8, 8), 7, np.uint8)]))
+    assert (read_photo(seen) == image).all()
+    Image.fromarray(image).quantize(2).save(tmp_path / "indexed.png")
+    assert np.abs(read_photo(tmp_path / "indexed.png").astype(int) - image).max() <= 2
+    for path in (grey, seen, tmp_path / "indexed.png"):
+        check_image(path)
+
+
+def damaged(kind: str) -> tuple[str, bytes]:
+    """The ending and the content of a file that is no image for us."""
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    deep = image.astype(np.uint16) << 8
+    png, jpg = (bytes(cv2.imencode(ending, image)[1]) for ending in (".png", ".jpg"))
+    file = io.BytesIO()
+    if kind == "CMYK":
+        Image.fromarray(image).convert("CMYK").save(file, "JPEG")
+    if kind == "pages":
+        Image.fromarray(image).save(file, "TIFF", save_all=True, append_images=[Image.fromarray(image)])
+    return {
+        "cut PNG": (".png", png[:-30]),
+        "cut JPEG": (".jpg", jpg[: len(jpg) // 2]),
+        "text": (".png", b"not an image"),
+        "nothing": (".jpg", b""),
+        "16 bits": (".png", bytes(cv2.imencode(".png", deep)[1])),
+        "16 bits, grey": (".tif", bytes(cv2.imencode(".tif", deep[..., 0])[1])),
+        "CMYK": (".jpg", file.getvalue()),
+        "pages": (".tif", file.getvalue()),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("cut PNG", "expected a whole image"),
+        ("cut JPEG", "expected a whole image, found image file is truncated"),
+        ("text", "expected a whole image"),
+        ("nothing", "expected a whole image"),
+        ("16 bits", "found 16 bits a channel; convert it, or leave it out"),
+        ("16 bits, grey", "found the mode I;16"),
+        ("CMYK", "found the mode CMYK"),
+        ("pages", "found 2 images in one file"),
+    ],
+)
+def test_what_is_no_image_for_us_is_named(tmp_path: Path, kind: str, said: str) -> None:
+    ending, content = damaged(kind)
+    path = tmp_path / f"bad{ending}"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        check_image(path)
+    assert str(error.value).startswith(f"{path}: ") and said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_changed_bit_of_a_png_gives_other_pixels(tmp_path: Path) -> None:
+    """Where Pillow by itself would decode some without a word."""
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8), (9, 9), 0)
+    content, path = bytes(cv2.imencode(".png", image)[1]), tmp_path / "x.png"
+    path.write_bytes(content)
+    check_image(path)
+    refused = 0
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        try:
+            check_image(path)
+        except DataError:
+            refused += 1
+        else:
+            assert (read_photo(path) == cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).all(), at
+    assert refused > 0.9 * len(content)
+
+
+def test_an_unreadable_image_among_others_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of them, so that others could have been written by then; neither is a half of anything beside OUT."""
+    write(root / "photos/a.png", halves(32, 48))
+    (root / "photos/b.png").write_bytes(damaged("cut PNG")[1])
+    before = sorted(root.rglob("*"))
+    with pytest.raises(DataError, match=r"^photos/b\.png: expected a whole image"):
+        run(monkeypatch, "photos", "--out", "out")
+    assert sorted(root.rglob("*")) == before
+    # Damaged after it was checked: found while others are written.
+    monkeypatch.setattr(predict, "check_image", lambda path: None)
+    (root / "photos/b.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"^photos/b\.png: "):
+        run(monkeypatch, "photos", "--out", "out")
+    assert sorted(root.rglob("*")) == before
+
+
+def test_images_are_found_once_and_named_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/x.png", "a/deep/x.JPG", "b/x.png", "a/.hidden/x.png", "a/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_images(["b/x.png", "a", "a/../b/x.png", "*/x.png"])
+    assert [path.as_posix() for path in found] == ["b/x.png", "a/deep/x.JPG", "a/x.png"]
+    assert [name.as_posix() for name in names(found)] == ["b/x", "a/deep/x", "a/x"]
+    assert [path.as_posix() for path in find_images(["a/**/*.JPG"])] == ["a/deep/x.JPG"]
+    assert names([Path("a/x.png")]) == [Path("x")]
+    assert names([Path("a/x.png"), Path("a/x.jpg")]) == [Path("x.png"), Path("x.jpg")]
+    for nothing, said in (("c", "no such file or folder, and no match"), ("*.gif", "no match")):
+        with pytest.raises(StateError, match=said):
+            find_images([nothing])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StateError, match=r"^empty: no image \(\.bmp, .*\) in it"):
+        find_images(["empty"])
+
+
+def test_a_folder_that_is_somebodys_is_never_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root / "x.png", halves(32, 48))
+    for out, kept in (("mine", "mine/masks/by-hand.png"), ("file", "file"), (".", "params.yaml")):
+        (root / kept).parent.mkdir(parents=True, exist_ok=True)
+        (root / kept).touch()
+        with pytest.raises(StateError, match=f"^{'.' if out == '.' else out}: it is there, and not of this command"):
+            run(monkeypatch, "x.png", "--out", out)
+        assert (root / kept).exists()
+    write(root / "y.png", halves(32, 48))
+    run(monkeypatch, "x.png", "--out", "out")
+    run(monkeypatch, "y.png", "--out", "out")
+    assert [path.name for path in Path("out/masks").iterdir()] == ["y.png"]
+    with pytest.raises(StateError, match=r"^out/overlays/y\.jpg: lies in out, which is to be replaced"):
+        run(monkeypatch, "out/overlays", "--out", "out")
+
+
+def test_how_large_a_network_is_shown_an_image() -> None:
+    assert Size(short=32).of(320, 480) == (32, 48)
+    assert Size(short=32).of(480, 320) == (48, 32)
+    assert Size(short=32).of(16, 20) == (32, 40)
+    assert Size(short=100).of(333, 500) == (100, 150)
+    assert Size().of(33, 47) == (33, 47)
+    assert Size(exact=(10, 20)).of(33, 47) == (10, 20)
+    assert [predict.size(text) for text in ("64", "48x96", "own")] == [Size(64), Size(None, (48, 96)), Size()]
+
+
+def test_windows_are_those_of_params_unless_asked_for() -> None:
+    known = Inference(window=0, stride=64, tta=Augmentation(flips=[], scales=[1.0]))
+    asked = [windows(known, *given) for given in ((None, None), (32, None), (32, 32))]
+    assert [(each.window, each.stride) for each in asked] == [(0, 64), (32, 16), (32, 32)]
+    with pytest.raises(StateError, match=r"^--stride: 33 is more than the window, 32; every pixel"):
+        windows(known, 32, 33)
+
+
+def test_probabilities_are_resized_as_pytorch_resizes_them() -> None:
+    """Class after class with OpenCV, beside all at once with PyTorch; and nothing changes at the same size."""
+    logits = torch.randn(1, 5, 7, 9, generator=torch.Generator().manual_seed(4))
+    probabilities = logits.softmax(dim=1)
+    found = resized(probabilities[0].numpy(), 31, 50)
+    best = torch.nn.functional.interpolate(probabilities, (31, 50), mode="bilinear", align_corners=False).max(dim=1)
+    np.testing.assert_allclose(found.certainty, best.values[0].numpy(), atol=1e-5)
+    assert (found.labels == best.indices[0].numpy()).mean() > 0.999
+    same = resized(probabilities[0].numpy(), 7, 9)
+    assert (same.labels == logits.argmax(dim=1)[0].numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda root: None, r"models/unnet/0/weights\.safetensors: no such file; trained are: kmeans \(seed 0\); run"),
+        (
+            lambda root: write_json(root / "models/unnet/0/facts.json", {"classes": ["a", "b"]}),
+            r"weights\.safetensors: expected the classes of data/prepared, \['tomato', .*found \['a', 'b'\]; run",
+        ),
+        (lambda root: (root / "models/unnet/0/facts.json").unlink(), r"facts\.json: no such file; train writes it"),
+        (lambda root: (root / "data/configs/unnet.json").unlink(), r"unnet\.json: no such file; resolved are: kmeans"),
+    ],
+)
+def test_a_network_that_is_not_there_is_one_line(root: Path, change: Callable[[Path], None], said: str) -> None:
+    if "trained are" not in said:
+        for name in ("weights.safetensors", "facts.json"):
+            (root / "models/unnet/0").mkdir(parents=True, exist_ok=True)
+            (root / "models/unnet/0" / name).write_bytes((root / "models/kmeans/0" / name).read_bytes())
+        (root / "data/configs/unnet.json").write_bytes((root / "data/configs/kmeans.json").read_bytes())
+    change(root)
+    with pytest.raises(PixelproofError, match=said):
+        find("unnet", 0)

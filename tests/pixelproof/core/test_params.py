@@ -1,0 +1,234 @@
+"""params.yaml is refused in one line that names the key, what was found and what is allowed; a stage gets its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from pixelproof.core.errors import PixelproofError, StateError
+from pixelproof.core.params import Section, load
+
+ROOT = Path(__file__).parents[3]
+
+GRAPH = """
+stages:
+  bake: {cmd: bake, params: [seed, oven, cake.size, cake.steps]}
+  eat: {cmd: eat, params: [guests, cake.size]}
+"""
+VALUES = """
+seed: 0
+oven:
+  heat: 180.0
+  gas: 0.5
+  mode: fan
+  light: {color: warm, on: true}
+cake:
+  size: 3
+  steps: [{name: mix, minutes: 5}, {name: bake, minutes: 40, shelf: 2}]
+guests: [anna]
+pipelines: {anything: 1}
+"""
+
+
+class Light(Section):
+    color: Literal["warm", "cold"]
+    on: bool
+
+
+class Oven(Section):
+    heat: float = Field(gt=0, le=300)
+    gas: float = Field(ge=0)
+    mode: Literal["fan", "grill"]
+    light: Light
+
+
+class Mix(Section):
+    name: Literal["mix"]
+    minutes: int = Field(ge=1)
+
+
+class Bake(Section):
+    name: Literal["bake"]
+    minutes: int = Field(ge=1)
+    shelf: int
+
+
+class Cake(Section):
+    size: int = Field(ge=1)
+    steps: list[Annotated[Mix | Bake, Field(discriminator="name")]] = Field(min_length=1)
+
+
+class Params(Section):
+    seed: int = Field(ge=0)
+    oven: Oven
+    cake: Cake
+
+
+def loaded(tmp_path: Path, values: str = VALUES, graph: str = GRAPH, model: type[Section] = Params) -> Any:
+    (tmp_path / "params.yaml").write_text(values)
+    (tmp_path / "dvc.yaml").write_text(graph)
+    return load("bake", model, tmp_path)
+
+
+def test_what_is_right_is_handed_over(tmp_path: Path) -> None:
+    params = loaded(tmp_path)
+    assert (params.seed, params.oven.light.color, params.cake.steps[1].shelf) == (0, "warm", 2)
+    assert loaded(tmp_path, VALUES.replace("180.0", "1e2")).oven.heat == 100  # as DVC reads it: YAML 1.2
+    with pytest.raises(ValueError):
+        params.seed = 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  mode: fan", "  mood: fan\n  mode: fan", "oven.mood: found an unknown key; .*heat, light, mode.*'mode'"),
+        ("color: warm", "colour: warm", r"oven.light.colour: found an unknown key; .*'color'.* \(and 1 more\)"),
+        ("on: true", "on: true, ons: 1", "oven.light.ons: found an unknown key; allowed: color, on.*'on'"),
+        ("minutes: 40", "minuts: 3, minutes: 40", "cake.steps.1.minuts: found an unknown key; allowed: .*'minutes'"),
+        ("seed: 0", "sed: 0\nseed: 0", "sed: found an unknown key; allowed: cake, guests, oven, .*'seed'"),
+        ("size: 3", "size: 3\n  sizes: 4", "cake.sizes: found an unknown key; allowed: size, steps.*'size'"),
+        ("seed: 0", "1: 0\nseed: 0", "1: found an unknown key"),
+        ("mode: fan", "mode: fann", "oven.mode: found 'fann' .*'fan' or 'grill'.*did you mean 'fan'"),
+        ("name: mix", "name: mixx", "cake.steps.0.name: found 'mixx'; allowed: mix, bake.*'mix'"),
+        ("name: mix, ", "", "cake.steps.0.name: found nothing; allowed: mix, bake"),
+        ("mode: fan", "mode: 3", r"oven.mode: found 3 \(int\).*'fan' or 'grill'"),
+        ("seed: 0", "seed: '0'", r"seed: found '0' \(str\); input should be a valid integer"),
+        ("seed: 0", "seed: 0.0", r"seed: found 0.0 \(float\); input should be a valid integer"),
+        ("seed: 0", "seed: true", r"seed: found True \(bool\); input should be a valid integer"),
+        ("seed: 0", "seed:", r"seed: found None \(NoneType\); input should be a valid integer"),
+        ("on: true", "on: yes", r"oven.light.on: found 'yes' \(str\); input should be a valid boolean"),
+        ("guests: [anna]", "guests: [anna]\noven: 3", 'duplicate key "oven"'),
+        ("minutes: 5", "minutes: five", r"cake.steps.0.minutes: found 'five' \(str\)"),
+        ("minutes: 5", "minutes: 0", r"cake.steps.0.minutes: found 0 \(int\); .*greater than or equal to 1"),
+        ("seed: 0", "seed: -1", r"seed: found -1 \(int\); input should be greater than or equal to 0"),
+        ("180.0", "300.5", r"oven.heat: found 300.5 \(float\); input should be less than or equal to 300"),
+        ("180.0", ".nan", "oven.heat: found nan .*"),
+        ("0.5", ".inf", "oven.gas: found inf .*finite"),
+        ("steps: [", "steps: []\n  #", r"cake.steps: found \[\].*at least 1 item"),
+        ("seed: 0\n", "", "seed: found nothing; the key is missing"),
+        ("  size: 3\n", "", "cake.size: found nothing; the key is missing"),
+        ("  heat: 180.0\n", "", "oven.heat: found nothing; the key is missing"),
+        ("  heat: 180.0\n  gas: 0.5\n  mode: fan\n  light: {color: warm, on: true}", "  fan", "oven: found 'fan'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert VALUES.count(old) == 1
+    with pytest.raises(PixelproofError) as caught:
+        loaded(tmp_path, VALUES.replace(old, new))
+    text = str(caught.value)
+    assert re.search(message, text) and "\n" not in text
+    assert text.startswith("params.yaml: ")
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (GRAPH.replace("[seed, ", "["), "reads the param 'seed' but does not declare it; add 'seed'"),
+        (GRAPH.replace(", cake.steps", ""), "reads the param 'cake.steps' but does not declare it"),
+        (GRAPH.replace("  bake: ", "  cook: "), "no stage 'bake'; stages: cook, eat"),
+        ("stages: {", "not YAML"),
+        ("- stages", "a list at the top level"),
+    ],
+)
+def test_what_dvc_yaml_does_not_declare_is_not_handed_over(tmp_path: Path, graph: str, message: str) -> None:
+    with pytest.raises(StateError) as caught:
+        loaded(tmp_path, VALUES, graph + "  other: {cmd: x, params: [seed, cake]}\n" if "eat" in graph else graph)
+    assert str(caught.value).startswith("dvc.yaml: ") and re.search(message, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_stage_gets_nothing_that_it_does_not_ask_for(tmp_path: Path) -> None:
+    class Small(Section):
+        seed: int
+
+    assert loaded(tmp_path, model=Small).model_dump() == {"seed": 0}
+
+
+@pytest.mark.parametrize("content", ["seed: [", "a: 1\n a: 2", "\x00", "[1]", "", "seed: 0\nseed: 1\n"])
+def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, content: str) -> None:
+    with pytest.raises(StateError) as caught:
+        loaded(tmp_path, content)
+    assert str(caught.value).startswith("params.yaml: ") and "\n" not in str(caught.value)
+
+
+def test_bytes_that_are_no_text_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
+    loaded(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(b"seed: \xff")
+    with pytest.raises(StateError, match=r"params.yaml: not YAML"):
+        load("bake", Params, tmp_path)
+    (tmp_path / "params.yaml").unlink()
+    with pytest.raises(StateError, match=r"params.yaml: no such file; run from the folder of the clone"):
+        load("bake", Params, tmp_path)
+
+
+# --- the command, on this repository's own params ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    for name in ("commands", "pipelines", "pixelproof", "stages", "dvc.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    return tmp_path
+
+
+def command(clone: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "commands", "params"], cwd=clone, capture_output=True, text=True)
+
+
+def leaves(values: dict[str, Any], indent: int = 0) -> list[tuple[int, str]]:
+    found = []
+    for key, value in values.items():
+        found.append((indent, str(key)))
+        if isinstance(value, dict):
+            found += leaves(value, indent + 1)
+    return found
+
+
+def test_the_command_prints_every_knob_with_its_help(clone: Path) -> None:
+    done = command(clone)
+    assert done.returncode == 0, done.stderr
+    values = YAML(typ="safe").load(ROOT / "params.yaml")
+    assert YAML(typ="safe").load(done.stdout) == values  # the whole tree, as YAML again
+    lines = done.stdout.splitlines()
+    assert all(re.search(r"  # \w", line) for line in lines if not line.endswith(":"))
+    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == list(values)
+    assert re.search(r"^  dataset: synthetic +# a file of pixelproof/sources", done.stdout, re.M)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dataset: synthetic", "dataset: sinthetic", "download.dataset: found 'sinthetic'; allowed: .*'synthetic'"),
+        ("\nseed: 0", "\nsede: 0", "sede: found an unknown key; allowed: .*'seed'"),
+        ("tolerance:", "tolerence:", "pipelines.tolerence: found an unknown key; .*'tolerance'"),
+        ("width: 128", "width: '128'", r"prepare.width: found '128' \(str\)"),
+    ],
+)
+def test_the_command_refuses_a_bad_file(clone: Path, old: str, new: str, message: str) -> None:
+    text = (clone / "params.yaml").read_text()
+    assert text.count(old) >= 1
+    (clone / "params.yaml").write_text(text.replace(old, new, 1))
+    done = command(clone)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert re.search(f"^error: params.yaml: {message}", done.stderr), done.stderr
+
+
+def test_every_stage_loads_what_it_declares() -> None:
+    """The models and dvc.yaml agree: each stage of the graph with params can load them."""
+    from importlib import import_module
+
+    graph = YAML(typ="safe").load(ROOT / "dvc.yaml")
+    for stage, definition in graph["stages"].items():
+        if definition.get("params"):
+            model = import_module(f"stages.{stage}.params").Params
+            params = load(stage, model, ROOT)
+            declared = {str(key).split(".")[0] for key in definition["params"]}
+            assert set(params.model_dump()) == declared, stage

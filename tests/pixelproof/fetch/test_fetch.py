@@ -1,0 +1,197 @@
+"""Fetching against a real server on loopback that truncates, stalls, answers 500, ignores ranges and lies."""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pixelproof.core.errors import FetchError
+from pixelproof.fetch import transfer
+from pixelproof.fetch.transfer import Patience
+from pixelproof.sources.request import Archive
+from stages.download.archive import obtain
+from tests.pixelproof.fetch.server import DIGEST, FILES, QUICK, Place, Server
+
+# --- a bad server ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("moods", "ranges"),
+    [
+        (["well"], [None]),
+        (["truncate", "well"], [None, "half"]),
+        (["stall", "well"], [None, "half"]),
+        (["truncate", "truncate", "well"], [None, "half", "three quarters"]),
+        (["500", "503", "well"], [None, None, None]),
+        (["429", "408", "well"], [None, None, None]),
+        (["truncate", "500", "well"], [None, "half", "half"]),
+        (["truncate", "deaf"], [None, "half"]),
+        (["truncate", "other range", "well"], [None, "half", None]),
+        (["truncate", "no range", "well"], [None, "half", None]),
+        (["no length", "well"], [None, None]),
+        (["lie", "well"], [None, None]),
+        (["truncate", "lie", "well"], [None, "half", None]),
+        (["redirect", "well"], [None, None]),
+    ],
+    ids=lambda value: "-".join(value) if "None" not in str(value) else "",
+)
+def test_a_bad_server_is_borne(place: Place, moods: list[str], ranges: list[str | None]) -> None:
+    server = place.at(place.serve(*moods))
+    place.obtain()
+    half = len(place.content) // 2
+    begins = {"half": half, "three quarters": half + (len(place.content) - half) // 2}
+    assert [r for _, r in server.asked] == [f"bytes={begins[r]}-" if r else None for r in ranges]
+    assert place.left() == {"Repo-1.archive", "into"}
+
+
+def test_a_stall_is_noticed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.at(place.serve("stall", "well"))
+    place.obtain()
+    assert "timed out; trying again" in capsys.readouterr().err
+
+
+def test_giving_up_names_the_url_and_the_mirror_and_leaves_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    server = place.at(place.serve("500"))
+    with pytest.raises(FetchError) as caught:
+        place.obtain(patience=Patience(attempts=5, backoff=1, stall=1))
+    message = str(caught.value)
+    assert place.url in message and "500" in message and "DATA_MIRROR" in message and "Repo-1" in message
+    assert "\n" not in message
+    assert len(server.asked) == 5 and pauses == [1, 2, 4, 8]
+    assert "trying again in 4 s" in capsys.readouterr().err
+    assert place.left() == set()
+
+
+@pytest.mark.parametrize("mood", ["400", "403", "404"])
+def test_a_refusal_is_not_asked_again(place: Place, mood: str) -> None:
+    server = place.at(place.serve(mood))
+    with pytest.raises(FetchError, match=mood):
+        place.obtain()
+    assert len(server.asked) == 1
+
+
+def test_nobody_there_is_an_error_that_names_the_url(place: Place) -> None:
+    with pytest.raises(FetchError, match=r"127.0.0.1:9/1.tar.gz.*DATA_MIRROR"):
+        place.obtain()
+    assert place.left() == set()
+
+
+def test_redirects_in_a_circle_are_an_error(place: Place) -> None:
+    place.at(place.serve("redirect"))
+    with pytest.raises(FetchError, match="redirect"):
+        place.obtain()
+
+
+@pytest.mark.parametrize("mood", ["lie", "no length"])
+def test_what_does_not_verify_is_never_kept(place: Place, mood: str) -> None:
+    server = place.at(place.serve(mood))
+    with pytest.raises(FetchError, match=re.escape(place.url)):
+        place.obtain()
+    assert len(server.asked) == 2  # once more, for a beginning may have been an older file's
+    assert place.left() == set()
+
+
+def test_other_contents_do_not_verify(place: Place) -> None:
+    place.at(place.serve())
+    with pytest.raises(FetchError, match=r"digest .*expected 0000"):
+        place.obtain(digest="0" * 64)
+    assert place.left() == set()
+
+
+@pytest.mark.parametrize("mood", ["flood", "well"])
+def test_too_much_is_refused(place: Place, mood: str) -> None:
+    place.at(place.serve(mood, files={"/1.tar.gz": bytes(2_000_001)}))
+    with pytest.raises(FetchError, match=r"more than the 2000000 (bytes )?allowed; do not trust this source"):
+        place.obtain()
+    assert place.left() == set()
+
+
+def test_a_connection_that_breaks_often_but_gets_on_is_borne(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(transfer, "STEP", 1000)
+    content = np.random.default_rng(0).bytes(1_000_000)
+    server = Server({"/file": content}, ["truncate"] * 9 + ["well"])
+    try:
+        transfer.download(f"{server.url}/file", tmp_path / "part", 1 << 20, QUICK)
+    finally:
+        server.stop()
+    assert (tmp_path / "part").read_bytes() == content
+    assert len(server.asked) == 10
+
+
+# --- what an earlier run left ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["its own beginning", "another file's beginning"])
+def test_an_earlier_run_that_was_killed_is_gone_on_with(place: Place, ours: bool) -> None:
+    server = place.at(place.serve())
+    place.cache.mkdir()
+    beginning = place.content[:1000]
+    place.part().write_bytes(beginning if ours else bytes(reversed(beginning)))
+    place.obtain()
+    assert [r for _, r in server.asked] == ["bytes=1000-"] + ([] if ours else [None])
+
+
+@pytest.mark.parametrize("extra", [b"", b"more"], ids=["all of it", "too much"])
+def test_a_download_that_was_complete_when_it_was_killed(place: Place, extra: bytes) -> None:
+    server = place.at(place.serve())
+    place.cache.mkdir()
+    place.part().write_bytes(place.content + extra)
+    place.obtain()
+    assert len(server.asked) == (2 if extra else 1)
+
+
+def test_the_cache_is_used_and_verified(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    server = place.at(place.serve())
+    place.obtain()
+    place.obtain()
+    assert len(server.asked) == 1
+    kept = place.cache / "Repo-1.archive"
+    damaged = bytearray(kept.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    kept.write_bytes(damaged)
+    capsys.readouterr()
+    place.obtain()
+    assert len(server.asked) == 2 and "anew" in capsys.readouterr().err
+    assert kept.read_bytes() == place.content
+
+
+def test_two_at_once_download_once(place: Place) -> None:
+    server = place.at(place.serve("slow"))
+    archive = Archive("Repo", "1", place.url, "CamVid", DIGEST, max_files=10, max_bytes=2_000_000)
+    environ = {"PIXELPROOF_CACHE": str(place.cache)}
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(obtain, archive, place.folder / name, environ, QUICK) for name in ("one", "two")]
+        folders = [job.result() for job in jobs]
+    assert len(server.asked) == 1
+    assert all((folder / "a.png").read_bytes() == FILES["CamVid/a.png"] for folder in folders)
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(place: Place) -> None:
+    place.cache.write_text("a file where the folder should be")
+    place.at(place.serve())
+    with pytest.raises(FetchError, match=r"cache.*PIXELPROOF_CACHE"):
+        place.obtain()
+
+
+def test_a_full_disk_is_said_and_spares_the_cache(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.at(place.serve())
+    place.obtain()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pixelproof.fetch.unpack._write", full)
+    with pytest.raises(FetchError, match="No space left"):
+        place.obtain()
+    assert place.left() == {"Repo-1.archive"}

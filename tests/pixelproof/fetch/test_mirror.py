@@ -1,0 +1,64 @@
+"""A mirror is tried first, and passed over with a word where it has nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pixelproof.core.errors import FetchError
+from tests.pixelproof.fetch.server import NOBODY, Place, pack
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".zip"])
+@pytest.mark.parametrize("form", ["folder", "file", "http"])
+def test_a_mirror_is_tried_first(place: Place, form: str, ending: str) -> None:
+    asked = place.at(place.serve()).asked
+    packed = pack(place.folder / "mir ror" / f"Repo-1{ending}")
+    server = place.serve(files={f"/deep/{packed.name}": packed.read_bytes()})
+    folder = packed.parent
+    place.obtain({"folder": str(folder), "file": folder.as_uri(), "http": f"{server.url}/deep/"}[form])
+    assert asked == []
+    assert place.left() == ({"into", "Repo-1.archive"} if form == "http" else {"into"})  # a folder is read in place
+
+
+@pytest.mark.parametrize("fault", ["no folder", "empty", "damaged", "empty server", "no server", "broken server"])
+def test_where_the_mirror_has_none_the_url_is_asked(
+    place: Place, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = place.at(place.serve())
+    mirror = {
+        "empty server": lambda: place.serve(files={"/other": b""}).url,
+        "broken server": lambda: place.serve("500", files={"/Repo-1.tar": b"x"}).url,
+        "no server": lambda: NOBODY,
+    }.get(fault, lambda: str(place.folder / "mirror"))()
+    if fault in ("empty", "damaged"):
+        (place.folder / "mirror").mkdir()
+    if fault == "damaged":
+        (place.folder / "mirror" / "Repo-1.tar").write_bytes(b"not an archive")
+    place.obtain(mirror)
+    assert len(origin.asked) == 1
+    assert re.search(r"Repo-1(\.tar|\.zip| there)", capsys.readouterr().err)  # said, and not passed over in silence
+
+
+def test_neither_answers(place: Place) -> None:
+    with pytest.raises(FetchError) as caught:
+        place.obtain(str(place.folder / "mirror"))
+    message = str(caught.value)
+    assert str(place.folder / "mirror") in message and place.url in message and "DATA_MIRROR" in message
+    assert len(message.splitlines()) == 1
+    assert place.left() == set()
+
+
+@pytest.mark.parametrize("mirror", ["ftp://host/x", "s3://bucket", "http://[::1", "file://["])
+def test_a_mirror_of_another_kind_is_an_error(place: Place, mirror: str) -> None:
+    with pytest.raises(FetchError, match=r"DATA_MIRROR.*allowed: a folder, a file:// or an http"):
+        place.obtain(mirror)
+
+
+def test_a_password_is_never_shown(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    server = place.serve("500", files={"/Repo-1.tar": b""})
+    with pytest.raises(FetchError) as caught:
+        place.obtain(server.url.replace("http://", "http://anna:secret@"))
+    shown = str(caught.value) + capsys.readouterr().err
+    assert server.url in shown and "secret" not in shown

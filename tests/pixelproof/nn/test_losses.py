@@ -1,0 +1,247 @@
+"""The losses against torch's own, scikit-learn, and cases worked by hand; and that ignored pixels take no part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import mmseg.models  # noqa: F401
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from sklearn.metrics import jaccard_score
+from torch import Tensor
+from torch.nn import functional
+
+from pixelproof.data.dataset import IGNORE
+from pixelproof.nn import losses
+from pixelproof.nn.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz, cross_entropy, dice, focal
+from tests.pixelproof.networks.operations import Operations
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 4.0])
+LOSSES: dict[str, Loss] = {
+    "cross-entropy": lambda x, y: cross_entropy(x, y, None, IGNORE),
+    "weighted cross-entropy": lambda x, y: cross_entropy(x, y, WEIGHTS, IGNORE),
+    "focal": lambda x, y: focal(x, y, 2.0, None, IGNORE),
+    "weighted focal, gamma below 1": lambda x, y: focal(x, y, 0.5, WEIGHTS, IGNORE),
+    "dice": lambda x, y: dice(x, y, IGNORE),
+    "lovasz": lambda x, y: losses.lovasz(x, y, IGNORE),
+}
+each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
+
+
+def batch(dtype: torch.dtype = torch.float32, classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Logits of 2 images of 5x3 and their labels, a third of them ignored; the last class is in none of them."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, classes, 5, 3, generator=generator, dtype=dtype).requires_grad_()
+    labels = torch.randint(0, classes - 1, (2, 5, 3), generator=generator)
+    labels[torch.rand(2, 5, 3, generator=generator) < 1 / 3] = IGNORE
+    return logits, labels
+
+
+def gradient(loss: Tensor, logits: Tensor) -> Tensor:
+    (found,) = torch.autograd.grad(loss, logits)
+    return found
+
+
+def of_probabilities(probabilities: list[list[float]], labels: list[int]) -> tuple[Tensor, Tensor]:
+    """A row of pixels as logits whose softmax the given probabilities are: one list for each class."""
+    return torch.tensor(probabilities, dtype=torch.float64).log()[None, :, None], torch.tensor(labels)[None, None]
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def test_cross_entropy_is_torchs_mean_over_the_pixels_that_count() -> None:
+    """Value and gradient; with weights, torch's sum over the number of pixels (its own mean divides by weights)."""
+    logits, labels = batch()
+    for weights, mine in ((None, LOSSES["cross-entropy"]), (WEIGHTS, LOSSES["weighted cross-entropy"])):
+        total = functional.cross_entropy(logits, labels, weights, ignore_index=IGNORE, reduction="sum")
+        expected = total / int((labels != IGNORE).sum())
+        torch.testing.assert_close(mine(logits, labels), expected)
+        torch.testing.assert_close(gradient(mine(logits, labels), logits), gradient(expected, logits))
+    expected = functional.cross_entropy(logits, labels, ignore_index=IGNORE)
+    torch.testing.assert_close(cross_entropy(logits, labels, None, IGNORE), expected)
+
+
+def test_focal_with_gamma_0_and_two_classes_is_binary_cross_entropy() -> None:
+    """The binary logit is the difference of the two."""
+    logits, labels = batch(classes=2)
+    labels[0, 0] = 1
+    valid = labels != IGNORE
+    binary = (logits[:, 1] - logits[:, 0])[valid]
+    expected = functional.binary_cross_entropy_with_logits(binary, labels[valid].float())
+    torch.testing.assert_close(focal(logits, labels, 0.0, None, IGNORE), expected)
+
+
+def test_focal_turns_down_what_is_easy_as_the_paper_says() -> None:
+    """Lin et al.: with gamma 2, an example with p = 0.9 has a loss 100 times lower, one of 0.968 about 1000 times."""
+    for p, times in ((0.9, 100.0), (0.968, 976.5625)):
+        logits, labels = of_probabilities([[p], [1 - p]], [0])
+        assert float(focal(logits, labels, 2.0, None, IGNORE)) == pytest.approx(-math.log(p) / times)
+    logits, labels = of_probabilities([[0.9, 0.4], [0.1, 0.6]], [0, 1])
+    by_hand = (2 * 0.1**1.5 * -math.log(0.9) + 3 * 0.4**1.5 * -math.log(0.6)) / 2
+    assert float(focal(logits, labels, 1.5, torch.tensor([2.0, 3.0]), IGNORE)) == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.01, 0.5, 2.0])
+def test_focal_stays_finite_where_the_network_is_certain(gamma: float) -> None:
+    """A probability of exactly 1, right and wrong: powers below 1 have an infinite slope at 0."""
+    logits = torch.tensor([[200.0, -200.0], [-200.0, 200.0]])[None, :, None].requires_grad_()
+    loss = focal(logits, torch.tensor([[[0, 0]]]), gamma, None, IGNORE)
+    assert loss.item() == pytest.approx(200.0)  # 400 for the wrong one, 0 for the right one
+    assert gradient(loss, logits)[0, :, 0].tolist() == [[0, -0.5], [0, 0.5]]
+
+
+def test_dice_by_hand() -> None:
+    """Four pixels, one of them ignored, and a third class that is nowhere."""
+    logits, labels = of_probabilities([[0.7, 0.6, 0.4, 0.8], [0.2, 0.3, 0.5, 0.1], [0.1] * 4], [0, 0, 1, IGNORE])
+    first = 2 * (0.7 + 0.6) / (0.7**2 + 0.6**2 + 0.4**2 + 2)
+    second = 2 * 0.5 / (0.2**2 + 0.3**2 + 0.5**2 + 1)
+    assert float(dice(logits, labels, IGNORE)) == pytest.approx(1 - (first + second) / 2)
+
+
+def test_lovasz_by_hand() -> None:
+    """Five pixels, one of them ignored. For both classes the errors are 0.7, 0.6, 0.2 and 0.1, in this order.
+
+    Class 0 loses 1 - IoU = 1/3 (I 2, U 3), 2/3 (1, 3), 3/4 (1, 4), 1 (0, 4) as these become wrong; class 1 loses 1/2
+    (1, 2), 2/3 (1, 3), 1 (0, 3) and 1 (0, 4). The factors are the differences of neighbours.
+    """
+    first = [0.9, 0.4, 0.2, 0.7, 0.5]
+    logits, labels = of_probabilities([first, [1 - p for p in first]], [0, 0, 1, 1, IGNORE])
+    by_hand = (0.7 / 3 + 0.6 / 3 + 0.2 / 12 + 0.1 / 4, 0.7 / 2 + 0.6 / 6 + 0.2 / 3)
+    assert float(losses.lovasz(logits, labels, IGNORE)) == pytest.approx(sum(by_hand) / 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_lovasz_of_certain_predictions_is_1_minus_the_mean_iou(seed: int) -> None:
+    """Berman et al.: the extension is the Jaccard loss where probabilities are 0 and 1. scikit-learn gives the IoU."""
+    generator = torch.Generator().manual_seed(seed)
+    predicted = torch.randint(0, 5, (2, 6, 7), generator=generator)
+    labels = torch.where(torch.rand(2, 6, 7, generator=generator) < 0.5, predicted.clamp(max=3), 1)
+    labels[0, 0] = IGNORE
+    logits = 1000.0 * functional.one_hot(predicted, 5).movedim(-1, 1)
+    valid = labels != IGNORE
+    present = sorted(set(labels[valid].tolist()))
+    mean_iou = jaccard_score(labels[valid], predicted[valid], labels=present, average="macro")
+    assert float(losses.lovasz(logits, labels, IGNORE)) == pytest.approx(1 - mean_iou)
+
+
+# --- gradients, and what takes no part -------------------------------------------------------------------------------
+
+
+@each_loss
+def test_the_gradient_is_that_of_the_value(loss: Loss) -> None:
+    """Against finite differences, in fp64."""
+    logits, labels = batch(torch.float64)
+    assert torch.autograd.gradcheck(lambda x: loss(x, labels), logits)
+
+
+@each_loss
+def test_an_ignored_pixel_takes_no_part(loss: Loss) -> None:
+    """It has no gradient; and all is as without it: the same pixels in one row, the ignored ones left out."""
+    logits, labels = batch(torch.float64)
+    value = loss(logits, labels)
+    found, valid = gradient(value, logits).movedim(1, -1), labels != IGNORE
+    assert 0 < int(valid.sum()) < valid.numel()
+    assert (found[~valid] == 0).all() and (found[valid] != 0).any(dim=1).all()
+    row = logits.detach().movedim(1, -1)[valid].T[None, :, None].requires_grad_()
+    alone = loss(row, labels[valid][None, None])
+    torch.testing.assert_close(value, alone)
+    torch.testing.assert_close(found[valid].T, gradient(alone, row)[0, :, 0])
+
+
+@each_loss
+def test_a_batch_of_ignored_pixels_has_loss_and_gradient_0(loss: Loss) -> None:
+    logits, labels = batch()
+    value = loss(logits, torch.full_like(labels, IGNORE))
+    assert value.item() == 0 and (gradient(value, logits) == 0).all()
+
+
+@each_loss
+def test_autocast_computes_in_fp32(loss: Loss) -> None:
+    """The logits come as bf16; what is computed of them does not."""
+    logits, labels = batch()
+    low = logits.detach().bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        value = loss(low, labels)
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, loss(low.float(), labels), rtol=0, atol=0)
+
+
+# --- determinism on CUDA ---------------------------------------------------------------------------------------------
+
+
+@each_loss
+def test_no_operation_is_one_that_cuda_has_no_deterministic_form_of(loss: Loss) -> None:
+    """Seen on the CPU: these are the same operations."""
+    logits, labels = batch()
+    with Operations() as operations:
+        gradient(loss(logits, labels), logits)
+    assert operations.seen and not operations.refused
+
+
+def test_the_check_of_operations_sees_those_that_are_refused() -> None:
+    logits, labels = batch()
+    with Operations() as operations:
+        gradient(functional.cross_entropy(logits, labels, ignore_index=IGNORE), logits)
+        logits.detach().cumsum(0)
+    assert operations.refused == ["nll_loss2d_forward", "nll_loss2d_backward", "cumsum"]
+
+
+@pytest.mark.gpu
+@each_loss
+def test_cuda_gives_the_same_gradient_each_time(loss: Loss, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 4, 128, 128, generator=generator).cuda().requires_grad_()
+    labels = torch.randint(0, 4, (4, 128, 128), generator=generator).cuda()
+    labels[:, :32] = IGNORE
+    torch.use_deterministic_algorithms(True)
+    try:
+        first, second = (gradient(loss(logits, labels), logits) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(first, second)
+
+
+# --- in a head -------------------------------------------------------------------------------------------------------
+
+
+def head(*decode: dict[str, Any]) -> Any:
+    """An FCN head of MMSegmentation with some losses."""
+    config = {"type": "FCNHead", "in_channels": 3, "channels": 4, "num_classes": 4, "num_convs": 1, "norm_cfg": None}
+    return MODELS.build({**config, "loss_decode": list(decode) if len(decode) > 1 else decode[0]})
+
+
+def test_a_head_adds_up_the_losses_of_its_list() -> None:
+    """Each under its name, each times its weight, of logits brought to the size of the mask."""
+    small, labels = batch()
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=mask.repeat(2, 2)[None])) for mask in labels]
+    masks = labels.repeat(1, 2, 2)
+    logits = functional.interpolate(small, masks.shape[1:], mode="bilinear", align_corners=False)
+    decode: list[dict[str, Any]] = [
+        {"type": "PixelCrossEntropy", "loss_weight": 0.5, "class_weight": WEIGHTS.tolist()},
+        {"type": "PixelFocal", "gamma": 1.5},
+        {"type": "PixelDice", "loss_weight": 3.0},
+        {"type": "PixelLovasz"},
+    ]
+    found = head(*decode).loss_by_feat(small, samples)
+    assert [name for name in found if name != "acc_seg"] == ["loss_ce", "loss_focal", "loss_dice", "loss_lovasz"]
+    torch.testing.assert_close(found["loss_ce"], 0.5 * cross_entropy(logits, masks, WEIGHTS, IGNORE))
+    torch.testing.assert_close(found["loss_focal"], focal(logits, masks, 1.5, None, IGNORE))
+    torch.testing.assert_close(found["loss_dice"], 3 * dice(logits, masks, IGNORE))
+    torch.testing.assert_close(found["loss_lovasz"], losses.lovasz(logits, masks, IGNORE))
+    assert head(decode[2]).loss_by_feat(small, samples)["loss_dice"] == found["loss_dice"]
+
+
+def test_the_modules_hold_no_state_and_take_no_pixel_weights() -> None:
+    """Class weights are not published with the network; a sampler's weights are refused and not left out."""
+    logits, labels = batch()
+    for module in (PixelCrossEntropy(WEIGHTS.tolist()), PixelFocal(), PixelDice(), PixelLovasz()):
+        assert not module.state_dict()
+        with pytest.raises(NotImplementedError, match="sampler"):
+            module(logits, labels, weight=torch.ones_like(labels))

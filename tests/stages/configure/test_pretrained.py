@@ -1,0 +1,88 @@
+"""`train.pretrained`: what is written into the configs, and what is refused in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pixelproof.core.errors import ParamsError
+from stages.configure.pretrained import pinned, stated_by
+from stages.configure.resolve import names
+
+ROOT = Path(__file__).parents[3]
+DIGEST = "ab" * 32
+
+
+def configured(
+    root: Path, value: str, architectures: list[str]
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """Run the real command; what it printed, and the configs it wrote."""
+    if not (root / "stages").exists():
+        for package in ("pixelproof", "stages"):
+            (root / package).symlink_to(ROOT / package)
+        (root / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["architectures"], params["train"]["pretrained"] = architectures, value
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    done = subprocess.run([sys.executable, "-m", "stages.configure"], cwd=root, capture_output=True, text=True)
+    return done, {path.stem: json.loads(path.read_text()) for path in (root / "data/configs").glob("*.json")}
+
+
+def test_the_command_writes_what_a_training_begins_with(tmp_path: Path) -> None:
+    """`none` leaves no key behind, so that nothing trains again for it; a file is pinned by its content."""
+    _, configs = configured(tmp_path, "none", ["unet"])
+    assert "pretrained" not in configs["unet"]
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained/mine.safetensors").write_bytes(b"weights")
+    _, mine = configured(tmp_path, "pretrained/mine.safetensors", ["unet"])
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert mine["unet"] == configs["unet"] | {"pretrained": {"path": "pretrained/mine.safetensors", "sha256": digest}}
+    refused, _ = configured(tmp_path, "imagenet", ["unet-r18", "unet"])
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    assert re.search("unet states no such weights; these do: .*fcn-r18-d8.*unet-r18", refused.stderr)
+
+
+def test_a_url_brings_its_digest() -> None:
+    for scheme in ("http://host", "https://host:8080", "file://"):
+        url = f"{scheme}/a/b.pth"
+        assert pinned(f"{url}#sha256={DIGEST.upper()}", "unet") == {"url": url, "sha256": DIGEST}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("https://host/a.pth", "sha256=<64 hex digits>"),
+        ("https://host/a.pth#sha256=abcd", "sha256=<64 hex digits>"),
+        ("https://host/a.pth#md5=" + DIGEST, "sha256=<64 hex digits>"),
+        ("ftp://host/a.pth#sha256=" + DIGEST, "allowed: none, imagenet"),
+        ("https://host/a.zip#sha256=" + DIGEST, "ends in .safetensors, .pth, .pt"),
+        ("imagenett", "allowed: none, imagenet"),
+        ("models/unet/0/weights.safetensors", "a file in pretrained/"),
+        ("pretrained/../secret.pth", "a file in pretrained/"),
+        ("/pretrained/a.pth", "a file in pretrained/"),
+        ("pretrained", "a file in pretrained/"),
+        ("pretrained/weights.txt", "ends in .safetensors"),
+        ("pretrained/nothing.pth", "no such file"),
+    ],
+)
+def test_what_cannot_be_pinned_is_one_line(value: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=rf"params.yaml: train.pretrained: found '{re.escape(value)}'.*") as caught:
+        pinned(value, "unet")
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", names())
+def test_stated_weights_are_pinned_by_what_their_publisher_states(name: str) -> None:
+    """Both name their files by the first eight digits of the digest; torchvision's are stated in full."""
+    if stated := stated_by(name):
+        found = re.search(r"-([0-9a-f]{8})\.pth$", stated["url"])
+        assert found and stated["sha256"].startswith(found[1]) and stated["url"].startswith("https://")
+        assert len(stated["sha256"]) == (64 if "pytorch.org" in stated["url"] else 8)

@@ -1,0 +1,113 @@
+"""What DVC itself finds of a report: metrics, their diff, plots, params and artifacts, in a repository of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.repo import Repo
+
+from pipelines.dvc.revision import flatten
+from pixelproof.core.files import read_json, write_json
+from pixelproof.data.dataset import read_header
+from tests.stages.report import fake
+from tests.workspace import Workspace, executed, make_workspace, stages_of
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A clone with fake results, whose report DVC ran, committed."""
+    made = make_workspace(tmp_path_factory.mktemp("views"))
+    fake.make(made.folder, images=2, size=32)  # with the params of this repository
+    made.set_params(architectures=fake.ARCHITECTURES, train__seeds=[0])
+    assert executed(made.dvc("repro", "--single-item", "report")) == ["report"]
+    commit(made)
+    return made
+
+
+def commit(made: Workspace) -> None:
+    """Commit everything that git does not ignore."""
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+    made.run(*git, "add", "-A", ".")
+    made.run(*git, "commit", "-q", "-m", "Report")
+
+
+def shown(made: Workspace, *arguments: str) -> Any:
+    """What a DVC command prints as JSON."""
+    output = made.dvc(*arguments, "--json")
+    return json.loads(output[output.index("{") :])
+
+
+def test_metrics_show_has_nine_numbers_of_each_split(workspace: Workspace) -> None:
+    found = shown(workspace, "metrics", "show")[""]["data"]
+    assert sorted(found) == [f"metrics/{name}.json" for name in sorted(fake.ARCHITECTURES)]
+    for path, content in found.items():
+        assert content["data"] == read_json(workspace.folder / path)
+        assert {split: len(flatten(numbers)) for split, numbers in content["data"].items()} == {"test": 9, "val": 9}
+
+
+def test_git_keeps_metrics_and_the_table_of_classes_and_no_report(workspace: Workspace) -> None:
+    kept = workspace.run("git", "ls-files", "metrics", "reports").split()
+    assert kept == sorted([*(f"metrics/{name}.json" for name in fake.ARCHITECTURES), "metrics/per_class.csv"])
+
+
+def test_plots_show_has_a_curve_of_each_architecture(workspace: Workspace) -> None:
+    found = shown(workspace, "plots", "show")
+    assert "errors" not in found
+    assert set(found["data"]) == {"Validation mIoU", "Training loss"}
+    for name, iterations in (("Validation mIoU", 8), ("Training loss", 40)):
+        points = found["data"][name][0]["content"]["data"]["values"]
+        assert {point["field"] for point in points} == set(fake.ARCHITECTURES)
+        assert len(points) == iterations * len(fake.ARCHITECTURES)
+
+
+def test_artifacts_are_the_weights_that_train_writes(workspace: Workspace) -> None:
+    with Repo(str(workspace.folder)) as repo:
+        found = repo.artifacts.read()["dvc.yaml"]
+    stages = stages_of(workspace.folder)
+    assert sorted(found) == sorted(fake.ARCHITECTURES)
+    for name, artifact in found.items():
+        assert artifact.type == "model"
+        outs = [Path(out.def_path) for out in stages[f"train@{name}-0"].outs]
+        assert Path(artifact.path).parent in outs
+
+
+def test_a_change_is_a_short_diff_and_reruns_only_the_report(workspace: Workspace) -> None:
+    path = workspace.folder / "results/unet/0/evaluate/metrics.json"
+    found = read_json(path)
+    found["test"]["mIoU"] = 0.5
+    found["test"]["classes"]["tree"]["iou"] = 0.25
+    write_json(path, found)
+    assert executed(workspace.dvc("repro", "--single-item", "report")) == ["report"]
+    changes = shown(workspace, "metrics", "diff")
+    assert list(changes) == ["metrics/unet.json"] and list(changes["metrics/unet.json"]) == ["test.mIoU"]
+    assert changes["metrics/unet.json"]["test.mIoU"]["new"] == 0.5
+    numbers = workspace.run("git", "diff", "--numstat", "metrics").split()
+    assert numbers == ["1", "1", "metrics/per_class.csv", "1", "1", "metrics/unet.json"]
+    assert executed(workspace.dvc("repro", "--single-item", "report")) == []
+    workspace.edit("params.yaml", "gallery: 48", "gallery: 1")
+    assert shown(workspace, "params", "diff")["params.yaml"]["report.gallery"] == {"old": 48, "new": 1, "diff": -47}
+    assert executed(workspace.dvc("repro", "--single-item", "report")) == ["report"]
+
+
+def test_no_other_stage_depends_on_code_of_the_report(workspace: Workspace) -> None:
+    users = {
+        name
+        for name, stage in stages_of(workspace.folder).items()
+        for dep in stage.deps
+        if dep.def_path.startswith("stages/report")
+    }
+    assert users == {"report"}
+
+
+def test_a_missing_result_is_one_line(workspace: Workspace) -> None:
+    assert read_header(workspace.folder / "data/prepared").names() == list(fake.CLASSES)
+    workspace.edit("params.yaml", "- unet\n", "- unet\n- hrnet\n")
+    with pytest.raises(AssertionError) as error:
+        workspace.run("bin/python", "-m", "stages.report")
+    said = str(error.value).splitlines()
+    assert said[0].endswith("ended with 2:")
+    assert said[1] == "error: results/hrnet/0/evaluate/metrics.json: no such file; run `dvc repro`"
+    assert len(said) == 2 or said[2] == ""

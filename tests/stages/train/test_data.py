@@ -1,0 +1,123 @@
+"""The order of a run and what each sample becomes: worked out apart from torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import IGNORE
+from pixelproof.nn.preprocess import pad
+from pixelproof.scoring.confusion import confusion, iou
+from stages.train.data import Labelled, Order, TrainSet, flip
+from stages.train.params import Span, iterations_of
+from tests.stages.train.conftest import write_split
+
+SEED = (0, 0)
+
+
+def test_an_epoch_shows_every_image_once_and_the_next_in_another_order() -> None:
+    """10 images, batches of 4, 5 iterations: positions 0 to 19 are two epochs, each a permutation."""
+    keys = list(Order(10, SEED, 4, 5))
+    assert [position for position, _ in keys] == list(range(20))
+    first, second = [i for _, i in keys[:10]], [i for _, i in keys[10:]]
+    assert sorted(first) == sorted(second) == list(range(10)) and first != second
+    assert first != [i for _, i in Order(10, (0, 1), 4, 5)][:10]
+
+
+def test_a_resumed_order_is_the_rest_of_the_whole() -> None:
+    """Starting at iteration 3 gives what a run from the start gives from there."""
+    assert list(Order(10, SEED, 4, 5, start=3)) == list(Order(10, SEED, 4, 5))[12:]
+
+
+def test_processes_share_each_batch_without_repeats() -> None:
+    """Each batch of two processes is, together, the batch of one."""
+    whole = list(Order(10, SEED, 4, 5))
+    one, two = (list(Order(10, SEED, 4, 5, rank=rank, world=2)) for rank in (0, 1))
+    for iteration in range(5):
+        together = one[2 * iteration : 2 * iteration + 2] + two[2 * iteration : 2 * iteration + 2]
+        assert together == whole[4 * iteration : 4 * iteration + 4]
+
+
+class Coin:
+    """A generator whose throws are given."""
+
+    def __init__(self, *throws: float) -> None:
+        self.throws = list(throws)
+
+    def random(self) -> float:
+        """The next throw."""
+        return self.throws.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("throws", "expected"),
+    [
+        ((0.9, 0.9), [[1, 2], [3, 4]]),
+        ((0.1, 0.9), [[2, 1], [4, 3]]),
+        ((0.9, 0.1), [[3, 4], [1, 2]]),
+        ((0.1, 0.1), [[4, 3], [2, 1]]),
+    ],
+)
+def test_flips_move_image_and_mask_together(throws: tuple[float, float], expected: list[list[int]]) -> None:
+    """Hand-worked on 2x2 pixels."""
+    mask = np.array([[1, 2], [3, 4]], np.uint8)
+    image = np.repeat(mask[..., None], 3, axis=2)
+    flipped, labels = flip(image, mask, ("horizontal", "vertical"), Coin(*throws))  # type: ignore[arg-type]
+    assert labels.tolist() == expected and flipped[..., 0].tolist() == expected
+
+
+def test_a_sample_depends_on_its_position_and_id_alone(tmp_path: Path) -> None:
+    """The same key gives the same pixels in any order; another position may flip them otherwise."""
+    write_split(tmp_path, "train", 4)
+    data = TrainSet(Labelled.open([(tmp_path, "train")]), SEED, ("horizontal", "vertical"))
+    keys = [(position, 2) for position in range(12)]
+    forward = [data[key] for key in keys]
+    backward = [data[key] for key in reversed(keys)][::-1]
+    assert all(
+        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(forward, backward, strict=True)
+    )
+    assert len({image.tobytes() for image, _ in forward}) == 4  # both flips happen, apart and together
+
+
+def test_no_images_is_an_error(tmp_path: Path) -> None:
+    """An empty training split is named."""
+    write_split(tmp_path, "train", 0)
+    with pytest.raises(DataError, match="train: expected images of one size, found 0"):
+        Labelled.open([(tmp_path, "train")])
+
+
+def test_what_is_filled_up_is_ignored() -> None:
+    """A 2x33 mask becomes 32x64, its own pixels in the upper left and 255 elsewhere; one that fits stays itself."""
+    mask = torch.ones(1, 2, 33, dtype=torch.uint8)
+    filled = pad(mask, IGNORE)
+    assert filled.shape == (1, 32, 64) and (filled[:, :2, :33] == 1).all()
+    assert (filled == IGNORE).sum() == 32 * 64 - 2 * 33
+    fits = torch.zeros(1, 3, 32, 64)
+    assert pad(fits, 0.0) is fits
+
+
+def test_confusion_and_iou_by_hand() -> None:
+    """Six pixels, one of them ignored; class 2 is absent from truth and prediction."""
+    truth: NDArray[np.uint8] = np.array([0, 0, 0, 1, 1, 255], np.uint8)
+    prediction = np.array([0, 0, 1, 1, 0, 0], np.uint8)
+    matrix = confusion(truth, prediction, 3)
+    assert matrix.tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert np.allclose(iou(matrix)[:2], [2 / 4, 1 / 3]) and np.isnan(iou(matrix)[2])
+
+
+def test_a_span_of_epochs_shows_every_image_that_often() -> None:
+    """10 images in batches of 4: one epoch takes 3 batches, three take 8 (7.5 is not enough)."""
+    assert [iterations_of(span, 10, 4) for span in (7, "1 epoch", "3 epochs")] == [7, 3, 8]
+
+
+@pytest.mark.parametrize("span", [0, -1, "3", "0 epochs", "3 hours", 2.5, True, None])
+def test_a_span_is_iterations_or_epochs(span: object) -> None:
+    """Anything else, minutes above all, is an error that says what is allowed."""
+    with pytest.raises(ValidationError, match="as in `40 epochs`"):
+        TypeAdapter(Span).validate_python(span)
