@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.compare.dvc_lock import Lock
-from pipelines.dvc.revision import Revision, flatten
+from pipelines.dvc.revision import VERSIONS, Revision, flatten
 
-VERSIONS = "pixelproof/core/versions.json"  # of what computes numbers: stages depend on it
 PINNED = "requirements.lock"
 NOT_SET = "not set"
 
@@ -36,7 +36,7 @@ class CodeChange:
     @property
     def is_code(self) -> bool:
         """Whether it is a program; what else stages read is raw data: annotations, weights to begin with."""
-        return self.path.endswith(".py") or self.path.startswith("stages/")
+        return self.path.endswith(".py") or self.path.startswith(("pixelproof/", "stages/"))
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,26 @@ def _readers_of(key: str, locks: tuple[Lock, Lock]) -> tuple[str, ...]:
 
 
 def changed_code(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[CodeChange]:
-    """One for each file that stages depend on and whose content dvc.lock says is another; folders by their files."""
+    """One for each file that stages depend on and whose content dvc.lock says is another; folders by their files.
+
+    Each file stands once, with all the stages whose dependencies it is, or whose folders it lies in.
+    """
     old, new = locks
-    found = []
+    kinds: dict[str, str] = {}
+    stages: dict[str, set[str]] = {}
     for path in sorted(old.deps.keys() | new.deps.keys()):
-        if old.deps.get(path) == new.deps.get(path) or path == VERSIONS:
+        if old.deps.get(path) == new.deps.get(path):
             continue
-        kind = "no longer used" if path not in new.deps else "new" if path not in old.deps else "changed"
-        stages = tuple(sorted({*old.readers.get(path, []), *new.readers.get(path, [])}))
-        found += [CodeChange(*file, stages) for file in _inside(base, head, path)] or [CodeChange(path, kind, stages)]
-    return found
+        for file, kind in _inside(base, head, path) or [(path, _kind(path, old.deps, new.deps))]:
+            kinds[file] = kind
+            stages.setdefault(file, set()).update(old.readers.get(path, []), new.readers.get(path, []))
+    return [CodeChange(file, kinds[file], tuple(sorted(stages[file]))) for file in sorted(kinds.keys() - set(VERSIONS))]
+
+
+def _kind(path: str, old: Container[str], new: Container[str]) -> str:
+    if path not in new:
+        return "no longer used"
+    return "changed" if path in old else "new"
 
 
 def _inside(base: Revision, head: Revision, path: str) -> list[tuple[str, str]]:
@@ -93,16 +103,13 @@ def _inside(base: Revision, head: Revision, path: str) -> list[tuple[str, str]]:
     old, new = base.files(path), head.files(path)
     if path in old or path in new:
         return []
-    return [
-        (file, "removed" if file not in new else "new" if file not in old else "changed")
-        for file in sorted(old.keys() | new.keys())
-        if old.get(file) != new.get(file)
-    ]
+    differing = sorted(file for file in old.keys() | new.keys() if old.get(file) != new.get(file))
+    return [(file, "removed" if file not in new else _kind(file, old, new)) for file in differing]
 
 
 def changed_versions(base: Revision, head: Revision) -> list[VersionChange]:
     """One for each package whose version is not the same: of those that decide numbers, then of all that are pinned."""
-    old, new = (_computing(side) for side in (base, head))
+    old, new = base.versions(), head.versions()
     found = _differing(old, new, numbers=True)
     pinned = _differing(_pinned(base), _pinned(head), numbers=False)
     return found + [change for change in pinned if change.package not in old.keys() | new.keys()]
@@ -111,10 +118,6 @@ def changed_versions(base: Revision, head: Revision) -> list[VersionChange]:
 def _differing(old: dict[str, str], new: dict[str, str], numbers: bool) -> list[VersionChange]:
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [VersionChange(name, old.get(name, "none"), new.get(name, "none"), numbers) for name in names]
-
-
-def _computing(side: Revision) -> dict[str, str]:
-    return {str(name).lower(): str(version) for name, version in (side.mapping(VERSIONS) or {}).items()}
 
 
 def _pinned(side: Revision) -> dict[str, str]:

@@ -13,6 +13,7 @@ import yaml
 
 from pixelproof.core.errors import StateError
 
+VERSIONS = ("pixelproof/core/versions.json", "stages/versions.json")  # here, and in revisions before the move
 WORKSPACE = "workspace"
 
 
@@ -57,6 +58,11 @@ class Revision:
     def mapping(self, path: str) -> dict[str, Any] | None:
         """A YAML file whose top level is a mapping; None where the revision has no such file."""
         return None if self.read(path) is None else self._parsed(path, yaml.safe_load)
+
+    def versions(self) -> dict[str, str]:
+        """Of the packages that compute numbers, the versions that the revision states."""
+        stated = next((found for path in VERSIONS if (found := self.mapping(path)) is not None), {})
+        return {str(name).lower(): str(version) for name, version in stated.items()}
 
     def _parsed(self, path: str, parse: Any) -> dict[str, Any]:
         try:

@@ -119,7 +119,7 @@ def _versions(revision: Revision) -> dict[str, dict[str, str | None]]:
     """Of what computes numbers, the versions that the commit states and those that are installed here."""
     from pipelines.verify.machine import installed
 
-    stated = {name: str(version) for name, version in (revision.mapping("pixelproof/core/versions.json") or {}).items()}
+    stated = revision.versions()
     found = installed(sorted(stated))
     python: dict[str, str | None] = {"stated": None, "installed": platform.python_version()}
     return {"python": python} | {name: {"stated": stated[name], "installed": found[name]} for name in sorted(stated)}

@@ -140,7 +140,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (repo / ".gitignore").write_text("/data/\n/models/\n/control/\nruns.log\n__pycache__/\n/.pixelproof/\n")
     (repo / "prefect.yaml").write_text((ROOT / "prefect.yaml").read_text())
     shutil.copy(ROOT / "pyproject.toml", repo / "pyproject.toml")
-    for package in ("commands", "pipelines", "pixelproof"):
+    for package in ("bin", "commands", "pipelines", "pixelproof"):
         shutil.copytree(ROOT / package, repo / package, ignore=not_needed)
     sh("git", "init", "-q", "-b", "main", cwd=repo)
     sh("dvc", "init", "-q", cwd=repo)

@@ -36,7 +36,7 @@ def context(results: Results) -> dict[str, Any]:
     return {
         "proofs": proofs(results, values),
         "weights": weights(results),
-        "versions": read_json(STAGES / "versions.json"),
+        "versions": read_json(STAGES.parent / "pixelproof/core/versions.json"),
         "knobs": list(knobs(values)),
     }
 

@@ -173,7 +173,7 @@ def make(repo: Path) -> History:
     files = {"prepare": PREPARE, "train": TRAIN, "report": REPORT}
     for name, text in files.items():
         (repo / "code_of" / f"{name}.py").write_text(text)
-    for package in ("commands", "pipelines", "pixelproof"):
+    for package in ("bin", "commands", "pipelines", "pixelproof"):
         shutil.copytree(ROOT / package, repo / package, ignore=not_needed)
     (repo / "stages/__init__.py").touch()
     (repo / "stages/evaluate/__init__.py").touch()

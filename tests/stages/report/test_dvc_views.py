@@ -99,7 +99,7 @@ def test_no_other_stage_depends_on_code_of_the_report(workspace: Workspace) -> N
         for dep in stage.deps
         if dep.def_path.startswith("stages/report")
     }
-    assert users == {"report"}
+    assert users <= {"report"}  # which depends on all of stages, for it digests them
 
 
 def test_a_missing_result_is_one_line(workspace: Workspace) -> None:
