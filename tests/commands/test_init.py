@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from commands._edit import set_values
 from commands.init import init
-from pixelproof.core.errors import DataError, ParamsError, StateError
+from pixelproof.core.errors import DataError, ParamsError
 from stages.cvat.__main__ import main as stage
 from stages.prepare.merge import prepare
 from stages.prepare.params import Params as PrepareParams
@@ -86,8 +87,8 @@ def test_folders_are_groups_and_a_second_export_is_added(clone: Path, tmp_path: 
         first.files |= own(3, f"flight{flight}/").files
     init(first.zip(tmp_path / "first.zip"), clone)
     assert params_of(clone)["cvat"]["group"] == "folder"
-    text = (clone / "params.yaml").read_text().replace('"Hof', "'Hof").replace("thing: true", "thing: false")
-    (clone / "params.yaml").write_text(text.replace("[cvat]", "[download, cvat]"))
+    text = (clone / "params.yaml").read_text().replace("thing: true", "thing: false  # by hand")
+    (clone / "params.yaml").write_text(text.replace("- cvat", "- download\n  - cvat"))
     before = params_of(clone)
     second = own(2, "flight9/", LABELS | {"Zaun": "#010203"})
     second.add(
@@ -146,18 +147,34 @@ def test_what_is_wrong_changes_nothing(clone: Path, tmp_path: Path) -> None:
     assert (clone / "params.yaml").read_bytes() == before and not (clone / "annotations").exists()
 
 
-def test_edit_keeps_every_other_byte() -> None:
-    text = "# top\na:  # of a\n  b: [1,\n    2]   # of b\n  # before c\n  c:   # of c\n    - {x: 1}\n\n    # inside\n"
-    text += "    - x: 2\n      y: 'z'  # last\n\n# before d\nd: {e: 1} # of d\nf:\n  g: {}\n"
-    edited = set_values(text, {"a.b": "none", "a.c": [{"n": "ü: y"}, {"n": 2}], "d.e": [3], "f.g": {"h": "i"}})
-    expected = (
-        "# top\na:  # of a\n  b: none   # of b\n  # before c\n  c:  # of c\n    - {n: 'ü: y'}\n    - {n: 2}  # last\n\n"
+def test_edit_writes_what_dvc_writes(tmp_path: Path) -> None:
+    """The same change by `dvc exp run -S`, of this repository's params."""
+    changes = {
+        "cvat.exports": "a folder",
+        "cvat.skip": ["points", "tag"],
+        "cvat.classes": [{"name": "Hof: Süd", "color": "#12ab3C", "thing": True}],
+        "prepare.sources": ["cvat"],
+        "measure.landing.safe": [],
+    }
+    text = (ROOT / "params.yaml").read_text()
+    by_dvc = tmp_path / "params.yaml"
+    by_dvc.write_text(text)
+    apply_overrides(
+        by_dvc,
+        [
+            "cvat.exports=a folder",
+            "cvat.skip=[points,tag]",
+            "cvat.classes=[{name: 'Hof: Süd', color: '#12ab3C', thing: true}]",
+            "prepare.sources=[cvat]",
+            "measure.landing.safe=[]",
+        ],
     )
-    assert edited == expected + "# before d\nd: {e: [3]} # of d\nf:\n  g: {h: i}\n"
+    assert set_values(text, changes) == by_dvc.read_text() != text
+    assert set_values(text, {}) == text
 
 
-def test_edit_refuses_what_it_cannot_do() -> None:
+def test_edit_replaces_maps_and_refuses_what_is_not_there() -> None:
+    text = "a:\n  b: {c: 1}\n\n# before d\nd: 2\n"
+    assert set_values(text, {"a.b": {}, "d": {"e": 1}}) == "a:\n  b: {}\n\n# before d\nd:\n  e: 1\n"
     with pytest.raises(ParamsError, match=r"a\.x: found nothing"):
-        set_values("a: {b: 1}\n", {"a.x": 2})
-    with pytest.raises(StateError, match="set by hand"):
-        set_values("a: &one [1]\nb: *one\n", {"b": 2})
+        set_values(text, {"a.x": 2})

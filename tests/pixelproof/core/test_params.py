@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from difflib import unified_diff
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from pydantic import Field
 from ruamel.yaml import YAML
 
@@ -166,6 +169,36 @@ def test_bytes_that_are_no_text_and_a_missing_file_are_one_line(tmp_path: Path) 
     (tmp_path / "params.yaml").unlink()
     with pytest.raises(StateError, match=r"params.yaml: no such file; run from the folder of the clone"):
         load("bake", Params, tmp_path)
+
+
+def test_an_override_of_an_experiment_is_one_line_of_a_diff(tmp_path: Path) -> None:
+    """`dvc exp run -S` of every setting that is one value: as many lines change, and every comment stays."""
+    values = YAML(typ="safe").load(ROOT / "params.yaml")
+    others = {key: 1 if value is None else not value for key, value in scalars(values)}
+    before = (ROOT / "params.yaml").read_text()
+    written = tmp_path / "params.yaml"
+    written.write_text(before)
+    apply_overrides(written, [f"{key}={str(value).lower()}" for key, value in others.items()])
+    lines = list(zip(before.splitlines(), written.read_text().splitlines(), strict=True))
+    assert sum(old != new for old, new in lines) == len(others) > 70
+    comments = [old.partition("#")[2] for old, _ in lines if "color" not in old]
+    assert comments == [new.partition("#")[2] for _, new in lines if "color" not in new]
+
+    written.write_text(before)
+    apply_overrides(written, ["train.optimizer.lr=0.004", "architectures=[unet,segnet]"])
+    added = [line[1:] for line in unified_diff(before.splitlines(), written.read_text().splitlines(), n=0)][2:]
+    assert [line.strip() for line in added if not line.startswith("@")] == [
+        "- fcn-r18-d8", "- pspnet-r18", "- deeplabv3plus-r18", "- segnet", "lr: 0.003", "lr: 0.004"
+    ]  # fmt: skip
+
+
+def scalars(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The key paths of all values that are neither lists nor mappings."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from scalars(value, f"{prefix}{key}.")
+        elif not isinstance(value, list):
+            yield f"{prefix}{key}", value
 
 
 # --- the command, on this repository's own params ---------------------------------------------------------------------
