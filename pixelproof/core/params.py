@@ -24,6 +24,7 @@ class Section(BaseModel):
 
 
 P = TypeVar("P", bound=Section)
+DROPPED = ("size", "nfiles")  # by `_get_cache_hash` in dvc/stage/cache.py: elsewhere these are facts of an output
 
 
 def load(stage: str, model: type[P], root: Path | None = None) -> P:
@@ -98,9 +99,45 @@ def pick(values: dict[str, Any], key: str) -> Any:
 
 
 def check_known(values: dict[str, Any], graph: dict[str, Any]) -> None:
-    """Every key must be declared by some stage (whole sections or single knobs), or be pipelines' own section."""
+    """Check the keys of params.yaml, before any value is looked at.
+
+    Args:
+        values: params.yaml.
+        graph: dvc.yaml.
+
+    Raises:
+        ParamsError: a key has a name that DVC's run cache drops, or no stage declares it (in a whole section or by
+            itself) and it is not of the section `pipelines`.
+    """
+    check_names(values)
     declared = {key for stage in graph.get("stages", {}) for key in declared_keys(graph, stage)}
     _check_level(values, [key.split(".") for key in declared | {"pipelines"}], "")
+
+
+def check_names(values: Any, prefix: str = "") -> None:
+    """Refuse keys, at any depth, that DVC's run cache leaves out of what it looks a stage's results up by.
+
+    A change of such a key would restore the results of the old value, and write a dvc.lock that names the new one.
+
+    Args:
+        values: params.yaml, or a part of it.
+        prefix: the key path of the part, with a dot behind it.
+
+    Raises:
+        ParamsError: there is such a key. `decode_head.size` in one key is none: that is not the name that DVC drops.
+
+    >>> check_names({"scenes": [{"size": 64}]})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    pixelproof.core.errors.ParamsError: params.yaml: scenes.0.size: found a key called 'size'; DVC's run cache ...
+    """
+    for key, value in enumerate(values) if isinstance(values, list) else values.items():
+        if key in DROPPED:
+            above = prefix.partition(".overrides.")[2].split(".")[1:-1]  # but for the architecture's name
+            joined = f", or join it with the key above it: `{above[-1]}.{key}: ...`" if above else ""
+            reason = "DVC's run cache ignores keys of this name and would restore the result of the old value"
+            raise ParamsError(f"{prefix}{key}", f"a key called {key!r}", f"{reason}; rename it{joined}")
+        if isinstance(value, dict | list):
+            check_names(value, f"{prefix}{key}.")
 
 
 def _check_level(values: dict[str, Any], declared: list[list[str]], prefix: str) -> None:

@@ -16,7 +16,7 @@ class Synthetic(Section):
     val_flights: int = Field(ge=1, le=1000, description="flights of the val split")
     test_flights: int = Field(ge=1, le=1000, description="flights of the test split")
     images_per_flight: int = Field(ge=1, le=100, description="images of one flight; more change no older image")
-    size: int = Field(ge=32, le=1024, description="width and height of an image in pixels")
+    side: int = Field(ge=32, le=1024, description="width and height of an image in pixels")
 
 
 class Download(Section):

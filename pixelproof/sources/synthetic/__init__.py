@@ -36,10 +36,9 @@ def flights(split: str, count: int) -> list[str]:
 def convert(request: Request, target: Path) -> None:
     """Render every flight of every split."""
     header = Header(NAME, CLASSES, (SOURCE,))
-    names = [flights(split, request.options[f"{split}_flights"]) for split in SPLITS]
-    shoot = partial(
-        _shoot, seed=request.seed, images=request.options["images_per_flight"], size=request.options["size"]
-    )
+    options = request.options
+    names = [flights(split, options[f"{split}_flights"]) for split in SPLITS]
+    shoot = partial(_shoot, seed=request.seed, images=options["images_per_flight"], side=options["side"])
     write_header(target, header)
     total = sum(len(split_names) for split_names in names)
     with _shots(shoot, list(chain(*names)), request.workers) as rendered:
@@ -54,8 +53,8 @@ def convert(request: Request, target: Path) -> None:
             writer.close()
 
 
-def _shoot(name: str, seed: int, images: int, size: int) -> list[Scene]:
-    return [render(seed, name, number, size) for number in range(images)]
+def _shoot(name: str, seed: int, images: int, side: int) -> list[Scene]:
+    return [render(seed, name, number, side) for number in range(images)]
 
 
 @contextmanager

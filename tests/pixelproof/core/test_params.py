@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from difflib import unified_diff
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+from dvc.stage.cache import _get_cache_hash
 from dvc.utils.hydra import apply_overrides
 from pydantic import Field
 from ruamel.yaml import YAML
 
-from pixelproof.core.errors import PixelproofError, StateError
-from pixelproof.core.params import Section, load
+from pixelproof.core.errors import ParamsError, PixelproofError, StateError
+from pixelproof.core.params import Section, check_names, load
 
 ROOT = Path(__file__).parents[3]
 
 GRAPH = """
 stages:
-  bake: {cmd: bake, params: [seed, oven, cake.size, cake.steps]}
-  eat: {cmd: eat, params: [guests, cake.size]}
+  bake: {cmd: bake, params: [seed, oven, cake.tiers, cake.steps]}
+  eat: {cmd: eat, params: [guests, cake.tiers]}
 """
 VALUES = """
 seed: 0
@@ -33,7 +38,7 @@ oven:
   mode: fan
   light: {color: warm, on: true}
 cake:
-  size: 3
+  tiers: 3
   steps: [{name: mix, minutes: 5}, {name: bake, minutes: 40, shelf: 2}]
 guests: [anna]
 pipelines: {anything: 1}
@@ -64,7 +69,7 @@ class Bake(Section):
 
 
 class Cake(Section):
-    size: int = Field(ge=1)
+    tiers: int = Field(ge=1)
     steps: list[Annotated[Mix | Bake, Field(discriminator="name")]] = Field(min_length=1)
 
 
@@ -96,7 +101,7 @@ def test_what_is_right_is_handed_over(tmp_path: Path) -> None:
         ("on: true", "on: true, ons: 1", "oven.light.ons: found an unknown key; allowed: color, on.*'on'"),
         ("minutes: 40", "minuts: 3, minutes: 40", "cake.steps.1.minuts: found an unknown key; allowed: .*'minutes'"),
         ("seed: 0", "sed: 0\nseed: 0", "sed: found an unknown key; allowed: cake, guests, oven, .*'seed'"),
-        ("size: 3", "size: 3\n  sizes: 4", "cake.sizes: found an unknown key; allowed: size, steps.*'size'"),
+        ("tiers: 3", "tiers: 3\n  tires: 4", "cake.tires: found an unknown key; allowed: steps, tiers.*'tiers'"),
         ("seed: 0", "1: 0\nseed: 0", "1: found an unknown key"),
         ("mode: fan", "mode: fann", "oven.mode: found 'fann' .*'fan' or 'grill'.*did you mean 'fan'"),
         ("name: mix", "name: mixx", "cake.steps.0.name: found 'mixx'; allowed: mix, bake.*'mix'"),
@@ -116,7 +121,7 @@ def test_what_is_right_is_handed_over(tmp_path: Path) -> None:
         ("0.5", ".inf", "oven.gas: found inf .*finite"),
         ("steps: [", "steps: []\n  #", r"cake.steps: found \[\].*at least 1 item"),
         ("seed: 0\n", "", "seed: found nothing; the key is missing"),
-        ("  size: 3\n", "", "cake.size: found nothing; the key is missing"),
+        ("  tiers: 3\n", "", "cake.tiers: found nothing; the key is missing"),
         ("  heat: 180.0\n", "", "oven.heat: found nothing; the key is missing"),
         ("  heat: 180.0\n  gas: 0.5\n  mode: fan\n  light: {color: warm, on: true}", "  fan", "oven: found 'fan'"),
     ],
@@ -169,6 +174,62 @@ def test_bytes_that_are_no_text_and_a_missing_file_are_one_line(tmp_path: Path) 
     (tmp_path / "params.yaml").unlink()
     with pytest.raises(StateError, match=r"params.yaml: no such file; run from the folder of the clone"):
         load("bake", Params, tmp_path)
+
+
+# --- the names that DVC's run cache drops -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"size": 3}, "size"),
+        ({"cake": {"tiers": {"nfiles": 3}}}, "cake.tiers.nfiles"),
+        ({"cake": {"steps": [{"name": "mix"}, {"name": "bake", "size": 3}]}}, "cake.steps.1.size"),
+        ({"bake": {"overrides": {"unet": {"decode_head": {"size": 3}}}}}, "bake.overrides.unet.decode_head.size"),
+        ({"cake": {"tiers": 3}}, None),
+        ({"bake": {"overrides": {"unet": {"decode_head.size": 3, "sizes": {"nfiles.a": 3}}}}}, None),
+    ],
+)
+def test_names_are_refused_that_dvc_drops_and_no_others(values: dict[str, Any], key: str | None) -> None:
+    changed = json.loads(json.dumps(values).replace("3", "4"))
+    assert (run_cache_key(values) == run_cache_key(changed)) == (key is not None)
+    if key is None:
+        return check_names(values)
+    with pytest.raises(ParamsError) as caught:
+        check_names(values)
+    assert re.match(
+        f"params.yaml: {key}: found a key called '(size|nfiles)'; DVC's run cache .*; rename it", str(caught.value)
+    )
+    assert ("or join it with the key above it: `decode_head.size: ...`" in str(caught.value)) == ("overrides" in key)
+
+
+def test_every_setting_of_ours_is_in_the_key_of_dvc() -> None:
+    values = YAML(typ="safe").load(ROOT / "params.yaml")
+    keys = {run_cache_key(values)}
+    keys |= {run_cache_key(with_another(values, key)) for key, _ in scalars(values)}
+    assert len(keys) == 1 + len(list(scalars(values)))
+
+
+def test_loading_refuses_a_name_that_dvc_drops(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"oven\.light\.size: found a key called 'size'"):
+        loaded(tmp_path, VALUES.replace("on: true", "on: true, size: 3"))
+
+
+def run_cache_key(values: dict[str, Any]) -> str:
+    """DVC's own."""
+    key: str = _get_cache_hash({"cmd": "bake", "params": {"params.yaml": values}}, key=True)
+    return key
+
+
+def with_another(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """A copy in which one value is another."""
+    copied = deepcopy(values)
+    *above, last = key.split(".")
+    reduce(getitem, above, copied)[last] = "another"
+    return copied
+
+
+# --- the form that DVC writes -----------------------------------------------------------------------------------------
 
 
 def test_an_override_of_an_experiment_is_one_line_of_a_diff(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pixelproof.sources.synthetic.classes import CLASSES
 from stages.download.params import Params
 
 ROOT = Path(__file__).parents[3]
-OPTIONS = {"train_flights": 2, "val_flights": 1, "test_flights": 2, "images_per_flight": 2, "size": 64}
+OPTIONS = {"train_flights": 2, "val_flights": 1, "test_flights": 2, "images_per_flight": 2, "side": 64}
 THINGS = {info.id for info in CLASSES if info.thing}
 
 

@@ -99,7 +99,7 @@ def test_a_source_gets_its_own_section_and_the_seed(tmp_path: Path, monkeypatch:
         write_header(target, Header("x", (ClassInfo(0, "a", (0, 0, 0)),)))
 
     monkeypatch.setattr(synthetic, "convert", convert)
-    section = Synthetic.model_construct(size=64)
+    section = Synthetic.model_construct(side=64)
     download = Download.model_construct(dataset="synthetic", workers=3, synthetic=section)
     write(Params.model_construct(seed=7, download=download), tmp_path / "out")
-    assert asked == [Request(seed=7, archive=None, options={"size": 64}, workers=3)]
+    assert asked == [Request(seed=7, archive=None, options={"side": 64}, workers=3)]
