@@ -7,14 +7,14 @@ that the stage uses (`seed`, its own section, ...). `pixelproof params` prints a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pixelproof.core.errors import ParamsError, StateError, nearest
+from pixelproof.core.explain import explain, options
 
 
 class Section(BaseModel):
@@ -43,7 +43,7 @@ def _undeclared(at: Any, values: Any, part: Any, prefix: str = "") -> str | None
     """A key that a model reads and params.yaml has, but that is not in the part of it that the stage is handed."""
     if not isinstance(values, dict) or not isinstance(part, dict):
         return None
-    for name, field in ((name, field) for option in _options(at) for name, field in option.model_fields.items()):
+    for name, field in ((name, field) for option in options(at) for name, field in option.model_fields.items()):
         if name in values and name not in part:
             return prefix + name
         if key := _undeclared(field.annotation, values.get(name), part.get(name), f"{prefix}{name}."):
@@ -157,62 +157,4 @@ def check(model: type[P], values: dict[str, Any], prefix: str = "") -> P:
     except ValidationError as error:
         # A misspelt key is both unknown and missing: the unknown one is the one that can be named and corrected.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-        raise _explain(model, details[0], len(details) - 1, prefix) from None
-
-
-def _explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str) -> ParamsError:
-    steps, at = _walk(model, detail["loc"][:-1])
-    last, context = detail["loc"][-1], detail.get("ctx", {})
-    path = prefix + ".".join([*steps, *_walk(at, (last,))[0]])
-    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
-    rest = f" (and {more} more)" if more else ""
-    if kind == "missing":
-        return ParamsError(path, "nothing", f"the key is missing{rest}")
-    if kind == "extra_forbidden":
-        names = _fields(at)
-        return ParamsError(
-            path, "an unknown key", f"allowed: {', '.join(sorted(names))}{nearest(str(last), names)}{rest}"
-        )
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        key = str(context["discriminator"]).strip("'")
-        names = [name for option in _options(_walk(model, detail["loc"])[1]) for name in _tags(option, key)]
-        tag = context.get("tag")
-        found, near = (repr(tag), nearest(str(tag), names)) if tag else ("nothing", "")
-        return ParamsError(f"{path}.{key}", found, f"allowed: {', '.join(names)}{near}{rest}")
-    found = f"{detail['input']!r} ({type(detail['input']).__name__})"
-    near = nearest(str(detail["input"]), str(context.get("expected", "")).replace("'", " ").split())
-    return ParamsError(path, found, f"{message[0].lower()}{message[1:]}{near}{rest}")
-
-
-def _walk(at: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any]:
-    """The keys of a path as a person sees them (without a union's tag), and the type that stands at its end."""
-    steps = []
-    for part in path:
-        if get_origin(at) in (list, tuple, dict):
-            at = get_args(at)[-1]
-        elif tagged := [option for option in _options(at) if part in _tags(option, *option.model_fields)]:
-            at = tagged[0]
-            continue
-        else:
-            fields = next((o.model_fields for o in _options(at) if str(part) in o.model_fields), {})
-            at = fields[str(part)].annotation if fields else None
-        steps.append(str(part))
-    return steps, at
-
-
-def _options(at: Any) -> list[type[BaseModel]]:
-    """The models that a type allows: itself, or those of a union."""
-    if isinstance(at, type) and issubclass(at, BaseModel):
-        return [at]
-    inner = get_args(at)[:1] if get_origin(at) is Annotated else get_args(at)
-    return [] if get_origin(at) in (list, tuple, dict) else [option for part in inner for option in _options(part)]
-
-
-def _tags(option: type[BaseModel], *keys: str) -> list[str]:
-    """The values of a model's Literal fields: by one of them a union is told apart."""
-    types = [option.model_fields[key].annotation for key in keys]
-    return [str(value) for literal in types if get_origin(literal) is Literal for value in get_args(literal)]
-
-
-def _fields(at: Any) -> list[str]:
-    return sorted({name for option in _options(at) for name in option.model_fields})
+        raise explain(model, details[0], len(details) - 1, prefix) from None
