@@ -26,7 +26,7 @@ from stages.cvat.export import export_name, find_exports, open_export
 from stages.cvat.params import IGNORED, Cvat, Params
 
 GROUP = "data"
-FOLDER = "annotations"
+FOLDER = "data/annotations"
 OBJECT = 0.1  # of its image: a label whose objects cover less on average is taken for a thing
 UNLABELLED = 0.05  # with more of the pixels than this outside every shape, they are a class of their own
 BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def init(export: Path, root: Path) -> list[str]:
-    """Check the export, copy it into `annotations/`, write params.yaml; returns what to tell the person.
+    """Check the export, copy it into `data/annotations/`, write params.yaml; returns what to tell the person.
 
     A second export is added to the first: what params.yaml says by then is kept, and new labels are appended.
     """
@@ -115,7 +115,7 @@ def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
 
 
 def _with_those_there(export: Path, folder: Path) -> list[Path]:
-    """The export, and those that `annotations/` holds already; one of the same name is replaced."""
+    """The export, and those that `data/annotations/` holds already; one of the same name is replaced."""
     there = find_exports(folder) if folder.is_dir() and any(folder.iterdir()) else []
     return [*(path for path in there if export_name(path) != export_name(export)), export]
 
@@ -148,7 +148,7 @@ def _copy(export: Path, folder: Path) -> None:
     if target.exists() and target.samefile(export):
         return
     if export.is_dir():
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with whole_folder(target) as beside:
             shutil.copytree(export, beside, dirs_exist_ok=True)
     else:

@@ -54,7 +54,7 @@ def test_unseen_labels_flat_names_no_edit(
     told = "\n".join(init(own().zip(tmp_path / "task 7.zip"), clone))
     values = params_of(clone)
     assert values["cvat"] == {
-        "exports": "annotations", "group": "image", "background": "ignore", "skip": [],
+        "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [],
         "classes": [
             {"name": "Solar panel", "color": "#12ab3C", "thing": True},
             {"name": "Hof: Süd", "color": "#ff0000", "thing": False},
@@ -102,13 +102,13 @@ def test_folders_are_groups_and_a_second_export_is_added(clone: Path, tmp_path: 
     ]
     assert after["cvat"].pop("skip") == ["polyline"] and before["cvat"].pop("skip") == []
     assert after == before
-    assert sorted(path.name for path in (clone / "annotations").iterdir()) == ["first.zip", "second"]
+    assert sorted(path.name for path in (clone / "data/annotations").iterdir()) == ["first.zip", "second"]
     assert any("15 images" in line and "5 groups" in line for line in told)
 
 
 def test_exports_whose_names_repeat_are_groups_themselves(clone: Path, tmp_path: Path) -> None:
     for name in ("north", "south", "west"):
-        own(1).zip(clone / f"annotations/{name}.zip")
+        own(1).zip(clone / f"data/annotations/{name}.zip")
     init(own(1).zip(tmp_path / "east.zip"), clone)
     assert params_of(clone)["cvat"]["group"] == "export"
 
@@ -144,7 +144,7 @@ def test_what_is_wrong_changes_nothing(clone: Path, tmp_path: Path) -> None:
             init(export.zip(tmp_path / "one.zip"), clone)
     with pytest.raises(DataError, match="no such file"):
         init(tmp_path / "none.zip", clone)
-    assert (clone / "params.yaml").read_bytes() == before and not (clone / "annotations").exists()
+    assert (clone / "params.yaml").read_bytes() == before and not (clone / "data").exists()
 
 
 def test_edit_writes_what_dvc_writes(tmp_path: Path) -> None:

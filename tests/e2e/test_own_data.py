@@ -47,4 +47,6 @@ def test_the_readme_alone_leads_from_an_export_to_a_report(tmp_path: Path) -> No
     assert "Solar panel" in page
     assert "Hof: Süd" in page
     assert set(json.loads((workspace.folder / "metrics/unet.json").read_text())["test"]) >= {"mIoU"}
-    assert yaml.safe_load((workspace.folder / "annotations.dvc").read_text())["outs"][0]["path"] == "annotations"
+    kept = yaml.safe_load((workspace.folder / "data/annotations.dvc").read_text())
+    assert kept["outs"][0]["path"] == "annotations"
+    assert workspace.run("git", "status", "--short", "data").splitlines() == ["?? data/annotations.dvc"]
