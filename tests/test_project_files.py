@@ -87,3 +87,58 @@ def test_a_large_file_is_refused(tmp_path: Path) -> None:
     stopped = subprocess.run([*command, large, small], capture_output=True, text=True)
     assert (stopped.returncode, stopped.stdout) == (1, f"{large}\n")
     assert subprocess.run([*command, *(ROOT / path for path in tracked())], capture_output=True).returncode == 0
+
+
+# --- Dockerfile ------------------------------------------------------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions and what they are given, continued lines joined."""
+    text = re.sub(r"(?m)^#.*\n", "", (ROOT / "Dockerfile").read_text()).replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    return [(name, " ".join(value.split())) for name, value in lines]
+
+
+def given(name: str) -> list[str]:
+    """What each instruction of a name is given."""
+    return [value for found, value in instructions() if found == name]
+
+
+def test_the_image_is_pinned_and_runs_make_repro_as_nobody_special() -> None:
+    (base,) = given("FROM")
+    assert re.fullmatch(r"python:3\.11-slim-[a-z]+", base)
+    assert given("CMD") == ['["make", "repro"]']
+    (user,) = given("USER")
+    assert user != "0" and re.search(rf"useradd --create-home --uid {user} \w+ ", " ".join(given("RUN")))
+    assert [name for name, _ in instructions()].index("USER") < [name for name, _ in instructions()].index("CMD")
+
+
+def test_the_image_installs_from_the_lock_and_torch_for_cpus() -> None:
+    (copied, *_) = given("COPY")
+    source, lock = copied.split()
+    assert source == "requirements.lock"
+    installs = re.findall(r"pip install (.*?)(?= && |$)", " && ".join(given("RUN")))
+    torch, everything = [shlex.split(install) for install in installs]
+    assert torch[-3:] == ["--index-url", "https://download.pytorch.org/whl/cpu", f"$(grep '^torch==' {lock})"]
+    assert "--no-deps" in torch
+    assert everything == ["--no-cache-dir", "--requirement", lock]
+    found = subprocess.run(["grep", "^torch==", ROOT / "requirements.lock"], capture_output=True, text=True).stdout
+    assert re.fullmatch(r"torch==[0-9.]+\n", found), "the one line that the first installation is given"
+    environment = dict(pair.split("=", 1) for pair in given("ENV")[0].split())
+    assert environment["PIXELPROOF_PYTHON"] == str(Path(lock).parent / "bin/python"), "where bin/setup looks for a lock"
+
+
+def test_the_image_takes_what_git_keeps_and_nothing_that_stages_write() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    left_out = [line for line in lines if line and not line.startswith("#")]
+
+    def is_left_out(path: str) -> bool:
+        return any(path == line or path.startswith(f"{line}/") for line in left_out)
+
+    assert [path for path in tracked() if is_left_out(path)] == []
+    assert not is_left_out(".git/HEAD")
+    stages = read_yaml("dvc.yaml")["stages"].values()
+    outs = [out for stage in stages for out in stage["outs"] if isinstance(out, str)]
+    assert [out for out in outs if not is_left_out(out)] == []
+    ours = [line[1:].rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("/.")]
+    assert {".venv", ".pixelproof"} <= set(ours) and [path for path in ours if not is_left_out(path)] == []

@@ -128,6 +128,19 @@ def test_set_up_without_a_python_is_an_error_of_one_line(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
+def test_an_interpreter_of_somebody_else_s_is_left_alone_and_must_fit_the_lock(clone: Path) -> None:
+    (clone.parent / "opt/bin").mkdir(parents=True)
+    theirs = str(clone.parent / "opt/bin/python")
+    assert call(clone, "bin/setup", PIXELPROOF_PYTHON=theirs).returncode == 0
+    shutil.copy(clone / "requirements.lock", clone.parent / "opt/requirements.lock")
+    assert call(clone, "bin/setup", PIXELPROOF_PYTHON=theirs).returncode == 0
+    (clone / "requirements.lock").write_text("one==2\n")
+    refused = call(clone, "bin/setup", PIXELPROOF_PYTHON=theirs)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "another requirements.lock" in refused.stderr
+    assert installs(clone) == 0 and not (clone / ".venv").exists()
+
+
 def test_the_interpreter_is_found_from_an_unactivated_shell(clone: Path) -> None:
     lost = call(clone, "bin/python", "-c", "")
     assert (lost.returncode, lost.stderr.count("\n")) == (127, 1)
