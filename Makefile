@@ -1,6 +1,7 @@
 # Every target sets up what it needs: .venv, with what requirements.lock names. GNU make and a POSIX sh are enough.
 .DEFAULT_GOAL := repro
 .PHONY: setup repro test check serve bench
+FORMS := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 setup:
 	@bin/setup
@@ -22,7 +23,10 @@ check: setup
 	bin/python -m mypy
 	bin/python -m pip check --disable-pip-version-check
 	bin/python -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	.venv/bin/zizmor --offline --strict-collection --quiet .github/workflows
+	bin/python -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-forms $(FORMS)
+	.venv/bin/zizmor --offline --strict-collection --quiet .github/workflows .github/dependabot.yml
 	bin/pixelproof check
 
 serve: setup

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 
@@ -142,3 +148,67 @@ def test_the_image_takes_what_git_keeps_and_nothing_that_stages_write() -> None:
     assert [out for out in outs if not is_left_out(out)] == []
     ours = [line[1:].rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith("/.")]
     assert {".venv", ".pixelproof"} <= set(ours) and [path for path in ours if not is_left_out(path)] == []
+
+
+# --- .github ---------------------------------------------------------------------------------------------------------
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+UPDATES = {update["package-ecosystem"]: update for update in read_yaml(".github/dependabot.yml")["updates"]}
+
+
+def named(requirements: list[str]) -> dict[str, Requirement]:
+    """`name -> requirement` of a list in pyproject.toml."""
+    return {Requirement(text).name: Requirement(text) for text in requirements}
+
+
+def test_no_update_is_proposed_of_what_computes_numbers() -> None:
+    versions = [json.loads((ROOT / path).read_text()) for path in tracked() if path.endswith("/versions.json")]
+    numbers = set[str]().union(*versions)
+    assert len(versions) == 2 and "torch" in numbers
+    ignored = {one["dependency-name"]: one.get("versions", []) for one in UPDATES["pip"]["ignore"]}
+    # both of OpenCV's builds have one version
+    assert {name for name, only in ignored.items() if not only} == numbers | {"opencv-python-headless"}
+    limits = named(PROJECT["dependencies"])
+    for name, (limit,) in ((name, only) for name, only in ignored.items() if only):
+        assert f"<{limit.removeprefix('>=')}" in map(str, limits[name].specifier), name
+
+
+def test_tools_are_proposed_apart_from_libraries() -> None:
+    groups = UPDATES["pip"]["groups"]
+    assert list(groups) == ["tools", "libraries"], "the first that matches takes it"
+
+    def is_tool(name: str) -> bool:
+        return any(fnmatch(name, pattern) for pattern in groups["tools"]["patterns"])
+
+    tools, libraries = named(PROJECT["optional-dependencies"]["dev"]), named(PROJECT["dependencies"])
+    assert [name for name in tools if not is_tool(name)] == []
+    assert [name for name in libraries if is_tool(name)] == []
+    assert [pattern for pattern in groups["tools"]["patterns"] if not any(fnmatch(t, pattern) for t in tools)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        (".github/dependabot.yml", "interval: monthly", "interval: sometimes"),
+        (".github/ISSUE_TEMPLATE/config.yml", "enabled: true", "enabled: perhaps"),
+        (".github/ISSUE_TEMPLATE/bug.yml", "type: textarea", "type: picture"),
+        (".github/ISSUE_TEMPLATE/data.yml", "type: input", "type: upload"),
+        (".github/ISSUE_TEMPLATE/feature.yml", "name: Something is missing", "title: Something is missing"),
+    ],
+)
+def test_make_check_reads_the_files_of_github(path: str, old: str, new: str, tmp_path: Path) -> None:
+    """`make check` names each of them with a schema, which accepts it, and refuses it with a mistake in it."""
+    dry = subprocess.run(["make", "-n", "check"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    (command,) = [shlex.split(line) for line in dry.splitlines() if "check_jsonschema" in line and path in line]
+    broken = tmp_path / Path(path).name
+    text = (ROOT / path).read_text()
+    assert old in text
+    broken.write_text(text.replace(old, new))
+    assert command[:4] == ["bin/python", "-m", "check_jsonschema", "--builtin-schema"]
+
+    main = importlib.import_module("check_jsonschema").main
+
+    def code(file: Path) -> int:
+        return CliRunner().invoke(main, [*command[3:5], str(file)]).exit_code
+
+    assert (code(ROOT / path), code(broken)) == (0, 1)
