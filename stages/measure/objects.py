@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from pixelproof.data.dataset import Header
+from pixelproof.scoring.objects import Objects, match
 from stages.measure.geometry import CO_OCCURRENCE, COLOUR, GEOMETRY, IN_METRES, MEASURES, measure_objects, turned
-from stages.measure.match import Found, matched, predicted_objects, true_objects
-from stages.measure.params import Objects
+from stages.measure.measurable import predicted_ones, true_ones
+from stages.measure.params import Objects as Settings
 from stages.measure.read import Example
 from stages.measure.write import Column, Row
 
@@ -41,25 +42,27 @@ class Tally:
     ignored: Counter[int] = field(default_factory=Counter)
 
 
-def add_image(tally: Tally, example: Example, split: str, header: Header, params: Objects) -> None:
+def add_image(tally: Tally, example: Example, split: str, header: Header, params: Settings) -> None:
     """Find, match and measure the objects of one image."""
     things = [info.id for info in header.classes if info.thing]
-    true = true_objects(example.truth, example.instances, things, params.smallest)
-    predicted = predicted_objects(example.labels, example.truth, things, params.smallest)
+    true = true_ones(example.truth, example.instances, things, params.smallest)
+    predicted = predicted_ones(example.labels, example.truth, things, params.smallest)
     tally.specks.update(("true", number) for number in true.specks)
     tally.specks.update(("predicted", number) for number in predicted.specks)
     tally.ignored.update(predicted.ignored)
     sample = example.sample
     fixed: Row = {"split": split, "id": sample.id, "group": sample.group, "metres_per_pixel": example.metres_per_pixel}
-    tally.rows += [fixed | row for row in image_rows(example, predicted, true, header.names(), params)]
+    tally.rows += [fixed | row for row in image_rows(example, predicted.objects, true.objects, header.names(), params)]
 
 
-def image_rows(example: Example, predicted: Found, true: Found, names: Sequence[str], params: Objects) -> list[Row]:
+def image_rows(
+    example: Example, predicted: Objects, true: Objects, names: Sequence[str], params: Settings
+) -> list[Row]:
     """A row for each predicted object (found or invented) in their order, then one for each missed one."""
     scale, levels = example.metres_per_pixel, params.grey_levels
-    guesses = measure_objects(predicted.numbers, example.image, scale, levels)
-    truths = measure_objects(true.numbers, example.image, scale, levels)
-    pair_of = {pair.predicted: pair for pair in matched(predicted, true, params.iou)}
+    guesses = measure_objects(predicted.as_map(), example.image, scale, levels)
+    truths = measure_objects(true.as_map(), example.image, scale, levels)
+    pair_of = {pair.predicted: pair for pair in match(true, predicted, params.iou)}
     taken = {pair.true for pair in pair_of.values()}
     rows: list[Row] = []
     for number, (kind, guess) in enumerate(zip(predicted.classes, guesses, strict=True), start=1):

@@ -1,0 +1,55 @@
+"""Which objects of an image are measured: those that are large enough, and of which enough is known. Pure.
+
+What an object is stands in pixelproof/scoring/objects.py. Pixels that the truth ignores are measured in neither truth
+nor prediction; a predicted object that lies on them by more than half cannot be judged and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.data.dataset import IGNORE, Array
+from pixelproof.scoring.objects import Objects, components, true_objects
+
+
+@dataclass(frozen=True)
+class Measurable:
+    """The objects of one image that are measured, numbered in the order in which they are met, row by row."""
+
+    objects: Objects
+    specks: list[int]  # classes of what was too small
+    ignored: list[int]  # classes of what lies mostly where the truth is not known
+
+
+def true_ones(truth: Array, instances: Array | None, things: Sequence[int], smallest: int) -> Measurable:
+    """The true objects without the specks."""
+    objects = true_objects(truth, instances, things)
+    large = objects.areas()[1:] >= smallest
+    return Measurable(in_reading_order(objects, large), objects.classes[~large].tolist(), [])
+
+
+def predicted_ones(labels: Array, truth: Array, things: Sequence[int], smallest: int) -> Measurable:
+    """The known part of the predicted objects, without those that are mostly unknown, and without the specks."""
+    whole, known = components(labels, things), truth != IGNORE
+    ignored = whole.mostly_outside(known)[1:]
+    objects = whole.within(known)
+    large = objects.areas()[1:] >= smallest
+    return Measurable(
+        in_reading_order(objects, large & ~ignored),
+        objects.classes[~large & ~ignored].tolist(),
+        objects.classes[ignored].tolist(),
+    )
+
+
+def in_reading_order(objects: Objects, kept: NDArray[np.bool_]) -> Objects:
+    """Some of the objects (number 1, 2, ...: kept or not), numbered anew by their first pixels, row by row."""
+    numbers = 1 + np.flatnonzero(kept)
+    numbers = numbers[np.argsort(objects.first_places()[numbers])]
+    again = np.zeros(len(kept) + 1, np.int64)
+    again[numbers] = 1 + np.arange(len(numbers))
+    there = again[objects.numbers]
+    return Objects(objects.shape, objects.places[there > 0], there[there > 0], objects.classes[numbers - 1])
