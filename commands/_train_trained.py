@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.dvc.lock import Record, read_lock
+from pipelines.dvc.revision import WORKSPACE, open_revision
 from pixelproof.core.errors import DataError, StateError, nearest
 from pixelproof.core.files import read_json
 from pixelproof.core.params import load, pick, read_yaml
@@ -77,10 +79,9 @@ def find(arch: str, seed: int) -> Trained:
 
 def check_params(stage: str) -> None:
     """The params must be those that DVC trained with, where DVC did: what is said of a network is said of them."""
-    lock = Path("dvc.lock")
-    known = read_yaml(lock).get("stages", {}).get(stage, {}) if lock.is_file() else {}
+    ran = read_lock(open_revision(WORKSPACE)).stages.get(stage, Record())
     values = read_yaml(Path("params.yaml"))
-    for key, value in known.get("params", {}).get("params.yaml", {}).items():
+    for key, value in ran.params.get("params.yaml", {}).items():
         if pick(values, key) != value:
             found = f"{key} is {pick(values, key)}, and {stage} ran with {value}"
             raise StateError(

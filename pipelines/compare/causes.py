@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.compare.dvc_lock import Lock
+from pipelines.dvc.lock import Lock, unlike
 from pipelines.dvc.revision import VERSIONS, Revision, flatten
 
 PINNED = "requirements.lock"
@@ -65,14 +65,7 @@ def _json(values: dict[str, Any], key: str) -> str:
 
 def _readers_of(key: str, locks: tuple[Lock, Lock]) -> tuple[str, ...]:
     """The stages that declare a key, or a section around it."""
-    found = {
-        stage
-        for lock in locks
-        for declared, stages in lock.params.items()
-        if f"{key}.".startswith(f"{declared}.")
-        for stage in stages
-    }
-    return tuple(sorted(found))
+    return tuple(sorted({stage for lock in locks for stage in lock.readers_of_param(key)}))
 
 
 def changed_code(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[CodeChange]:
@@ -80,21 +73,20 @@ def changed_code(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> li
 
     Each file stands once, with all the stages whose dependencies it is, or whose folders it lies in.
     """
-    old, new = locks
+    old, new = (lock.sources for lock in locks)
     kinds: dict[str, str] = {}
     stages: dict[str, set[str]] = {}
-    for path in sorted(old.deps.keys() | new.deps.keys()):
-        if old.deps.get(path) == new.deps.get(path):
-            continue
-        for file, kind in _inside(base, head, path) or [(path, _kind(path, old.deps, new.deps))]:
+    for path in unlike(old, new):
+        readers = {stage for lock in locks for stage in lock.readers(path)}
+        for file, kind in _inside(base, head, path) or [(path, _kind(path, old, new, "no longer used"))]:
             kinds[file] = kind
-            stages.setdefault(file, set()).update(old.readers.get(path, []), new.readers.get(path, []))
+            stages.setdefault(file, set()).update(readers)
     return [CodeChange(file, kinds[file], tuple(sorted(stages[file]))) for file in sorted(kinds.keys() - set(VERSIONS))]
 
 
-def _kind(path: str, old: Container[str], new: Container[str]) -> str:
+def _kind(path: str, old: Collection[str], new: Collection[str], gone: str) -> str:
     if path not in new:
-        return "no longer used"
+        return gone
     return "changed" if path in old else "new"
 
 
@@ -103,8 +95,7 @@ def _inside(base: Revision, head: Revision, path: str) -> list[tuple[str, str]]:
     old, new = base.files(path), head.files(path)
     if path in old or path in new:
         return []
-    differing = sorted(file for file in old.keys() | new.keys() if old.get(file) != new.get(file))
-    return [(file, "removed" if file not in new else _kind(file, old, new)) for file in differing]
+    return [(file, _kind(file, old, new, "removed")) for file in unlike(old, new)]
 
 
 def changed_versions(base: Revision, head: Revision) -> list[VersionChange]:

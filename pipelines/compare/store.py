@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipelines.compare.dvc_lock import HASH, Lock, read_lock
+from pipelines.dvc.lock import HASH, Lock, read_lock
 from pipelines.dvc.revision import Revision
 
 Listing = dict[str, str]  # of a folder: a file's path below it -> its md5
@@ -163,7 +163,7 @@ class Outputs:
         if not self.lacking:
             return None
         everywhere = [] if self.side.commit is None else ["--all-commits"]
-        targets = sorted({self.lock.targets.get(path, path) for path in self.lacking})
+        targets = sorted({self.lock.pull_target(path) for path in self.lacking})
         return shlex.join(["dvc", "pull", *everywhere, *targets])  # names are a stranger's, and the line is pasted
 
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.compare.dvc_lock import base_name
 from pipelines.compare.labels import DATA
 from pipelines.compare.runs import MATRICES, folder
 from pipelines.compare.store import Outputs
+from pipelines.dvc.lock import base_name
 from pipelines.dvc.revision import Revision, git
 from pixelproof.core.errors import StateError
 
@@ -75,12 +75,12 @@ def evaluate_there(place: Path, model: Outputs, exam: Outputs, arch: str, seed: 
 def inputs(model: Outputs, arch: str, seed: int) -> list[str]:
     """What the evaluate stage reads of what other stages wrote, as the revision's own dvc.lock says."""
     name = f"evaluate@{arch}-{seed}"
-    listed = model.lock.inputs.get(name)
-    if listed is None:
-        stages = sorted({base_name(stage) for stage in model.lock.inputs})
+    record = model.lock.stages.get(name)
+    if record is None:
+        stages = sorted({base_name(stage) for stage in model.lock.stages})
         found = f"no stage {name}, only {', '.join(stages) or 'none'}"
         raise StateError(f"{model.side.name}: dvc.lock", found, "run `dvc repro` there, or leave out --cross-evaluate")
-    return [path for path in listed if _writer(model, path) is not None]
+    return [path for path in record.deps if _writer(model, path) is not None]
 
 
 def _writer(outputs: Outputs, path: str) -> str | None:

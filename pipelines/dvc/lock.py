@@ -1,17 +1,24 @@
-"""dvc.lock as data: what each stage read and wrote, and in what two of them differ, stage by stage."""
+"""dvc.lock as data: what each stage read and wrote, and in what two of them differ, stage by stage.
+
+A lock may be a stranger's: its form is checked as it is read, and nothing but a hash is ever looked up as one.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
-from pipelines.dvc.revision import flatten
+from pipelines.dvc.revision import Revision, flatten
 from pixelproof.core.errors import StateError
 
-Lock = dict[str, dict[str, Any]]  # stage -> its entry in dvc.lock
+LOCK = "dvc.lock"
+HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
+Hashes = dict[str, str | None]  # path -> the hash that DVC recorded
 Role = Literal["data", "weights", "code", "results"]
 
 # What lies in a folder of the repository; other outputs are results, other files that no stage writes are data.
@@ -22,6 +29,123 @@ ROLES: dict[str, Role] = {
     "stages": "code",
     "pixelproof": "code",
 }
+
+
+@dataclass(frozen=True)
+class Record:
+    """What dvc.lock says of the last run of a stage."""
+
+    command: Any = None  # a line, or several
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)  # file -> key as declared -> value
+    deps: Hashes = field(default_factory=dict)
+    outs: Hashes = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The params by their key paths; the file is named only where it is not params.yaml."""
+        return {key.removeprefix("params.yaml."): value for key, value in flatten(self.params).items()}
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The stages of a dvc.lock by their names; none where there is no such file."""
+
+    stages: dict[str, Record] = field(default_factory=dict)
+
+    @cached_property
+    def outs(self) -> Hashes:
+        """Every output."""
+        return {path: value for record in self.stages.values() for path, value in record.outs.items()}
+
+    @cached_property
+    def sources(self) -> Hashes:
+        """What stages read and no stage writes."""
+        return {path: value for path, value in _read(self) if not touches(path, self.outs)}
+
+    def hash_of(self, path: str) -> str | None:
+        """The hash of an output; nothing but a hash is taken for one."""
+        found = self.outs.get(path)
+        return found if found and HASH.fullmatch(found) else None
+
+    def readers(self, path: str) -> list[str]:
+        """The stages that read a path, each by its name in dvc.yaml."""
+        return [base_name(name) for name, record in self.stages.items() if path in record.deps]
+
+    def readers_of_param(self, key: str) -> list[str]:
+        """The stages that declare a key, or a section around it."""
+        return [
+            base_name(name)
+            for name, record in self.stages.items()
+            if any(f"{key}.".startswith(f"{declared}.") for keys in record.params.values() for declared in keys)
+        ]
+
+    def pull_target(self, path: str) -> str:
+        """What `dvc pull` takes for an output: itself, or the name that all items of a matrix have."""
+        writers = [name for name, record in self.stages.items() if path in record.outs and "@" in name]
+        return base_name(writers[-1]) if writers else path
+
+    def only(self, names: Iterable[str]) -> Lock:
+        """These stages alone: DVC keeps what it once wrote of those that dvc.yaml no longer has."""
+        return Lock({name: self.stages[name] for name in names if name in self.stages})
+
+
+def read_lock(side: Revision) -> Lock:
+    """dvc.lock of a revision; an empty one where it has none.
+
+    Raises:
+        StateError: it is not as DVC writes it.
+    """
+    return parse_lock(side.mapping(LOCK), side.name)
+
+
+def parse_lock(content: dict[str, Any] | None, where: str) -> Lock:
+    """The lock of a dvc.lock's content; an empty one for None.
+
+    Raises:
+        StateError: it is not as DVC writes it.
+    """
+    try:
+        stages = _mapping((content or {}).get("stages", {}))
+        return Lock({str(name): _record(entry) for name, entry in stages.items()})
+    except (AttributeError, TypeError, KeyError):
+        raise StateError(f"{where}: {LOCK}", "not as DVC writes it", "mend it, or `dvc repro`") from None
+
+
+def _record(entry: Any) -> Record:
+    params = _mapping(_mapping(entry).get("params", {}))
+    return Record(
+        command=entry.get("cmd"),
+        params={str(file): {str(key): value for key, value in _mapping(keys).items()} for file, keys in params.items()},
+        deps=_hashes(entry.get("deps", [])),
+        outs=_hashes(entry.get("outs", [])),
+    )
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def _hashes(entries: Any) -> Hashes:
+    """By path the hash that DVC recorded: MD5 for what it keeps itself, a server's own for what lies there."""
+    found: Hashes = {}
+    for entry in entries:
+        path, kinds = _mapping(entry)["path"], ("md5", "etag", "checksum")
+        if not isinstance(path, str):
+            raise TypeError
+        found[path] = next((str(entry[kind]) for kind in kinds if kind in entry), None)
+    return found
+
+
+def base_name(stage: str) -> str:
+    """`train` of `train@unet-0`."""
+    return stage.split("@", maxsplit=1)[0]
+
+
+def touches(path: str, written: Collection[str]) -> bool:
+    """Whether a path is an output, lies in one or holds one."""
+    return any(path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in written)
 
 
 @dataclass(frozen=True)
@@ -43,93 +167,63 @@ class Difference:
 NEVER_RUN = Difference("stage", "not in the committed dvc.lock")
 
 
-def stages_of(content: dict[str, Any] | None, where: str) -> Lock:
-    """The stages of a parsed dvc.lock, none where there is no file."""
-    stages = (content or {}).get("stages", {})
-    try:
-        for stage in stages.values():
-            for entry in (*stage.get("deps", []), *stage.get("outs", [])):
-                entry["path"].split("/")
-            flatten(stage.get("params", {}))
-    except (AttributeError, TypeError, KeyError):
-        raise StateError(f"{where}: dvc.lock", "not as DVC writes it", "mend it, or `dvc repro`") from None
-    return dict(stages)
-
-
 def differences(committed: Lock, rebuilt: Lock) -> dict[str, list[Difference]]:
     """For each stage of the rebuilt one, in what it is not the same; an empty list where it is."""
-    written = {entry["path"] for lock in (committed, rebuilt) for entry in _entries(lock, "outs")}
+    written = committed.outs.keys() | rebuilt.outs.keys()
     return {
-        stage: _differences_of(committed[stage], entry, written) if stage in committed else [NEVER_RUN]
-        for stage, entry in rebuilt.items()
+        name: _differences_of(committed.stages[name], record, written) if name in committed.stages else [NEVER_RUN]
+        for name, record in rebuilt.stages.items()
     }
 
 
-def _differences_of(old: dict[str, Any], new: dict[str, Any], written: set[str]) -> list[Difference]:
-    found = [] if old.get("cmd") == new.get("cmd") else [Difference("command")]
-    before, after = (flatten(side.get("params", {})) for side in (old, new))
-    # `params.yaml.train.lr`: the file is named only where it is another one.
-    found += [Difference("param", key.removeprefix("params.yaml.")) for key in _unlike(before, after)]
-    before, after = (_hashes(side.get("deps", [])) for side in (old, new))
-    found += [Difference("input" if touches(path, written) else "source", path) for path in _unlike(before, after)]
-    before, after = (_hashes(side.get("outs", [])) for side in (old, new))
-    return found + [Difference("output", path) for path in _unlike(before, after)]
+def _differences_of(old: Record, new: Record, written: Collection[str]) -> list[Difference]:
+    found = [] if old.command == new.command else [Difference("command")]
+    found += [Difference("param", key) for key in unlike(old.values, new.values)]
+    for path in unlike(old.deps, new.deps):
+        found.append(Difference("input" if touches(path, written) else "source", path))
+    return found + [Difference("output", path) for path in unlike(old.outs, new.outs)]
 
 
-def _unlike(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def unlike(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The keys that only one side has, or whose values differ, sorted."""
     keys = sorted(before.keys() | after.keys())
     return [key for key in keys if (key in before) != (key in after) or before.get(key) != after.get(key)]
 
 
 def rests_on(committed: Lock, rebuilt: Lock) -> dict[Role, list[dict[str, Any]]]:
     """What the metrics rest on: each file and folder of data, code, weights and results with its hash."""
-    written = {entry["path"] for entry in _entries(rebuilt, "outs")}
-    before = {entry["path"]: hash_of(entry) for kind in ("deps", "outs") for entry in _entries(committed, kind)}
+    before = dict(_read(committed)) | committed.outs
     listed: dict[str, dict[str, Any]] = {}
-    for entry in (*_entries(rebuilt, "outs"), *_entries(rebuilt, "deps")):
-        path = entry["path"]
-        if path in written or not touches(path, written):
-            now = hash_of(entry)
+    for path, now in (*rebuilt.outs.items(), *_read(rebuilt)):
+        if path in rebuilt.outs or not touches(path, rebuilt.outs):
             listed[path] = {"path": path, "hash": now, "as committed": before.get(path) == now}
     roles: dict[Role, list[dict[str, Any]]] = {"data": [], "weights": [], "code": [], "results": []}
     for path in sorted(listed):
-        roles[role_of(path, path in written)].append(listed[path])
+        roles[role_of(path, path in rebuilt.outs)].append(listed[path])
     return roles
+
+
+def _read(lock: Lock) -> Iterator[tuple[str, str | None]]:
+    return (entry for record in lock.stages.values() for entry in record.deps.items())
 
 
 def role_of(path: str, is_output: bool) -> Role:
     """What a file or folder is to the metrics."""
     if role := ROLES.get(path.split("/")[0]):
         return role
-    return "results" if is_output else "code" if path.endswith(".py") else "data"
+    if is_output:
+        return "results"
+    return "code" if path.endswith(".py") else "data"
 
 
 def params_of(lock: Lock) -> dict[str, Any]:
     """Every param that a stage declares, by its key path."""
     values: dict[str, Any] = {}
-    for stage in lock.values():
-        values |= flatten(stage.get("params", {}))
-    return {key.removeprefix("params.yaml."): values[key] for key in sorted(values)}
+    for record in lock.stages.values():
+        values |= record.values
+    return {key: values[key] for key in sorted(values)}
 
 
 def digest(value: Any) -> str:
     """The SHA-256 of a value's JSON: one hash for many things."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def hash_of(entry: dict[str, Any]) -> str | None:
-    """The hash that DVC recorded: MD5 for what it keeps itself, a server's own for what lies there."""
-    return next((str(entry[name]) for name in ("md5", "etag", "checksum") if name in entry), None)
-
-
-def _hashes(entries: list[dict[str, Any]]) -> dict[str, str | None]:
-    return {entry["path"]: hash_of(entry) for entry in entries}
-
-
-def _entries(lock: Lock, kind: str) -> Iterator[dict[str, Any]]:
-    return (entry for stage in lock.values() for entry in stage.get(kind, []))
-
-
-def touches(path: str, written: Collection[str]) -> bool:
-    """Whether a path is an output, lies in one or holds one."""
-    return any(path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in written)

@@ -18,18 +18,19 @@ WORKSPACE = "workspace"
 
 
 class Revision:
-    """The git-kept files of one commit, or of the working tree where `commit` is None."""
+    """The git-kept files of one commit, or of the working tree (of `folder`) where `commit` is None."""
 
-    def __init__(self, name: str, commit: str | None) -> None:
+    def __init__(self, name: str, commit: str | None, folder: Path = Path()) -> None:
         self.name = name
         self.commit = commit
+        self.folder = folder
 
     def read(self, path: str) -> str | None:
         """The text of a file, None where the revision has no such file."""
         try:
             if self.commit is None:
-                return Path(path).read_bytes().decode()
-            return git("cat-file", "blob", f"{self.commit}:{path}").decode()
+                return (self.folder / path).read_bytes().decode()
+            return self._git("cat-file", "blob", f"{self.commit}:{path}")
         except (FileNotFoundError, subprocess.CalledProcessError):
             return None
         except UnicodeDecodeError:
@@ -38,20 +39,20 @@ class Revision:
     def metrics(self) -> dict[str, dict[str, Any]]:
         """`architecture -> {key path: value}` of metrics/*.json."""
         if self.commit is None:
-            paths = sorted(path.as_posix() for path in Path("metrics").glob("*.json"))
+            paths = sorted(f"metrics/{path.name}" for path in (self.folder / "metrics").glob("*.json"))
         else:
-            listed = git("ls-tree", "-z", "--name-only", self.commit, "metrics/").decode().split("\0")
+            listed = self._git("ls-tree", "-z", "--name-only", self.commit, "metrics/").split("\0")
             paths = sorted(path for path in listed if path.endswith(".json"))
         return {Path(path).stem: flatten(self._parsed(path, json.loads)) for path in paths}
 
     def files(self, folder: str) -> dict[str, str]:
         """`path -> git's name of its content` of the files that git keeps below a folder (or of that one file)."""
         if self.commit is None:
-            listed = git("ls-files", "-z", "-co", "--exclude-standard", "--", f":(literal){folder}").decode()
-            paths = sorted(path for path in set(listed.split("\0")) if path and Path(path).is_file())
-            names = git("hash-object", "--no-filters", "--", *paths).decode().split() if paths else []
+            listed = self._git("ls-files", "-z", "-co", "--exclude-standard", "--", f":(literal){folder}")
+            paths = sorted(path for path in set(listed.split("\0")) if path and (self.folder / path).is_file())
+            names = self._git("hash-object", "--no-filters", "--", *paths).split() if paths else []
             return dict(zip(paths, names, strict=True))
-        listed = git("ls-tree", "-r", "-z", self.commit, "--", f":(literal){folder}").decode()
+        listed = self._git("ls-tree", "-r", "-z", self.commit, "--", f":(literal){folder}")
         entries = [entry.split("\t", 1) for entry in listed.split("\0") if entry]
         return {path: about.split()[2] for about, path in entries}
 
@@ -63,6 +64,9 @@ class Revision:
         """Of the packages that compute numbers, the versions that the revision states."""
         stated = next((found for path in VERSIONS if (found := self.mapping(path)) is not None), {})
         return {str(name).lower(): str(version) for name, version in stated.items()}
+
+    def _git(self, *arguments: str) -> str:
+        return git("-C", str(self.folder), *arguments).decode()
 
     def _parsed(self, path: str, parse: Any) -> dict[str, Any]:
         try:

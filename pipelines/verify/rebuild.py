@@ -21,11 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.lock import NEVER_RUN, Difference, Lock, stages_of
-from pipelines.dvc.revision import flatten
+from pipelines.dvc.lock import NEVER_RUN, Difference, Lock, read_lock
+from pipelines.dvc.revision import Revision
 from pipelines.processes import LAST_LINES, SECONDS_TO_END
 from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.fetch.places import CACHE, MIRROR, cache_folder
@@ -62,6 +60,7 @@ class Clone:
     def __init__(self, base: Path, commit: str) -> None:
         self.commit = commit
         self.folder = base / "clone"
+        self._tree = Revision(f"the clean clone of {commit[:10]}", None, self.folder)
         self._dvc_state = base / "dvc"
         self._environment = _own_environment(base)
         _git_clone(commit, self.folder)
@@ -95,22 +94,17 @@ class Clone:
         The stages that ran, and by stage what of the tree is not what dvc.lock was written for.
         """
         recorded = self.lock()
-        self._restore([*self._sources, *(stage for stage in self.stages if stage in recorded)])
+        self._restore([*self._sources, *recorded.stages])
         stale = self._stale()
         return self._repro("--single-item", "--force", *self._writers) if self._writers else [], stale
 
     def metrics(self) -> dict[str, dict[str, Any]]:
         """`architecture -> {key path: value}` of what was written."""
-        return {path.stem: flatten(_parsed(path)) for path in sorted((self.folder / "metrics").glob("*.json"))}
+        return self._tree.metrics()
 
     def lock(self) -> Lock:
         """dvc.lock as the run left it."""
-        content = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
-        return self.only_stages(stages_of(content, "the rebuilt clone"))
-
-    def only_stages(self, lock: Lock) -> Lock:
-        """Without those that dvc.yaml no longer has: DVC keeps what it once wrote of them."""
-        return {stage: lock[stage] for stage in self.stages if stage in lock}
+        return read_lock(self._tree).only(self.stages)
 
     def _remove_metrics(self) -> None:
         """Whatever of them git keeps: what is compared with the committed ones must have been written here."""
@@ -165,7 +159,7 @@ class Clone:
     def _stale(self) -> dict[str, list[Difference]]:
         """By stage, what of the tree is not what dvc.lock says. Every byte is hashed anew: the state goes first."""
         shutil.rmtree(self._dvc_state, ignore_errors=True)
-        never_run = [stage for stage in self.stages if stage not in self.lock()]
+        never_run = [stage for stage in self.stages if stage not in self.lock().stages]
         stale = {stage: [NEVER_RUN] for stage in never_run}
         for stage, changes in self._ask("status").items():
             if stage in never_run:
@@ -244,17 +238,6 @@ class Clone:
             return process.wait(), list(lines)
         finally:
             _end(process)
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    """A file of metrics."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StateError(f"metrics/{path.name} as rebuilt", f"not JSON ({error})", "mend what writes it") from None
-    if not isinstance(content, dict):
-        raise StateError(f"metrics/{path.name} as rebuilt", "not a mapping", "mend what writes it")
-    return content
 
 
 def _changed_inputs(changed: dict[str, Any]) -> list[Difference]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.dvc.lock import differences, stages_of
+from pipelines.dvc.lock import differences, read_lock
 from pipelines.dvc.revision import WORKSPACE, Revision, changed_files, flatten, open_revision
 from pipelines.params import load_pipelines
 from pipelines.verify.certificate import (
@@ -74,8 +74,8 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
     committed, params = revision.metrics(), revision.mapping("params.yaml") or {}
     if not committed:
         raise StateError(f"revision {revision.name!r}", "no metrics/*.json in it", "name a commit that has metrics")
-    tolerance, before = _tolerance(params), stages_of(revision.mapping("dvc.lock"), revision.name)
-    if cached and not before:
+    tolerance, before = _tolerance(params), read_lock(revision)
+    if cached and not before.stages:
         raise StateError(f"revision {revision.name!r}", "no dvc.lock in it", "verify it without --cached")
     versions = _versions(revision)
     _note(revision, versions)
@@ -83,7 +83,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
         _make_folder(out)
     with clean_clone(str(revision.commit)) as clone:
         ran, stale = clone.restore() if cached else (clone.rebuild(), {})
-        rebuilt, before, after = clone.metrics(), clone.only_stages(before), clone.lock()
+        rebuilt, before, after = clone.metrics(), before.only(clone.stages), clone.lock()
     compute = params.get("compute")
     stages = differences(before, after)
     for name, found in ((name, found) for name, found in stale.items() if found):

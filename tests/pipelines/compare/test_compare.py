@@ -117,7 +117,7 @@ def test_a_stranger_s_lock_cannot_point_out_of_the_cache(repo: Path) -> None:
     Path("dvc.lock").write_text("\n".join(lock).replace(md5, md5[: md5.index(":")] + ": ../../../../etc/passwd"))
     with open_repo() as dvc:
         outputs = Outputs(open_revision("workspace"), Store(dvc))
-    assert all(outputs.lock.hash_of(path) is None for path, entry in outputs.lock.outs.items() if "/" in entry["md5"])
+    assert [outputs.lock.hash_of(path) for path, found in outputs.lock.outs.items() if "/" in str(found)] == [None]
 
 
 def test_hostile_names_stay_text(repo: Path) -> None:
