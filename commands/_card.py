@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from commands._train_trained import Trained
+from commands._trained import Trained
 from pixelproof.data.dataset import Header
 from stages.train.params import Params
 

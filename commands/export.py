@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from commands._catalogue import path_from
-from commands._train_trained import PREPARED, Trained, find
+from commands._trained import PREPARED, Trained, find
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data.dataset import SPLITS

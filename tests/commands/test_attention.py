@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from commands._train_trained import find
-from commands.attention import draw
+from commands._attention import draw
+from commands._trained import find
 from pixelproof.core.errors import StateError
 from pixelproof.data import dataset
 from tests.commands.trained import as_trained, network

@@ -18,7 +18,7 @@ import yaml
 from torch import Tensor, nn
 
 from commands import _onnx_file
-from commands._train_trained import find
+from commands._trained import find
 from commands.export import export, write_both
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
