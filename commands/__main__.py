@@ -13,7 +13,8 @@ USAGE = """usage: pixelproof COMMAND ...
 
 {commands}
 
-`pixelproof COMMAND --help` says what a command takes. Exit codes: 0 good, 1 worse, 2 could not be done, 3 cannot tell.
+`pixelproof COMMAND --help` says what a command takes.
+Exit codes: 0 good, 1 worse, 2 could not be done, 3 cannot tell.
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from commands._trained import Trained
 from pixelproof.data.dataset import Header
+from pixelproof.nn.build import read_config
 from stages.train.params import Params
 
 MEASURES = {"mIoU": "mIoU", "pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy", "f1": "F1"}
@@ -45,7 +46,7 @@ def card(
             ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
         ],
     }
-    scale = trained.config["scale"]
+    scale = read_config(trained.config)["scale"]
     lines = [
         f"# {trained.arch}",
         "",

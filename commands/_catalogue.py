@@ -84,7 +84,12 @@ def load(name: str) -> Command:
     return cast(Command, importlib.import_module(f"commands.{name}"))
 
 
-def path_from(text: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """A path as a person gave it: meant from the folder in which the command was typed."""
+def folder_from(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder in which the command was typed, from which a person's paths are meant; here it is `Path()`."""
     folder = environ.get("PIXELPROOF_FROM", "")
-    return Path(text) if not folder or Path(folder) == Path.cwd() else Path(folder, text)
+    return Path() if not folder or Path(folder) == Path.cwd() else Path(folder)
+
+
+def path_from(text: str) -> Path:
+    """A path as a person gave it."""
+    return folder_from() / text

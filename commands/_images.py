@@ -27,22 +27,31 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # of Pillow: 8 bits or fewer
 CONVERT = "convert it, or leave it out"
 
 
-def find_images(arguments: Sequence[str]) -> list[Path]:
+def find_images(arguments: Sequence[str], folder: Path = Path()) -> list[Path]:
     """The files that arguments name, in their order: files, all images below folders, what patterns match.
 
     Each once. Hidden files and folders stay out of what a folder gives.
+
+    Args:
+        arguments: files, folders and patterns.
+        folder: where they are meant from.
+
+    Raises:
+        StateError: one of them names nothing.
     """
     found: dict[str, Path] = {}
     for argument in arguments:
-        for path in expanded(argument):
+        for path in expanded(argument, folder):
             found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 (resolve would follow links)
     return list(found.values())
 
 
-def expanded(argument: str) -> Iterator[Path]:
+def expanded(argument: str, folder: Path = Path()) -> Iterator[Path]:
     """The files of one argument, sorted; none is an error."""
-    matches = [argument] if Path(argument).exists() else sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
-    files = [file for match in matches for file in (below(Path(match)) if Path(match).is_dir() else [Path(match)])]
+    there = Path(folder, argument).exists()
+    matches = [argument] if there else sorted(glob.glob(argument, root_dir=folder, recursive=True))  # noqa: PTH207
+    places = [Path(folder, match) for match in matches]
+    files = [file for path in places for file in (below(path) if path.is_dir() else [path])]
     if not files:
         found = f"no image ({', '.join(ENDINGS)}) in it" if matches else "no such file or folder, and no match"
         raise StateError(argument, found, "name images, folders of images or patterns such as 'photos/**/*.jpg'")

@@ -1,4 +1,4 @@
-"""Trainings that go a few steps at a time: what `advise` and the benchmarks measure with.
+"""Trainings that go a few steps at a time: what `speed` and the benchmarks measure with.
 
 Each is a real training in a process of its own, held at the place where its loop asks for the next batch. While one
 goes, the others stand still, their loader workers too: so they can take turns, and whatever else the machine does in

@@ -1,8 +1,9 @@
-"""A trained network as it lies on disk: its config, its weights, the data and the params it is of."""
+"""A trained network as it lies on disk; and of one that is not there, what would train it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.data.dataset import Header, read_header
 from pixelproof.nn.build import build_model, load_weights, read_config
 from pixelproof.nn.runtime import Compute, set_up
+from stages.configure.resolve import names
 from stages.train.params import Params
 
-PREPARED = Path("data/prepared")
+PREPARED, CONFIGS, MODELS = Path("data/prepared"), Path("data/configs"), Path("models")
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,9 @@ class Trained:
 
     arch: str
     seed: int
-    config: dict[str, Any]
-    facts: dict[str, Any]  # what train wrote beside the weights
+    config: Path
     header: Header
-    params: Params
+    facts: dict[str, Any]  # what train wrote beside the weights
 
     @property
     def name(self) -> str:
@@ -38,12 +40,19 @@ class Trained:
     @property
     def weights(self) -> Path:
         """The file of the weights."""
-        return weights_of(self.arch, self.seed)
+        return MODELS / self.arch / str(self.seed) / WEIGHTS
+
+    @cached_property
+    def params(self) -> Params:
+        """The params of its training: an error where params.yaml says something else by now."""
+        params = load("train", Params)
+        _check_params(self.arch, self.seed)
+        return params
 
     def network(self, compute: Compute) -> Any:
         """The network with its weights, on the CPU, to predict with."""
         set_up(compute)
-        model = build_model(self.config, len(self.header.classes), compute)
+        model = build_model(read_config(self.config), len(self.header.classes), compute)
         load_weights(model, self.weights)
         return model.eval()
 
@@ -53,37 +62,67 @@ class Trained:
         return self.params.compute.model_copy(update=exact)
 
 
-def weights_of(arch: str, seed: int) -> Path:
-    """Where train publishes weights."""
-    return Path("models") / arch / str(seed) / "weights.safetensors"
-
-
 def find(arch: str, seed: int) -> Trained:
-    """A trained network by its name, of the data and the params that are there."""
-    params = load("train", Params)
-    path = weights_of(arch, seed)
+    """A trained network by its name, with the classes that it learnt.
+
+    Raises:
+        StateError: it is not there; the message says which are, and what would train this one.
+        DataError: it learnt other classes than data/prepared has.
+    """
+    weights = MODELS / arch / str(seed) / WEIGHTS
+    if not weights.is_file():
+        paths = sorted(MODELS.glob(f"*/*/{WEIGHTS}"))
+        there = ", ".join(f"{path.parts[-3]} (seed {path.parts[-2]})" for path in paths) or "none"
+        fix = f"trained are: {there}; {what_trains(arch, seed)}; `dvc pull` brings what a remote has"
+        raise StateError(str(weights), "no such file", fix)
+    config, facts = config_of(arch), weights.with_name("facts.json")
+    if not facts.is_file():
+        fix = f"train writes it beside the weights; {what_trains(arch, seed)}"
+        raise StateError(str(facts), "no such file", fix)
+    found, header = read_json(facts), read_header(PREPARED)
+    if found["classes"] != header.names():
+        expected = f"the classes of {PREPARED}, {header.names()}"
+        raise DataError(weights, expected, str(found["classes"]), what_trains(arch, seed))
+    return Trained(arch, seed, config, header, found)
+
+
+def config_of(arch: str) -> Path:
+    """The file of an architecture's resolved config; nothing need be trained.
+
+    Raises:
+        StateError: it is not there; the message says which are, and what would write this one.
+    """
+    path = CONFIGS / f"{arch}.json"
     if not path.is_file():
-        there = sorted(
-            f"{found.parents[1].name} (seed {found.parent.name})" for found in Path("models").glob("*/*/*.safetensors")
-        )
-        names = [name.split()[0] for name in there]
-        trained = f"trained are: {', '.join(there) or 'none'}{nearest(arch, set(names) - {arch})}"
-        raise StateError(str(path), "no such file", f"{trained}; run `dvc repro evaluate@{arch}-{seed}`")
-    config = read_config(Path("data/configs") / f"{arch}.json")
-    facts, header = read_json(path.with_name("facts.json")), read_header(PREPARED)
-    if facts["classes"] != header.names():
-        raise DataError(path, f"the classes of {PREPARED}, {header.names()}", str(facts["classes"]), "run `dvc repro`")
-    check_params(f"train@{arch}-{seed}")
-    return Trained(arch, seed, config, facts, header, params)
+        there = [found.stem for found in sorted(CONFIGS.glob("*.json"))]
+        fix = f"resolved are: {', '.join(there) or 'none'}; {_what_makes(arch, None, 'configure')}"
+        raise StateError(str(path), "no such file", fix)
+    return path
 
 
-def check_params(stage: str) -> None:
+def what_trains(arch: str, seed: int) -> str:
+    """What a person can do, as typed, so that a network is trained and evaluated."""
+    return _what_makes(arch, seed, f"evaluate@{arch}-{seed}")
+
+
+def _what_makes(arch: str, seed: int | None, stage: str) -> str:
+    """DVC knows the stages of the architectures and seeds in params.yaml and refuses any other."""
+    if arch not in names():
+        return f"there is no architecture of this name{nearest(arch, names())}"
+    values, lacking = read_yaml(Path("params.yaml")), []
+    for key, wanted in (("architectures", arch), ("train.seeds", seed)):
+        if wanted is not None and wanted not in pick(values, key):
+            lacking.append(f"{wanted} to `{key}`")
+    command = f"`bin/pixelproof reproduce {stage}`"
+    return f"add {' and '.join(lacking)} in params.yaml, then {command}" if lacking else f"run {command}"
+
+
+def _check_params(arch: str, seed: int) -> None:
     """The params must be those that DVC trained with, where DVC did: what is said of a network is said of them."""
+    stage = f"train@{arch}-{seed}"
     ran = read_lock(open_revision(WORKSPACE)).stages.get(stage, Record())
     values = read_yaml(Path("params.yaml"))
     for key, value in ran.params.get("params.yaml", {}).items():
         if pick(values, key) != value:
             found = f"{key} is {pick(values, key)}, and {stage} ran with {value}"
-            raise StateError(
-                "params.yaml", found, f"run `dvc repro {stage.replace('train', 'evaluate')}`, or set it back"
-            )
+            raise StateError("params.yaml", found, f"set it back, or {what_trains(arch, seed)}")

@@ -1,10 +1,28 @@
-"""Pictures of where a multi-scale network takes which scale, for images of the test split.
+"""Where a multi-scale network takes which scale, as pictures.
 
-For each image and each scale but the largest, OUT/ID-scale-SCALE.png in grey: white pixels are taken from this scale,
-black ones from the next larger one. All test images, or those whose ids are given.
+For each image of the test split (or those whose ids are given) and each scale but the largest, OUT/ID-scale-SCALE.png
+in grey: white pixels are taken from this scale, black ones from the next larger one.
 """
 
-from commands._attention import add_arguments, run
+from __future__ import annotations
 
-__all__ = ["GROUP", "add_arguments", "run"]
+import argparse
+
+from commands._catalogue import path_from
+
 GROUP = "networks"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which network, which images, and where the pictures go."""
+    parser.add_argument("--arch", required=True, help="a trained architecture that predicts attention over scales")
+    parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
+    parser.add_argument("--out", type=path_from, help="the folder to write to (default: exports/attention/NAME-SEED)")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="of images of the test split (default: all)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the pictures."""
+    from commands._attention import attention
+
+    attention(arguments.arch, arguments.seed, arguments.ids, arguments.out)

@@ -1,4 +1,7 @@
-"""Is dvc.lock, and with it every metric, of this tree? Needs git's files only, no data."""
+"""Is dvc.lock, and with it every metric, of this tree?
+
+Needs git's files only, no data.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Two revisions: what got better or worse, whether it is more than noise, and why."""
+"""What got better or worse between two revisions, and why.
+
+Says of each change whether it is more than noise.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What networks cost apart from how good they are: parameters, FLOPs, memory, latency and throughput on this machine.
+"""Parameters, FLOPs, memory, latency and images/s on this machine.
 
 Networks are measured as `compute` and `evaluate.overrides` in params.yaml say, with random weights (numbers do not
 depend on them), from uint8 RGB images in memory to class ids in memory; windows and test-time augmentation are left
@@ -10,72 +10,15 @@ a batch; throughput is its size over the median. Nothing of it is reproducible, 
 from __future__ import annotations
 
 import argparse
-import copy
-import json
-import os
-import statistics
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from commands._catalogue import path_from
-from commands._evaluate_trained import DATA, config_of
-from pixelproof.core.errors import StateError
-from pixelproof.core.files import write_json
-from pixelproof.core.machine import machine
-from pixelproof.core.params import load, pick, read_yaml
-from pixelproof.core.progress import track
-from pixelproof.core.table import positive, size, table
-from pixelproof.data.dataset import read_header
-from pixelproof.nn.build import class_ids
-from pixelproof.nn.runtime import Compute, out_of_memory, set_up
-from stages.evaluate.params import Params
-from stages.evaluate.predict import build_network
+from pixelproof.core.table import positive, size
 
 GROUP = "networks"
-HEAD = ["architecture", "on", "parameters", "GFLOPs", "batch", "peak MiB", "median ms", "p95 ms", "images/s"]
-
-
-@dataclass(frozen=True)
-class Passes:
-    """How often each batch is predicted: first to warm up, then to be timed."""
-
-    warm_up: int
-    runs: int
-
-
-@dataclass(frozen=True)
-class Pace:
-    """What a batch of images takes."""
-
-    batch: int
-    peak_bytes: int
-    median_ms: float
-    p95_ms: float
-    images_per_second: float
-
-
-@dataclass(frozen=True)
-class Cost:
-    """One network's. Auxiliary heads have parameters that only training uses: they are counted apart."""
-
-    parameters: int
-    auxiliary_parameters: int
-    flops: int
-    weight_bytes: int
-    batches: list[Pace]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Which networks, on what, how often, and where the numbers go."""
     parser.add_argument("--arch", nargs="+", metavar="NAME", help="default: `architectures` of params.yaml")
     parser.add_argument("--batch", nargs="+", type=positive, help="images at once (default: 1 and evaluate.batch)")
     parser.add_argument("--size", type=size, metavar="HxW", help="of an image; default: that of prepare in params.yaml")
@@ -86,129 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, and write where asked."""
-    if arguments.json and arguments.json.resolve().is_relative_to(Path("metrics").resolve()):
-        raise StateError(str(arguments.json), "metrics/ holds what can be rebuilt", "give another file by --json")
-    params, everything = load("evaluate", Params), read_yaml(Path("params.yaml"))
-    height, width = arguments.size or (pick(everything, "prepare.height"), pick(everything, "prepare.width"))
-    classes = len(read_header(DATA).classes)
-    batches = arguments.batch or sorted({1, params.evaluate.batch})
-    configs = {name: config_of(name) for name in arguments.arch or pick(everything, "architectures")}
-    device, passes = set_up(params.compute), Passes(arguments.warm_up, arguments.runs)
-    found = {}
-    for name, path in track(configs.items(), "architectures measured", len(configs)):
-        model = build_network(path, classes, params.compute, params.evaluate.overrides.get(name)).eval()
-        found[name] = cost(model, params.compute, (height, width), batches, passes)
-    settings = params.compute.model_dump() | {"device": device, "height": height, "width": width, "classes": classes}
-    settings |= asdict(passes)
-    print(*described(found, settings), sep="\n")
-    if arguments.json:
-        numbers = {name: asdict(each) for name, each in found.items()}
-        try:
-            write_json(arguments.json, {"machine": where(device), "settings": settings, "architectures": numbers})
-        except OSError as error:
-            raise StateError(str(arguments.json), str(error.strerror).lower(), "give another file by --json") from None
+    from commands._cost import Passes, Request, measure
 
-
-def cost(model: Any, compute: Compute, size: tuple[int, int], batches: Sequence[int], passes: Passes) -> Cost:
-    """What a network costs for images of a height and a width."""
-    from pixelproof.nn.facts import flops, parameters
-
-    device = set_up(compute)
-    operations = flops(copy.deepcopy(model), *size)
-    model = model.to(device)
-    held = sum(weight.nbytes for weight in [*model.parameters(), *model.buffers()])
-    paces = []
-    for batch in batches:
-        images = list(np.random.default_rng(0).integers(0, 256, (batch, *size, 3)).astype(np.uint8))
-        try:
-            predict = partial(class_ids, model, images, compute, device)
-            peak = peak_on_cuda(predict) if device == "cuda" else peak_on_cpu(predict)
-            paces.append(pace(predict, batch, held + peak, passes))
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            what = f"{batch} images of {size[0]}x{size[1]}"
-            raise StateError(what, "out of memory", "give smaller ones by --batch") from None
-    return Cost(*parameters(model), operations, held, paces)
-
-
-def pace(predict: Callable[[], object], batch: int, peak: int, passes: Passes) -> Pace:
-    """The times of predicting a batch. It ends with class ids in memory, so that no device is still at work then."""
-    for _ in range(passes.warm_up):
-        predict()
-    seconds = []
-    for _ in range(passes.runs):
-        start = time.perf_counter()
-        predict()
-        seconds.append(time.perf_counter() - start)
-    median, p95 = statistics.median(seconds), float(np.percentile(seconds, 95))
-    return Pace(batch, peak, round(1e3 * median, 3), round(1e3 * p95, 3), round(batch / median, 2))
-
-
-def peak_on_cuda(work: Callable[[], object]) -> int:
-    """The most bytes that tensors hold at once during some work, beyond those before it."""
-    import torch
-
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    work()
-    return torch.cuda.max_memory_allocated() - before
-
-
-def peak_on_cpu(work: Callable[[], object]) -> int:
-    """The same on the CPU, where torch tells of each allocation to its profiler, with the running total."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with without_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        work()
-    with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder:
-        trace = Path(folder) / "trace.json"
-        profiled.export_chrome_trace(os.fspath(trace))
-        events = json.loads(trace.read_bytes())["traceEvents"]
-    return max((event["args"]["Total Allocated"] for event in events if event.get("name") == "[memory]"), default=0)
-
-
-@contextmanager
-def without_stderr() -> Iterator[None]:
-    """The profiler's library says there when it starts and stops, KINETO_LOG_LEVEL or not."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def where(device: str) -> str:
-    """The machine, and the GPU where one computed."""
-    import torch
-
-    return f"{torch.cuda.get_device_name()}; {machine()}" if device == "cuda" else machine()
-
-
-def described(found: dict[str, Cost], settings: dict[str, Any]) -> list[str]:
-    """The table, below what it was measured with."""
-    rows = [
-        [
-            name,
-            settings["device"],
-            f"{each.parameters:,}",
-            f"{each.flops / 1e9:.3f}",
-            str(batch.batch),
-            f"{batch.peak_bytes / 2**20:.1f}",
-            f"{batch.median_ms:.2f}",
-            f"{batch.p95_ms:.2f}",
-            f"{batch.images_per_second:.1f}",
-        ]
-        for name, each in found.items()
-        for batch in each.batches
-    ]
-    text = (
-        f"{settings['classes']} classes, images of {settings['height']}x{settings['width']}, {settings['precision']}, "
-        f"channels_last {str(settings['channels_last']).lower()}, {settings['threads']} threads; {settings['runs']} "
-        f"passes after {settings['warm_up']} to warm up"
-    )
-    return [f"measured on: {where(settings['device'])}", text, "", *table(HEAD, rows)]
+    passes = Passes(arguments.warm_up, arguments.runs)
+    measure(Request(arguments.arch, arguments.batch, arguments.size, passes, arguments.json))

@@ -1,93 +1,27 @@
-"""What an architecture is: layers, parameters, FLOPs, output strides and receptive fields. Nothing need be trained."""
+"""Layers, parameters, FLOPs, strides and receptive fields.
+
+Nothing need be trained.
+"""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
 
-from commands._resolved import resolved
-from pixelproof.core.params import pick, read_yaml
-from pixelproof.core.table import positive, size, table
-from pixelproof.data.dataset import read_header
-from pixelproof.nn.runtime import Compute
+from pixelproof.core.table import positive, size
 
 GROUP = "networks"
-PREPARED = Path("data/prepared")
-CITYSCAPES = 19  # classes, where there is no data: what papers count with
-FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
-    parser.add_argument("name", help="any architecture of stages/configure/architectures")
+    """Which network, and for which images."""
+    parser.add_argument("name", help="any architecture of pixelproof/networks/architectures")
     parser.add_argument("--scale", choices=["small", "full"], help="default: train.scale of params.yaml")
     parser.add_argument("--size", type=size, metavar="HxW", help="of an image; default: that of prepare in params.yaml")
-    parser.add_argument("--classes", type=positive, help=f"default: those of data/prepared, else {CITYSCAPES}")
+    parser.add_argument("--classes", type=positive, help="default: those of data/prepared, else Cityscapes' 19")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the facts of one architecture."""
-    config = resolved(arguments.name, arguments.scale)
-    params = read_yaml(Path("params.yaml"))
-    height, width = arguments.size or (pick(params, "prepare.height"), pick(params, "prepare.width"))
-    there = (PREPARED / "dataset.json").is_file()
-    classes = arguments.classes or (len(read_header(PREPARED).classes) if there else CITYSCAPES)
-    print(f"{arguments.name} at scale {config['scale']}, {classes} classes, one image of {height}x{width}\n")
-    print(*describe(config, height, width, classes), sep="\n")
+    from commands._info import info
 
-
-def describe(config: dict[str, Any], height: int, width: int, classes: int) -> list[str]:
-    """The facts, line by line."""
-    from commands._field import receptive_fields
-    from pixelproof.nn.build import build_model
-    from pixelproof.nn.facts import floating, logits_of, measured
-
-    model = build_model(config, classes, FP32).eval()
-    if not hasattr(model, "backbone"):
-        return ["no layers: it predicts each pixel without a network"]
-    fields = receptive_fields(lambda images: floating(model.backbone(images)))
-    fields += receptive_fields(lambda images: [logits_of(model, images)])
-    layers = count_layers(model)
-    parts, total, shapes = measured(model.to("meta"), height, width)
-    idle = sum(count for name, _, count, _ in parts if name == "auxiliary_head")
-    parameters = sum(count for name, _, count, _ in parts if "." not in name)
-    rows = [[indented(name), kind, f"{count:,}", f"{flops / 1e9:.3f}"] for name, kind, count, flops in parts]
-    lines = table(
-        ["part", "kind", "parameters", "GFLOPs"], [*rows, ["in all", "", f"{parameters:,}", f"{total / 1e9:.3f}"]]
-    )
-    lines += ["", f"layers with weights: {', '.join(f'{count} {kind}' for kind, count in layers.items())}"]
-    if idle:
-        lines.append(f"of the parameters, {idle:,} are of auxiliary heads, which only training uses")
-    lines += [
-        f"a multiply-add counts as 2 FLOPs: {total / 2e9:.3f} GMACs; convolutions and matrix products are counted, and",
-        "neither norms, activations, pooling nor resizing",
-        "",
-    ]
-    names = [*(f"encoder's map {i}" for i in range(len(shapes) - 1)), "logits"]
-    described = [
-        [name, "x".join(map(str, shape)), stride(height, shape[1]), "the whole image" if field is None else str(field)]
-        for name, shape, field in zip(names, shapes, fields, strict=True)
-    ]
-    return [*lines, *table(["output", "shape", "stride", "receptive field"], described)]
-
-
-def count_layers(model: Any) -> dict[str, int]:
-    """How many layers of each kind there are."""
-    from torch.nn.modules import batchnorm, conv, instancenorm, linear, normalization
-
-    norms = (batchnorm._BatchNorm, instancenorm._InstanceNorm, normalization.LayerNorm, normalization.GroupNorm)
-    kinds: dict[str, Any] = {"convolutions": conv._ConvNd, "linear": linear.Linear, "norms": norms}
-    modules = list(model.modules())
-    counts = {name: sum(isinstance(module, kind) for module in modules) for name, kind in kinds.items()}
-    return {name: count for name, count in counts.items() if count}
-
-
-def indented(name: str) -> str:
-    """The last part of a dotted name, below those before it."""
-    return "  " * name.count(".") + name.rsplit(".", 1)[-1]
-
-
-def stride(image: int, rows: int) -> str:
-    """How many rows of an image there are for one of a map."""
-    return f"{image / rows:g}"
+    info(arguments.name, arguments.scale, arguments.size, arguments.classes)

@@ -3,45 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import BaseModel
-
-from pixelproof.core.params import Section, check, check_known, declared_keys, handed, read_yaml
 
 GROUP = "trust"
-
-
-def all_models(root: Path) -> dict[str, type[Section]]:
-    """`package -> Params` for every package that has a params.py."""
-    folders = [*sorted(p.parent for p in (root / "stages").glob("*/params.py")), root / "pipelines"]
-    names = [".".join(f.relative_to(root).parts) for f in folders if (f / "params.py").exists()]
-    return {name: importlib.import_module(f"{name}.params").Params for name in names}
-
-
-def helps(at: Any, prefix: str = "") -> dict[str, str]:
-    """`key path -> help` for every knob and section of a model."""
-    found: dict[str, str] = {}
-    for name, field in at.model_fields.items() if isinstance(at, type) and issubclass(at, BaseModel) else ():
-        found |= {f"{prefix}{name}": field.description or "", **helps(field.annotation, f"{prefix}{name}.")}
-    return found
-
-
-def describe(values: dict[str, Any], help_of: dict[str, str], prefix: str = "") -> list[str]:
-    """One line for each knob: `key: value  # help`; sections nest."""
-    lines = []
-    for name, value in values.items():
-        path, below, shown = f"{prefix}{name}", [], ""
-        if isinstance(value, dict) and any(key.startswith(f"{path}.") for key in help_of):
-            below = describe(value, help_of, f"{path}.")
-        else:
-            shown = " " + yaml.safe_dump(value, default_flow_style=True, width=1 << 20).removesuffix("...\n").strip()
-        knob = "  " * prefix.count(".") + f"{name}:{shown}"
-        lines += [f"{knob:<44}  # {help_of[path]}" if help_of.get(path) else knob, *below]
-    return lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Check everything in params.yaml and print it with its help."""
-    root = Path.cwd()
-    values, graph = read_yaml(root / "params.yaml"), read_yaml(root / "dvc.yaml")
-    check_known(values, graph)
-    help_of: dict[str, str] = {}
-    for package, model in all_models(root).items():
-        stage = package.removeprefix("stages.")
-        keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
-        check(model, handed(values, keys))
-        help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
-    print(*describe(values, help_of), sep="\n")
+    """Check it and print it."""
+    from commands._params import checked
+
+    print(*checked(Path.cwd()), sep="\n")

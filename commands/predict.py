@@ -1,4 +1,4 @@
-"""Predict any images: a mask and an overlay of each at its own size, and scores.csv.
+"""Masks, overlays and scores of any images, at their own sizes.
 
 IMAGES are files, folders (with all that lie below) or patterns. They may have any size: an image is shown to the
 network so that its short side is that of the images it learnt from (prepare.width and prepare.height), and its aspect
@@ -14,193 +14,31 @@ NAME is the path below the folder that all IMAGES share. All of it is written, o
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from commands._catalogue import path_from
-from commands._evaluate_trained import find
-from commands._images import check_image, find_images, names, read_photo
-from pixelproof.core.errors import StateError
-from pixelproof.core.files import whole_folder, write_bytes, write_text
-from pixelproof.core.params import load, pick, read_yaml
-from pixelproof.core.progress import track
+from commands._catalogue import folder_from, path_from
+from commands._shown import shown
 from pixelproof.core.table import positive
-from pixelproof.data.dataset import Array, Header
-from pixelproof.data.resize import fit_image
-from pixelproof.nn.runtime import out_of_memory
-from stages.evaluate.params import Inference, Params
-from stages.evaluate.predict import Prediction, load_logits, prediction
-from stages.evaluate.slide import Image, Network
 
 GROUP = "networks"
-OURS = {"masks", "overlays", "scores.csv"}
-QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a network is shown an image: at a short side, or stretched to a height and a width, or as it is."""
-
-    short: int | None = None
-    exact: tuple[int, int] | None = None
-
-    def of(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width for an image of a height and a width."""
-        if self.exact:
-            return self.exact
-        scale = self.short / min(height, width) if self.short else 1
-        return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Which images, which network, how it sees them, and where the masks go."""
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders or patterns")
     parser.add_argument("--arch", required=True, help="a trained architecture")
     parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
     parser.add_argument(
         "--out", required=True, type=path_from, help="a folder to write; a new one, or one of this command"
     )
-    parser.add_argument("--size", type=size, help="SHORT side in pixels, HEIGHTxWIDTH as prepare stretches, or `own`")
+    parser.add_argument("--size", type=shown, help="SHORT side in pixels, HEIGHTxWIDTH as prepare stretches, or `own`")
     parser.add_argument("--window", type=positive, help="predict by windows of this side (default: evaluate.window)")
     parser.add_argument("--stride", type=positive, help="from window to window (default: evaluate.stride, or half)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Predict and write."""
-    params = load("evaluate", Params)
-    learnt = Size(short=min(pick(read_yaml(Path("params.yaml")), f"prepare.{side}") for side in ("width", "height")))
-    inference = windows(params.evaluate, arguments.window, arguments.stride)
-    paths = find_images(arguments.images)
-    check_out(arguments.out, paths)
-    trained = find(arguments.arch, arguments.seed)
-    for path in track(paths, "images checked", len(paths)):
-        check_image(path)
-    overrides = params.evaluate.overrides.get(arguments.arch)
-    classes = len(trained.header.classes)
-    network = load_logits(trained.config, trained.weights, classes, params.compute, overrides, inference)
-    write(paths, network, arguments.size or learnt, trained.header, arguments.out)
-    print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {arguments.out}")
+    from commands._images import find_images
+    from commands._predict import Request, predict_all
 
-
-def size(text: str) -> Size:
-    """What --size says."""
-    if match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text):
-        return Size(exact=(int(match[1]), int(match[2])))
-    if text == "own" or re.fullmatch(r"[1-9]\d*", text):
-        return Size(short=None if text == "own" else int(text))
-    raise argparse.ArgumentTypeError(f"expected 128, 96x128 (height x width) or own, found {text!r}")
-
-
-def windows(inference: Inference, window: int | None, stride: int | None) -> Inference:
-    """How images go through the network: as params say, but for the windows that are asked for here."""
-    side = window or inference.window
-    step = stride or (max(1, side // 2) if window else inference.stride)
-    if 0 < side < step:
-        raise StateError("--stride", f"{step} is more than the window, {side}", "every pixel must be in a window")
-    return inference.model_copy(update={"window": side, "stride": step})
-
-
-def check_out(out: Path, paths: Sequence[Path]) -> None:
-    """What is there already is replaced only where it is this command's, and never with an image in it to predict."""
-    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if (out.exists() and not out.is_dir()) or there - OURS or (there and "scores.csv" not in there):
-        raise StateError(str(out), "it is there, and not of this command", "give another folder by --out")
-    for path in paths:
-        if out.resolve() in path.resolve().parents:
-            raise StateError(str(path), f"lies in {out}, which is to be replaced", "give another folder by --out")
-
-
-def write(paths: Sequence[Path], network: Network, shown: Size, header: Header, out: Path) -> None:
-    """Predict images one after another; the folder appears when all of them are there."""
-    rows = []
-    work = zip(paths, names(paths), strict=True)
-    try:
-        with whole_folder(out) as folder:
-            for path, name in track(work, "images predicted", len(paths)):
-                image = read_photo(path)
-                found = predict(network, image, shown, path)
-                write_bytes(folder / "masks" / f"{name}.png", mask_png(found.labels, header))
-                write_bytes(folder / "overlays" / f"{name}.jpg", overlay_jpg(image, found.labels, header))
-                rows.append(scores(name, found, len(header.classes)))
-            write_text(folder / "scores.csv", table(rows, header))
-    except OSError as error:
-        raise StateError(str(error.filename or out), str(error.strerror).lower(), "give another --out") from None
-
-
-def predict(network: Network, image: Image, shown: Size, path: Path) -> Prediction:
-    """The classes of an image at its own size, whatever size the network is shown."""
-    height, width = image.shape[:2]
-    rows, columns = shown.of(height, width)
-    same = (rows, columns) == (height, width)
-    try:
-        logits = network([image if same else fit_image(image, columns, rows)])
-        if same:
-            found = prediction(logits)
-            return Prediction(found.labels[0], found.certainty[0])
-        probabilities = logits.float().softmax(dim=1)[0].cpu().numpy()
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        raise StateError(f"{path} at {columns}x{rows}", "out of memory", "give a smaller --size or --window") from None
-    return resized(probabilities, height, width)
-
-
-def resized(probabilities: NDArray[np.float32], height: int, width: int) -> Prediction:
-    """The most probable class where probabilities (CHW) are resized: one class after another, for large images."""
-    labels, certainty = np.zeros((height, width), np.uint8), np.full((height, width), -1, np.float32)
-    for index, plane in enumerate(probabilities):
-        here = fit_image(plane, width, height)
-        labels[here > certainty] = index
-        np.maximum(certainty, here, out=certainty)
-    return Prediction(labels, certainty)
-
-
-def mask_png(labels: NDArray[np.uint8], header: Header) -> bytes:
-    """Class ids as an indexed PNG in the colours of the classes."""
-    from PIL import Image as Pillow
-
-    indexed = Pillow.fromarray(labels)
-    indexed.putpalette(palette(header).tobytes())
-    content = io.BytesIO()
-    indexed.save(content, "PNG")
-    return content.getvalue()
-
-
-def overlay_jpg(image: Array, labels: NDArray[np.uint8], header: Header) -> bytes:
-    """The colours of the classes over the image, half and half."""
-    mixed = cv2.addWeighted(image, 0.5, palette(header)[labels], 0.5, 0)
-    try:
-        return bytes(cv2.imencode(".jpg", cv2.cvtColor(mixed, cv2.COLOR_RGB2BGR), QUALITY)[1].tobytes())
-    except cv2.error:  # the format ends at 65,535 pixels a side
-        found = f"no JPEG can have {labels.shape[1]}x{labels.shape[0]} pixels"
-        raise StateError("an overlay", found, "cut the image into tiles") from None
-
-
-def palette(header: Header) -> NDArray[np.uint8]:
-    """The colours of the classes by their ids."""
-    return np.array([info.color for info in header.classes], np.uint8)
-
-
-def scores(name: Path, found: Prediction, classes: int) -> list[str]:
-    """A line of scores.csv."""
-    height, width = found.labels.shape
-    shares = np.bincount(found.labels.ravel(), minlength=classes) / found.labels.size
-    certainty = found.certainty.mean(dtype=np.float64)
-    return [name.as_posix(), str(width), str(height), *(f"{number:.6f}" for number in (certainty, *shares))]
-
-
-def table(rows: Sequence[Sequence[str]], header: Header) -> str:
-    """scores.csv."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "width", "height", "certainty", *(f"share of {name}" for name in header.names())])
-    writer.writerows(rows)
-    return text.getvalue()
+    asked = Request(arguments.out, arguments.size, arguments.window, arguments.stride)
+    predict_all(arguments.arch, arguments.seed, find_images(arguments.images, folder_from()), asked)

@@ -1,4 +1,4 @@
-"""A Prefect server, a worker and the schedule of prefect.yaml, on this machine alone."""
+"""Prefect's server, a worker and the schedule, on this machine alone."""
 
 from __future__ import annotations
 

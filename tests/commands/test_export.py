@@ -18,8 +18,8 @@ import yaml
 from torch import Tensor, nn
 
 from commands import _onnx_file
+from commands._export import export, write_both
 from commands._trained import find
-from commands.export import export, write_both
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data import dataset
@@ -50,7 +50,7 @@ FAMILIES = [*IN_CI, *(pytest.param(name, marks=pytest.mark.slow) for name in SLO
 def test_the_file_answers_as_the_network_does(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, arch: str) -> None:
     """One image and five at once; the normalisation of the reference is written out, not taken from the network."""
     as_trained(workspace, monkeypatch, arch)
-    export(find(arch, 0), Path("out"))
+    export(arch, 0, Path("out"))
     session = onnxruntime.InferenceSession(f"out/{arch}.onnx")
     images = np.stack([image for _, image, _ in dataset.iterate(PREPARED, "test")])
     model = network(arch)
@@ -68,7 +68,7 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = as_trained(workspace, monkeypatch, "unet")
-    export(find("unet", 0), Path("out"))
+    export("unet", 0, Path("out"))
     assert "100.0000% of the pixels have the same class" in capsys.readouterr().out
     content, card = Path("out/unet.onnx").read_bytes(), Path("out/unet.md").read_text()
     metrics = read_json(Path("results/unet/0/evaluate/metrics.json"))
@@ -91,12 +91,12 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
     classes = dataset.decode(Path("out/classes.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(classes, class_ids(network("unet"), [image], FP32, "cpu")[0])
 
-    export(find("unet", 0), Path("again"))
+    export("unet", 0, Path("again"))
     assert (Path("again/unet.onnx").read_bytes(), Path("again/unet.md").read_text()) == (content, card)
 
     monkeypatch.setattr(_onnx_file, "TOLERANCE", 0.0)
     with pytest.raises(StateError, match=r"unet-0: a logit that differs from PyTorch's by .*; nothing was written"):
-        export(find("unet", 0), Path("refused"))
+        export("unet", 0, Path("refused"))
     assert not Path("refused").exists()
 
 
@@ -142,22 +142,27 @@ def test_an_operation_that_onnx_lacks_is_named() -> None:
 def test_k_means_cannot_be_exported(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     as_trained(workspace, monkeypatch, "kmeans")
     with pytest.raises(StateError, match=r"^kmeans: it takes the images of a batch one by one"):
-        export(find("kmeans", 0), Path("out"))
+        export("kmeans", 0, Path("out"))
     assert not Path("out").exists()
 
 
 def test_what_is_missing_or_of_other_params_is_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     root = as_trained(workspace, monkeypatch, "unet")
-    with pytest.raises(StateError, match=r"trained are: unet \(seed 0\) \(did you mean 'unet'\?\)"):
+    with pytest.raises(
+        StateError,
+        match=r"trained are: unet \(seed 0\); there is no .* \(did you mean 'unet'\?\)",
+    ):
         find("unett", 0)
     lock = {"stages": {"train@unet-0": {"params": {"params.yaml": {"seed": 0, "train.batch": 4}}}}}
     (root / "dvc.lock").write_text(yaml.safe_dump(lock))
-    find("unet", 0)
+    assert find("unet", 0).params.train.batch == 4
     lock["stages"]["train@unet-0"]["params"]["params.yaml"]["train.batch"] = 8
     (root / "dvc.lock").write_text(yaml.safe_dump(lock))
     with pytest.raises(StateError, match=r"params\.yaml: train.batch is 4, and train@unet-0 ran with 8"):
-        find("unet", 0)
+        export("unet", 0, Path("out"))
     (root / "dvc.lock").unlink()
     Path("results/unet/0/evaluate/metrics.json").unlink()
-    with pytest.raises(StateError, match=r"metrics\.json: no such file; run `dvc repro evaluate@unet-0`"):
-        export(find("unet", 0), Path("out"))
+    with pytest.raises(
+        StateError, match=r"metrics\.json: no such file; run `bin/pixelproof reproduce evaluate@unet-0`"
+    ):
+        export("unet", 0, Path("out"))

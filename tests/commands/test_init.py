@@ -11,7 +11,7 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 
 from commands._edit import set_values
-from commands.init import init
+from commands._init import init
 from pixelproof.core.errors import DataError, ParamsError
 from stages.cvat.__main__ import main as stage
 from stages.prepare.merge import prepare

@@ -16,11 +16,12 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from commands import predict
+from commands import _predict
 from commands.__main__ import main
-from commands._evaluate_trained import find
 from commands._images import check_image, find_images, names, read_photo
-from commands.predict import Size, resized, windows
+from commands._predict import resized, windows
+from commands._shown import Shown, shown
+from commands._trained import find
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from pixelproof.core.files import write_json
 from pixelproof.data.dataset import ClassInfo, Header, write_header
@@ -233,7 +234,7 @@ def test_an_unreadable_image_among_others_leaves_nothing(root: Path, monkeypatch
         run(monkeypatch, "photos", "--out", "out")
     assert sorted(root.rglob("*")) == before
     # Damaged after it was checked: found while others are written.
-    monkeypatch.setattr(predict, "check_image", lambda path: None)
+    monkeypatch.setattr(_predict, "check_image", lambda path: None)
     (root / "photos/b.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"^photos/b\.png: "):
         run(monkeypatch, "photos", "--out", "out")
@@ -259,6 +260,17 @@ def test_images_are_found_once_and_named_apart(tmp_path: Path, monkeypatch: pyte
         find_images(["empty"])
 
 
+def test_images_are_meant_from_where_a_person_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder's own name is no pattern."""
+    here, there = tmp_path / "clone", tmp_path / "[my] photos"
+    for path in (here / "a/x.png", there / "a/x.png", there / "b/y.png", tmp_path / "m photos/a/z.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(here)
+    found = find_images(["a", "*/y.png", "**/*.png", str(here / "a/x.png")], there)
+    assert found == [there / "a/x.png", there / "b/y.png", here / "a/x.png"]
+
+
 def test_a_folder_that_is_somebodys_is_never_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(root / "x.png", halves(32, 48))
     for out, kept in (("mine", "mine/masks/by-hand.png"), ("file", "file"), (".", "params.yaml")):
@@ -276,13 +288,13 @@ def test_a_folder_that_is_somebodys_is_never_replaced(root: Path, monkeypatch: p
 
 
 def test_how_large_a_network_is_shown_an_image() -> None:
-    assert Size(short=32).of(320, 480) == (32, 48)
-    assert Size(short=32).of(480, 320) == (48, 32)
-    assert Size(short=32).of(16, 20) == (32, 40)
-    assert Size(short=100).of(333, 500) == (100, 150)
-    assert Size().of(33, 47) == (33, 47)
-    assert Size(exact=(10, 20)).of(33, 47) == (10, 20)
-    assert [predict.size(text) for text in ("64", "48x96", "own")] == [Size(64), Size(None, (48, 96)), Size()]
+    assert Shown(short=32).of(320, 480) == (32, 48)
+    assert Shown(short=32).of(480, 320) == (48, 32)
+    assert Shown(short=32).of(16, 20) == (32, 40)
+    assert Shown(short=100).of(333, 500) == (100, 150)
+    assert Shown().of(33, 47) == (33, 47)
+    assert Shown(exact=(10, 20)).of(33, 47) == (10, 20)
+    assert [shown(text) for text in ("64", "48x96", "own")] == [Shown(64), Shown(None, (48, 96)), Shown()]
 
 
 def test_windows_are_those_of_params_unless_asked_for() -> None:
@@ -308,13 +320,19 @@ def test_probabilities_are_resized_as_pytorch_resizes_them() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda root: None, r"models/unnet/0/weights\.safetensors: no such file; trained are: kmeans \(seed 0\); run"),
+        (
+            lambda root: None,
+            r"weights\.safetensors: .*; trained are: kmeans \(seed 0\); there is no .*'unet'\?\); `dvc pull`",
+        ),
         (
             lambda root: write_json(root / "models/unnet/0/facts.json", {"classes": ["a", "b"]}),
-            r"weights\.safetensors: expected the classes of data/prepared, \['tomato', .*found \['a', 'b'\]; run",
+            r"weights\.safetensors: expected the classes of data/prepared, \['tomato', .*found \['a', 'b'\]; there is",
         ),
         (lambda root: (root / "models/unnet/0/facts.json").unlink(), r"facts\.json: no such file; train writes it"),
-        (lambda root: (root / "data/configs/unnet.json").unlink(), r"unnet\.json: no such file; resolved are: kmeans"),
+        (
+            lambda root: (root / "data/configs/unnet.json").unlink(),
+            r"unnet\.json: no such file; resolved are: kmeans; there is",
+        ),
     ],
 )
 def test_a_network_that_is_not_there_is_one_line(root: Path, change: Callable[[Path], None], said: str) -> None:

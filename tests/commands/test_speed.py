@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from commands.speed import Setting, Trial, advice, knobs, search
+from commands._speed import Setting, Trial, advice, knobs, search
 from pixelproof.core.params import check
 from pixelproof.nn.runtime import Compute
 from tests.stages.train.conftest import COMPUTE, TRAIN, Workspace
@@ -73,7 +73,10 @@ def test_what_is_missing_is_one_line(workspace: Workspace) -> None:
     """An architecture without a config, no data card, no data, and an architecture without steps: no traceback."""
     root = workspace()
     unknown = advise(root, "--arch", "unett")
-    assert unknown.returncode == 2 and "no data/configs/unett.json; there are: unet" in unknown.stderr
+    assert (
+        unknown.returncode == 2
+        and "data/configs/unett.json: no such file; resolved are: unet; there is no architecture" in unknown.stderr
+    )
     card = root / "results/data/train.json"
     card.rename(card.with_suffix(".old"))
     cardless = advise(root)

@@ -1,0 +1,162 @@
+"""Settings for data of your own: take an export of CVAT into the repository and write params.yaml for it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commands._describe import describe
+from commands._edit import set_values
+from pixelproof.core.errors import DataError
+from pixelproof.core.files import whole_folder, write_bytes, write_text
+from pixelproof.core.params import check, load, read_yaml
+from pixelproof.data.dataset import IGNORE, UNSPLIT, Sample, iterate, read_header, read_instances
+from pixelproof.data.splitting import Split, best_salt, images_per_split
+from stages.cvat.convert import convert
+from stages.cvat.export import export_name, find_exports, open_export
+from stages.cvat.params import IGNORED, Cvat, Params
+
+FOLDER = "data/annotations"
+OBJECT = 0.1  # of its image: a label whose objects cover less on average is taken for a thing
+UNLABELLED = 0.05  # with more of the pixels than this outside every shape, they are a class of their own
+BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
+NEIGHBOURS = (
+    "frames of one flight may stand in train and in test: a folder per flight in CVAT's image names prevents it"
+)
+VOID = ("ignore", "void", "unlabeled", "unlabelled")
+
+
+def init(export: Path, root: Path) -> list[str]:
+    """Check the export, copy it into `data/annotations/`, write params.yaml; returns what to tell the person.
+
+    A second export is added to the first: what params.yaml says by then is kept, and new labels are appended.
+    """
+    before = load("cvat", Params, root).cvat
+    kept = before if before.exports == FOLDER else None
+    split = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")
+    exports = _with_those_there(export, root / FOLDER)
+    with ExitStack() as stack:
+        params = describe([stack.enter_context(open_export(path)) for path in exports], FOLDER, kept)
+    with tempfile.TemporaryDirectory() as scratch:
+        convert(exports, Path(scratch) / "data", params)
+        found = measure(Path(scratch) / "data")
+    params = settled(params, found, kept)
+    groups = Counter(sample.group for sample in found.samples)
+    salt = split.salt if kept else _salt(export, groups, split)
+    changes = _changes(params, salt, again=kept is not None)
+    text = set_values((root / "params.yaml").read_text(), changes)
+    _copy(export, root / FOLDER)
+    write_text(root / "params.yaml", text)
+    shares = images_per_split(groups, split.val, split.test, salt)
+    return _told(params, found, shares, sorted(changes))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the export's shapes come to once they are drawn."""
+
+    samples: list[Sample]
+    unlabelled: float  # share of the pixels that no shape covers
+    sizes: list[float | None]  # by class: the mean share of its image that one object covers
+
+
+def measure(root: Path) -> Found:
+    """Count pixels and objects of a converted export, where every new label was taken for a thing."""
+    shares: list[list[float]] = [[] for _ in read_header(root).classes]
+    samples, outside, pixels = [], 0, 0
+    for sample, _, mask in iterate(root, UNSPLIT):
+        samples.append(sample)
+        outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
+        instances = read_instances(root, UNSPLIT, sample)
+        if instances is not None:
+            counts = np.bincount(instances.ravel())
+            owner = np.zeros(len(counts), np.uint8)
+            owner[instances] = mask  # an instance is of one class
+            for number, count in zip(owner[1:], counts[1:], strict=True):
+                shares[int(number)].append(int(count) / mask.size)
+    return Found(samples, outside / pixels, [sum(sizes) / len(sizes) if sizes else None for sizes in shares])
+
+
+def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
+    """The rules for what an export does not say; what params.yaml says of earlier labels and of the background stays.
+
+    A label is taken for a thing where one of its objects covers a tenth of the image or less, on average. Pixels
+    outside every shape are of a label called background; of a new class of that name where they are many; else of none.
+    """
+    values = params.model_dump()
+    known = {label.name: label.thing for label in kept.classes} if kept else {}
+    for label, size in zip(values["classes"], found.sizes, strict=True):
+        label["thing"] = known.get(label["name"], size is not None and size <= OBJECT)
+    name = next((label.name for label in params.classes if label.name.lower() == BACKGROUND["name"]), IGNORED)
+    if name == IGNORED and found.unlabelled > UNLABELLED and not kept:
+        values["classes"].append(BACKGROUND)
+        name = str(BACKGROUND["name"])
+    return Cvat.model_validate({**values, "background": kept.background if kept else name})
+
+
+def _with_those_there(export: Path, folder: Path) -> list[Path]:
+    """The export, and those that `data/annotations/` holds already; one of the same name is replaced."""
+    there = find_exports(folder) if folder.is_dir() and any(folder.iterdir()) else []
+    return [*(path for path in there if export_name(path) != export_name(export)), export]
+
+
+def _salt(export: Path, groups: Counter[str], split: Split) -> int:
+    salt = best_salt(groups, split.val, split.test)
+    if salt is None:
+        raise DataError(export, "images of three groups or more", f"{len(groups)}", "train, val and test need one each")
+    return salt
+
+
+def _changes(params: Cvat, salt: int, again: bool) -> dict[str, Any]:
+    section = {f"cvat.{key}": value for key, value in params.model_dump().items()}
+    if again:
+        return {key: section[key] for key in ("cvat.classes", "cvat.skip")}
+    void = {label.name: IGNORED for label in params.classes if label.name.lower() in VOID}
+    return {
+        "download.dataset": "none",
+        **section,
+        "prepare.sources": ["cvat"],
+        "prepare.map": {"cvat": void} if void else {},
+        "prepare.split.salt": salt,
+        "measure.landing.safe": [],  # only a person knows which labels one can land on
+    }
+
+
+def _copy(export: Path, folder: Path) -> None:
+    """Copy an export whole or not at all; one that lies there already stays."""
+    target = folder / export.name
+    if target.exists() and target.samefile(export):
+        return
+    if export.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_folder(target) as beside:
+            shutil.copytree(export, beside, dirs_exist_ok=True)
+    else:
+        write_bytes(target, export.read_bytes())
+
+
+def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str]) -> list[str]:
+    """What was found and decided, so that a person can disagree by editing one line."""
+    things = [label.name for label in params.classes if label.thing]
+    others = [label.name for label in params.classes if not label.thing]
+    size = Counter(f"{sample.width}x{sample.height}" for sample in found.samples).most_common(1)[0][0]
+    groups = len({sample.group for sample in found.samples})
+    return [
+        f"{len(found.samples)} images (most of {size}) in {groups} groups, by cvat.group: {params.group}",
+        f"{100 * found.unlabelled:.1f} % of the pixels lie in no shape; cvat.background: {params.background}",
+        f"things, which can be counted: {', '.join(things) or 'none'}",
+        f"not things: {', '.join(others) or 'none'}",
+        f"please check: a label was taken for a thing where its objects cover {100 * OBJECT:.0f} % of an image or less",
+        f"splits: {', '.join(f'{split} {images}' for split, images in shares.items())} images, by prepare.split.salt",
+        *([NEIGHBOURS] if params.group == "image" else []),
+        *([f"left out, without an area: {', '.join(params.skip)} (cvat.skip)"] if params.skip else []),
+        f"copied to {FOLDER}/; written into params.yaml: {', '.join(changed)}",
+        f"images become prepare.width x prepare.height; next: `bin/python -m dvc add {FOLDER}`, then `make repro`",
+    ]

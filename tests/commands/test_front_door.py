@@ -1,0 +1,105 @@
+"""bin/pixelproof: which clone's code runs, and from where a person's paths are meant."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands._catalogue import entries, listing
+from pixelproof.core.errors import StateError
+
+ROOT = Path(__file__).parents[2]
+WHERE = '''"""Where it runs."""
+import argparse
+from pathlib import Path
+from commands._catalogue import folder_from, path_from
+GROUP = "data"
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=path_from)
+def run(arguments: argparse.Namespace) -> None:
+    print(Path.cwd(), arguments.path, folder_from())
+'''
+
+
+def make_clone(folder: Path) -> Path:
+    """The front door and one command of its own."""
+    for name in ("bin/pixelproof", "bin/python", "pixelproof/__init__.py", "pixelproof/core/errors.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "commands").mkdir()
+    for name in ("__init__", "__main__", "_catalogue"):
+        shutil.copy(ROOT / f"commands/{name}.py", folder / "commands")
+    (folder / "commands/where.py").write_text(WHERE)
+    (folder / "photos/deep").mkdir(parents=True)
+    return folder
+
+
+def call(door: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Go through a front door from some folder, as a shell there would."""
+    env = os.environ | {"PIXELPROOF_PYTHON": sys.executable, "PWD": str(cwd), "CDPATH": "/", "PIXELPROOF_FROM": "/old"}
+    return subprocess.run([str(door), *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    return make_clone(tmp_path / "a clone")
+
+
+def test_paths_are_meant_from_where_a_person_is(clone: Path) -> None:
+    door = clone / "bin/pixelproof"
+    assert call(door, "where", "x.png", cwd=clone).stdout == f"{clone} x.png .\n"
+    below, beside = clone / "photos/deep", clone.parent
+    for folder in (below, beside):
+        assert call(door, "where", "x.png", cwd=folder).stdout == f"{clone} {folder}/x.png {folder}\n"
+    assert call(door, "where", "/a/x.png", cwd=below).stdout == f"{clone} /a/x.png {below}\n"
+
+
+def test_a_copy_elsewhere_runs_the_nearest_clone(clone: Path, tmp_path: Path) -> None:
+    """As bin/setup puts one into .venv/bin: from a clone within a clone (a worktree), the inner one's code runs."""
+    copy = clone / ".venv/bin/pixelproof"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(clone / "bin/pixelproof", copy)
+    inner = make_clone(clone / "worktrees/topic")
+    (clone / "photos/commands").mkdir()
+    (clone / "photos/commands/__main__.py").touch()  # of somebody else's program: no clone of ours
+    for place, expected in ((clone / "photos/deep", clone), (clone / "photos", clone), (inner / "photos", inner)):
+        assert call(copy, "where", "x", cwd=place).stdout == f"{expected} {place}/x {place}\n"
+    outside = call(copy, "where", "x", cwd=tmp_path)
+    assert (outside.returncode, outside.stdout) == (2, "")
+    assert outside.stderr == "error: no clone of pixelproof here or above; change into one\n"
+
+
+def test_a_command_without_a_group_is_one_line(clone: Path) -> None:
+    (clone / "commands/other.py").write_text('"""Something."""\nGROUPS = 1\n')
+    for arguments in (["--help"], ["where", "x"]):
+        done = call(clone / "bin/pixelproof", *arguments, cwd=clone)
+        expected = "error: commands/other.py: no group; expected GROUP = one of data, run, networks, trust\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
+    (clone / "commands/other.py").write_text('"""Something."""\nGROUP = "others"\n')
+    with pytest.raises(StateError, match=r"^commands/other\.py: no group; expected GROUP"):
+        entries(clone / "commands")
+
+
+def test_the_list_of_all_fits_a_terminal() -> None:
+    assert [line for line in listing(entries()).splitlines() if len(line) > 80] == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Of every command, one after another in one process: what they import is what all of them wait for."""
+    program = """
+import contextlib, io, sys
+from commands.__main__ import main
+from commands._catalogue import entries
+for argv in [["--help"], *([entry.name, "--help"] for entry in entries())]:
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main(argv)
+heavy = {"numpy", "cv2", "torch", "mmengine", "pydantic", "ruamel", "yaml", "dvc", "prefect", "pandas", "httpx"}
+print(sorted({name.split(".")[0] for name in sys.modules} & heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

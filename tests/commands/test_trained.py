@@ -1,0 +1,56 @@
+"""What a command says of a network that is not trained: words that can be typed, and that DVC then does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commands._trained import config_of, find
+from pipelines.dvc.graph import check_targets
+from pixelproof.core.errors import StateError
+from tests.workspace import make_workspace
+
+ARCH = "ocrnet-hr48-hms"  # of README's own example; not among the architectures of params.yaml
+
+
+def advice(arch: str, seed: int) -> str:
+    """What `find` says to do."""
+    with pytest.raises(StateError) as raised:
+        find(arch, seed)
+    return str(raised.value).partition("trained are: none; ")[2].partition("; `dvc pull`")[0]
+
+
+def follow(params: Path, text: str) -> str:
+    """Edit params.yaml as an advice says; the stage that it then wants to be run."""
+    values = yaml.safe_load(params.read_text())
+    for item, key in re.findall(r"([\w-]+) to `([\w.]+)`", text):
+        *above, last = key.split(".")
+        section = values[above[0]] if above else values
+        section[last].append(yaml.safe_load(item))
+    params.write_text(yaml.safe_dump(values, sort_keys=False))
+    (stage,) = re.findall(r"`bin/pixelproof reproduce (\S+)`", text)
+    return str(stage)
+
+
+def test_advice_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = make_workspace(tmp_path).folder
+    monkeypatch.chdir(clone)
+    params = clone / "params.yaml"
+    assert advice("unet", 0) == "run `bin/pixelproof reproduce evaluate@unet-0`"
+    check_targets([follow(params, advice("unet", 0))])
+    for arch, seed in ((ARCH, 0), ("unet", 3), ("segnet", 7)):
+        with pytest.raises(StateError, match="no such stage"):  # what DVC says where nothing is added first
+            check_targets([f"evaluate@{arch}-{seed}"])
+        text = advice(arch, seed)
+        assert text.startswith("add ") and " in params.yaml, then `bin/pixelproof reproduce " in text
+        stage = follow(params, text)
+        assert stage == f"evaluate@{arch}-{seed}"
+        check_targets([stage])
+        assert advice(arch, seed) == f"run `bin/pixelproof reproduce {stage}`"
+    with pytest.raises(StateError, match=r"^data/configs/fcn8s\.json: .*; add fcn8s to `architectures` in") as raised:
+        config_of("fcn8s")
+    check_targets([follow(params, str(raised.value))])
+    assert advice("ocrnet-hr48-hm", 0) == f"there is no architecture of this name (did you mean {ARCH!r}?)"
