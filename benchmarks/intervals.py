@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np  # noqa: E402
 
 from benchmarks.common import print_table  # noqa: E402
-from pixelproof.scoring.scores import counts  # noqa: E402
+from pixelproof.scoring.counts import counts  # noqa: E402
 from stages.evaluate.metrics import intervals  # noqa: E402
 
 IMAGES, CLASSES, RESAMPLES, RUNS = 1000, 19, 10_000, 5

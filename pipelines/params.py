@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt
 
+from pixelproof.core.errors import nearest
 from pixelproof.core.params import Section, check, pick, read_yaml
+from pixelproof.scoring.catalogue import of_matrices
 
-Metric = Literal[  # those of pixelproof/scoring/scores.py
-    "mIoU",
-    "fwIoU",
-    "pixel_accuracy",
-    "mean_accuracy",
-    "mean_precision",
-    "mean_recall",
-    "mean_f1",
-    "iou",
-    "precision",
-    "recall",
-    "f1",
-    "accuracy",
-]
+
+def _tested(name: str) -> str:
+    names = [metric.name for metric in of_matrices()]
+    if name not in names:
+        raise ValueError(f"allowed: {', '.join(names)}{nearest(name, names)}")
+    return name
+
+
+MetricName = Annotated[str, AfterValidator(_tested)]
 
 
 class Judgement(Section):
@@ -38,8 +35,8 @@ class Compare(Section):
     alpha: float = Field(gt=0, lt=0.5, description="the probability of any false claim among all that is tested")
     resamples: int = Field(ge=100, le=1_000_000, description="bootstrap resamples of the groups, for intervals")
     permutations: int = Field(ge=100, le=1_000_000, description="random swaps of the groups' results, for p-values")
-    metrics: dict[Metric, Judgement] = Field(
-        min_length=1, description="what is tested; `iou`, `precision`, `recall`, `f1`, `accuracy`: of each class"
+    metrics: dict[MetricName, Judgement] = Field(
+        min_length=1, description="what is tested; docs/metrics.md says which there are, and which are of each class"
     )
 
 

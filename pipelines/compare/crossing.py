@@ -19,8 +19,9 @@ from pipelines.compare.runs import SPLITS, Runs, Seeds
 from pipelines.compare.store import Outputs
 from pipelines.compare.worktree import evaluate_there, worktree
 from pixelproof.core.errors import StateError
+from pixelproof.scoring.counts import counts
 from pixelproof.scoring.matrices import Matrices, read_matrices
-from pixelproof.scoring.scores import counts, scores
+from pixelproof.scoring.scores import scores
 
 METRIC = "mIoU"
 
@@ -123,4 +124,4 @@ def score(seeds: Seeds, split: str) -> float | None:
 
 
 def _pooled(found: Matrices) -> float:
-    return float(scores(counts(found.counts.sum(axis=0)))[METRIC])
+    return float(scores(counts(found.counts.sum(axis=0)), [METRIC])[METRIC])

@@ -9,19 +9,8 @@ from typing import Any, NamedTuple
 
 from pipelines.markdown import number
 from pipelines.verify.verify import is_number
+from pixelproof.scoring.catalogue import CATALOGUE
 
-# By the last part of a metric's key: +1 where higher is better, -1 where lower is.
-DIRECTIONS = {
-    "mIoU": 1,
-    "iou": 1,
-    "pixel_accuracy": 1,
-    "mean_accuracy": 1,
-    "accuracy": 1,
-    "precision": 1,
-    "recall": 1,
-    "f1": 1,
-    "ece": -1,
-}
 UNDEFINED = "undefined (null)"
 Metrics = dict[str, dict[str, Any]]
 
@@ -79,12 +68,12 @@ def _judge(before: dict[str, Any], after: dict[str, Any], key: str) -> tuple[str
         return "not comparable", "unchanged" if old == new else "changed, not comparable"
     change = new - old
     shown = f"{change:+.4f}" if change == 0 or abs(change) >= 0.0001 else f"{change:+.1e}"
-    direction = DIRECTIONS.get(key.rsplit(".", 1)[-1])
+    metric = CATALOGUE.get(key.rsplit(".", 1)[-1])
     if change == 0:
         return "0", "unchanged"
-    if direction is None:
+    if metric is None:
         return shown, "changed, direction unknown"
-    return shown, "better" if change * direction > 0 else "worse"
+    return shown, "better" if (change > 0) == (metric.better == "higher") else "worse"
 
 
 def _shown(metrics: dict[str, Any], key: str) -> str:

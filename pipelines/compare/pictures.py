@@ -13,8 +13,9 @@ from pipelines.compare.labels import DATA, Classes, decoded
 from pipelines.compare.runs import folder
 from pipelines.compare.store import Outputs
 from pixelproof.data.dataset import IGNORE
+from pixelproof.scoring.counts import counts
 from pixelproof.scoring.matrices import Matrices
-from pixelproof.scoring.scores import counts, scores
+from pixelproof.scoring.scores import scores
 
 WIDTH = 240  # pixels: four of them stand side by side
 BEHIND = (128, 128, 128)  # what is not labelled
@@ -57,7 +58,7 @@ def extremes(
     """
     ids = base[0].ids
     old, new = (np.stack([found.counts for found in side]) for side in (base, head))
-    before, after = (scores(counts(side))["mIoU"].mean(axis=0) for side in (old, new))
+    before, after = (scores(counts(side), ["mIoU"])["mIoU"].mean(axis=0) for side in (old, new))
     change = after - before  # NaN where an image has no labelled pixel
     order = [int(row) for row in np.argsort(change, kind="stable") if change[row] == change[row] and change[row] != 0]
 

@@ -36,9 +36,10 @@ from numpy.typing import NDArray
 
 from pipelines.params import Compare, Judgement
 from pixelproof.core.errors import StateError
+from pixelproof.scoring.counts import counts, unstacked
+from pixelproof.scoring.formulas import Floats, mean
 from pixelproof.scoring.matrices import Matrices
 from pixelproof.scoring.resampling import (
-    Floats,
     bootstrap,
     differing,
     group_sums,
@@ -48,7 +49,7 @@ from pixelproof.scoring.resampling import (
     permutation_test,
     smallest_p,
 )
-from pixelproof.scoring.scores import columns, counts, mean, table, unstacked
+from pixelproof.scoring.scores import columns, side_by_side
 
 Verdict = Literal[
     "not comparable",
@@ -145,7 +146,7 @@ def measure(pair: Pair, classes: Sequence[str], params: Compare, permutations: i
     base, head = (np.stack(side, axis=1) for side in zip(*_paired_seeds(*every), strict=True))  # [groups, seeds, 3, C]
 
     def statistic(totals: NDArray[Any]) -> Floats:
-        return mean(table(unstacked(totals), metrics), axis=-2)
+        return mean(side_by_side(unstacked(totals), metrics), axis=-2)
 
     rng = np.random.default_rng([seed, *hashlib.sha256(f"{pair.split} {pair.architecture}".encode()).digest()])
     p = permutation_test(base, head, statistic, permutations, rng)
@@ -156,7 +157,8 @@ def measure(pair: Pair, classes: Sequence[str], params: Compare, permutations: i
     own = [range(len(classes)) if label is None else [classes.index(label)] for _, label in names]
     differ = np.array([moved[:, at].any(axis=1).sum() for at in own], np.int64)
     truth = np.array([true[at].any() for at in own], np.bool_)
-    values = [table(unstacked(np.stack([units.sum(axis=0) for units in side.values()])), metrics) for side in every]
+    totals = [np.stack([units.sum(axis=0) for units in side.values()]) for side in every]
+    values = [side_by_side(unstacked(of), metrics) for of in totals]
     return Measured(
         scores=np.stack([statistic(base.sum(axis=0)), statistic(head.sum(axis=0))]),
         interval=interval(changes, 1 - params.alpha),

@@ -1,6 +1,6 @@
 """The numbers of a segmentation as metrics.json has them, from confusion matrices. Pure: no files, no network.
 
-The scores are those of pixelproof.scoring.scores, and null where it says NaN. Three kinds, with names of their own:
+The scores are the catalogue's (pixelproof/scoring), and null where they are NaN. Three kinds, with names of their own:
 
 - pooled (`mIoU`, `iou`): of one matrix over the whole split;
 - of images (`image_mIoU`, `image_iou`): the mean of what each image scores by itself;
@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE
+from pixelproof.scoring.catalogue import CATALOGUE, Metric, of_matrices
+from pixelproof.scoring.counts import Counts, counts, unstacked
+from pixelproof.scoring.formulas import Floats, mean
 from pixelproof.scoring.resampling import bootstrap, group_sums, interval
-from pixelproof.scoring.scores import PER_CLASS, POOLED, Counts, Floats, columns, counts, mean, scores, table, unstacked
+from pixelproof.scoring.scores import columns, scores, side_by_side
 
 Labels = NDArray[np.uint8]
 Matrix = NDArray[np.int64]
 Draw = np.random.Generator
-# What the means over the classes are called beside the other scores of a split.
-NAMES = {"mean_precision": "precision", "mean_recall": "recall", "mean_f1": "f1"}
 
 
 def validate(where: str, truth: Labels, prediction: Labels, classes: int) -> None:
@@ -46,10 +47,18 @@ def compute(matrix: Matrix, names: Sequence[str]) -> dict[str, Any]:
     """The pooled numbers of a split: scalars, and for each class its own."""
     found, truth = scores(counts(matrix)), matrix.sum(axis=1)
     classes = {
-        label: {key: number(found[key][i]) for key in PER_CLASS} | {"pixels": int(truth[i])}
+        label: {key(metric): number(found[metric.name][i]) for metric in of_matrices() if metric.per_class}
+        | {"pixels": int(truth[i])}
         for i, label in enumerate(names)
     }
-    return {**{NAMES.get(key, key): number(found[key]) for key in POOLED}, "classes": classes}
+    whole = {key(metric): number(found[metric.name]) for metric in of_matrices() if not metric.per_class}
+    return {**whole, "classes": classes}
+
+
+def key(metric: Metric) -> str:
+    """What metrics.json calls a metric of matrices: `f1` of a split is the mean of the classes' `f1`."""
+    (name,) = metric.keys
+    return name
 
 
 def image_means(images: Counts, names: Sequence[str]) -> dict[str, Any]:
@@ -75,21 +84,18 @@ def intervals(
 
     Resampled are the groups (flights, scenes), for images of one group resemble each other.
     """
-    metrics = [*POOLED, *PER_CLASS]
+    metrics = [metric.name for metric in of_matrices()]
     units = group_sums(images.stacked(), groups)
 
     def statistic(totals: NDArray[Any]) -> Floats:
-        return table(unstacked(totals), metrics)
+        return side_by_side(unstacked(totals), metrics)
 
     low, high = interval(bootstrap(units, statistic, resamples, rng), confidence)
     found: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "groups": len(units)}
     classes: dict[str, dict[str, Any]] = {label: {} for label in names}
-    for (key, label), *ends in zip(columns(metrics, names), low, high, strict=True):
-        span = None if math.isnan(ends[0]) else [number(end) for end in ends]
-        if label is None:
-            found[NAMES.get(key, key)] = span
-        else:
-            classes[label][key] = span
+    for (name, label), *ends in zip(columns(metrics, names), low, high, strict=True):
+        of_it = found if label is None else classes[label]
+        of_it[key(CATALOGUE[name])] = None if math.isnan(ends[0]) else [number(end) for end in ends]
     return {**found, "classes": classes}
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import Array, Header, Sample, iterate, read_instances, read_split, write_png
 from pixelproof.scoring.confusion import confusion
-from pixelproof.scoring.scores import counts, unstacked
+from pixelproof.scoring.counts import counts, unstacked
 from stages.evaluate import boundary, calibration, objects
 from stages.evaluate.metrics import Labels, Matrix, compute, image_means, intervals, update, validate
 from stages.evaluate.params import Evaluate, Quality

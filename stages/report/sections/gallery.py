@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.dataset import IGNORE, Array, Sample, check_mask, decode, read_image, read_mask, read_split
-from pixelproof.scoring.scores import Floats, counts, mean, scores
+from pixelproof.scoring.counts import counts
+from pixelproof.scoring.formulas import Floats, mean
+from pixelproof.scoring.scores import scores
 from stages.report import pictures
 from stages.report.figures import ranking
 from stages.report.gather import Results, Run
@@ -87,7 +89,7 @@ def scored(samples: Sequence[Sample], runs: Sequence[Run], classes: int) -> Scor
             raise StateError(str(path), "other test images than data/prepared has", FIX)
         stack.append(found.counts)
     matrices = np.stack(stack).reshape(len(runs), len(ids), classes, classes)
-    of = scores(counts(matrices))
+    of = scores(counts(matrices), ["iou", "mIoU", "pixel_accuracy"])
     groups = [sample.group for sample in samples]
     return Scored(ids, groups, matrices, of["iou"], of["mIoU"], of["pixel_accuracy"])
 

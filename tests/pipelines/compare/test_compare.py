@@ -14,7 +14,7 @@ from pipelines.compare.as_markdown import as_markdown
 from pipelines.compare.causes import ParamChange
 from pipelines.compare.compare import Options, compare, investigate, passes
 from pipelines.compare.labels import Classes, DataChange, SplitChange, changed_classes
-from pipelines.compare.metrics import DIRECTIONS, compare_metrics, unjudged_rows, untested_rows
+from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
 from pipelines.compare.page import as_page
 from pipelines.compare.pictures import Extreme, Tile, extremes
 from pipelines.compare.result import Comparison, Note, SideName, as_record
@@ -26,8 +26,8 @@ from pipelines.dvc.revision import open_revision
 from pipelines.markdown import PAGE_LIMIT, code, fit, size
 from pixelproof.core.csp import policy
 from pixelproof.core.errors import StateError
+from pixelproof.scoring.catalogue import headlines
 from pixelproof.scoring.matrices import Matrices
-from stages.report.figures import HEADLINE
 from tests.pipelines.conftest import commit, python, sh
 
 
@@ -79,8 +79,16 @@ def test_the_same_on_both_sides_is_no_change(repo: Path) -> None:
     assert "Nothing that dvc.lock, params.yaml and requirements.lock record differs." in text
 
 
-def test_every_headline_number_has_a_direction() -> None:
-    assert set(HEADLINE) <= DIRECTIONS.keys()
+def test_every_headline_is_better_in_its_direction() -> None:
+    before, after = ({"unet": {f"val.{m.name}": score for m in headlines()}} for score in (0.5, 0.6))
+    verdicts = {row.key: row.verdict for row in compare_metrics(before, after)}
+    assert verdicts == {
+        "val.mIoU": "better",
+        "val.pixel_accuracy": "better",
+        "val.mean_f1": "better",
+        "val.boundary_f1": "better",
+        "val.ece": "worse",
+    }
 
 
 def test_a_metric_of_unknown_direction_is_said(repo: Path) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
 import scipy.stats
 
 from pipelines.compare.significance import Pair, Row, judge, retraining_floor
-from pipelines.params import Compare, Judgement, Metric
-from pixelproof.core.errors import StateError
+from pipelines.params import Compare, Judgement
+from pixelproof.core.errors import ParamsError, StateError
+from pixelproof.core.params import check
+from pixelproof.scoring.catalogue import of_matrices
+from pixelproof.scoring.counts import counts
 from pixelproof.scoring.matrices import Matrices
 from pixelproof.scoring.resampling import group_sums, holm
-from pixelproof.scoring.scores import PER_CLASS, POOLED, counts, scores
+from pixelproof.scoring.scores import scores
 
 CLASSES = ["ground", "tree", "car"]
 PARAMS = Compare(
@@ -51,8 +53,15 @@ def words(found: Mapping[str, Row]) -> set[str]:
     return {row.words for row in found.values()}
 
 
-def test_the_params_know_every_score() -> None:
-    assert set(get_args(Metric)) == {*PER_CLASS, *POOLED}
+def test_every_metric_of_matrices_can_be_tested_and_no_other() -> None:
+    values = PARAMS.model_dump()
+    metrics = {metric.name: {"better": metric.better, "tolerance": 0.01} for metric in of_matrices()}
+    assert list(check(Compare, {**values, "metrics": metrics}).metrics) == list(metrics)
+    for name in ("mIou", "ece"):
+        with pytest.raises(ParamsError) as error:
+            check(Compare, {**values, "metrics": {name: metrics["iou"]}}, "pipelines.compare.")
+        assert f"found {name!r} (str); allowed: {', '.join(metrics)}" in str(error.value)
+        assert str(error.value).endswith(" (did you mean 'mIoU'?)") == (name == "mIou")
 
 
 def test_a_change_is_shown_with_its_direction() -> None:

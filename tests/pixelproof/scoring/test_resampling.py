@@ -10,8 +10,9 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from pixelproof.scoring import resampling
+from pixelproof.scoring.counts import counts, unstacked
+from pixelproof.scoring.formulas import Floats
 from pixelproof.scoring.resampling import (
-    Floats,
     bootstrap,
     group_sums,
     groups_needed,
@@ -21,14 +22,14 @@ from pixelproof.scoring.resampling import (
     resample_weights,
     smallest_p,
 )
-from pixelproof.scoring.scores import counts, table, unstacked
+from pixelproof.scoring.scores import side_by_side
 
 METRICS = ["mIoU", "iou"]
 
 
 def statistic(totals: NDArray[Any]) -> Floats:
     """The mean IoU and that of each class."""
-    return table(unstacked(totals), METRICS)
+    return side_by_side(unstacked(totals), METRICS)
 
 
 def units(seed: int, groups: int, skill: float = 0.7) -> NDArray[np.int64]:
@@ -138,7 +139,7 @@ def test_permutation_worked_by_hand() -> None:
     base = np.array([[[5], [10], [10]]] * 3)
     head = base.copy()
     head[:2, 0, 0] = 7, 8
-    accuracy = lambda totals: table(unstacked(totals), ["pixel_accuracy"])  # noqa: E731
+    accuracy = lambda totals: side_by_side(unstacked(totals), ["pixel_accuracy"])  # noqa: E731
     # Differences of +2 and +3: the four swaps give 5, 1, -1, -5, of which two are at least 5 apart.
     assert permutation_test(base, head, accuracy, 1000, np.random.default_rng(0)).tolist() == [2 / 4]
     assert permutation_test(base, base, accuracy, 1000, np.random.default_rng(0)).tolist() == [1.0]
@@ -188,7 +189,7 @@ def simulated(seed: int, pairs: int, groups: int, gain: float) -> tuple[NDArray[
 
 def p_values(base: NDArray[np.int64], head: NDArray[np.int64], permutations: int) -> NDArray[np.float64]:
     """Of the difference in mIoU, one for each simulated pair."""
-    miou = lambda totals: table(unstacked(totals), ["mIoU"])  # noqa: E731
+    miou = lambda totals: side_by_side(unstacked(totals), ["mIoU"])  # noqa: E731
     rng = np.random.default_rng(9)
     pairs = zip(base, head, strict=True)
     return np.array([permutation_test(old, new, miou, permutations, rng)[0] for old, new in pairs])
@@ -203,7 +204,7 @@ def test_five_in_a_hundred_null_pairs_are_called_different(groups: int, permutat
 
 def test_a_change_of_four_points_is_found_in_forty_groups() -> None:
     base, head = simulated(11, 200, 40, gain=0.03)
-    miou = [table(unstacked(side.sum(axis=1)), ["mIoU"]).mean() for side in (base, head)]
+    miou = [side_by_side(unstacked(side.sum(axis=1)), ["mIoU"]).mean() for side in (base, head)]
     assert 0.035 <= miou[1] - miou[0] <= 0.045  # in the mean over the pairs
     assert (p_values(base, head, 399) <= 0.05).mean() >= 0.8
 
@@ -211,7 +212,7 @@ def test_a_change_of_four_points_is_found_in_forty_groups() -> None:
 def test_intervals_of_a_difference_cover_it() -> None:
     base, head = simulated(12, 300, 30, gain=0.0)
     both = np.stack([base, head], axis=2)  # [pairs, groups, sides, 3, classes]
-    miou = lambda totals: table(unstacked(totals), ["mIoU"])[..., 0]  # noqa: E731
+    miou = lambda totals: side_by_side(unstacked(totals), ["mIoU"])[..., 0]  # noqa: E731
     inside = 0
     for pair in both:
         samples = bootstrap(pair, miou, 400, np.random.default_rng(0))

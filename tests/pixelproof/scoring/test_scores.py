@@ -16,8 +16,10 @@ from sklearn.metrics import (
     recall_score,
 )
 
+from pixelproof.scoring.catalogue import of_matrices
 from pixelproof.scoring.confusion import confusion
-from pixelproof.scoring.scores import MEANS, PER_CLASS, POOLED, columns, counts, scores, table, unstacked
+from pixelproof.scoring.counts import counts, unstacked
+from pixelproof.scoring.scores import columns, scores, side_by_side
 
 Labels = NDArray[np.uint8]
 
@@ -37,7 +39,7 @@ def by_scikit_learn(truth: Labels, prediction: Labels, classes: int) -> dict[str
     valid = truth != 255
     y, p = truth[valid], prediction[valid]
     if not len(y):
-        return {name: np.full(classes if name in PER_CLASS else (), np.nan) for name in (*PER_CLASS, *POOLED)}
+        return {metric.name: np.full(classes if metric.per_class else (), np.nan) for metric in of_matrices()}
     every = {"labels": range(classes), "average": None}
     neither = np.isin(range(classes), [y, p], invert=True)
     found = {
@@ -47,8 +49,9 @@ def by_scikit_learn(truth: Labels, prediction: Labels, classes: int) -> dict[str
         "f1": f1_score(y, p, zero_division=np.nan, **every),
     }
     found["accuracy"] = found["recall"]
-    means = {name: np.nanmean(found[of]) for name, of in MEANS.items()}
+    means = {f"mean_{name}": np.nanmean(found[name]) for name in ("precision", "recall", "f1", "accuracy")}
     weighted = jaccard_score(y, p, average="weighted", labels=range(classes), zero_division=0)
+    means["mIoU"] = np.nanmean(found["iou"])
     return {**found, **means, "fwIoU": weighted, "pixel_accuracy": accuracy_score(y, p)}
 
 
@@ -86,10 +89,10 @@ def test_floats_and_stacked_counts_give_the_same() -> None:
         np.testing.assert_array_equal(scores(again)[name], value)
 
 
-def test_a_table_has_the_columns_that_are_named() -> None:
+def test_side_by_side_are_the_columns_that_are_named() -> None:
     matrices = np.random.default_rng(5).integers(0, 9, (7, 3, 3))
     metrics = ["mIoU", "iou", "pixel_accuracy"]
-    found, of = table(counts(matrices), metrics), scores(counts(matrices))
+    found, of = side_by_side(counts(matrices), metrics), scores(counts(matrices))
     names = [("mIoU", None), ("iou", "a"), ("iou", "b"), ("iou", "c"), ("pixel_accuracy", None)]
     assert columns(metrics, ["a", "b", "c"]) == names
     assert found.shape == (7, 5)

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 
 from pixelproof.core.errors import DataError
 from pixelproof.scoring.confusion import confusion
-from pixelproof.scoring.scores import counts
+from pixelproof.scoring.counts import counts
 from stages.evaluate.metrics import compute, image_means, intervals, update, validate
 from tests.workspace import ROOT
 
