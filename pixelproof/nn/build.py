@@ -1,6 +1,6 @@
 """From a resolved config (data/configs/<arch>.json) to a network, and from pixels to class ids.
 
-Stands beside the stages because train and evaluate both use it. Weights are safetensors: loading them runs no code.
+Shared by train and evaluate. Weights are safetensors: loading them runs no code.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-MEND = "mend the file, or what params override in it"
-# Compiles mmcv's operators for the torch that is installed. PointRend, CCNet and PSANet need them, and MMDetection.
+MEND = "fix the file, or its overrides in params.yaml"
+# Compiles mmcv's operators for the installed torch. PointRend, CCNet, PSANet and MMDetection need them.
 OPERATORS = "pip install --no-build-isolation --no-binary onedl-mmcv onedl-mmcv"
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A resolved config that configure wrote."""
+    """Read a resolved config that configure wrote.
+
+    Raises:
+        DataError: The file is missing or is not JSON.
+    """
     try:
         config: dict[str, Any] = read_json(path)
     except (FileNotFoundError, ValueError) as error:
@@ -40,9 +44,18 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
-    """The network of a config for a number of classes, with random weights, on the CPU."""
+    """Build a config's network on the CPU, with random weights.
+
+    Args:
+        config: A resolved config, as `read_config` returns it.
+        classes: The number of classes the network tells apart.
+        compute: Its memory format is applied to the weights and to the batches.
+
+    Raises:
+        DataError: The network cannot be built with what is installed, or its config is wrong.
+    """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # mmcv warns of compiled ops, mmseg prints of packages, that none of this needs
+        warnings.simplefilter("ignore")  # mmcv warns about ops, and mmseg about packages, that are not needed here
         import mmseg.models  # noqa: F401
         from mmengine.registry import DefaultScope
         from mmseg.registry import MODELS
@@ -55,7 +68,7 @@ def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
         try:
             with DefaultScope.overwrite_default_scope("mmseg"):
                 model = MODELS.build(with_classes(config["model"], classes))
-        except Exception as error:  # whatever a layer raises on what it is given: a config is code
+        except Exception as error:  # a config is code: a layer may raise anything
             raise unbuildable(config, error) from error
     limit_sizes(model, config["architecture"])
     model.data_preprocessor.channels_last = compute.channels_last
@@ -63,13 +76,18 @@ def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
 
 
 def unbuildable(config: dict[str, Any], error: Exception) -> DataError:
-    """The error of a network that cannot be built, most often for lack of what is kept out of the installation."""
+    """The error for a network that cannot be built, most often because an optional package is not installed.
+
+    Args:
+        config: The resolved config.
+        error: What building it raised.
+    """
     found, fix = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", MEND
     model = str(config["model"])
     if config["model"].get("type") == "DepthEstimator":
-        found, fix = "one that estimates depth", "choose one that segments"
+        found, fix = "a depth estimator", "choose a segmentation network"
     elif config["model"].get("type") == "MultimodalEncoderDecoder":
-        found, fix = "one that reads the names of another dataset's classes", "choose one that learns its classes"
+        found, fix = "one tied to another dataset's class names", "choose one that learns its classes"
     elif "mmdet." in model:
         found, fix = "layers of MMDetection", f"install it: `{OPERATORS}`, then `pip install onedl-mmdetection`"
     elif "mmpretrain." in model:
@@ -80,7 +98,7 @@ def unbuildable(config: dict[str, Any], error: Exception) -> DataError:
 
 
 def with_classes(model: dict[str, Any], classes: int) -> Any:
-    """A copy of a model's config, in which everything that tells classes apart tells `classes` of them apart."""
+    """A copy of a model's config in which every `num_classes` is `classes`, as MMEngine's `ConfigDict`."""
     from mmengine.config import ConfigDict
 
     def filled(value: Any) -> Any:
@@ -92,8 +110,10 @@ def with_classes(model: dict[str, Any], classes: int) -> Any:
 
 
 def with_tuples(config: Any) -> Any:
-    """A config with tuples in place of lists where a layer's own default is a tuple: JSON has none, and some layers
-    take nothing else (others take nothing but lists)."""
+    """A config with tuples in place of lists where a layer's own default is a tuple.
+
+    JSON has no tuples, and some layers accept nothing else (others accept only lists).
+    """
     from mmseg.registry import MODELS
 
     if isinstance(config, list):
@@ -107,7 +127,17 @@ def with_tuples(config: Any) -> Any:
 
 
 def class_ids(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute, device: str) -> NDArray[np.uint8]:
-    """The predicted class of every pixel of RGB images of one size."""
+    """The predicted class of every pixel.
+
+    Args:
+        model: A network in evaluation mode, already on `device`.
+        images: RGB images, all of one size.
+        compute: The precision to predict in.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        Class ids of shape (N, height, width).
+    """
     import torch
 
     ids: NDArray[np.uint8] = class_logits(model, images, compute, device).argmax(dim=1).to(torch.uint8).cpu().numpy()
@@ -115,7 +145,17 @@ def class_ids(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute,
 
 
 def class_logits(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compute, device: str) -> torch.Tensor:
-    """What the network says of every pixel and class (NCHW) of RGB images of one size, before the softmax."""
+    """The logits of every pixel and class.
+
+    Args:
+        model: A network in evaluation mode, already on `device`.
+        images: RGB images, all of one size.
+        compute: The precision to predict in.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        Logits of shape (N, classes, height, width), on `device`.
+    """
     import torch
 
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
@@ -127,7 +167,14 @@ def class_logits(model: Any, images: Sequence[NDArray[np.uint8]], compute: Compu
 
 
 def weights_bytes(state: dict[str, torch.Tensor]) -> bytes:
-    """Weights as safetensors without metadata: the same tensors always give the same bytes."""
+    """Weights as safetensors without metadata: the same tensors always give the same bytes.
+
+    Example:
+        >>> import torch
+        >>> state = {"bias": torch.zeros(2)}
+        >>> weights_bytes(state) == weights_bytes({"bias": torch.zeros(2)})
+        True
+    """
     from safetensors.torch import save
 
     content: bytes = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
@@ -135,12 +182,21 @@ def weights_bytes(state: dict[str, torch.Tensor]) -> bytes:
 
 
 def save_weights(path: Path, state: dict[str, torch.Tensor]) -> None:
-    """Write weights whole or not at all."""
+    """Write weights to a safetensors file, whole or not at all."""
     write_bytes(path, weights_bytes(state))
 
 
 def load_weights(model: nn.Module, path: Path, fix: str = "run its train stage again") -> None:
-    """Load weights that fit the network exactly."""
+    """Load weights that fit the network exactly.
+
+    Args:
+        model: Changed in place.
+        path: A safetensors file.
+        fix: What the error tells the reader to do.
+
+    Raises:
+        DataError: The file cannot be read, or its names or shapes are not the network's.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

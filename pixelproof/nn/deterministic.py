@@ -1,12 +1,12 @@
-"""What torch has no deterministic form of on CUDA, out of operations that have one.
+"""Replacements for operations that torch cannot run deterministically on CUDA, made of operations that it can.
 
-Which operations those are stands in the documentation of `torch.use_deterministic_algorithms`. Two of them are what
-networks here are trained with: the gradients of adaptive average pooling and of bilinear interpolation add up into one
-place what many threads bring, in any order. (For the second torch has a slow form too.) Both are linear in the rows of
-a map and, by themselves, in its columns: so each is a product with two matrices, and its gradient is one as well.
+The documentation of `torch.use_deterministic_algorithms` lists them. Networks here are trained with two: adaptive
+average pooling and bilinear interpolation. In their backward passes many threads add to the same element, in any
+order. (For interpolation torch also has a slow deterministic path.) Both are linear and separable: each is a product
+with one matrix for the rows and one for the columns, and so is its gradient.
 
-Max un-pooling is a scatter already (see vgg.py), the losses reduce nothing inside torch's (see losses.py), and a metric
-is counted on the CPU. Pooling to a single value is a mean, which torch makes of it by itself.
+Max un-pooling is a scatter already (see networks/vgg.py), the losses avoid torch's own reductions (see losses.py), and
+metrics are counted on the CPU. Pooling to a single value is a mean, and torch computes it as one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from torch.overrides import TorchFunctionMode
 
 from pixelproof.core.errors import ParamsError
 
-REFUSAL = "does not have a deterministic"  # what torch says of an operation that it has no such form of
+REFUSAL = "does not have a deterministic"  # part of torch's message when it refuses an operation
 
 
 def demand() -> None:
-    """Let torch take deterministic operations alone, for the rest of this process. Comes before CUDA starts."""
+    """Allow only deterministic operations for the rest of this process. Call it before CUDA starts."""
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS reads it when CUDA starts
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
@@ -36,7 +36,11 @@ def demand() -> None:
 
 @contextmanager
 def refusals_named() -> Iterator[None]:
-    """An operation that torch refuses under `demand` ends the run in one line."""
+    """Turn torch's refusal of an operation, under `demand`, into an error of one line.
+
+    Raises:
+        ParamsError: An operation in the block has no deterministic form; the message names it.
+    """
     try:
         yield
     except RuntimeError as error:
@@ -48,7 +52,7 @@ def refusals_named() -> Iterator[None]:
 
 
 class DeterministicForms(TorchFunctionMode):
-    """A context in which all code, MMSegmentation's too, calls the forms of this module by torch's names."""
+    """A context in which all code, MMSegmentation's too, runs this module's functions in place of torch's."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -58,7 +62,7 @@ class DeterministicForms(TorchFunctionMode):
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """As torch's: the mean of each of `output_size` windows, which cover a map and may overlap."""
+    """Torch's `adaptive_avg_pool2d`: the means of `output_size` windows that cover the map and may overlap."""
     asked = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
     height, width = (old if new is None else new for old, new in zip(input.shape[-2:], asked, strict=True))
     if input.dim() != 4 or (height, width) == (1, 1):
@@ -75,7 +79,7 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """As torch's; what is not plain bilinear interpolation of maps is left to torch."""
+    """Torch's `interpolate`; everything but plain bilinear interpolation of NCHW maps is left to torch."""
     if mode != "bilinear" or antialias or input.dim() != 4:
         return functional.interpolate(
             input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias=antialias
@@ -98,9 +102,18 @@ FORMS: dict[Any, Callable[..., Any]] = {
 
 
 def separable(x: Tensor, kind: str, size: tuple[int, int], scales: Sequence[float | None] = (None, None)) -> Tensor:
-    """What the matrices of one kind make of the rows and of the columns of maps (NCHW): of their dtype and layout.
+    """Apply the matrices of one kind to the rows and the columns of feature maps.
 
-    Under autocast too in fp32: bf16 has not the digits for weights such as 1/3.
+    Computed in fp32 at least, even under autocast: bf16 has too few digits for weights such as 1/3.
+
+    Args:
+        x: Feature maps (NCHW).
+        kind: `average`, `corners` or `centres` (the two ways to align bilinear interpolation).
+        size: Height and width of the result.
+        scales: The caller's scale factors for height and width, where it gave any.
+
+    Returns:
+        Maps with the dtype and the memory layout of `x`.
     """
     dtype = torch.promote_types(x.dtype, torch.float32)
     sides = zip(x.shape[2:], size, scales, strict=True)
@@ -110,7 +123,10 @@ def separable(x: Tensor, kind: str, size: tuple[int, int], scales: Sequence[floa
 
 
 def products(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """rows x columns^T of each plane x. Maps that have their channels last are not copied, and the result has too."""
+    """rows x plane x columns^T for each plane of `x`.
+
+    Maps in channels-last layout are not copied, and the result has the same layout.
+    """
     batch, channels, height, width = x.shape
     if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
         x = x.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
@@ -125,14 +141,25 @@ def products(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def weights(
     kind: str, inputs: int, outputs: int, scale: float | None, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """The matrix that takes `inputs` values to `outputs`, kept for the next time, which may want a gradient."""
+    """The matrix that takes `inputs` values to `outputs` values.
+
+    It is cached. It is made outside inference mode, because the next caller may need a gradient.
+    """
     with torch.inference_mode(False):
         made = average(inputs, outputs) if kind == "average" else bilinear(inputs, outputs, kind == "corners", scale)
         return made.to(device, dtype)
 
 
 def average(inputs: int, outputs: int) -> Tensor:
-    """Each output is the mean of the inputs from floor(i inputs / outputs) up to ceil((i + 1) inputs / outputs)."""
+    """The matrix of adaptive average pooling along one axis.
+
+    Output i is the mean of the inputs from floor(i inputs / outputs) up to ceil((i + 1) inputs / outputs).
+
+    Example:
+        >>> average(3, 2)
+        tensor([[0.5000, 0.5000, 0.0000],
+                [0.0000, 0.5000, 0.5000]], dtype=torch.float64)
+    """
     number = torch.arange(outputs)[:, None]
     first, end = number * inputs // outputs, -(-(number + 1) * inputs // outputs)
     position = torch.arange(inputs)
@@ -140,10 +167,23 @@ def average(inputs: int, outputs: int) -> Tensor:
 
 
 def bilinear(inputs: int, outputs: int, corners: bool, scale: float | None = None) -> Tensor:
-    """Each output lies between two inputs and takes from each the more, the nearer it is.
+    """The matrix of bilinear interpolation along one axis.
 
-    The middles of the first and of the last of both meet (`corners`), or their outer borders do. `scale` is what torch
-    then reckons with where a caller gave a factor, and where the number of outputs is only a rounding of it.
+    Each output lies between two inputs and weighs each by how near it is.
+
+    Args:
+        inputs: Values before.
+        outputs: Values after.
+        corners: Align the centres of the first and last values (torch's `align_corners`), not the outer borders.
+        scale: The caller's scale factor, if there was one. Torch then computes with it, and not with
+            outputs / inputs, which is the factor only after rounding.
+
+    Example:
+        >>> bilinear(2, 4, corners=False)
+        tensor([[1.0000, 0.0000],
+                [0.7500, 0.2500],
+                [0.2500, 0.7500],
+                [0.0000, 1.0000]], dtype=torch.float64)
     """
     number = torch.arange(outputs, dtype=torch.float64)
     if corners:

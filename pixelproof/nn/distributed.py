@@ -1,10 +1,10 @@
-"""One batch over several processes: sums and pixels of all of them, where a loss is not a mean over images.
+"""One batch shared by several processes: sums and pixels of all of them, for losses that are not means over images.
 
-DistributedDataParallel gives each process the mean of all processes' gradients. So a process's loss is its part of the
-loss of the whole batch, times the number of processes: then that mean is the gradient of the whole batch, and the mean
-of the losses is its loss, however unevenly the pixels that count lie. What is alone gets back what it gave, to the bit.
+DistributedDataParallel averages the gradients of all processes. So each process's loss is its part of the whole
+batch's loss, times the number of processes: the averaged gradient is then that of the whole batch, and the mean of the
+losses is its loss, however unevenly the valid pixels are spread. A single process gets its own values back, to the bit.
 
-MMSegmentation's own losses (`BoundaryLoss` of PIDNet) stay means over the processes.
+MMSegmentation's own losses (`BoundaryLoss` of PIDNet) remain means over the processes.
 """
 
 from __future__ import annotations
@@ -21,32 +21,39 @@ def processes() -> int:
 
 
 def total(x: Tensor) -> Tensor:
-    """The sum over all processes.
+    """The sum of `x` over all processes.
 
-    For its gradient, what is made of it must be the same in all of them: then each knows, without asking, what the
-    others' losses take from its `x`.
+    Its gradient is right only if all processes compute the same thing from the sum: then each knows, without asking,
+    what the others' losses contribute to the gradient of its own `x`.
     """
     return x if processes() == 1 else Total.apply(x)  # type: ignore[no-untyped-call]
 
 
 class Total(torch.autograd.Function):
-    """See `total`."""
+    """The autograd function behind `total`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """The sum."""
+        """The sum over all processes."""
         summed = x.clone()
         distributed.all_reduce(summed)
         return summed
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Each process's loss takes as much from `x` as ours does."""
+        """Every process's loss depends on `x` as ours does: the gradient is ours, times their number."""
         return gradients[0] * processes()
 
 
 def gathered(x: Tensor) -> tuple[Tensor, slice]:
-    """The columns of all processes' matrices, which have one shape, side by side; and which of them are ours."""
+    """The columns of all processes' matrices, side by side.
+
+    Args:
+        x: A matrix of the same shape in every process.
+
+    Returns:
+        The joined matrix, and which of its columns are this process's own.
+    """
     if processes() == 1:
         return x, slice(None)
     parts = [torch.empty_like(x) for _ in range(processes())]
@@ -56,5 +63,5 @@ def gathered(x: Tensor) -> tuple[Tensor, slice]:
 
 
 def global_mean(loss: Tensor) -> float:
-    """The mean of the processes' losses: that of the whole batch. It is the same number in all of them."""
+    """The mean of the processes' losses: the loss of the whole batch, and the same number in all of them."""
     return float(total(loss.detach())) / processes()

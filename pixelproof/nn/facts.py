@@ -1,4 +1,4 @@
-"""A network as others call it, pixels in, logits and class ids out; and what it costs by its form alone."""
+"""A network as others call it: pixels in, logits and class ids out; and what it costs, known from its shapes alone."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 Part = tuple[str, str, int, int]  # name, kind, parameters, FLOPs
-LEVELS = 2  # of parts in parts
+LEVELS = 2  # how deep the parts of a network are listed
 
 
 class Deployed(nn.Module):
-    """Pixels to answers: uint8 RGB images (N, H, W, 3) to logits (N, C, H, W) and class ids (N, H, W)."""
+    """A network together with its preprocessing.
+
+    Takes uint8 RGB images (N, H, W, 3); returns logits (N, C, H, W) and class ids (N, H, W).
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits and the class ids at the size of the images."""
+        """The logits and the class ids, at the size of the images."""
         height, width = image.shape[1:3]
         inputs = self.model.data_preprocessor({"inputs": image.permute(0, 3, 1, 2)}, False)["inputs"]
         logits = logits_of(self.model, inputs)[..., :height, :width]
@@ -28,21 +31,29 @@ class Deployed(nn.Module):
 
 
 def logits_of(model: Any, inputs: Tensor) -> Tensor:
-    """The logits for normalised images, at their size."""
-    metas = [{"img_shape": tuple(inputs.shape[2:])}]  # of the first image alone: to ask for their number would fix it
+    """The logits of normalised images (NCHW), at their size."""
+    metas = [{"img_shape": tuple(inputs.shape[2:])}]  # one is enough, and len(inputs) would fix the batch when exported
     logits: Tensor = model.encode_decode(inputs, metas)
     return logits
 
 
 def floating(found: Any) -> list[Tensor]:
-    """The feature maps of what an encoder gives, without the positions of maxima beside them."""
+    """The feature maps in an encoder's output, without the max-pooling indices that some encoders return too."""
     maps = found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found]
     return [features for features in maps if features.is_floating_point() and features.dim() == 4]
 
 
 def measured(model: Any, height: int, width: int) -> tuple[list[Part], int, list[tuple[int, ...]]]:
-    """The parts of a network on the meta device (which computes shapes alone), all FLOPs, and the shapes of its maps
-    and its logits, for one image."""
+    """What one image costs, by part of the network, and the shapes it passes through.
+
+    Args:
+        model: A network on the meta device, which computes shapes alone.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+
+    Returns:
+        The parts, the FLOPs in all, and the shapes (C, H, W) of the feature maps and, last, of the logits.
+    """
     leaves = {name: module for name, module in model.named_modules() if not next(module.children(), None)}
     flops, started = dict.fromkeys(leaves, 0), [0]
     image = torch.zeros(1, height, width, 3, dtype=torch.uint8, device="meta")
@@ -70,7 +81,13 @@ def measured(model: Any, height: int, width: int) -> tuple[list[Part], int, list
 
 
 def parts_of(model: Any, flops: dict[str, int], total: int) -> list[Part]:
-    """The parts that have parameters or FLOPs, down to two levels; a part's FLOPs are those of the layers in it."""
+    """The parts that have parameters or FLOPs, two levels deep; a part's FLOPs are the sum over the layers in it.
+
+    Args:
+        model: The network.
+        flops: The FLOPs of each layer that has no layers in it.
+        total: The FLOPs of the whole network. What no layer accounts for is listed as `between layers`.
+    """
     parts = []
     for name, module in model.named_modules():
         parameters = sum(weight.numel() for weight in module.parameters())
@@ -82,17 +99,20 @@ def parts_of(model: Any, flops: dict[str, int], total: int) -> list[Part]:
 
 
 def parameters(model: Any) -> tuple[int, int]:
-    """How many parameters predict, and how many those of auxiliary heads are, which only training uses."""
+    """How many parameters predict, and how many belong to auxiliary heads, which only training uses."""
     idle = model.auxiliary_head.parameters() if getattr(model, "with_auxiliary_head", False) else ()
     auxiliary = sum(weight.numel() for weight in idle)
     return sum(weight.numel() for weight in model.parameters()) - auxiliary, auxiliary
 
 
 def flops(model: Any, height: int, width: int) -> int:
-    """The FLOPs of predicting one image, by the counts of `measured`. The model is of no use after it."""
+    """The FLOPs of predicting one image, counted as in `measured`.
+
+    The model is moved to the meta device and cannot be used afterwards.
+    """
     if hasattr(model, "backbone"):
         return measured(model.to("meta"), height, width)[1]
-    # Without a network (k-means) it is run: what it does with pixels has no form on the meta device.
+    # K-means is no network: it is really run, because the meta device cannot do what it does with pixels.
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         Deployed(model)(torch.zeros(1, height, width, 3, dtype=torch.uint8))

@@ -1,10 +1,10 @@
-"""Losses that any of MMSegmentation's heads takes as `loss_decode`: cross-entropy, focal, Dice and Lovasz-softmax.
+"""Losses that any of MMSegmentation's heads accepts as `loss_decode`: cross-entropy, focal, Dice and Lovasz-softmax.
 
-Pure functions of logits (NCHW) and labels (NHW), each in a thin module. What they have in common, and MMSegmentation's
-own have not: an ignored pixel takes no part, neither in the value nor in the gradient; a mean is over all the other
-pixels of the batch, and a batch without any gives 0; where several processes share a batch, it is that whole batch (see
-distributed.py); they compute in fp32 under autocast; and on CUDA there is a deterministic form of each operation (no
-`nll_loss2d` with a reduction, no cumulative sum of floats).
+Pure functions of logits (NCHW) and labels (NHW), each in a thin module. Unlike MMSegmentation's own losses, all of
+these leave ignored pixels out of the value and of the gradient; average over all other pixels of the batch, and are 0
+for a batch without any; treat a batch that several processes share as one (see distributed.py); compute in fp32 under
+autocast; and use only operations with a deterministic form on CUDA (no `nll_loss2d` with a reduction, no cumulative sum
+of floats).
 """
 
 from __future__ import annotations
@@ -20,10 +20,24 @@ from pixelproof.nn.distributed import gathered, processes, total
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int) -> Tensor:
-    """Cross-entropy of the softmax; each pixel counts as much as its class weighs.
+    """Cross-entropy of the softmax, each pixel weighted by its class.
 
-    The sum is over the number of pixels, and not, as torch's mean, over the sum of their weights: that would make the
-    scale of the loss change with the classes that happen to be in a batch.
+    The sum is divided by the number of pixels and not, as in torch, by the sum of their weights: that would make the
+    scale of the loss depend on which classes happen to be in a batch.
+
+    Args:
+        logits: Of shape (N, C, H, W).
+        labels: Class ids of shape (N, H, W).
+        weights: One weight per class, or None for equal weights.
+        ignore: The label of ignored pixels.
+
+    Example:
+        >>> logits = torch.zeros(1, 2, 1, 3)  # certainty 1/2 everywhere: log 2 for each pixel
+        >>> labels = torch.tensor([[[0, 1, 255]]])  # the last pixel is ignored
+        >>> round(float(cross_entropy(logits, labels, None, ignore=255)), 4)
+        0.6931
+        >>> round(float(cross_entropy(logits, labels, torch.tensor([1.0, 3.0]), ignore=255)), 4)  # (1 + 3) / 2 log 2
+        1.3863
     """
     logits = precise(logits)
     losses = functional.cross_entropy(
@@ -36,9 +50,16 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, weights: Tensor | None, 
     """-(1 - p)^gamma log p of the true class's p (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017).
 
     With the softmax over all classes, as segmentation uses it; the class weights are the paper's alpha.
+
+    Args:
+        logits: Of shape (N, C, H, W).
+        labels: Class ids of shape (N, H, W).
+        gamma: How strongly easy pixels are down-weighted; 0 gives the cross-entropy.
+        weights: One weight per class, or None for equal weights.
+        ignore: The label of ignored pixels.
     """
     losses = functional.cross_entropy(precise(logits), labels, ignore_index=ignore, reduction="none")
-    # The least number above 0 in place of 0, where a power below 1 is infinitely steep.
+    # Clamped away from 0, where a power below 1 has an infinite slope.
     doubt = (-torch.expm1(-losses)).clamp(min=torch.finfo(losses.dtype).tiny)
     valid = labels != ignore
     losses = doubt**gamma * losses
@@ -48,10 +69,15 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, weights: Tensor | None, 
 
 
 def dice(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
-    """1 - 2 sum(p t) / (sum(p^2) + sum(t^2)) of probabilities p and truths t, on average over the classes present.
+    """1 - 2 sum(p t) / (sum(p^2) + sum(t^2)) of probabilities p and ground truth t, averaged over the classes present.
 
-    Milletari et al., "V-Net", 3DV 2016; for several classes and over a whole batch as Sudre et al., DLMIA 2017, take
-    it, but with the same weight for each class. A class that no pixel has would always add 1, and no gradient.
+    Milletari et al., "V-Net", 3DV 2016; with several classes and over a whole batch as in Sudre et al., DLMIA 2017, but
+    with equal class weights. A class without pixels is left out: it would always add 1, and no gradient.
+
+    Args:
+        logits: Of shape (N, C, H, W).
+        labels: Class ids of shape (N, H, W).
+        ignore: The label of ignored pixels.
     """
     probabilities, truth, valid = by_class(logits, labels, ignore)
     present = total(truth.any(dim=1).long()) > 0
@@ -63,12 +89,17 @@ def dice(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
 
 
 def lovasz(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
-    """The Lovasz extension of 1 - IoU, on average over the classes present (Berman et al., CVPR 2018).
+    """The Lovasz extension of 1 - IoU, averaged over the classes present (Berman et al., CVPR 2018).
 
-    With the pixels of a class sorted by their errors, the largest first, it is the sum of each error times how much
-    1 - IoU grows when that pixel becomes wrong too. Those factors are constants to the gradient. An ignored pixel's
-    error is 0: it comes last, where it neither adds anything nor moves another. Several processes sort each other's
-    errors too, which takes classes x pixels numbers from each to each.
+    The pixels of a class are sorted by error, largest first. The loss is the sum of each error times how much 1 - IoU
+    grows when that pixel becomes wrong too; these factors are constants to the gradient. The error of an ignored pixel
+    is 0: it comes last, where it adds nothing and displaces no other pixel. Where several processes share a batch, each
+    sorts the errors of all, so classes x pixels numbers travel from each process to every other.
+
+    Args:
+        logits: Of shape (N, C, H, W).
+        labels: Class ids of shape (N, H, W).
+        ignore: The label of ignored pixels.
     """
     probabilities, truth, valid = by_class(logits, labels, ignore)
     present = total(truth.any(dim=1).long()) > 0
@@ -82,11 +113,19 @@ def lovasz(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
 
 
 def jaccard_steps(truth: Tensor, dtype: torch.dtype) -> Tensor:
-    """How much 1 - IoU of a class grows with each further pixel of a row, when all before it are wrong already.
+    """How much 1 - IoU of a class grows with each further pixel of a row, once all pixels before it are wrong.
 
-    A lost pixel of the class takes 1 from the intersection I and leaves the union U: a step of 1 / U. One of another
-    class, won, adds 1 to the union: a step of I / (U - 1) - I / U = I / (U (U - 1)). Written so, and with the counts in
-    integers, no small step is the difference of two large numbers.
+    A missed pixel of the class takes 1 from the intersection I and leaves the union U: a step of 1 / U. A pixel of
+    another class that is taken for this one adds 1 to the union: a step of I / (U - 1) - I / U = I / (U (U - 1)). In
+    this form, and with integer counts, no small step is the difference of two large numbers.
+
+    Args:
+        truth: Whether each pixel (column) belongs to the class (row), in the order of their errors.
+        dtype: Of the result.
+
+    Example:
+        >>> jaccard_steps(torch.tensor([[True, False, True]]), torch.float64)  # 1 - IoU: 1/2, 2/3, 1
+        tensor([[0.5000, 0.1667, 0.3333]], dtype=torch.float64)
     """
     lost = truth.cumsum(dim=1, dtype=torch.int32)
     won = torch.arange(1, truth.shape[1] + 1, dtype=torch.int32, device=truth.device) - lost
@@ -96,22 +135,26 @@ def jaccard_steps(truth: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def precise(logits: Tensor) -> Tensor:
-    """The logits in fp32, or in fp64 where they are: under autocast they come as bf16."""
+    """The logits in fp32 (under autocast they arrive as bf16); fp64 stays fp64."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def pixel_mean(losses: Tensor, valid: Tensor) -> Tensor:
-    """The mean over the valid pixels of losses that are 0 elsewhere; 0 where there are none."""
+    """The mean, over valid pixels, of losses that are 0 at all other pixels; 0 if no pixel is valid."""
     return processes() * losses.sum() / total(valid.sum()).clamp(min=1)
 
 
 def class_mean(losses: Tensor) -> Tensor:
-    """The mean over the classes; 0 where there are none."""
+    """The mean over the classes; 0 if there are none."""
     return losses.sum() / max(len(losses), 1)
 
 
 def by_class(logits: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The probability and the truth of each class (rows) at each pixel (columns), and which pixels are valid."""
+    """Predictions and ground truth with a row per class and a column per pixel.
+
+    Returns:
+        The probabilities, whether each pixel is of each class, and which pixels are not ignored.
+    """
     probabilities = precise(logits).softmax(dim=1).transpose(0, 1).flatten(1)
     flat = labels.flatten()
     valid = flat != ignore
@@ -120,7 +163,10 @@ def by_class(logits: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, Tenso
 
 
 class PixelLoss(nn.Module):
-    """What a head calls: a loss times its weight. The names differ from those that MMSegmentation has taken."""
+    """What a head calls: a loss times its weight.
+
+    The subclasses are called `Pixel...` because MMSegmentation has registered the usual names.
+    """
 
     loss_name = "loss_"
 
@@ -129,31 +175,41 @@ class PixelLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, labels: Tensor, weight: Tensor | None = None, ignore_index: int = 255) -> Tensor:
-        """The loss of a batch; `weight` is what a head's pixel sampler gives, and stays None without one."""
+        """The weighted loss of a batch.
+
+        Args:
+            logits: Of shape (N, C, H, W).
+            labels: Class ids of shape (N, H, W).
+            weight: Per-pixel weights from a head's pixel sampler; None without one.
+            ignore_index: The label of ignored pixels.
+
+        Raises:
+            NotImplementedError: The head has a pixel sampler.
+        """
         if weight is not None:
-            raise NotImplementedError(f"{type(self).__name__} takes no weights of single pixels: drop the `sampler`")
+            raise NotImplementedError(f"{type(self).__name__} takes no per-pixel weights: remove the `sampler`")
         return self.loss_weight * self.loss(logits, labels, ignore_index)
 
     def loss(self, logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
-        """The loss before its weight."""
+        """The loss before its weight is applied."""
         raise NotImplementedError
 
 
 class WeighedLoss(PixelLoss):
-    """A loss in which classes can weigh differently. The weights are plain numbers: no part of the network's state."""
+    """A loss with class weights. They are plain numbers, not part of the network's state."""
 
     def __init__(self, class_weight: list[float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.class_weight = class_weight
 
     def weights(self, logits: Tensor) -> Tensor | None:
-        """The class weights beside the logits."""
+        """The class weights, on the device of the logits."""
         return None if self.class_weight is None else torch.tensor(self.class_weight, device=logits.device)
 
 
 @MODELS.register_module()
 class PixelCrossEntropy(WeighedLoss):
-    """See `cross_entropy`."""
+    """The head's form of `cross_entropy`."""
 
     loss_name = "loss_ce"
 
@@ -164,7 +220,7 @@ class PixelCrossEntropy(WeighedLoss):
 
 @MODELS.register_module()
 class PixelFocal(WeighedLoss):
-    """See `focal`; the paper's best gamma is 2."""
+    """The head's form of `focal`; the paper found gamma = 2 best."""
 
     loss_name = "loss_focal"
 
@@ -179,7 +235,7 @@ class PixelFocal(WeighedLoss):
 
 @MODELS.register_module()
 class PixelDice(PixelLoss):
-    """See `dice`. Each class counts the same already, so there are no class weights."""
+    """The head's form of `dice`. Every class already counts the same, so there are no class weights."""
 
     loss_name = "loss_dice"
 
@@ -190,7 +246,7 @@ class PixelDice(PixelLoss):
 
 @MODELS.register_module()
 class PixelLovasz(PixelLoss):
-    """See `lovasz`. Each class counts the same already, so there are no class weights."""
+    """The head's form of `lovasz`. Every class already counts the same, so there are no class weights."""
 
     loss_name = "loss_lovasz"
 

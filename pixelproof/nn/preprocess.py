@@ -12,11 +12,20 @@ from mmseg.structures import SegDataSample
 
 from pixelproof.data.dataset import IGNORE
 
-DIVISOR = 32  # what encoders halve an image by, in all; a size that is no multiple of it is filled up to one
+DIVISOR = 32  # the largest stride of an encoder; other sizes are padded to a multiple of it
 
 
 def pad(batch: torch.Tensor, value: float) -> torch.Tensor:
-    """Fill images or masks up to the right and below; those that fit are returned as they are."""
+    """Pad images or masks on the right and at the bottom; a batch whose size already fits is returned as it is.
+
+    Args:
+        batch: Of shape (..., height, width).
+        value: What to pad with.
+
+    Example:
+        >>> pad(torch.zeros(1, 3, 360, 480), 0.0).shape
+        torch.Size([1, 3, 384, 480])
+    """
     height, width = batch.shape[-2:]
     if height % DIVISOR == 0 and width % DIVISOR == 0:
         return batch
@@ -25,7 +34,10 @@ def pad(batch: torch.Tensor, value: float) -> torch.Tensor:
 
 @MODELS.register_module()
 class Normalize(BaseDataPreprocessor):  # type: ignore[misc]
-    """Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW); gives floats and data samples."""
+    """Normalises and pads a batch.
+
+    Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW); returns float inputs and data samples.
+    """
 
     def __init__(self, mean: list[float], std: list[float]) -> None:
         super().__init__(non_blocking=True)

@@ -1,5 +1,8 @@
-"""How a network computes: device, precision, memory format and threads. All of it changes numbers, so all of it is a
-param (section `compute`) that train and evaluate declare, and nothing is probed but where `device: auto` computes."""
+"""How a network computes: device, precision, memory format and threads.
+
+All of these change numbers, so all are params (section `compute`) that train and evaluate declare. Nothing is detected
+but the device, under `device: auto`.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,21 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 class Compute(Section):
     """The section `compute` of params.yaml."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute; auto takes CUDA where there is one")
+    device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute; auto uses CUDA if there is a device")
     precision: Literal["fp32", "bf16"] = Field(description="bf16 is autocast; the weights stay fp32")
     channels_last: bool = Field(description="memory format of convolutions; faster on CPUs and tensor cores")
-    threads: int = Field(ge=1, description="threads of one process on the CPU; another number gives other last bits")
+    threads: int = Field(ge=1, description="CPU threads per process; another number changes the last bits of results")
 
 
 def pick_device(compute: Compute) -> str:
-    """`cpu` or `cuda`; asking for CUDA where there is none is an error."""
+    """The device to compute on.
+
+    Returns:
+        `cpu` or `cuda`.
+
+    Raises:
+        ParamsError: CUDA is asked for and there is no CUDA device.
+    """
     import torch
 
     if compute.device == "cuda" and not torch.cuda.is_available():
@@ -37,7 +47,7 @@ def pick_device(compute: Compute) -> str:
 
 
 def set_up(compute: Compute) -> str:
-    """Set the threads of this process and return its device."""
+    """Set the number of threads of this process and return its device, as `pick_device` does."""
     import cv2
     import torch
 
@@ -48,10 +58,10 @@ def set_up(compute: Compute) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep the memory of one iteration for the next, where it can be told to: glibc's `mallopt`.
+    """Let the C library keep the memory of one iteration for the next, where it can (glibc's `mallopt`).
 
-    By itself it gives large blocks back to the system at once, and then each page of an activation is mapped and
-    zeroed anew: ten thousand page faults, and some percent of the time, in an iteration of a small network.
+    By default it returns large blocks to the system at once, and every page of an activation is then mapped and zeroed
+    again: ten thousand page faults, and some percent of the time, per iteration of a small network.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_MMAP_THRESHOLD, 2**30)
@@ -73,7 +83,16 @@ def memory_format(compute: Compute) -> torch.memory_format:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out; PyTorch's allocator on the CPU has no class of its own for it."""
+    """Whether an error means that memory ran out.
+
+    PyTorch's CPU allocator has no exception class for it, so its messages are compared too.
+
+    Example:
+        >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"))
+        True
+        >>> out_of_memory(RuntimeError("shapes do not match"))
+        False
+    """
     import torch
 
     text = str(error)

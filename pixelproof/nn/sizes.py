@@ -1,4 +1,4 @@
-"""Networks of MMSegmentation's zoo that do not take images of every size: they say so in one line."""
+"""Networks of MMSegmentation's zoo that accept only some image sizes: they say so in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ FIX = "set prepare.width and prepare.height"
 
 
 def limit_sizes(model: Any, name: str) -> None:
-    """Have parts of a network check what they are given, where they would else fail at a multiplication."""
+    """Let parts of a network check the size of their input, where they would otherwise fail inside a matrix product.
+
+    Args:
+        model: The network; hooks are added to it.
+        name: The architecture, for the errors that the hooks raise.
+    """
     where = f"architectures/{name}.py"
     for part in model.modules():
         match type(part).__name__:
@@ -23,7 +28,11 @@ def limit_sizes(model: Any, name: str) -> None:
 
 
 def of_one_size(where: str, backbone: Any, inputs: Sequence[Any]) -> None:
-    """Attention with a bias for each pair of places: the places are those of `img_size`."""
+    """A hook for attention with a learned bias per pair of patches: it accepts only the patches of `img_size`.
+
+    Raises:
+        DataError: The image has another size.
+    """
     found, expected = inputs[0].shape[2:], [backbone.patch_size * side for side in backbone.patch_shape]
     if list(found) != expected:
         raise DataError(
@@ -32,12 +41,21 @@ def of_one_size(where: str, backbone: Any, inputs: Sequence[Any]) -> None:
 
 
 def wide_enough(where: str, pool: Any, inputs: Sequence[Any]) -> None:
-    """The head averages over windows of a size that is written into it, on a feature map of stride 8."""
+    """A hook for a head whose pooling windows have a fixed size, on a feature map of stride 8.
+
+    Raises:
+        DataError: The image is smaller than a window.
+    """
     found, window = inputs[0].shape[2:], pool[0].kernel_size
     if min(found) < window:
         raise DataError(where, f"images of {8 * window} pixels or more", by([8 * side for side in found]), FIX)
 
 
 def by(shape: Sequence[int]) -> str:
-    """A shape as width x height."""
+    """A shape (height, width) as width x height.
+
+    Example:
+        >>> by((360, 480))
+        '480x360'
+    """
     return f"{shape[1]}x{shape[0]}"

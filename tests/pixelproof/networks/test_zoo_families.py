@@ -41,8 +41,8 @@ REFUSED = {
     "beit": r"images of 640x640, found 128x128; .*backbone\.img_size in configure\.overrides$",
     "mae": r"images of 512x512, found 128x128; .*backbone\.img_size in configure\.overrides$",
     "mobilenet_v3": r"images of 392 pixels or more, found 128x128",
-    "san": "names of another dataset's classes",
-    "vpd": "estimates depth",
+    "san": "another dataset's class names",
+    "vpd": "a depth estimator",
 }
 
 

@@ -56,13 +56,13 @@ def test_nothing_may_stand_anywhere_and_anything_in_its_place() -> None:
         ({"head.x": 1}, "head: found an unknown key; allowed: auxiliary_head, backbone, decode_head, train_cfg, type"),
         ({"auxiliary_head.2.channels": 1}, "auxiliary_head.2: found an unknown key; allowed: 0, 1"),
         ({"decode_head.num_classes": 7}, "decode_head.num_classes: found an unknown key; allowed: dilations, norm"),
-        ({"decode_head": 3}, "decode_head: found 3; expected keys below it: dilations, norm"),
-        ({"auxiliary_head": [1]}, "auxiliary_head: found [1]; expected keys below it: 0, 1"),
+        ({"decode_head": 3}, "decode_head: found 3; expected nested keys: dilations, norm"),
+        ({"auxiliary_head": [1]}, "auxiliary_head: found [1]; expected nested keys: 0, 1"),
         ({"backbone.depth": "18"}, "backbone.depth: found '18'; expected a number, as in 18"),
-        ({"backbone.depth.x": 1}, "backbone.depth: found keys below it; expected a number, as in 18"),
+        ({"backbone.depth.x": 1}, "backbone.depth: found nested keys; expected a number, as in 18"),
         ({"backbone.strides": 2}, "backbone.strides: found 2; expected a list, as in [1, 2, 1, 1]"),
         ({"backbone.frozen": 1}, "backbone.frozen: found 1; expected true or false, as in False"),
-        ({"backbone.plugin": float("nan")}, "backbone.plugin: found nan; expected numbers, names, lists"),
+        ({"backbone.plugin": float("nan")}, "backbone.plugin: found nan; expected numbers, strings, lists"),
     ],
 )
 def test_what_is_refused_is_one_line(changes: dict[str, Any], message: str) -> None:
