@@ -1,7 +1,7 @@
 """DeconvNet (Noh, Hong and Han, "Learning Deconvolution Network for Semantic Segmentation", ICCV 2015).
 
-The paper's images are 224x224, and its 7x7 convolution fc6 turns their 7x7 map into a vector. Here fc6's map is padded
-and its mirror's is cropped: images of any size that halves five times then fit, with the paper's parameters.
+The paper's images are 224x224, and its 7x7 convolution fc6 turns their 7x7 feature map into a vector. Here fc6's input
+is padded and the output of its mirror is cropped: with the paper's parameters, images of any multiple of 32 then fit.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from pixelproof.networks.vgg import CHANNELS, CONVOLUTIONS
 
 @MODELS.register_module()
 class DeconvNetHead(UnpoolHead):
-    """fc6, fc7 and fc6's mirror, then VGG16's mirror of deconvolutions, each with batch norm and ReLU; a 1x1
-    convolution gives the classes."""
+    """fc6, fc7 and fc6's mirror, then VGG16 mirrored in deconvolutions, and a 1x1 convolution to the classes.
+
+    Batch norm and ReLU follow every layer but the last.
+    """
 
     def __init__(
         self,
@@ -38,8 +40,8 @@ class DeconvNetHead(UnpoolHead):
 def fully_connected(width: int, hidden: int) -> nn.Sequential:
     """fc6, fc7 and deconv-fc6, which together keep the size of their input.
 
-    Padding and cropping stand apart from the convolutions: where a kernel reaches beyond its map on both sides, torch
-    2.13's bf16 convolutions on CPUs leave the gradients of the weights that only meet padding unset.
+    Padding and cropping are layers of their own: where a kernel overhangs its map on both sides, torch 2.13's bf16
+    convolutions on CPUs leave the gradients of weights that see only padding unset.
     """
     return nn.Sequential(
         nn.ZeroPad2d(3),

@@ -1,9 +1,9 @@
 """FCN-32s, FCN-16s and FCN-8s (Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation",
-CVPR 2015): one head, whose number of feature maps is what the three differ in.
+CVPR 2015): one head; the three differ in how many feature maps it reads.
 
-The paper pads images by 100 pixels and crops the scores. Here the map that fc6 reads is padded by 3 instead, and
-nothing is cropped. The last up-sampling, by 32, 16 or 8, is the bilinear interpolation that every head of
-MMSegmentation ends with: the paper fixes its filters to that.
+The paper pads images by 100 pixels and crops the scores. Here fc6's input is padded by 3 instead, and nothing is
+cropped. The last up-sampling, by 32, 16 or 8, is the bilinear interpolation that every head of MMSegmentation ends
+with: in the paper these filters are fixed to bilinear too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch.nn import functional
 
 RAMP = (0.25, 0.75, 0.75, 0.25)  # bilinear interpolation by two along one axis
 
-# What keeps the size under fc6's 7x7 kernel. Apart from the convolution: where a kernel reaches beyond its map on both
-# sides, torch 2.13's bf16 convolutions on CPUs leave the gradients of the weights that only meet padding unset.
+# Keeps the map's size under fc6's 7x7 kernel. Not an argument of the convolution: where a kernel overhangs its map on
+# both sides, torch 2.13's bf16 convolutions on CPUs leave the gradients of weights that see only padding unset.
 PADDING = (3, 3, 3, 3)
 
 
 class Doubling(nn.ConvTranspose2d):
-    """A learned up-sampling by two that starts as bilinear interpolation, each class by itself."""
+    """A learned up-sampling by two, initialised as bilinear interpolation of each class by itself."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, classes, 4, stride=2, padding=1, bias=False)
@@ -39,8 +39,10 @@ class Doubling(nn.ConvTranspose2d):
 
 @MODELS.register_module()
 class FCNSkipHead(BaseDecodeHead):  # type: ignore[misc]
-    """VGG16's fc6 and fc7 as convolutions, then scores; from the deepest of its feature maps to the finest, the scores
-    are doubled in size and those of the next map are added."""
+    """VGG16's fc6 and fc7 as convolutions, then scores, refined from the deepest feature map to the finest.
+
+    At each step the scores are up-sampled by two and the next feature map's scores are added.
+    """
 
     def __init__(self, in_channels: Sequence[int], channels: int, dropout_ratio: float = 0.5, **kwargs: Any) -> None:
         init = {
@@ -49,7 +51,7 @@ class FCNSkipHead(BaseDecodeHead):  # type: ignore[misc]
             "mode": "fan_in",
             "override": [
                 {"type": "Normal", "std": 0.01, "name": "conv_seg"},
-                {"type": "Constant", "val": 0, "name": "skips"},  # as in the paper: a skip begins by changing nothing
+                {"type": "Constant", "val": 0, "name": "skips"},  # as in the paper: at first a skip changes nothing
             ],
         }
         super().__init__(
@@ -60,7 +62,7 @@ class FCNSkipHead(BaseDecodeHead):  # type: ignore[misc]
             init_cfg=init,
             **kwargs,
         )
-        self.dropout = nn.Dropout(dropout_ratio)  # of single values, as in the paper; MMSegmentation's is of channels
+        self.dropout = nn.Dropout(dropout_ratio)  # of single values, as in the paper; MMSegmentation's drops channels
         deepest, *finer = in_channels
         self.fc6 = nn.Conv2d(deepest, channels, 7)
         self.fc7 = nn.Conv2d(channels, channels, 1)
@@ -71,7 +73,7 @@ class FCNSkipHead(BaseDecodeHead):  # type: ignore[misc]
         """Scores at the stride of the finest feature map."""
         deepest, *finer = self._transform_inputs(features)
         x = self.dropout(functional.relu(self.fc6(functional.pad(deepest, PADDING))))
-        scores: Tensor = self.cls_seg(functional.relu(self.fc7(x)))  # drops out first
+        scores: Tensor = self.cls_seg(functional.relu(self.fc7(x)))  # which starts with dropout
         for doubling, skip, feature in zip(self.doublings, self.skips, finer, strict=True):
             scores = doubling(scores) + skip(feature)
         return scores

@@ -1,5 +1,6 @@
-"""Cross entropy over the hard pixels alone, as DDRNet and PIDNet use it (Shrivastava et al., "Training Region-based
-Object Detectors with Online Hard Example Mining", CVPR 2016)."""
+"""Cross-entropy over the hard pixels only, as in DDRNet and PIDNet (Shrivastava et al., "Training Region-based Object
+Detectors with Online Hard Example Mining", CVPR 2016).
+"""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from pixelproof.nn.distributed import gathered, processes, total
 
 @MODELS.register_module()
 class HardPixelCrossEntropy(nn.Module):
-    """The mean over pixels whose true class has a probability of at most `threshold`, and over a share `least` anyway.
+    """The mean loss of hard pixels: those whose true class has a probability of at most `threshold`.
 
-    MMSegmentation's `OhemCrossEntropy` keeps a number of pixels at least, which is all of them in small images, and is
-    nan where no pixel is below the threshold. This one keeps a share, and always the least certain pixel. Where several
-    processes share a batch, the pixels are those of all of them.
+    At least a share `least` of the pixels is kept, the least certain ones. MMSegmentation's `OhemCrossEntropy` keeps at
+    least a number of pixels, which is all of them in small images, and is NaN where no pixel is below the threshold.
+    This one keeps a share, and always at least the least certain pixel. Where several processes share a batch, its
+    pixels are those of all of them.
     """
 
     def __init__(
@@ -34,12 +36,12 @@ class HardPixelCrossEntropy(nn.Module):
         self.class_weight, self.loss_name = class_weight, loss_name
 
     def forward(self, score: Tensor, target: Tensor, **_: object) -> Tensor:
-        """The loss of logits (N, C, H, W) for class ids (N, H, W)."""
+        """The loss of logits (N, C, H, W) against class ids (N, H, W)."""
         weight = None if self.class_weight is None else score.new_tensor(self.class_weight)
         losses = functional.cross_entropy(score, target, weight, ignore_index=IGNORE, reduction="none")
         valid = target != IGNORE
         certainty = score.detach().float().softmax(dim=1).gather(1, target.where(valid, 0)[:, None])[:, 0]
-        every = gathered(certainty.where(valid, torch.inf).flatten()[None])[0]  # what does not count comes last
+        every = gathered(certainty.where(valid, torch.inf).flatten()[None])[0]  # ignored pixels come last
         count = int(total(valid.sum()))
         if not count:
             return losses.sum()  # zero

@@ -1,12 +1,12 @@
 """Hierarchical multi-scale attention (Tao, Sapra and Catanzaro, "Hierarchical Multi-Scale Attention for Semantic
 Segmentation", 2020) over OCRNet.
 
-The network sees an image at several scales. At each it predicts, beside the classes, how far each pixel's classes are
-to be taken from this scale rather than from the next larger one. Only two scales are trained; the attention holds for
-any scale and its next, and so more scales can be chained in prediction.
+The network sees an image at several scales. At each scale it predicts the classes and, for each pixel, how far they are
+to be taken from this scale rather than from the next larger one. It is trained on two scales only; the attention
+relates any scale to its next, so more scales can be chained in prediction.
 
-Each training scale also answers for its own logits, with a small weight: that is not in the paper but in the authors'
-code (github.com/NVIDIA/semantic-segmentation), whose best Cityscapes recipe has 0.05.
+In training, each scale's own logits have a loss too, with a small weight. This is not in the paper but in the authors'
+code (github.com/NVIDIA/semantic-segmentation), whose best Cityscapes recipe uses 0.05.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch.nn import functional
 
 @MODELS.register_module()
 class ScaleAttentionOCRHead(OCRHead):  # type: ignore[misc]
-    """An OCR head that also predicts, from the OCR features, the attention of its scale relative to the next."""
+    """An OCR head that also predicts, from the OCR features, its scale's attention relative to the next."""
 
     def __init__(self, attention_channels: int = 256, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -46,7 +46,7 @@ class ScaleAttentionOCRHead(OCRHead):  # type: ignore[misc]
 
 @MODELS.register_module()
 class HierarchicalMultiScale(CascadeEncoderDecoder):  # type: ignore[misc]
-    """OCRNet at several scales, from the largest to the smallest, each merged into those before by its attention."""
+    """OCRNet at several scales, merged by attention from the largest to the smallest."""
 
     def __init__(
         self, train_scales: Sequence[float], scales: Sequence[float], scale_weight: float = 0.0, **kwargs: Any
@@ -55,7 +55,7 @@ class HierarchicalMultiScale(CascadeEncoderDecoder):  # type: ignore[misc]
         self.train_scales, self.scales, self.scale_weight = train_scales, scales, scale_weight
 
     def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Tensor]:
-        """Both heads' losses, each on its logits merged over the training's scales; `scale_weight` of each scale's."""
+        """The loss of each head on its merged logits, and `scale_weight` times that of each training scale alone."""
         found = self.at_scales(inputs, self.train_scales)
         coarse, fine = merged(found)
         losses = {
@@ -69,7 +69,7 @@ class HierarchicalMultiScale(CascadeEncoderDecoder):  # type: ignore[misc]
         return losses
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
-        """The logits merged over the prediction's scales, at the size of the image."""
+        """The logits merged over the prediction scales, at the size of the image."""
         logits: Tensor = self.decode_head[1].predict_by_feat(self._forward(inputs), batch_img_metas)
         return logits
 
@@ -77,15 +77,15 @@ class HierarchicalMultiScale(CascadeEncoderDecoder):  # type: ignore[misc]
         return merged(self.at_scales(inputs, self.scales))[1]
 
     def attention_maps(self, inputs: Tensor) -> dict[float, Tensor]:
-        """For each scale but the largest its attention in 0..1, at the size of the images: (N, 1, height, width)."""
+        """The attention of each scale but the largest, in 0..1 and at the size of the images: (N, 1, height, width)."""
         return {scale: resized(self.at_scale(inputs, scale)[1], inputs.shape[2:]) for scale in sorted(self.scales)[:-1]}
 
     def at_scales(self, inputs: Tensor, scales: Sequence[float]) -> dict[float, tuple[Tensor, Tensor]]:
-        """`at_scale` of each, the largest first."""
+        """`at_scale` for each scale, the largest first."""
         return {scale: self.at_scale(inputs, scale) for scale in sorted(scales, reverse=True)}
 
     def at_scale(self, inputs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-        """The logits of both heads, one behind the other on the channels, and the attention, for resized images."""
+        """The logits of both heads (concatenated as channels) and the attention, for images resized by `scale`."""
         height, width = inputs.shape[2:]
         features = self.extract_feat(resized(inputs, (round(height * scale), round(width * scale))))
         coarse = self.decode_head[0](features)
@@ -94,22 +94,26 @@ class HierarchicalMultiScale(CascadeEncoderDecoder):  # type: ignore[misc]
 
 
 def merged(found: dict[float, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """The coarse and the OCR logits, merged over scales from the largest on."""
+    """The coarse and the OCR logits, each merged over the scales.
+
+    Args:
+        found: `at_scale` of each scale, the largest first.
+    """
     (_, (logits, _)), *others = found.items()
     for scale, (lower, attention) in others:
-        # A scale below 1 is brought up to those before; one of at least 1 brings them down to itself.
+        # A scale below 1 is resized up to the larger ones; for a scale of 1 or more, they are resized down to it.
         logits = merge(lower, attention, logits, (logits if scale < 1 else lower).shape[2:])
     coarse, fine = logits.chunk(2, dim=1)
     return coarse, fine
 
 
 def merge(lower: Tensor, attention: Tensor, higher: Tensor, size: Sequence[int]) -> Tensor:
-    """The logits of two scales by the attention of the lower one (the paper's equation 1), at a size."""
+    """The logits of two scales, merged by the attention of the lower one (the paper's equation 1), at a given size."""
     return resized(attention * lower, size) + (1 - resized(attention, size)) * resized(higher, size)
 
 
 def resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear; a map that has the size already is returned as it is."""
+    """Bilinear interpolation; a map that already has the size is returned as it is."""
     if x.shape[2:] == torch.Size(size):
         return x
     return functional.interpolate(x, tuple(size), mode="bilinear", align_corners=False)

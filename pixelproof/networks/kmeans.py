@@ -1,9 +1,8 @@
-"""Colour clusters voted to classes: the baseline without a network.
+"""Colour clusters that vote for classes: the baseline without a neural network.
 
-K-means (MacQueen 1967) over the colours and the positions of training pixels, in mini-batches (Sculley, "Web-Scale
-K-Means Clustering", WWW 2010, as scikit-learn has it); each cluster then stands for the class that most of its training
-pixels have, and is as certain as their share. To those who build it, load it and predict with it, it is a network
-like any other.
+K-means (MacQueen 1967) over the colours and positions of training pixels, in mini-batches (Sculley, "Web-Scale K-Means
+Clustering", WWW 2010, as implemented by scikit-learn). Each cluster stands for the class that most of its training
+pixels have, and their share is its certainty. It is built, loaded and used for prediction like any other network.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from pixelproof.data.dataset import IGNORE
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 FEATURES = 5  # three of colour, two of position
-CHUNK = 1 << 16  # pixels whose distances to all centres are held at once
-MOST = 1 << 22  # pixels that are drawn from all images together: 0.5 GiB with what is worked out from them
-BATCH = 4096  # pixels of a mini-batch: a few of each of 100 clusters
-RARE = 1e-4  # the least share of a class in a cluster, for a logit is finite
-STARTS = 3  # first centres that are drawn, of which the best ones are kept
+CHUNK = 1 << 16  # pixels whose distances to all centres are in memory at once
+MOST = 1 << 22  # pixels drawn from all images together: 0.5 GiB with everything computed from them
+BATCH = 4096  # pixels of a mini-batch: a few for each of 100 clusters
+RARE = 1e-4  # the smallest share of a class in a cluster: keeps logits finite
+STARTS = 3  # random initialisations; the best is kept
 
 
 @MODELS.register_module()
 class KMeansSegmentor(BaseModel):  # type: ignore[misc]
-    """Gives a pixel the class of the nearest centre; `fit` finds the centres, and no gradient is involved.
+    """Gives each pixel the class of its nearest centre. `fit` finds the centres; there is no gradient.
 
-    `position` says how much the row and the column of a pixel count beside a channel of its colour: 0 is colour alone.
+    `position` is the weight of a pixel's row and column relative to one colour channel: 0 means colour alone.
     """
 
     def __init__(
@@ -55,20 +54,27 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
         self.register_buffer("votes", torch.zeros(clusters, self.num_classes))
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = "tensor") -> Tensor:
-        """The same as `encode_decode`; there is no loss."""
+        """The same as `encode_decode`.
+
+        Raises:
+            NotImplementedError: A loss is asked for; there is none.
+        """
         if mode != "tensor":
             raise NotImplementedError(f"k-means has no mode {mode!r}: it learns by `fit`, not by a loss")
         return self.encode_decode(inputs, [])
 
     def encode_decode(self, inputs: Tensor, metas: list[dict[str, Any]]) -> Tensor:
-        """Logits of each pixel of normalised images: a softmax of them gives the votes of its cluster."""
+        """The logits of normalised images: their softmax is the votes of each pixel's cluster."""
         logits = self.votes.clamp_min(RARE).log()
         return torch.stack(
             [logits[self.nearest(features(image).T)].T.reshape(-1, *image.shape[1:]) for image in inputs]
         )
 
     def nearest(self, points: Tensor) -> Tensor:
-        """The nearest centre of each point: |x - c|^2 is least where x.c - |c|^2 / 2 is greatest, a linear layer."""
+        """The nearest centre of each point.
+
+        |x - c|^2 is smallest where x.c - |c|^2 / 2 is largest, and that is a linear layer.
+        """
         offsets = -self.centres.square().sum(dim=1) / 2
         with torch.autocast(points.device.type, enabled=False):
             chunks = (points[start : start + CHUNK] * self.scale for start in range(0, len(points), CHUNK))
@@ -76,7 +82,20 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
 
     @torch.no_grad()
     def fit(self, pairs: Iterable[Pair], images: int, classes: int, seed: int) -> dict[str, Any]:
-        """Find the centres and their votes from so many images and masks. Same pairs and seed, same bytes."""
+        """Find the centres and their votes. The same pairs and seed give the same bytes.
+
+        Args:
+            pairs: RGB images and their masks.
+            images: How many pairs there are.
+            classes: The number of classes.
+            seed: Of the pixels that are drawn, and of the clustering.
+
+        Returns:
+            How many pixels were drawn, how many clusters have some of them, and the accuracy on them.
+
+        Raises:
+            DataError: There are fewer labelled pixels than clusters.
+        """
         points, labels = self.draw(pairs, min(self.samples, max(1, MOST // images)), seed)
         wanted = len(self.centres)
         if len(points) < wanted:
@@ -102,7 +121,7 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
         }
 
     def draw(self, pairs: Iterable[Pair], samples: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The features and the labels of up to so many labelled pixels of each image."""
+        """The features and the labels of up to `samples` labelled pixels of each image."""
         rng = np.random.default_rng(seed)
         points, labels = [np.empty((0, FEATURES), np.float32)], [np.empty(0, np.int64)]
         for image, mask in pairs:
@@ -118,9 +137,15 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
 
 
 def features(image: Tensor) -> Tensor:
-    """Colour and position (-1 to 1 from the first row or column to the last) of each pixel of an image, a column each.
+    """Colour and position of each pixel of an image, one pixel per column.
 
-    Positions are of the image as it was filled up to a whole multiple, in training as in prediction.
+    Positions run from -1 to 1, from the first row or column to the last, of the image as padded, both in training and
+    in prediction.
+
+    Example:
+        >>> features(torch.zeros(3, 2, 2))[3:]  # row and column of the four pixels
+        tensor([[-1., -1.,  1.,  1.],
+                [-1.,  1., -1.,  1.]])
     """
     _, height, width = image.shape
     rows = torch.linspace(-1, 1, height, device=image.device)[:, None].expand(height, width)
@@ -129,7 +154,10 @@ def features(image: Tensor) -> Tensor:
 
 
 def cluster(points: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.float32]:
-    """The centres of clusters of points. In one thread: sums of several come in any order, and decide when it ends."""
+    """The centres of clusters of points.
+
+    On one thread: several would add in any order, and the sums decide when the fit stops.
+    """
     from sklearn.cluster import MiniBatchKMeans
     from threadpoolctl import threadpool_limits
 
@@ -140,7 +168,18 @@ def cluster(points: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np
 
 
 def vote(counts: NDArray[np.int64], centres: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The share of each class among the pixels of each cluster; one without any votes as the nearest that has some."""
+    """The share of each class among the pixels of each cluster.
+
+    Args:
+        counts: Pixels by cluster (rows) and class (columns).
+        centres: One per cluster. A cluster without pixels votes as the nearest cluster that has some.
+
+    Example:
+        >>> vote(np.array([[3, 1], [0, 0], [0, 2]]), np.array([[0.0], [4.0], [5.0]], np.float32))
+        array([[0.75, 0.25],
+               [0.  , 1.  ],
+               [0.  , 1.  ]], dtype=float32)
+    """
     sums = counts.sum(axis=1, keepdims=True)
     filled = sums[:, 0] > 0
     distances = np.square(centres[:, None] - centres[None, filled]).sum(axis=2)

@@ -1,5 +1,6 @@
 """SegNet and SegNet-Basic (Badrinarayanan, Kendall and Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder
-Architecture for Image Segmentation", IEEE TPAMI 2017)."""
+Architecture for Image Segmentation", IEEE TPAMI 2017).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from pixelproof.networks.vgg import CHANNELS, CONVOLUTIONS, convolution_stage
 
 @MODELS.register_module()
 class SegNetHead(UnpoolHead):
-    """The mirror of VGG16: as many 3x3 convolutions with batch norm and ReLU, of which the last gives the classes."""
+    """The mirror of VGG16: as many 3x3 convolutions with batch norm and ReLU; the last gives the classes."""
 
     def __init__(
         self, widths: Sequence[int] = CHANNELS, convolutions: Sequence[int] = CONVOLUTIONS, **kwargs: Any
@@ -29,14 +30,14 @@ class SegNetHead(UnpoolHead):
 
 
 def mirrored(wide: int, narrow: int, count: int, last: bool) -> list[nn.Module]:
-    """`count` convolutions, the last of them to fewer channels; the decoder's very last one is left to `conv_seg`."""
+    """`count` convolutions, the last of them to fewer channels; in the `last` stage `conv_seg` replaces that one."""
     layers = list(convolution_stage(wide, wide, count - 1, norm=True, dropout=0.0))
     return layers if last else [*layers, *convolution_stage(wide, narrow, 1, norm=True, dropout=0.0)]
 
 
 @MODELS.register_module()
 class SegNetBasicEncoder(PoolingVGG16):
-    """Four stages of one 7x7 convolution each, all of one width, with batch norm and ReLU."""
+    """Four stages of one 7x7 convolution each, all of the same width, with batch norm and ReLU."""
 
     def __init__(self, width: int = 64, levels: int = 4, kernel: int = 7) -> None:
         super().__init__(channels=(), convolutions=())
@@ -48,7 +49,7 @@ class SegNetBasicEncoder(PoolingVGG16):
 
 @MODELS.register_module()
 class SegNetBasicHead(UnpoolHead):
-    """A 7x7 convolution with batch norm for each stage, and as in the paper no ReLU; a 1x1 one gives the classes."""
+    """One 7x7 convolution per stage with batch norm, without ReLU as in the paper; a 1x1 one gives the classes."""
 
     def __init__(self, width: int = 64, levels: int = 4, kernel: int = 7, **kwargs: Any) -> None:
         stages = [nn.Sequential(same_convolution(width, width, kernel), nn.BatchNorm2d(width)) for _ in range(levels)]

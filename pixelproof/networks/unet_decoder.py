@@ -1,8 +1,8 @@
 """U-Net's expansive path (Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image
-Segmentation", MICCAI 2015), over any encoder that gives feature maps of which each is half the size of the one before.
+Segmentation", MICCAI 2015), over any encoder whose feature maps each have half the size of the one before.
 
-With the paper's own contracting path this is the paper's network but for one thing: the 3x3 convolutions are padded, so
-that the skips need no cropping and the logits have the size of the image.
+With the paper's own contracting path this is the paper's network, except that the 3x3 convolutions are padded: the
+skips need no cropping, and the logits have the size of the image.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from torch import Tensor, nn
 
 Upsample = Literal["transposed", "bilinear"]
 
-# The paper's section 3: normally distributed, with the deviation sqrt(2 / N) of N incoming nodes.
+# The paper's section 3: Gaussian, with standard deviation sqrt(2 / N) for N incoming nodes.
 INIT = {"type": "Kaiming", "layer": ["Conv2d", "ConvTranspose2d"], "mode": "fan_in"}
 
 
 @MODELS.register_module()
 class UNetHead(BaseDecodeHead):  # type: ignore[misc]
-    """Doubles the size once for each of `widths`; where skips run out, it goes on without (an encoder's stride-2 stem).
+    """Doubles the size once for each of `widths`, at the end without skips if they run out (a stem of stride 2).
 
-    `dropout` stands where the paper has it, at the end of the contracting path: on the deepest feature map. (The
-    network that the authors released drops out the level above too, before its pooling.)
+    `dropout` applies where the paper has it, at the end of the contracting path: to the deepest feature map. (The
+    network that the authors released also applies it to the level above, before its pooling.)
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class UNetHead(BaseDecodeHead):  # type: ignore[misc]
         )
         self.deepest = nn.Dropout(dropout)
         inputs = [in_channels[-1], *widths[:-1]]
-        skips = [*reversed(in_channels[:-1]), *[0] * len(widths)]  # no skip: no channels
+        skips = [*reversed(in_channels[:-1]), *[0] * len(widths)]  # without a skip: no channels
         self.blocks = nn.ModuleList(
             UpBlock(inputs[i], skips[i], width, upsample, self.norm_cfg) for i, width in enumerate(widths)
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Logits from the feature maps of every level, the largest first."""
+        """Logits from the feature maps of all levels, the largest first."""
         *skips, x = self._transform_inputs(inputs)
         x = self.deepest(x)
         for block, skip in zip_longest(self.blocks, reversed(skips)):
@@ -70,11 +70,11 @@ class UNetHead(BaseDecodeHead):  # type: ignore[misc]
 
 
 class UpBlock(nn.Module):
-    """One level up: twice the size, the skip beside it if there is one, and two 3x3 convolutions over both."""
+    """One level up: double the size, concatenate the skip if there is one, then two 3x3 convolutions."""
 
     def __init__(self, inputs: int, skip: int, outputs: int, upsample: Upsample, norm_cfg: Any) -> None:
         super().__init__()
-        if upsample == "transposed":  # the paper's up-convolution, which also brings the channels down
+        if upsample == "transposed":  # the paper's up-convolution, which also reduces the channels
             self.up: nn.Module = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
             inputs = outputs
         else:
@@ -85,7 +85,7 @@ class UpBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        """`x` at twice its size, with what the skip knows."""
+        """`x` at twice its size, combined with the skip."""
         x = self.up(x)
         if skip is not None:
             x = torch.cat([skip, x], dim=1)

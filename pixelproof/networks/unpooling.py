@@ -1,5 +1,6 @@
-"""What SegNet (2017) and DeconvNet (2015) share: an encoder that remembers where each maximum stood, and a decoder that
-mirrors it and puts values back there.
+"""What SegNet (2017) and DeconvNet (2015) share: max-pooling indices, and a decoder that un-pools with them.
+
+The encoder keeps where its maxima were; the decoder mirrors it and puts values back there.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from pixelproof.networks.vgg import VGG16, unpool
 
 @MODELS.register_module()
 class PoolingVGG16(VGG16):
-    """Gives the last stage's pooled map and, after it, the positions of the maxima of each stage."""
+    """Returns the last stage's pooled feature map and, after it, the max-pooling indices of each stage."""
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """One feature map, then as many maps of positions as there are stages."""
+        """One feature map, then one map of indices per stage."""
         x, indices = self.pool_with_indices(image)
         return (x, *indices)
 
 
 class UnpoolHead(BaseDecodeHead):  # type: ignore[misc]
-    """From an encoder's last map back through its stages: un-pool, then that stage's mirror. `stages` has the encoder's
-    order; `middle` stands between the two halves."""
+    """From an encoder's last feature map back through its stages: un-pool, then that stage's mirror.
+
+    `stages` are in the encoder's order; `middle` lies between encoder and decoder.
+    """
 
     def __init__(
         self, inputs: int, middle: nn.Module, stages: Sequence[nn.Module], channels: int, **kwargs: Any
     ) -> None:
-        # The classes' weights too, as SegNet's authors have it: from MMSegmentation's small ones training stays stuck.
+        # The classifier too, as SegNet's authors do: from MMSegmentation's small initial weights training gets stuck.
         init = {"type": "Kaiming", "layer": ["Conv2d", "ConvTranspose2d"], "mode": "fan_in"}
         super().__init__(inputs, channels, dropout_ratio=0.0, init_cfg=init, **kwargs)
         self.middle = middle
@@ -48,5 +51,10 @@ class UnpoolHead(BaseDecodeHead):  # type: ignore[misc]
 
 
 def mirrored_widths(widths: Sequence[int]) -> list[tuple[int, int]]:
-    """What each stage's mirror takes and gives; the first stage's stays as wide as it is."""
+    """The input and output channels of each stage's mirror; that of the first stage keeps its width.
+
+    Example:
+        >>> mirrored_widths([64, 128, 256])
+        [(64, 64), (128, 64), (256, 128)]
+    """
     return list(zip(widths, [widths[0], *widths[:-1]], strict=True))

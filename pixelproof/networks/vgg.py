@@ -1,7 +1,7 @@
 """VGG16 (Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015).
 
-The thirteen convolutions in five stages, as an encoder: without the classifier on top, with batch norm and dropout as
-knobs, and with the positions of the maxima where a decoder un-pools with them.
+The thirteen convolutions in five stages, as an encoder without the classifier: batch norm and dropout are settings, and
+the max-pooling indices are there for decoders that un-pool with them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONVOLUTIONS = (2, 2, 3, 3, 3)
 
 @MODELS.register_module()
 class VGG16(BaseModule):  # type: ignore[misc]
-    """Gives one feature map for each stage: before its pooling (strides 1 to 16), or after it (2 to 32)."""
+    """Returns the feature map of each stage: before its pooling (strides 1 to 16), or after it (2 to 32)."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class VGG16(BaseModule):  # type: ignore[misc]
         return tuple(features)
 
     def pool_with_indices(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The last stage's pooled map, and for each stage where in its plane each maximum stood."""
+        """The last stage's pooled feature map, and for each stage the position of each maximum in its plane."""
         indices, x = [], image
         for stage in self.stages:
             x, index = functional.max_pool2d(stage(x), 2, return_indices=True)
@@ -59,7 +59,7 @@ class VGG16(BaseModule):  # type: ignore[misc]
 
 
 def convolution_stage(inputs: int, outputs: int, count: int, norm: bool, dropout: float) -> nn.Sequential:
-    """`count` times a 3x3 convolution, batch norm if asked for, ReLU; then dropout if asked for."""
+    """`count` 3x3 convolutions, each with optional batch norm and a ReLU; then optional dropout."""
     layers: list[nn.Module] = []
     for number in range(count):
         layers.append(nn.Conv2d(inputs if number == 0 else outputs, outputs, 3, padding=1, bias=not norm))
@@ -69,9 +69,22 @@ def convolution_stage(inputs: int, outputs: int, count: int, norm: bool, dropout
 
 
 def unpool(x: Tensor, indices: Tensor, height: int, width: int) -> Tensor:
-    """Put each value where its maximum stood, zeros elsewhere: `max_unpool2d` as a scatter, whose gradient is a gather.
+    """Put each value back where its maximum was, with zeros elsewhere.
 
-    The same numbers, and on CUDA there is a deterministic form of it, which `max_unpool2d` lacks.
+    The same numbers as `max_unpool2d`, but as a scatter, whose gradient is a gather: unlike `max_unpool2d` it has a
+    deterministic form on CUDA.
+
+    Args:
+        x: Feature maps (NCHW).
+        indices: The positions of the maxima in their planes, of the shape of `x`.
+        height: Of the result.
+        width: Of the result.
+
+    Example:
+        >>> pooled, indices = functional.max_pool2d(torch.tensor([[[[1.0, 2.0], [4.0, 3.0]]]]), 2, return_indices=True)
+        >>> unpool(pooled, indices, 2, 2)
+        tensor([[[[0., 0.],
+                  [4., 0.]]]])
     """
     batch, channels = x.shape[:2]
     plane = torch.zeros(batch, channels, height * width, dtype=x.dtype, device=x.device)

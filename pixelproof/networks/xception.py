@@ -23,9 +23,9 @@ CHANNELS = (32, 64, 128, 256, 728, 1024, 1536, 2048)
 
 @MODELS.register_module()
 class Xception65(BaseModule):  # type: ignore[misc]
-    """Gives two feature maps: stride 4 for the decoder, and the last at `output_stride`.
+    """Returns two feature maps: stride 4 for the decoder, and the last one at `output_stride`.
 
-    Below an output stride of 32 the last strides are 1, and the layers behind each of them have twice the rate.
+    Below an output stride of 32 the last strides are 1, and the layers after each of them have twice the rate.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Xception65(BaseModule):  # type: ignore[misc]
         if output_stride not in (8, 16, 32):
             raise ValueError(f"output_stride: expected 8, 16 or 32, found {output_stride}")
         first, second, low, middle_low, middle, last_block, exits, last = channels
-        # The stride and the rate of what halves a map that would have stride 2, 4, ... were all strides taken.
+        # By the stride at full subsampling (2, 4, ...): the stride and the rate of the layer that halves that map.
         plan = {s: (2 if s < output_stride else 1, max(1, s // output_stride)) for s in (2, 4, 8, 16, 32)}
         self.stem = nn.Sequential(
             ConvModule(3, first, 3, stride=2, padding=1, norm_cfg=NORM),
@@ -58,7 +58,7 @@ class Xception65(BaseModule):  # type: ignore[misc]
             self.exit.extend([separable(inputs, outputs, 1, rate), nn.ReLU(inplace=True)])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The low-level features, which enter the second block's strided convolution, and the last."""
+        """The low-level features, taken before the second block's strided convolution, and the last feature map."""
         x, low = self.block2.with_low(self.block1(self.stem(image)))
         return low, self.exit(self.block4(self.middle(self.block3(x))))
 

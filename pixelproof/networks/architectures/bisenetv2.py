@@ -1,5 +1,5 @@
 # BiSeNetV2 (Yu et al. 2021) with its four auxiliary heads.
-# `small` has half the channels and narrower heads. A list of heads is changed by position.
+# `small` has half the channels and narrower heads. Heads in a list are named by their position.
 _base_ = 'mmseg::_base_/models/bisenetv2.py'
 small = dict(
     backbone=dict(detail_channels=(32, 32, 64), semantic_channels=(8, 16, 32, 64), bga_channels=64),

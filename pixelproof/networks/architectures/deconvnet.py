@@ -1,4 +1,4 @@
-# DeconvNet (Noh, Hong and Han 2015): VGG16 with batch norm, fc6 and fc7, and the mirror of all of it in deconvolutions.
+# DeconvNet (Noh, Hong and Han 2015): VGG16 with batch norm, fc6 and fc7, and all of it mirrored in deconvolutions.
 # `small` has 128 channels in fc6 and fc7.
 _base_ = '_base_/mirrored_vgg16.py'
 modules = ['vgg', 'unpooling', 'deconvnet']

@@ -1,4 +1,4 @@
-# DeepLabV3+ (Chen et al. 2018) on a dilated ResNet-18. `small` takes atrous rates that fit a feature map of 16x16.
+# DeepLabV3+ (Chen et al. 2018) on a dilated ResNet-18. `small` has atrous rates that fit a 16x16 feature map.
 _base_ = ['mmseg::_base_/models/deeplabv3plus_r50-d8.py', '_base_/small_r18.py']
 model = dict(
     backbone=dict(depth=18),

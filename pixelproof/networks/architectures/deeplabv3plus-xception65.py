@@ -1,5 +1,5 @@
-# DeepLabV3+ (Chen et al. 2018) as in the paper: the modified aligned Xception-65 with output stride 16, no auxiliary head.
-# `small` has a quarter of the channels, 4 middle blocks of 16, and atrous rates that fit a feature map of 8x8.
+# DeepLabV3+ (Chen et al. 2018) as in the paper: modified aligned Xception-65, output stride 16, no auxiliary head.
+# `small` has a quarter of the channels, 4 of the 16 middle blocks, and atrous rates that fit an 8x8 feature map.
 _base_ = 'mmseg::_base_/models/deeplabv3plus_r50-d8.py'
 modules = ['xception']
 model = dict(

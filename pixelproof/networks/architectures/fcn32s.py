@@ -1,5 +1,5 @@
-# FCN-32s (Long, Shelhamer and Darrell 2015) on VGG16: the scores of stride 32 alone. `small` has a quarter of VGG16's
-# channels, batch norm (it has no pretrained weights to start from), a 16th of fc6's and fc7's channels, less dropout.
+# FCN-32s (Long, Shelhamer and Darrell 2015) on VGG16: the scores at stride 32 alone. `small` has a quarter of VGG16's
+# channels, batch norm (it starts without pretrained weights), a 16th of the channels of fc6 and fc7, and less dropout.
 modules = ['vgg', 'fcn_skip']
 model = dict(
     type='EncoderDecoder',

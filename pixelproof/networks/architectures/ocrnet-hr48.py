@@ -2,7 +2,7 @@
 # `small` has one module and one block at each stage, half the width, and narrower heads.
 _base_ = ['mmseg::ocrnet/ocrnet_hr48_4xb2-80k_cityscapes-512x1024.py', '_base_/small_ocr.py']
 
-# Its publisher states the first digits of the digest, in the file's name.
+# The publisher states only the first digits of the digest, in the file name.
 imagenet = dict(
     url='https://mmassets.onedl.ai/pretrain/third_party/hrnetv2_w48-d2186c55.pth',
     sha256='d2186c55')

@@ -1,4 +1,4 @@
-# PIDNet-S (Xu et al. 2023): the boundaries that its third branch learns are found in the masks, as the network trains.
+# PIDNet-S (Xu et al. 2023): the boundaries that its third branch learns are computed from the masks during training.
 # `small` has half the channels.
 _base_ = 'mmseg::pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py'
 modules = ['hard_pixels', 'pidnet']
@@ -10,7 +10,7 @@ model = dict(decode_head=dict(
         dict(type='BoundaryLoss', loss_weight=20.0),
         dict(type='HardPixelCrossEntropy', threshold=0.9, least=1 / 48, loss_weight=1.0)]))
 
-# Its publisher states the first digits of the digest, in the file's name.
+# The publisher states only the first digits of the digest, in the file name.
 imagenet = dict(
     url='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/pidnet/pidnet-s_imagenet1k_20230306-715e6273.pth',
     sha256='715e6273')

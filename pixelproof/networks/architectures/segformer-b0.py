@@ -2,7 +2,7 @@
 # `small` has half the channels and one layer in each stage.
 _base_ = 'mmseg::_base_/models/segformer_mit-b0.py'
 
-# Its publisher states the first digits of the digest, in the file's name.
+# The publisher states only the first digits of the digest, in the file name.
 imagenet = dict(
     url='https://mmassets.onedl.ai/mmsegmentation/v0.5/pretrain/segformer/mit_b0_20220624-7e0fe6dd.pth',
     sha256='7e0fe6dd')

@@ -1,4 +1,4 @@
-# SegNet-Basic (Badrinarayanan, Kendall and Cipolla 2017): four stages of one 7x7 convolution to 64 channels, mirrored.
+# SegNet-Basic (Badrinarayanan, Kendall and Cipolla 2017): four stages of one 7x7 convolution, 64 channels, mirrored.
 # `small` has 16 channels.
 modules = ['vgg', 'unpooling', 'segnet']
 model = dict(

@@ -1,6 +1,6 @@
 # U-Net (Ronneberger et al. 2015) as MMSegmentation builds it: batch norm, bilinear up-sampling, a fully convolutional
 # head. `full` has the paper's five levels and 64 channels at full resolution. `small` has four levels and 32 channels,
-# and begins at half of it: several times as fast, and so it sees more images in the same time.
+# and starts at half resolution: several times as fast, so that it sees more images in the same time.
 _base_ = 'mmseg::_base_/models/fcn_unet_s5-d16.py'
 model = dict(test_cfg=dict(_delete_=True, mode='whole'))
 

@@ -1,5 +1,5 @@
-# VGG16 with batch norm (Simonyan and Zisserman 2015), whose pooling tells a decoder of the same shape where it took what.
-# `small` has a quarter of the channels in both, and two convolutions in every stage.
+# VGG16 with batch norm (Simonyan and Zisserman 2015), which hands its max-pooling indices to a mirrored decoder.
+# `small` has a quarter of the channels in both, and two convolutions per stage.
 model = dict(
     type='EncoderDecoder',
     backbone=dict(type='PoolingVGG16', norm=True),

@@ -1,5 +1,5 @@
-# An HRNet of one module and one block everywhere: what `train.scale: small` trains of every OCR network.
-# A list of heads is changed by position.
+# An HRNet with one module and one block everywhere: the `small` scale of every OCR network.
+# Heads in a list are named by their position.
 small = dict(
     backbone=dict(extra=dict(
         stage1=dict(num_blocks=(1,), num_channels=(16,)),

@@ -1,6 +1,6 @@
-# U-Net's decoder over a network made to classify images, whose first level has half the image's size already: the last
-# doubling has no skip. Widths and up-sampling without weights are those of the library segmentation_models (Yakubovskiy
-# 2019), which up-samples by the nearest pixel; this is bilinear.
+# U-Net's decoder over an image classifier, whose first feature map already has half the image's size: the last
+# up-sampling has no skip. The widths and the up-sampling without weights follow the library segmentation_models
+# (Yakubovskiy 2019), which up-samples by nearest neighbour; here it is bilinear.
 model = dict(
     type='EncoderDecoder',
     decode_head=dict(

@@ -1,6 +1,6 @@
-# U-Net as its paper has it (Ronneberger et al. 2015), but padded: five levels of two 3x3 convolutions, 64 to 1024
-# channels, up-convolutions, no normalisation. The contracting path is what VGG16's stages are with these numbers.
-# Up-convolutions give as many channels as the skip that they meet.
+# U-Net as in its paper (Ronneberger et al. 2015), but padded: five levels of two 3x3 convolutions, 64 to 1024
+# channels, up-convolutions, no normalisation. The contracting path is built from VGG16's stages with these numbers.
+# An up-convolution has as many output channels as the skip that it is concatenated with.
 model = dict(
     type='EncoderDecoder',
     backbone=dict(
