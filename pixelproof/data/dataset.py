@@ -6,7 +6,8 @@
     <root>/<split>/masks/<id>.png      uint8 class ids, 255 = ignore
     <root>/<split>/instances/<id>.png  uint16 instance ids, 0 = none; only where the source has them
 
-Images are RGB arrays here. What is written has the same bytes every time; what is read is checked as it is read.
+In memory images are RGB arrays. The same data is always written as the same bytes, and everything is checked as it is
+read or written: what breaks the contract is a `DataError` that names the file.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from pixelproof.core.files import write_bytes, write_json, write_text
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
-UNSPLIT = "all"  # the split of a source that publishes none: prepare decides
+UNSPLIT = "all"  # where a source publishes no split: prepare makes one
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of images that are copied: the source's, ours
+ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of images that are copied: the source's ending, ours
 REBUILD = "rebuild the folder with the stage that wrote it"
 
 Array = NDArray[Any]
@@ -43,7 +44,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class; `thing` says that its objects can be counted."""
+    """One class; the objects of a `thing` class can be counted."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     id: int
@@ -54,7 +55,7 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """What dataset.json says: true for every split."""
+    """The contents of dataset.json, which hold for every split."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: str
@@ -63,13 +64,18 @@ class Header:
     ignore_index: int = IGNORE
 
     def names(self) -> list[str]:
-        """Class names by id."""
+        """Class names, in the order of their ids.
+
+        Example:
+            >>> Header("tiny", (ClassInfo(0, "road", (128, 64, 128)), ClassInfo(1, "car", (64, 0, 128)))).names()
+            ['road', 'car']
+        """
         return [c.name for c in self.classes]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One line of index.csv. Group is what must not span two splits: a flight, a scene, a sequence."""
+    """One line of index.csv. A group (a flight, a scene, a sequence) must not span two splits."""
 
     id: str
     group: str
@@ -96,7 +102,7 @@ def write_header(root: Path, header: Header) -> None:
 
 @dataclass
 class SplitWriter:
-    """Writes one split: `add` each image, then `close` writes the sorted index."""
+    """Writes one split: `add` every image, then `close` to write the sorted index."""
 
     root: Path
     split: str
@@ -108,11 +114,21 @@ class SplitWriter:
             (self.root / self.split / folder).mkdir(parents=True, exist_ok=True)
 
     def add(self, sample: Sample, image: Array | Path, mask: Array, instances: Array | None = None) -> None:
-        """Add one labelled image; a path (.png or .jpg) is copied byte for byte."""
+        """Add one labelled image; if anything is wrong with it, nothing is written.
+
+        Args:
+            sample: Its line of the index.
+            image: An RGB array, or the path of a .png or .jpg file to copy byte for byte.
+            mask: uint8 class ids, 255 for ignored pixels.
+            instances: Instance ids, 0 for none.
+
+        Raises:
+            DataError: The id is taken, or the sample or one of its arrays breaks the contract.
+        """
         where, size = f"{self.split}/{sample.id}", (sample.height, sample.width)
         check_sample(where, sample)
         if sample.id in self.samples:
-            raise DataError(where, "an id that no other image has", "a second one", "rename one of the two")
+            raise DataError(where, "a unique id", "a duplicate", "rename one of the two images")
         check_mask(where, mask, size, len(self.header.classes))
         ending, content = _image_file(where, image, size)
         numbers = None if instances is None else _as_uint16(where + " instances", instances)
@@ -124,7 +140,7 @@ class SplitWriter:
         self.samples[sample.id] = sample
 
     def close(self) -> list[Sample]:
-        """Write index.csv; returns the samples as they stand in it."""
+        """Write index.csv and return its samples, in its order."""
         samples = [self.samples[key] for key in sorted(self.samples)]
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
@@ -135,7 +151,7 @@ class SplitWriter:
 
 
 def write_png(path: Path, array: Array) -> None:
-    """Write a PNG (RGB, uint8 or uint16 grey) with fixed settings: the same array gives the same bytes."""
+    """Write a PNG (uint8 RGB; uint8 or uint16 grey) with fixed settings: the same array gives the same bytes."""
     write_bytes(path, _encode(path, array))
 
 
@@ -150,7 +166,7 @@ def _image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple
     """The ending and the content of an image's file."""
     if isinstance(image, Path):
         if image.suffix.lower() not in ENDINGS:
-            raise DataError(where, f"an image of {', '.join(ENDINGS)}", image.name, "convert it")
+            raise DataError(where, f"an image file ({', '.join(ENDINGS)})", image.name, "convert it")
         return ENDINGS[image.suffix.lower()], _read(image)
     if image.shape != (*size, 3) or image.dtype != np.uint8:
         raise DataError(where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source")
@@ -183,8 +199,8 @@ def read_header(root: Path) -> Header:
     ids, names = [c.id for c in header.classes], header.names()
     for right, expected, stands in (
         (ids == list(range(min(len(ids), IGNORE))), "class ids 0, 1, 2, ... below 255", ids),
-        (len(set(names)) == len(names), "class names that differ", names),
-        (all(0 <= v <= 255 for c in header.classes for v in c.color), "colours of 0 to 255", header.classes),
+        (len(set(names)) == len(names), "distinct class names", names),
+        (all(0 <= v <= 255 for c in header.classes for v in c.color), "colour values from 0 to 255", header.classes),
         (header.ignore_index == IGNORE, f"ignore_index {IGNORE}", header.ignore_index),
     ):
         if not right:
@@ -193,7 +209,7 @@ def read_header(root: Path) -> Header:
 
 
 def read_split(root: Path, split: str) -> list[Sample]:
-    """Read index.csv and check that it and the files beside it name the same images."""
+    """Read index.csv; the files beside it must be of exactly the images that it lists."""
     path = root / split / "index.csv"
     samples = _index(path)
     ids = [s.id for s in samples]
@@ -201,20 +217,20 @@ def read_split(root: Path, split: str) -> list[Sample]:
     if twice:
         raise DataError(path, "each id once", f"{min(twice)!r} twice", "rename one of the two images")
     if ids != sorted(ids):
-        raise DataError(path, "lines sorted by id", "another order", REBUILD)
+        raise DataError(path, "lines sorted by id", "a different order", REBUILD)
     for folder, endings in (("images", (".png", ".jpg")), ("masks", (".png",)), ("instances", (".png",))):
         _check_files(root / split / folder, ids, endings, all_there=folder != "instances")
     return samples
 
 
 def image_path(root: Path, split: str, sample_id: str) -> Path:
-    """Where an image lies: .png, else .jpg."""
+    """The path of an image: .png, or .jpg if only that exists."""
     png = root / split / "images" / f"{sample_id}.png"
     return png if png.exists() else png.with_suffix(".jpg") if (png.parent / f"{sample_id}.jpg").exists() else png
 
 
 def read_image(root: Path, split: str, sample: Sample) -> Array:
-    """An RGB image, checked against its line of the index."""
+    """Read an RGB image and check its size against its line of the index."""
     path = image_path(root, split, sample.id)
     image = decode(path, cv2.IMREAD_COLOR)
     _check_size(path, image, (sample.height, sample.width))
@@ -223,7 +239,7 @@ def read_image(root: Path, split: str, sample: Sample) -> Array:
 
 
 def read_mask(root: Path, split: str, sample: Sample, classes: int) -> Array:
-    """A mask of class ids, checked against its line of the index and the classes."""
+    """Read a mask of class ids and check it against its line of the index and the number of classes."""
     path = root / split / "masks" / f"{sample.id}.png"
     mask = decode(path, cv2.IMREAD_UNCHANGED)
     check_mask(path, mask, (sample.height, sample.width), classes)
@@ -231,7 +247,7 @@ def read_mask(root: Path, split: str, sample: Sample, classes: int) -> Array:
 
 
 def read_instances(root: Path, split: str, sample: Sample) -> Array | None:
-    """Instance ids, or None where the source has none."""
+    """Read instance ids; None where the source has none."""
     path = root / split / "instances" / f"{sample.id}.png"
     if not path.exists():
         return None
@@ -243,7 +259,15 @@ def read_instances(root: Path, split: str, sample: Sample) -> Array | None:
 
 
 def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
-    """Read everything: every file of every split, and that no id and no group stands in two splits."""
+    """Read and check every file of every split.
+
+    Args:
+        root: The dataset's folder.
+        splits: The splits to read; no id and no group may be in two of them.
+
+    Raises:
+        DataError: The first thing that breaks the contract.
+    """
     header = read_header(root)
     _check_names(root, {"dataset.json", *SPLITS, UNSPLIT})
     seen: dict[tuple[str, str], str] = {}
@@ -260,12 +284,20 @@ def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
 
 
 def decode(path: Path, flags: int) -> Array:
-    """Decode an image file; a damaged one is an error, though OpenCV would fill it up in silence."""
+    """Decode an image file.
+
+    Args:
+        path: A .png or a JPEG file.
+        flags: OpenCV's, such as `cv2.IMREAD_COLOR`.
+
+    Raises:
+        DataError: The file is damaged. (OpenCV alone would fill up what is missing without a word.)
+    """
     content = _read(path)
     whole = _whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
     try:
         array: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if whole else None
-    except cv2.error:  # more pixels than it allows
+    except cv2.error:  # more pixels than OpenCV allows
         array = None
     if array is None:
         expected, found = f"a whole {path.suffix[1:].upper()} image", f"{len(content)} bytes that do not decode"
@@ -274,7 +306,7 @@ def decode(path: Path, flags: int) -> Array:
 
 
 def _whole_png(content: bytes) -> bool:
-    """Whether every chunk's checksum holds and the last chunk ends the file: then no byte is missing or changed."""
+    """Whether every chunk's checksum is right and the last chunk ends the file: no byte is missing or changed."""
     data, at, kind = memoryview(content), len(PNG_SIGNATURE), b""
     if not content.startswith(PNG_SIGNATURE):
         return False
@@ -287,7 +319,24 @@ def _whole_png(content: bytes) -> bool:
 
 
 def check_mask(where: Path | str, mask: Array, size: tuple[int, int], classes: int) -> None:
-    """A mask is uint8, has its image's size, and holds ids of the classes or 255."""
+    """Check that a mask is uint8, has the size of its image, and holds only class ids and 255.
+
+    Args:
+        where: The mask, for the error.
+        mask: The array to check.
+        size: Height and width of its image.
+        classes: The number of classes.
+
+    Raises:
+        DataError: The mask breaks one of these rules.
+
+    Example:
+        >>> check_mask("val/a", np.array([[0, 1, 255]], np.uint8), (1, 3), classes=2)
+        >>> check_mask("val/a", np.array([[0, 2, 255]], np.uint8), (1, 3), classes=2)
+        Traceback (most recent call last):
+            ...
+        pixelproof.core.errors.DataError: val/a: expected class ids 0 to 1, or 255, found id 2; map it to a class
+    """
     if mask.dtype != np.uint8:
         raise DataError(where, "a mask of uint8 class ids", f"{mask.dtype}", "convert the mask")
     _check_size(where, mask, size, channels=False)
@@ -297,7 +346,7 @@ def check_mask(where: Path | str, mask: Array, size: tuple[int, int], classes: i
 
 
 def iterate(root: Path, split: str) -> Iterator[tuple[Sample, Array, Array]]:
-    """Every sample of a split with its image and mask."""
+    """Every sample of a split, with its image and its mask."""
     classes = len(read_header(root).classes)
     for sample in read_split(root, split):
         yield sample, read_image(root, split, sample), read_mask(root, split, sample, classes)
@@ -309,28 +358,28 @@ def _check_size(where: Path | str, array: Array, size: tuple[int, int], channels
             where,
             f"{size[1]}x{size[0]} pixels",
             "x".join(str(n) for n in (*array.shape[1::-1], *array.shape[2:])),
-            "mend the file",
+            "fix the file",
         )
 
 
 def _check_files(folder: Path, ids: list[str], endings: tuple[str, ...], all_there: bool) -> None:
-    """A folder holds files of these ids only: one of each, or at most one where they need not all be there."""
+    """Check that a folder holds files of these ids only: one each, or at most one unless `all_there`."""
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if extra := found - {name + ending for name in ids for ending in endings}:
         raise DataError(folder / min(extra), "a line in index.csv", "none", REBUILD)
     for name in ids:
         there = [name + ending for ending in endings if name + ending in found]
         if not there and all_there:
-            raise DataError(folder / f"{name}.png", "the file that index.csv names", "no such file", REBUILD)
+            raise DataError(folder / f"{name}.png", "the file that index.csv names", "none", REBUILD)
         if len(there) > 1:
-            raise DataError(folder / there[1], "one file for an id", f"{there[0]} beside it", "remove one of the two")
+            raise DataError(folder / there[1], "one file per id", f"{there[0]} beside it", "remove one of the two")
 
 
 def _check_names(folder: Path, names: set[str]) -> None:
-    """Nothing else lies in a folder, but for hidden files (DVC's .gitignore)."""
+    """Check that nothing else is in a folder, except hidden files (DVC's .gitignore)."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.name not in names and not path.name.startswith("."):
-            raise DataError(path, f"only {', '.join(sorted(names))} in its folder", "another name", "move it away")
+            raise DataError(path, f"only {', '.join(sorted(names))} in its folder", "something else", "move it away")
 
 
 def _read(path: Path) -> bytes:
@@ -345,7 +394,11 @@ def _reason(error: OSError) -> str:
 
 
 def check_sample(where: Path | str, sample: Sample) -> None:
-    """A line of an index says what can be: names that files can have, sizes and scales above zero."""
+    """Check one line of an index: ids that can be file names, printable texts, sizes and scales above zero.
+
+    Raises:
+        DataError: A value breaks one of these rules.
+    """
     whole = all(type(n) is int for n in (sample.width, sample.height))
     scale = sample.metres_per_pixel
     for right, expected, found in (
@@ -357,11 +410,11 @@ def check_sample(where: Path | str, sample: Sample) -> None:
         (sample.parent is None or ID_PATTERN.fullmatch(sample.parent), "a parent that is an id", sample.parent),
     ):
         if not right:
-            raise DataError(where, expected, repr(found), "mend it in the source")
+            raise DataError(where, expected, repr(found), "fix it in the source")
 
 
 def _index(path: Path) -> list[Sample]:
-    """The lines of an index.csv, each checked by itself."""
+    """The lines of an index.csv, each checked on its own."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file, strict=True)
@@ -378,7 +431,7 @@ def _index(path: Path) -> list[Sample]:
 def _sample(where: str, row: dict[str, str]) -> Sample:
     try:
         if None in row or None in row.values():
-            raise ValueError("as many cells as columns")
+            raise ValueError("another number of cells than of columns")
         values = {
             "id": row["id"], "group": row["group"], "source": row["source"],
             "width": int(row["width"]), "height": int(row["height"]),
@@ -387,7 +440,7 @@ def _sample(where: str, row: dict[str, str]) -> Sample:
             "x": int(row["x"]) if row.get("x") else None, "y": int(row["y"]) if row.get("y") else None,
         }  # fmt: skip
     except ValueError as error:
-        raise DataError(where, "an index's line", str(error), REBUILD) from None
+        raise DataError(where, "a line of an index", str(error), REBUILD) from None
     sample = Sample(**values)  # type: ignore[arg-type]
     check_sample(where, sample)
     return sample

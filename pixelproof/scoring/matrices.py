@@ -1,4 +1,4 @@
-"""The confusion matrices that evaluate stores, one for each image: the base of all that is computed later."""
+"""The confusion matrices that evaluate stores, one per image: everything computed later starts from them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,38 @@ FIX = "run `dvc repro`"
 
 @dataclass(frozen=True)
 class Matrices:
-    """One split: a matrix for each image (row = true class, column = predicted class), sorted by id."""
+    """The matrices of one split (true class in rows, predicted class in columns), one per image and sorted by id."""
 
     ids: list[str]
     groups: list[str]
     counts: NDArray[np.int64]  # [images, classes, classes]
 
     def select(self, ids: Sequence[str]) -> Matrices:
-        """These images alone, in this order."""
+        """The matrices of these images alone, in this order.
+
+        Example:
+            >>> both = Matrices(["a", "b"], ["day", "night"], np.array([[[3, 0], [1, 2]], [[0, 1], [0, 5]]]))
+            >>> both.select(["b"]).groups
+            ['night']
+        """
         at = {name: row for row, name in enumerate(self.ids)}
         rows = [at[name] for name in ids]
         return Matrices(list(ids), [self.groups[row] for row in rows], self.counts[rows])
 
 
 def read_matrices(source: Path | bytes, classes: int, where: str = "matrices.parquet") -> dict[str, Matrices]:
-    """The matrices by split, from a file or its content; `where` names the latter in errors.
+    """Read the matrices of every split.
 
-    A cell that has no row is 0. An image without a counted pixel has a row that counts 0.
+    A cell without a row in the table is 0. An image of ignored pixels alone has one row, whose count is 0.
+
+    Args:
+        source: The Parquet file, or its content.
+        classes: The number of classes.
+        where: The name of the content in errors; a file is called by its path.
+
+    Raises:
+        StateError: The file is missing, or not a table that evaluate writes.
+        DataError: The table contradicts itself, or the number of classes.
     """
     where = str(source) if isinstance(source, Path) else where
     table = _read_table(source, where)
@@ -81,7 +96,7 @@ def _read_table(source: Path | bytes, where: str) -> pa.Table:
 
 
 def _coded(table: pa.Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
-    """The sorted values of a column of texts, and for each row the position of its own."""
+    """The sorted distinct values of a text column, and each row's position among them."""
     column = table[name].combine_chunks().dictionary_encode()
     names: list[str] = column.dictionary.to_pylist()
     order = sorted(range(len(names)), key=names.__getitem__)

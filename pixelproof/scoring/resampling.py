@@ -1,10 +1,10 @@
-"""How sure a score is: bootstrap intervals, paired permutation tests, Holm's correction. Pure, over arrays.
+"""How certain a score is: bootstrap intervals, paired permutation tests, Holm's correction. Pure functions of arrays.
 
 The units are groups of images (flights, scenes, sequences): images of one group resemble each other, so a group is
-drawn, or swapped, as a whole. An array of units is [groups, ...]: whole numbers that add up, as the pixels that are
-right, true and predicted (scores.py). A resample is a count for each group, so that all resamples together are one
-product of matrices; it is exact, because sums of whole numbers below 2^53 are exact in floats of 64 bits whatever
-their order. A statistic takes such sums, [..., same shape], and gives [..., columns]; it is NaN where it has no value.
+drawn, or swapped, as a whole. An array of units is [groups, ...] and holds whole numbers that add up, such as the
+correct, true and predicted pixels (scores.py). A resample is a count per group, so that all resamples together are one
+matrix product. It is exact, because sums of whole numbers below 2^53 are exact in 64-bit floats in any order. A
+statistic takes such sums, [..., same shape], and returns [..., columns]; it is NaN where it has no value.
 """
 
 from __future__ import annotations
@@ -19,12 +19,25 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Statistic = Callable[[NDArray[Any]], Floats]
 
-CELLS = 2**20  # of the matrices of one step: 8 MiB each, which bounds the memory whatever the number of resamples
-TIE = 1e-12  # two differences of scores no further apart are the same one, rounded in another order
+CELLS = 2**20  # of the matrices of one step: 8 MiB each, which bounds memory whatever the number of resamples
+TIE = 1e-12  # differences of scores this close are equal, and only rounded in another order
 
 
 def group_sums(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
-    """The sum over the images of each group, in the order of the groups' names: [images, ...] to [groups, ...]."""
+    """Sum the images of each group.
+
+    Args:
+        values: [images, ...].
+        groups: The group of each image.
+
+    Returns:
+        [groups, ...], in the order of the groups' names.
+
+    Example:
+        >>> group_sums(np.array([[1, 2], [10, 20], [100, 200]]), ["night", "day", "night"])
+        array([[ 10,  20],
+               [101, 202]])
+    """
     names, group = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
     sums = np.zeros((len(names), *values.shape[1:]), values.dtype)
     np.add.at(sums, group, values)
@@ -35,7 +48,25 @@ def group_sums(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
 
 
 def bootstrap(units: NDArray[Any], statistic: Statistic, resamples: int, rng: np.random.Generator) -> Floats:
-    """The statistic in each resample of the groups, drawn with replacement (Efron 1979): [resamples, columns]."""
+    """The statistic of each resample of the groups, drawn with replacement (Efron 1979).
+
+    Args:
+        units: [groups, ...].
+        statistic: From sums over groups to columns of scores.
+        resamples: How many.
+        rng: Where the draws come from.
+
+    Returns:
+        [resamples, columns].
+
+    Example:
+        >>> units = np.array([[8, 10], [9, 10], [4, 10]])  # correct pixels and all pixels of three groups
+        >>> accuracy = lambda sums: sums[..., :1] / sums[..., 1:]
+        >>> samples = bootstrap(units, accuracy, 1000, np.random.default_rng(0))
+        >>> low, high = interval(samples, confidence=0.95)
+        >>> print(low.round(2), high.round(2))
+        [0.4] [0.9]
+    """
     flat = _flat(units)
     steps = [
         statistic((weights @ flat).reshape(len(weights), *units.shape[1:]))
@@ -45,7 +76,17 @@ def bootstrap(units: NDArray[Any], statistic: Statistic, resamples: int, rng: np
 
 
 def resample_weights(groups: int, resamples: int, rng: np.random.Generator, width: int = 1) -> Iterator[Floats]:
-    """How often each group stands in each resample, [some resamples, groups] at a time."""
+    """How often each group is drawn in each resample.
+
+    Args:
+        groups: How many groups there are.
+        resamples: How many resamples are drawn.
+        rng: Where the draws come from.
+        width: How many numbers a unit holds; with it a step is kept below `CELLS` cells.
+
+    Yields:
+        [some of the resamples, groups].
+    """
     rows = max(1, CELLS // max(groups, width))
     for start in range(0, resamples, rows):
         number = min(rows, resamples - start)
@@ -55,10 +96,17 @@ def resample_weights(groups: int, resamples: int, rng: np.random.Generator, widt
 
 
 def interval(samples: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The percentile interval of each column: what `confidence` of the resamples lie within.
+    """The percentile interval of each column, which holds a share `confidence` of the resamples.
 
-    A class can be in no group of a resample; its scores are NaN there. The interval is over the resamples that have a
-    value, that is: given that the class is there at all. A column without any value has the interval NaN to NaN.
+    A class may be in no group of a resample; its score is NaN there. The interval is over the resamples that have a
+    value, that is: given that the class occurs.
+
+    Args:
+        samples: [resamples, columns].
+        confidence: Such as 0.95.
+
+    Returns:
+        The lower and the upper end of each column; both NaN for a column without any value.
     """
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     ends = np.full((2, samples.shape[1]), np.nan)
@@ -75,15 +123,29 @@ def interval(samples: Floats, confidence: float) -> tuple[Floats, Floats]:
 def permutation_test(
     base: NDArray[Any], head: NDArray[Any], statistic: Statistic, permutations: int, rng: np.random.Generator
 ) -> Floats:
-    """Two-sided p-values, one for each column, of "head's statistic is base's": paired by group, [groups, ...] each.
+    """Two-sided p-values of the null hypothesis that head's statistic equals base's, paired by group.
 
-    If nothing but chance tells the revisions apart, the two results of a group could as well have been each other's
-    (Fisher's exchangeability). So the results of groups are swapped at random, and p is the share of such swaps whose
-    difference is at least as large as the one that was found. Where the groups that differ allow no more than
-    `permutations` different ones, all of them are tried and p is exact; otherwise the arrangement that was found counts
-    as one of those tried, (b + 1) / (m + 1), so that p is never 0 (Phipson and Smyth 2010).
+    If only chance distinguishes the two revisions, the two results of a group could as well be exchanged (Fisher). So
+    the results of groups are swapped at random, and p is the share of swaps whose difference is at least as large as
+    the observed one. Where the groups that differ allow no more than `permutations` different swaps, all of them are
+    tried and p is exact. Otherwise the observed arrangement counts as one of those tried, (b + 1) / (m + 1), so that p
+    is never 0 (Phipson and Smyth 2010).
 
-    NaN where the difference is not defined; a swap without a value counts as at least as large.
+    Args:
+        base: [groups, ...].
+        head: [groups, ...], the same groups in the same order.
+        statistic: From sums over groups to columns of scores.
+        permutations: How many random swaps to try at most.
+        rng: Where the swaps come from.
+
+    Returns:
+        One p-value per column, NaN where the difference is undefined. Swaps without a value count as at least as large.
+
+    Example:
+        >>> base, head = np.array([[5, 10], [5, 10], [5, 10]]), np.array([[7, 10], [8, 10], [5, 10]])
+        >>> accuracy = lambda sums: sums[..., :1] / sums[..., 1:]
+        >>> permutation_test(base, head, accuracy, 1000, np.random.default_rng(0))  # only two groups differ: p is exact
+        array([0.5])
     """
     sums = base.sum(axis=0), head.sum(axis=0)
     found = np.abs(statistic(sums[1]) - statistic(sums[0]))
@@ -101,12 +163,16 @@ def permutation_test(
 
 
 def differing(base: NDArray[Any], head: NDArray[Any], axis: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where the two are not the same. To swap what is the same changes nothing: only groups that differ can tell."""
+    """Where the two differ. Swapping what is equal changes nothing: only groups that differ carry evidence."""
     return np.asarray((base != head).any(axis=axis))
 
 
 def random_swaps(step: Floats, permutations: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Which groups are swapped in each permutation: [some permutations, groups] at a time, 1 or 0."""
+    """Which groups are swapped (1) and which are not (0) in each random permutation.
+
+    Yields:
+        [some of the permutations, groups].
+    """
     rows = max(1, CELLS // max(step.shape))
     for start in range(0, permutations, rows):
         number = min(rows, permutations - start)
@@ -114,7 +180,15 @@ def random_swaps(step: Floats, permutations: int, rng: np.random.Generator) -> I
 
 
 def every_swap(step: Floats) -> Iterator[Floats]:
-    """All of them but those that swap the last group: these mirror the others, and their difference is as large."""
+    """All possible swaps but those of the last group: these mirror the others, and their difference is as large.
+
+    Yields:
+        [some of the swaps, groups], 1 where a group is swapped.
+
+    Example:
+        >>> np.concatenate(list(every_swap(np.ones((3, 2))))).tolist()
+        [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
+    """
     rows = max(1, CELLS // max(step.shape))
     for start in range(0, _all_swaps(len(step)), rows):
         codes = np.arange(start, min(start + rows, _all_swaps(len(step))))
@@ -126,18 +200,38 @@ def _all_swaps(groups: int) -> int:
 
 
 def smallest_p(groups: int, permutations: int) -> float:
-    """The smallest p that a test can give in which so many groups differ: theirs is the largest possible difference."""
+    """The smallest p-value that a test can give when so many groups differ: that of the largest possible difference.
+
+    Example:
+        >>> smallest_p(groups=6, permutations=1000)
+        0.03125
+    """
     return max(1 / _all_swaps(groups), 1 / (permutations + 1))
 
 
 def groups_needed(p: float) -> int:
-    """How many groups must differ for a test to be able to give this p."""
+    """How many groups must differ before a test can give a p-value this small.
+
+    Example:
+        >>> groups_needed(0.05)
+        6
+    """
     return max(1, 1 + math.ceil(math.log2(1 / p)))
 
 
 def holm(p: Floats) -> Floats:
-    """Holm's step-down correction (1979) of all that was tested: a number below alpha stands for a claim, and the
-    probability of any false claim among them all is at most alpha. NaN is what was not tested, and stays NaN."""
+    """Holm's step-down correction (1979) for everything that was tested.
+
+    Of the corrected p-values, those below alpha may be claimed: the probability of any false claim among all of them is
+    at most alpha.
+
+    Args:
+        p: P-values; NaN, for what was not tested, stays NaN and does not count.
+
+    Example:
+        >>> holm(np.array([0.01, 0.04, np.nan, 0.03]))
+        array([0.03, 0.06,  nan, 0.06])
+    """
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]
     steps = p[order] * np.arange(len(order), 0, -1)

@@ -1,4 +1,4 @@
-"""What is written is read back equal, in the same bytes every time; what is wrong is not written."""
+"""What is written is read back unchanged and always has the same bytes; wrong data is not written."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def samples(draw: st.DrawFn) -> list[Sample]:
 
 
 def arrays(sample: Sample, header: Header, seed: int) -> tuple[Array, Array, Array | None]:
-    """An image, a mask and, now and then, instances."""
+    """An image, a mask and sometimes instances."""
     rng = np.random.default_rng(seed)
     size = (sample.height, sample.width)
     mask = rng.choice([*range(len(header.classes)), IGNORE], size=size).astype(np.uint8)
@@ -82,7 +82,7 @@ def contents_of(root: Path) -> dict[str, bytes]:
 
 @settings(deadline=None)
 @given(headers(), samples(), st.integers(0, 2**32))
-def test_what_is_written_is_read_back_and_has_the_same_bytes_in_any_order(
+def test_samples_are_read_back_and_give_the_same_bytes_in_any_order(
     header: Header, todo: list[Sample], seed: int
 ) -> None:
     contents = {s.id: arrays(s, header, seed + i) for i, s in enumerate(todo)}
@@ -105,7 +105,7 @@ def test_what_is_written_is_read_back_and_has_the_same_bytes_in_any_order(
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".jpg", ".jpeg"])
-def test_an_image_that_need_not_change_is_copied_byte_for_byte(tmp_path: Path, suffix: str) -> None:
+def test_an_image_file_is_copied_byte_for_byte(tmp_path: Path, suffix: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     original = tmp_path / f"camera{suffix}"
     cv2.imwrite(str(original), image)
@@ -116,7 +116,7 @@ def test_an_image_that_need_not_change_is_copied_byte_for_byte(tmp_path: Path, s
 
 
 def test_masks_and_instances_are_what_other_readers_see(tmp_path: Path) -> None:
-    """Pillow, as an independent reader, sees the numbers that were written, and RGB in RGB order."""
+    """Pillow, an independent reader, sees the numbers that were written, and RGB in this order."""
     image_module = pytest.importorskip("PIL.Image")
     sample = Sample("a", "g", 2, 1, "tiny")
     image = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
@@ -127,7 +127,7 @@ def test_masks_and_instances_are_what_other_readers_see(tmp_path: Path) -> None:
             np.testing.assert_array_equal(np.asarray(opened), expected)
 
 
-# --- what may not be written -----------------------------------------------------------------------------------------
+# --- what is refused -------------------------------------------------------------------------------------------------
 
 
 GOOD = Sample("a", "g", WIDTH, HEIGHT, "tiny")
@@ -162,7 +162,7 @@ IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
         (GOOD, IMAGE, BLANK, BLANK.astype(np.float32)),
     ],
 )
-def test_nothing_wrong_is_written(
+def test_wrong_data_is_not_written(
     tmp_path: Path, sample: Sample, image: Array | Path, mask: Array, instances: Array | None
 ) -> None:
     writer = SplitWriter(tmp_path, "train", HEADER)
@@ -171,8 +171,8 @@ def test_nothing_wrong_is_written(
     assert not contents_of(tmp_path)
 
 
-def test_an_id_is_written_once(tmp_path: Path) -> None:
+def test_a_duplicate_id_is_refused(tmp_path: Path) -> None:
     writer = SplitWriter(tmp_path, "train", HEADER)
     writer.add(GOOD, IMAGE, BLANK)
-    with pytest.raises(DataError, match=r"train/a.*no other image has"):
+    with pytest.raises(DataError, match=r"train/a: expected a unique id"):
         writer.add(GOOD, IMAGE, BLANK)

@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root that tests change and put back."""
+    """A dataset that tests change and restore."""
     folder = tmp_path_factory.mktemp("kept") / "data"
     build(folder)
     return folder
@@ -111,7 +111,7 @@ def _truncate(path: Path) -> None:
 
 
 def _truncate_before_end(path: Path) -> None:
-    """The middle is missing, but the file still ends as a PNG does."""
+    """The middle is missing, but the file still ends like a PNG."""
     content = path.read_bytes()
     path.write_bytes(content[:100] + content[-12:])
 
@@ -250,7 +250,7 @@ def test_any_flipped_bit_of_a_png_is_found(
     with changed(kept / file, bytes(content)), pytest.raises(DataError) as caught:
         verify(kept)
     assert str(kept / file) in str(caught.value)
-    assert capfd.readouterr().err == ""  # OpenCV has nothing to warn of
+    assert capfd.readouterr().err == ""  # nor does OpenCV print a warning
 
 
 @often
@@ -267,7 +267,7 @@ def test_any_truncation_of_a_png_is_found(kept: Path, file: str, data: st.DataOb
 
 @often
 @given(st.sampled_from(["dataset.json", "train/index.csv"]), st.data())
-def test_changed_text_is_an_error_or_another_valid_text(kept: Path, file: str, data: st.DataObject) -> None:
+def test_changed_text_is_an_error_or_another_valid_dataset(kept: Path, file: str, data: st.DataObject) -> None:
     content = bytearray((kept / file).read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))
     content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))

@@ -1,4 +1,4 @@
-"""A group's split is decided by its own name."""
+"""A group's own name decides its split."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_more_groups_and_more_images_move_nothing(some: dict[str, int], more: di
         assert images_per_split(together, 0.2, 0.2, 5)[split] == alone
 
 
-def test_shares_are_met_over_many_groups() -> None:
+def test_many_groups_meet_the_shares() -> None:
     counts = images_per_split({f"group {n}": 1 for n in range(4000)}, 0.15, 0.25, 0)
     assert abs(counts["val"] - 600) < 80 and abs(counts["test"] - 1000) < 100
 
 
 @given(st.lists(st.text(min_size=1), min_size=3, max_size=12, unique=True))
-def test_three_groups_can_always_be_shared_out(names: list[str]) -> None:
+def test_three_groups_can_always_fill_three_splits(names: list[str]) -> None:
     sizes = {name: 1 + len(name) for name in names}
     salt = best_salt(sizes, 0.15, 0.15)
     assert salt is not None

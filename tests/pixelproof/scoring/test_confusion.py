@@ -12,10 +12,10 @@ from pixelproof.scoring.confusion import confusion
 @pytest.mark.parametrize("classes", [1, 2, 11, 19, 150, 255])
 @pytest.mark.parametrize("ignored", [0.0, 0.3, 1.0])
 def test_equals_scikit_learn(classes: int, ignored: float) -> None:
-    """Up to as many classes as ids fit beside 255, with pixels to ignore, none and all of them."""
+    """Up to 255 classes; with some, no and only ignored pixels."""
     draw = np.random.default_rng([classes, int(10 * ignored)])
     truth, prediction = draw.integers(0, classes, (2, 61, 47)).astype(np.uint8)
-    truth[0, :2] = prediction[0, :2] = classes - 1  # the highest id there is
+    truth[0, :2] = prediction[0, :2] = classes - 1  # the highest possible id
     truth[draw.random(truth.shape) < ignored] = 255
     found = confusion(truth, prediction, classes)
     kept = truth != 255
@@ -27,7 +27,7 @@ def test_equals_scikit_learn(classes: int, ignored: float) -> None:
 
 
 def test_views_and_empty_images_count_too() -> None:
-    """Every other pixel of an image turned around; and no pixel at all."""
+    """Every other pixel of a reversed image, and no pixels at all."""
     truth, prediction = np.random.default_rng(1).integers(0, 3, (2, 20, 30)).astype(np.uint8)
     seen = truth[::-2, ::3].T, prediction[::-2, ::3].T
     assert (confusion(*seen, 3) == confusion_matrix(seen[0].ravel(), seen[1].ravel(), labels=range(3))).all()

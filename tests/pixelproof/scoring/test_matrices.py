@@ -1,4 +1,4 @@
-"""What evaluate wrote is what is read; a table that cannot be right is refused in one line."""
+"""What evaluate wrote is what is read; an impossible table is an error of one line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_what_evaluate_wrote_is_what_is_read(tmp_path: Path) -> None:
         split: Evaluation({}, [r for name, matrix in images.items() for r in image_rows(split, sample(name), matrix)])
         for split, images in written.items()
     }
-    found["val"].rows.append(("val", "val-ignored", "flight-z", 0, 0, 0))  # every pixel of it is to be ignored
+    found["val"].rows.append(("val", "val-ignored", "flight-z", 0, 0, 0))  # all of its pixels are ignored
     write_results(tmp_path, found)
     path = tmp_path / "matrices.parquet"
     for source in (path, path.read_bytes()):
@@ -78,14 +78,14 @@ def test_images_are_selected_by_name() -> None:
         (stored(ROW, ROW | {"group": "h", "truth": 1}), "m: val: expected one group for each image, found several"),
     ],
 )
-def test_a_table_that_cannot_be_right_is_refused(content: bytes, said: str) -> None:
+def test_an_impossible_table_is_refused(content: bytes, said: str) -> None:
     with pytest.raises(PixelproofError) as error:
         read_matrices(content, 3, "m")
     assert str(error.value).startswith(said)
     assert "dvc repro" in str(error.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PixelproofError, match=r"gone\.parquet: no such file; run `dvc repro`"):
         read_matrices(tmp_path / "gone.parquet", 3)
 

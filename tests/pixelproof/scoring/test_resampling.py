@@ -1,4 +1,4 @@
-"""Bootstrap, permutation and Holm against SciPy, plain loops and cases worked by hand; and their own error rates."""
+"""Bootstrap, permutation tests and Holm against SciPy, plain loops and hand-worked cases; and their error rates."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def statistic(totals: NDArray[Any]) -> Floats:
 
 
 def units(seed: int, groups: int, skill: float = 0.7) -> NDArray[np.int64]:
-    """Three classes of which each group holds its own mix; the last is rare."""
+    """Three classes, mixed differently in each group; the last one is rare."""
     draw = np.random.default_rng(seed)
     mix = draw.dirichlet([4, 3, 0.4], groups)
     right = np.full((3, 3), (1 - skill) / 2) + np.eye(3) * (skill - (1 - skill) / 2)
     return counts(draw.multinomial(400, (mix[:, :, None] * right).reshape(groups, 9)).reshape(groups, 3, 3)).stacked()
 
 
-def test_images_are_summed_by_group_in_the_order_of_names() -> None:
+def test_images_are_summed_by_group_in_order_of_name() -> None:
     values = np.arange(10).reshape(5, 2)
     found = group_sums(values, ["b", "a", "b", "c", "a"])
     assert found.tolist() == [[2 + 8, 3 + 9], [0 + 4, 1 + 5], [6, 7]]
@@ -77,7 +77,7 @@ def test_intervals_are_scipys_within_monte_carlo_error() -> None:
     np.testing.assert_array_less(np.abs(high - reference.high), 0.06 * width)
 
 
-def test_a_class_that_a_resample_lacks_is_left_out_of_its_interval() -> None:
+def test_resamples_without_a_class_are_left_out_of_its_interval() -> None:
     data = np.array([[[9, 0], [10, 0], [10, 0]], [[8, 1], [8, 2], [9, 1]], [[7, 0], [10, 0], [10, 0]]])
     samples = bootstrap(data, statistic, 300, np.random.default_rng(3))
     rare = samples[:, 2]
@@ -135,15 +135,15 @@ def test_random_permutations_are_scipys_within_monte_carlo_error() -> None:
 
 
 def test_permutation_worked_by_hand() -> None:
-    # Three groups of 10 pixels of one class; right are 5, 5, 5 and then 7, 8, 5: the third group cannot tell.
+    # Three groups of 10 pixels of one class; 5, 5, 5 are correct, then 7, 8, 5: the third group carries no evidence.
     base = np.array([[[5], [10], [10]]] * 3)
     head = base.copy()
     head[:2, 0, 0] = 7, 8
     accuracy = lambda totals: side_by_side(unstacked(totals), ["pixel_accuracy"])  # noqa: E731
-    # Differences of +2 and +3: the four swaps give 5, 1, -1, -5, of which two are at least 5 apart.
+    # Differences of +2 and +3: the four swaps give 5, 1, -1, -5, of which two are at least 5 in size.
     assert permutation_test(base, head, accuracy, 1000, np.random.default_rng(0)).tolist() == [2 / 4]
     assert permutation_test(base, base, accuracy, 1000, np.random.default_rng(0)).tolist() == [1.0]
-    # Forty groups, all better: no random swap is as clear, so (0 + 1) / (99 + 1), and not 0.
+    # Forty groups, all better: no random swap gives as large a difference, so p is (0 + 1) / (99 + 1), not 0.
     many = np.repeat(base[:1], 40, axis=0)
     better = many + np.array([[1], [0], [0]])
     assert permutation_test(many, better, accuracy, 99, np.random.default_rng(0)).tolist() == [1 / 100]
@@ -159,28 +159,28 @@ def test_holm_worked_by_hand() -> None:
     assert holm(np.array([])).tolist() == []
 
 
-def test_what_so_many_groups_can_show() -> None:
+def test_the_smallest_p_of_a_number_of_groups() -> None:
     assert [smallest_p(groups, 10**6) for groups in (0, 1, 2, 6)] == [1, 1, 1 / 2, 1 / 32]
     assert smallest_p(50, 999) == 1 / 1000
     assert [groups_needed(p) for p in (1, 0.5, 0.05, 1 / 32, 0.05 / 40)] == [1, 2, 6, 6, 11]
     base = np.array([[[5], [10], [10]]] * 6)
     head = base + np.array([[[1], [0], [0]]])
     p = permutation_test(base, head, statistic, 1000, np.random.default_rng(0))
-    assert p.tolist() == [smallest_p(6, 1000)] * 2  # six groups, all better: the clearest that six can be
+    assert p.tolist() == [smallest_p(6, 1000)] * 2  # six groups, all better: the clearest result for six
 
 
-# --- the error rates of all this -------------------------------------------------------------------------------------
+# --- error rates -----------------------------------------------------------------------------------------------------
 
 
 def simulated(seed: int, pairs: int, groups: int, gain: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of revisions over the same scenes: of two classes each, some scenes harder; head is better by `gain`."""
+    """Pairs of revisions on the same scenes of two classes, some of them harder; head is better by `gain`."""
     draw = np.random.default_rng(seed)
     share, hard = draw.beta(4, 2, (pairs, groups)), draw.beta(12, 3, (pairs, groups))
     pixels = draw.binomial(300, share)
     truth = np.stack([pixels, 300 - pixels], axis=-1)
 
     def network(skill: NDArray[np.float64]) -> NDArray[np.int64]:
-        own = np.clip(skill + draw.normal(0, 0.03, skill.shape), 0, 1)  # a training's own strong and weak scenes
+        own = np.clip(skill + draw.normal(0, 0.03, skill.shape), 0, 1)  # each training has strong and weak scenes
         hits = draw.binomial(truth, own[..., None])
         return np.stack([hits, truth, hits + (truth - hits)[..., ::-1]], axis=-2)
 
@@ -188,7 +188,7 @@ def simulated(seed: int, pairs: int, groups: int, gain: float) -> tuple[NDArray[
 
 
 def p_values(base: NDArray[np.int64], head: NDArray[np.int64], permutations: int) -> NDArray[np.float64]:
-    """Of the difference in mIoU, one for each simulated pair."""
+    """P-values of the difference in mIoU, one per simulated pair."""
     miou = lambda totals: side_by_side(unstacked(totals), ["mIoU"])  # noqa: E731
     rng = np.random.default_rng(9)
     pairs = zip(base, head, strict=True)
@@ -205,7 +205,7 @@ def test_five_in_a_hundred_null_pairs_are_called_different(groups: int, permutat
 def test_a_change_of_four_points_is_found_in_forty_groups() -> None:
     base, head = simulated(11, 200, 40, gain=0.03)
     miou = [side_by_side(unstacked(side.sum(axis=1)), ["mIoU"]).mean() for side in (base, head)]
-    assert 0.035 <= miou[1] - miou[0] <= 0.045  # in the mean over the pairs
+    assert 0.035 <= miou[1] - miou[0] <= 0.045  # on average over the pairs
     assert (p_values(base, head, 399) <= 0.05).mean() >= 0.8
 
 
