@@ -1,1 +1,1 @@
-"""Getting a file that is pinned by its digest: from a mirror, the cache or the network, and never unverified."""
+"""Fetch a file that is pinned by its digest, from a mirror, the cache or the network; always verified."""

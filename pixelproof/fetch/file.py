@@ -1,4 +1,4 @@
-"""One file whose SHA-256 is known, such as a network's published weights."""
+"""Fetch one file whose SHA-256 is known, such as a network's published weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,20 @@ MAX_BYTES = 8 << 30
 def obtain_file(
     url: str, digest: str, environ: Mapping[str, str] = os.environ, patience: Patience | None = None
 ) -> Path:
-    """Where the verified file lies: for file:// where the url says, else in a mirror's folder or in the cache."""
+    """Find or fetch a file and verify it.
+
+    Args:
+        url: A file:// url is read in place; others come from a mirror, the cache or the network.
+        digest: Its SHA-256, or the first 8 digits or more.
+        environ: Names the mirror and the cache (see places.py).
+        patience: How long to bear a bad connection.
+
+    Returns:
+        Where the verified file is: in place, in the mirror's folder or in the cache.
+
+    Raises:
+        FetchError: It cannot be had, or its SHA-256 is another one.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file":
         path = Path(url2pathname(parts.path))
@@ -35,8 +48,18 @@ def obtain_file(
     )
 
 
-def check(path: Path, digest: str, name: str = "", fix: str = "not the file that is meant") -> None:
-    """That a file is there and has a SHA-256, or one that begins so."""
+def check(path: Path, digest: str, name: str = "", fix: str = "check the address and the digest") -> None:
+    """Check that a file exists and has this SHA-256.
+
+    Args:
+        path: The file.
+        digest: Its SHA-256, or the first 8 digits or more.
+        name: What the error calls the file, if not by its path.
+        fix: What the error tells the reader to do.
+
+    Raises:
+        FetchError: The file is missing, or its SHA-256 is another one.
+    """
     try:
         found = sha256(path)
     except (FileNotFoundError, IsADirectoryError):
@@ -47,5 +70,12 @@ def check(path: Path, digest: str, name: str = "", fix: str = "not the file that
 
 
 def agrees(found: str, stated: str) -> bool:
-    """Whether a SHA-256 is the stated one, or begins with it: some publishers state 8 digits, in the file's name."""
+    """Whether a SHA-256 is the stated one or begins with it: some publishers state 8 digits, in the file name.
+
+    Example:
+        >>> agrees("5c9b5a2e" * 8, "5c9b5a2e")
+        True
+        >>> agrees("5c9b5a2e" * 8, "5c9b5a")  # fewer than 8 digits prove nothing
+        False
+    """
     return re.fullmatch(r"[0-9a-f]{8,64}", stated) is not None and found.startswith(stated)

@@ -1,6 +1,6 @@
-"""Finds a file (a mirror, the cache, the network), and hands it on only after its contents were verified.
+"""Find a file in a mirror, the cache or the network, and hand it on only once its contents are verified.
 
-Nothing here is trusted for where it lies: a mirror's copy, the cache's and a fresh download pass the same check.
+No place is trusted: a mirror's copy, the cache's and a fresh download all pass the same check.
 """
 
 from __future__ import annotations
@@ -24,25 +24,37 @@ ALLOWED = "allowed: a folder, a file:// or an http(s):// url"
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file that is pinned by what is in it."""
+    """A file that is pinned by its contents."""
 
-    name: str  # as a message has it
-    key: str  # its name in the cache, before the ending
-    ending: str  # of the name in the cache
+    name: str  # as messages show it
+    key: str  # its name in the cache, without the ending
+    ending: str  # of its name in the cache
     url: str
-    mirrored: Sequence[str]  # the names that a mirror may have it under
-    forms: str  # those names, for a person
+    mirrored: Sequence[str]  # the names it may have in a mirror
+    forms: str  # those names, in words
     max_bytes: int
-    verify: Callable[[Path], None]  # raises FetchError where the contents are others
+    verify: Callable[[Path], None]  # raises FetchError where the contents differ
 
     @property
     def kept(self) -> str:
-        """Its whole name in the cache."""
+        """Its full name in the cache."""
         return self.key + self.ending
 
 
 def obtain(wanted: Wanted, environ: Mapping[str, str] = os.environ, patience: Patience | None = None) -> Path:
-    """Where the verified file lies: in a mirror's folder, else in the cache, fetched from a mirror or the url."""
+    """Find or fetch a file and verify it.
+
+    Args:
+        wanted: The file.
+        environ: `DATA_MIRROR` names a folder or url to try first, `PIXELPROOF_CACHE` another cache folder.
+        patience: How long to bear a bad connection.
+
+    Returns:
+        Where the verified file is: in the mirror's folder, or in the cache.
+
+    Raises:
+        FetchError: No place has it with the right contents; the message says what is wrong with each.
+    """
     local, remotes = places(wanted, environ.get(MIRROR, ""))
     cache = cache_folder(environ)
     refusals: list[str] = []
@@ -58,13 +70,13 @@ def obtain(wanted: Wanted, environ: Mapping[str, str] = os.environ, patience: Pa
                     return _from_network(wanted, urls, cache, patience or Patience())
     except OSError as error:
         where = error.filename or cache
-        raise FetchError(str(where), error.strerror or str(error), f"{CACHE} may name another folder") from None
+        raise FetchError(str(where), error.strerror or str(error), f"set {CACHE} to another folder") from None
     raise FetchError(wanted.name, "; ".join(refusals), f"set {MIRROR} to a folder or url that has it ({wanted.forms})")
 
 
 @contextmanager
 def _noted(refusals: list[str]) -> Iterator[None]:
-    """Why one place did not do is said at once, and again should no other do."""
+    """Report at once why a place did not do, and keep the reason for the error if no other place does."""
     try:
         yield
     except FetchError as error:
@@ -73,7 +85,18 @@ def _noted(refusals: list[str]) -> Iterator[None]:
 
 
 def places(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]]:
-    """The mirror's folder where it is one, and the urls to ask: for each server, the files that would do."""
+    """Where to look for a file.
+
+    Args:
+        wanted: The file.
+        mirror: A folder, a file:// or an http(s):// url; empty for none.
+
+    Returns:
+        The mirror's folder, if it is one, and for each server to ask the urls to try, in order.
+
+    Raises:
+        FetchError: The mirror is something else.
+    """
     try:
         parts = urlsplit(mirror if "://" in mirror else "")
     except ValueError as error:
@@ -87,13 +110,20 @@ def places(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]]:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where what was fetched is kept: of the person and not of the clone, and nothing of DVC's."""
+    """Where fetched files are kept: the user's cache, shared by all clones and independent of DVC.
+
+    Example:
+        >>> cache_folder({"HOME": "/home/me"}).as_posix()
+        '/home/me/.cache/pixelproof'
+        >>> cache_folder({"HOME": "/home/me", "PIXELPROOF_CACHE": "/data/cache"}).as_posix()
+        '/data/cache'
+    """
     home = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home()) / ".cache"
     return Path(environ.get(CACHE) or Path(home) / "pixelproof").expanduser()
 
 
 def _from_folder(wanted: Wanted, folder: Path) -> Path:
-    """A mirror on disk is read where it lies."""
+    """A mirror's folder on disk is read in place."""
     there = [path for name in wanted.mirrored if (path := folder / name).is_file()]
     if not there:
         raise FetchError(f"{MIRROR} {folder}", f"no {wanted.name} there", wanted.forms)
@@ -108,14 +138,14 @@ def _from_cache(wanted: Wanted, cache: Path) -> Path | None:
     try:
         wanted.verify(kept)
     except FetchError as error:
-        say(f"{error}: fetching it anew")
+        say(f"{error}; fetching it again")
         kept.unlink()
         return None
     return kept
 
 
 def _from_network(wanted: Wanted, urls: list[str], cache: Path, patience: Patience) -> Path:
-    """Download the first of a server's files that is there."""
+    """Download the first of a server's urls that exists."""
     *others, last = urls
     for url in others:
         with suppress(RefusedError):
@@ -124,7 +154,11 @@ def _from_network(wanted: Wanted, urls: list[str], cache: Path, patience: Patien
 
 
 def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_more: bool = True) -> Path:
-    """Download and verify; once more from the start if what came is wrong, for its beginning may be an older file's."""
+    """Download and verify a file.
+
+    If it is wrong, download it once more, from the start: what an earlier run left may begin an older version of the
+    file.
+    """
     part = cache / f"{wanted.key}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
     download(url, part, wanted.max_bytes, patience)
     try:
@@ -132,8 +166,8 @@ def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_
     except FetchError as error:
         part.unlink()
         if not once_more:
-            raise FetchError(shown(url), str(error), "downloaded twice") from None
-        say(f"{shown(url)}: {error}: downloading it anew")
+            raise FetchError(shown(url), str(error), "a second download was wrong too") from None
+        say(f"{shown(url)}: {error}; downloading it again")
         return _downloaded(wanted, url, cache, patience, once_more=False)
     kept = part.replace(cache / wanted.kept)
     for other in cache.glob(f"{wanted.key}.*.part"):
@@ -143,7 +177,7 @@ def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_
 
 @contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
-    """Two clones share the cache: one downloads, the other waits and finds it there."""
+    """Clones share the cache: one downloads, the others wait and find the file there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -1,4 +1,4 @@
-"""Downloads one file over HTTP: goes on where it stopped, tries again with growing pauses, and shows how far it is."""
+"""Download one file over HTTP: resume where it stopped, retry with growing pauses, and show the progress."""
 
 from __future__ import annotations
 
@@ -13,30 +13,41 @@ import httpx
 
 from pixelproof.core.errors import FetchError
 
-STEP = 1 << 20  # a try that brought so much more counts as getting on
-LATER = (408, 429)  # with 5xx: the answers that say "not now" and not "no"
-HEADERS = {"Accept-Encoding": "identity", "User-Agent": "pixelproof"}  # ranges count the bytes of the file itself
+STEP = 1 << 20  # bytes; an attempt that adds at least this much counts as progress
+LATER = (408, 429)  # like 5xx, these statuses mean "not now" rather than "no"
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "pixelproof"}  # uncompressed: ranges count the file's own bytes
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a bad connection is borne."""
+    """How long to bear a bad connection."""
 
-    attempts: int = 5  # in a row that do not get on
-    backoff: float = 1.0  # seconds before the second try, doubled before each further one
+    attempts: int = 5  # in a row without progress
+    backoff: float = 1.0  # seconds before the second attempt, doubled before each further one
     stall: float = 30.0  # seconds without a byte
 
 
 class RefusedError(FetchError):
-    """The server answers that it has no such file, or not for us: asking again changes nothing."""
+    """The server has no such file, or not for us: asking again changes nothing."""
 
 
 class _AgainError(Exception):
-    """What may go better at the next try."""
+    """What may succeed at the next attempt."""
 
 
 def download(url: str, part: Path, limit: int, patience: Patience) -> None:
-    """Download `url` into `part`, which may hold its beginning already; never more than `limit` bytes."""
+    """Download a file, with retries.
+
+    Args:
+        url: http or https.
+        part: Where to write it; its beginning may be there already.
+        limit: The most bytes to accept.
+        patience: How long to bear a bad connection.
+
+    Raises:
+        RefusedError: The server says no.
+        FetchError: The file is larger than the limit, the url is invalid, or too many attempts in a row failed.
+    """
     failures, most = 0, _size(part)
     while True:
         try:
@@ -49,20 +60,25 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
         failures = failures + 1 if _size(part) < most + STEP else 1
         most = max(most, _size(part))
         if failures >= patience.attempts:
-            raise FetchError(shown(url), reason, f"{failures} tries in a row failed")
+            raise FetchError(shown(url), reason, f"{failures} attempts in a row failed")
         pause = patience.backoff * 2 ** (failures - 1)
         say(f"{shown(url)}: {reason}; trying again in {pause:g} s")
         time.sleep(pause)
 
 
 def shown(url: str) -> str:
-    """A url as it may stand in a message: without the user and password that it may hold."""
+    """A url for messages: without the user name and password that it may contain.
+
+    Example:
+        >>> shown("https://me:secret@example.org/weights.pth")
+        'https://example.org/weights.pth'
+    """
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def say(line: str) -> None:
-    """Tell the person who waits."""
+    """Print a line for the person who waits."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -73,7 +89,7 @@ def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
         if (total or 0) > limit:
             raise FetchError(shown(url), f"{total} bytes, more than the {limit} allowed", "do not trust this source")
         if answer.status_code == 416:
-            return  # everything was there already
+            return  # the file is already complete
         progress = Progress(shown(url), total)
         with part.open("ab" if start else "wb") as file:
             for block in answer.iter_raw():
@@ -85,13 +101,13 @@ def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
                 progress.show(start)
         progress.end(start)
     if total is not None and start < total:
-        raise _AgainError(f"only {start} of {total} bytes came")
+        raise _AgainError(f"only {start} of {total} bytes arrived")
 
 
 def _extent(answer: httpx.Response, url: str, part: Path, have: int) -> tuple[int, int | None]:
-    """At which byte the answer begins, and how many the file has in all where the server says it."""
+    """The byte at which the answer begins, and the size of the whole file if the server states it."""
     status = answer.status_code
-    if status == 200:  # to a server that ignores ranges as well
+    if status == 200:  # also from a server that ignores ranges
         length = answer.headers.get("content-length", "")
         return 0, int(length) if length.isdecimal() else None
     if status in (206, 416):
@@ -102,10 +118,10 @@ def _extent(answer: httpx.Response, url: str, part: Path, have: int) -> tuple[in
         if status == 416 and total == str(have):
             return have, have
         part.unlink(missing_ok=True)
-        raise _AgainError(f"it answered a range that was not asked for ({status})")
+        raise _AgainError(f"the server sent a range that was not requested ({status})")
     if status >= 500 or status in LATER:
-        raise _AgainError(f"it answered {status} {answer.reason_phrase}")
-    raise RefusedError(shown(url), f"it answered {status} {answer.reason_phrase}", "check the address")
+        raise _AgainError(f"the server answered {status} {answer.reason_phrase}")
+    raise RefusedError(shown(url), f"the server answered {status} {answer.reason_phrase}", "check the address")
 
 
 def _size(path: Path) -> int:
@@ -113,7 +129,7 @@ def _size(path: Path) -> int:
 
 
 class Progress:
-    """One line that says how much has come: rewritten on a terminal, repeated now and then in a log."""
+    """One line that says how much has arrived: rewritten on a terminal, repeated every few seconds in a log."""
 
     def __init__(self, what: str, total: int | None) -> None:
         self.what, self.total = what, total
@@ -121,13 +137,13 @@ class Progress:
         self.pause, self.last = (0.2 if self.terminal else 5.0), time.monotonic()
 
     def show(self, done: int) -> None:
-        """Say it if it is time to."""
+        """Print it if enough time has passed."""
         if time.monotonic() - self.last >= self.pause:
             self.last = time.monotonic()
             self._print(done, "" if self.terminal else "\n")
 
     def end(self, done: int) -> None:
-        """Say the last word."""
+        """Print the last line."""
         self._print(done, "\n")
 
     def _print(self, done: int, end: str) -> None:

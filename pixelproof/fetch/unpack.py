@@ -1,7 +1,7 @@
-"""Unpacks one folder of a tar, tar.gz or zip that nobody vouches for, and digests what came out.
+"""Unpack one folder of an untrusted tar, tar.gz or zip, and digest what came out.
 
-Every name, kind and byte is checked here: nothing is written outside the target, no link and no device is made, and
-what is decompressed is counted as it comes, because the sizes that an archive states may be lies.
+Every name, kind and byte is checked here: nothing is written outside the target, no links and no devices are made, and
+decompressed bytes are counted as they arrive, because the sizes that an archive states may be false.
 """
 
 from __future__ import annotations
@@ -21,26 +21,40 @@ from typing import IO, Protocol
 from pixelproof.core.errors import FetchError
 from pixelproof.core.files import sha256
 
-MAX_RATIO = 100  # labelled images are compressed already: a hundredfold is a bomb
-FREE_BYTES = 1_000_000  # so much may come out of any archive, however small
+MAX_RATIO = 100  # images are compressed already: what grows a hundredfold is a bomb
+FREE_BYTES = 1_000_000  # may come out of any archive, however small
 BLOCK = 1 << 20
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
-# An OSError speaks of the archive where it has no number (a bad gzip) or names collide; others speak of this machine.
+# An OSError is the archive's fault if it has no number (a bad gzip) or names collide; others are this machine's.
 ITS_FAULT = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 DISTRUST = "do not trust this archive"
 
 
 class Readable(Protocol):
-    """What a member's content can do."""
+    """What the content of a member can do."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
-Member = tuple[str, bool, Readable | None]  # name, whether it is a folder, content (None: nothing that may be unpacked)
+Member = tuple[str, bool, Readable | None]  # name, whether it is a folder, content (None: must not be unpacked)
 
 
 def unpack(archive: Path, folder: str, target: Path, max_files: int, max_bytes: int) -> Path:
-    """Unpack the files below `folder` of an archive into `target`: at most so many files, and bytes in all."""
+    """Unpack the files below one folder of an archive.
+
+    Args:
+        archive: A tar, tar.gz or zip; its contents tell which, not its name.
+        folder: The wanted folder, relative to the root or to the one folder around everything.
+        target: Must not exist yet. After an error it may hold some of the files.
+        max_files: The most files to accept.
+        max_bytes: The most bytes to decompress.
+
+    Returns:
+        The target.
+
+    Raises:
+        FetchError: The archive is damaged, unsafe or too large, or has no such folder.
+    """
     written: set[PurePosixPath] = set()
     try:
         target.mkdir(parents=True)
@@ -50,9 +64,9 @@ def unpack(archive: Path, folder: str, target: Path, max_files: int, max_bytes: 
             if path is None or is_folder:
                 continue
             if content is None:
-                raise FetchError(f"{archive.name}: {name!r}", "a link, a device or a file with holes", DISTRUST)
+                raise FetchError(f"{archive.name}: {name!r}", "a link, a device or a sparse file", DISTRUST)
             if path in written:
-                raise FetchError(f"{archive.name}: {name!r}", "there twice", DISTRUST)
+                raise FetchError(f"{archive.name}: {name!r}", "in the archive twice", DISTRUST)
             if len(written) == max_files:
                 raise FetchError(archive.name, f"more than the {max_files} files allowed", DISTRUST)
             written.add(path)
@@ -68,7 +82,7 @@ def unpack(archive: Path, folder: str, target: Path, max_files: int, max_bytes: 
 
 
 def digest(folder: Path) -> str:
-    """One SHA-256 over names and contents: of the text that `sha256sum` prints for the files, sorted by name.
+    """One SHA-256 over names and contents: that of what `sha256sum` prints for the files, sorted by name.
 
     By hand: find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs -d '\\n' sha256sum | sha256sum
     """
@@ -78,7 +92,7 @@ def digest(folder: Path) -> str:
 
 
 class _Budget:
-    """Counts what is decompressed; too much is an error before it is written."""
+    """Counts decompressed bytes; too many are an error before they are written."""
 
     def __init__(self, archive: Path, limit: int) -> None:
         self.archive, self.limit, self.spent = archive, limit, 0
@@ -102,7 +116,7 @@ class _Counted:
 
 
 def _members(archive: Path, budget: _Budget) -> Iterator[Member]:
-    """Every member; the kind of archive is told by its first bytes and not by its name."""
+    """Every member; the first bytes tell the kind of archive, not its name."""
     with archive.open("rb") as file:
         magic = file.read(4)
         file.seek(0)
@@ -115,12 +129,12 @@ def _members(archive: Path, budget: _Budget) -> Iterator[Member]:
 
 
 def _tar_members(stream: _Counted) -> Iterator[Member]:
-    # The whole stream is counted, so that headers of any size, and members that nobody wants, are bounded too.
+    # The whole stream is counted, so that large headers and unwanted members are bounded too.
     with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
         for info in tar:
             plain = info.isreg() and not info.issparse()
             yield info.name, info.isdir(), tar.extractfile(info) if plain else None
-    while stream.read(BLOCK):  # to the end, where a gzip has its checksum
+    while stream.read(BLOCK):  # to the end, where gzip keeps its checksum
         pass
 
 
@@ -135,11 +149,11 @@ def _zip_members(file: IO[bytes], budget: _Budget) -> Iterator[Member]:
 
 
 def _wanted(archive: Path, name: str, folder: str) -> PurePosixPath | None:
-    """A member's path relative to the wanted folder, None where it lies elsewhere; a bad name is an error anywhere."""
+    """A member's path relative to the wanted folder; None if it is elsewhere. An unsafe name is always an error."""
     path, wanted = PurePosixPath(name), PurePosixPath(folder).parts
     if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
-        raise FetchError(f"{archive.name}: {name!r}", "a name that leads outside", DISTRUST)
-    for around in (1, 0):  # an archive of a revision usually has one folder around everything
+        raise FetchError(f"{archive.name}: {name!r}", "an unsafe name", DISTRUST)
+    for around in (1, 0):  # archives of a revision usually wrap everything in one folder
         start, end = around, around + len(wanted)
         if path.parts[start:end] == wanted and len(path.parts) > end:
             return PurePosixPath(*path.parts[end:])

@@ -1,4 +1,4 @@
-"""One folder per dataset: its facts and one `convert`. Names are listed from this folder."""
+"""One folder per dataset: its facts and one `convert`. Datasets are listed from these folders."""
 
 from __future__ import annotations
 
@@ -6,5 +6,10 @@ from pathlib import Path
 
 
 def names() -> list[str]:
-    """The datasets that can be asked for."""
+    """The names of all datasets.
+
+    Example:
+        >>> "camvid" in names()
+        True
+    """
     return sorted(path.parent.name for path in Path(__file__).parent.glob("*/__init__.py"))

@@ -1,7 +1,7 @@
 """CamVid as SegNet's tutorial publishes it: 701 frames from a car in Cambridge, 11 classes and void.
 
 G. J. Brostow, J. Fauqueur, R. Cipolla: Semantic object classes in video: a high-definition ground truth database,
-Pattern Recognition Letters, 2009. The 11 classes and the split are those of V. Badrinarayanan, A. Kendall, R. Cipolla:
+Pattern Recognition Letters, 2009. The 11 classes and the split are from V. Badrinarayanan, A. Kendall, R. Cipolla:
 SegNet, arXiv:1511.00561.
 """
 
@@ -18,7 +18,7 @@ from pixelproof.sources.request import Archive, Request
 NAME = "camvid"
 WIDTH, HEIGHT = 480, 360
 COUNTS = {"train": 367, "val": 101, "test": 233}
-VOID = 11  # in the published masks; not a class here
+VOID = 11  # in the published masks; ignored here
 CLASSES: tuple[ClassInfo, ...] = (
     ClassInfo(0, "sky", (128, 128, 128)),
     ClassInfo(1, "building", (128, 0, 0)),
@@ -53,14 +53,23 @@ ARCHIVE: Archive | None = Archive(
 
 
 def convert(request: Request, target: Path) -> None:
-    """Write the published split; the folders say it, for the lists beside them hold another machine's paths."""
+    """Write the published split, as given by the folders: the lists beside them hold another machine's paths.
+
+    Raises:
+        DataError: The archive does not have the published images and masks.
+    """
     assert request.archive is not None  # as ARCHIVE says
     header = Header(NAME, CLASSES, (SOURCE,))
     write_header(target, header)
     for split, count in COUNTS.items():
         images, masks = (_pngs(request.archive / folder) for folder in (split, f"{split}annot"))
         if len(images) != count or images.keys() != masks.keys():
-            raise DataError(split, f"{count} images, each with a mask", f"{len(images)} and {len(masks)}", "mend it")
+            raise DataError(
+                split,
+                f"{count} images, each with a mask",
+                f"{len(images)} images and {len(masks)} masks",
+                "check the archive",
+            )
         writer = SplitWriter(target, split, header)
         for name, image in images.items():
             mask = decode(masks[name], cv2.IMREAD_UNCHANGED)

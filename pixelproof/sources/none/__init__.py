@@ -1,4 +1,4 @@
-"""No public dataset: for people who bring only their own (see `bin/pixelproof init`)."""
+"""No public dataset: for those who bring only their own (see `bin/pixelproof init`)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Aerial scenes as a drone sees them, rendered from the seed: nothing is fetched.
 
-A flight is a group: one place, one light, one camera. Each image depends on the seed, its flight's name and its own
-number alone, so that more flights, more images or more workers change no image that is already there.
+A flight is a group: one place, one light, one camera. Each image depends only on the seed, the name of its flight and
+its own number, so that more flights, more images or more workers change none of the images that exist.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ ARCHIVE = None
 
 
 def flights(split: str, count: int) -> list[str]:
-    """The names of a split's flights; the first ones stay the same when there are more."""
+    """The names of a split's flights; with a higher count the first ones stay the same.
+
+    Example:
+        >>> flights("val", 2)
+        ['val-000', 'val-001']
+    """
     return [f"{split}-{number:03d}" for number in range(count)]
 
 
@@ -59,10 +64,10 @@ def _shoot(name: str, seed: int, images: int, side: int) -> list[Scene]:
 
 @contextmanager
 def _shots(shoot: partial[list[Scene]], names: list[str], workers: int) -> Iterator[Iterator[list[Scene]]]:
-    """The scenes of each flight in the order of the names, rendered here or by several processes."""
+    """The scenes of each flight, in the order of the names, rendered here or by several processes."""
     if workers == 1:
         yield map(shoot, names)
         return
-    spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside threads
+    spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with threads
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         yield pool.map(shoot, names)

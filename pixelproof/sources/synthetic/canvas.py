@@ -1,4 +1,4 @@
-"""The canvas a scene is painted on: reflectance, height, class and instance of each pixel, and windows into it."""
+"""The canvas that a scene is painted on: reflectance, height, class and instance of each pixel; and windows into it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Patch:
-    """A window of the canvas with the metric coordinates of an object: u forward and v sideways from its centre."""
+    """A window of the canvas in an object's own coordinates, in metres: u forward and v sideways from its centre."""
 
     window: tuple[slice, slice]
     u: Array
@@ -28,7 +28,7 @@ class Patch:
 
 @dataclass
 class Canvas:
-    """What is known of each pixel before light falls on it. Lengths are metres, positions are pixels."""
+    """What is known about each pixel before light falls on it. Lengths are in metres, positions in pixels."""
 
     size: int
     metres_per_pixel: float
@@ -46,7 +46,7 @@ class Canvas:
         self.instance = np.zeros(shape, np.uint16)
 
     def patch(self, x: float, y: float, radius: float, angle: float = 0.0) -> Patch:
-        """The window within `radius` metres of a point, turned by `angle`."""
+        """The window within `radius` metres of a point, its axes turned by `angle`."""
         reach = radius / self.metres_per_pixel + 2
         rows, columns = (_within(at - reach, at + reach, self.size) for at in (y, x))
         dx = (np.arange(columns.start, columns.stop, dtype=np.float32) - x) * self.metres_per_pixel
@@ -61,24 +61,24 @@ class Canvas:
         return self.patch(x, y, 3 * self.size * self.metres_per_pixel, angle)
 
     def cover(self, distance: Array) -> Array:
-        """How much of each pixel a shape covers, from the signed distance to its border in metres."""
+        """How much of each pixel a shape covers (0 to 1), from the signed distance to its border in metres."""
         covered: Array = np.clip(0.5 - distance / self.metres_per_pixel, 0, 1)
         return covered
 
     def new_instance(self) -> int:
-        """The number of the next object."""
+        """The id of the next object."""
         self.instances += 1
         return self.instances
 
     def tint(self, patch: Patch, cover: Array, colour: Array) -> None:
-        """Lay a colour (one, or one for each pixel) over what is there; class and height stay."""
+        """Blend a colour (one, or one per pixel) over what is there; class and height stay."""
         view = self.albedo[patch.window]
         view += (colour - view) * cover[..., None]
 
     def paint(
         self, patch: Patch, cover: Array, label: int, colour: Array, height: Array | float, instance: int = 0
     ) -> None:
-        """Lay a surface over what is there: its colour by coverage, the rest where it covers more than half."""
+        """Lay a surface over what is there: colour by coverage, the rest where it covers more than half a pixel."""
         self.tint(patch, cover, colour)
         inside = cover > 0.5
         self.label[patch.window][inside] = label
@@ -87,13 +87,13 @@ class Canvas:
 
 
 def _within(low: float, high: float, size: int) -> slice:
-    """The pixels between two positions that lie on the canvas; none where both are outside."""
+    """The pixels of the canvas between two positions; none where both are outside."""
     first = min(max(0, int(low)), size)
     return slice(first, max(first, min(size, int(high) + 1)))
 
 
 def box(u: Array, v: Array, length: float, width: float, corner: float = 0.0) -> Array:
-    """Signed distance to a rectangle with rounded corners."""
+    """Signed distance to a rectangle with rounded corners; negative inside."""
     a, b = np.abs(u) - length / 2 + corner, np.abs(v) - width / 2 + corner
     outside = np.hypot(np.maximum(a, 0), np.maximum(b, 0))
     distance: Array = outside + np.minimum(np.maximum(a, b), 0) - corner
@@ -101,19 +101,24 @@ def box(u: Array, v: Array, length: float, width: float, corner: float = 0.0) ->
 
 
 def disc(u: Array, v: Array, radius: float) -> Array:
-    """Signed distance to a circle."""
+    """Signed distance to a circle; negative inside.
+
+    Example:
+        >>> disc(np.array([0.0, 3.0]), np.array([0.0, 4.0]), radius=2.0)
+        array([-2.,  3.])
+    """
     distance: Array = np.hypot(u, v) - radius
     return distance
 
 
 def capsule(u: Array, v: Array, length: float, radius: float) -> Array:
-    """Signed distance to a thick line from the origin along u."""
+    """Signed distance to a thick line from the origin along u; negative inside."""
     distance: Array = np.hypot(u - np.clip(u, 0, length), v) - radius
     return distance
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> Array:
-    """Noise of mean 0 and deviation near 1 whose lumps are `scale` pixels wide."""
+    """Noise of mean 0 and standard deviation near 1, with blobs about `scale` pixels wide."""
     rows, columns = (int(np.ceil(n / scale)) + 3 for n in shape)
     coarse = rng.standard_normal((rows, columns), dtype=np.float32)
     step = max(scale, 1.0)
@@ -125,5 +130,5 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale: float)
 
 
 def grain(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
-    """Noise of single pixels."""
+    """Independent noise in each pixel."""
     return rng.standard_normal(shape, dtype=np.float32)

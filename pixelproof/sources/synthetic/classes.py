@@ -8,7 +8,7 @@ from pixelproof.data.dataset import ClassInfo
 
 
 class Kind(IntEnum):
-    """Class ids by name."""
+    """The classes' ids by name."""
 
     PAVED = 0
     SOIL = 1

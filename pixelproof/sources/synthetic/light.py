@@ -1,4 +1,4 @@
-"""Sun, sky and camera: from what is on the ground to the image of it."""
+"""Sun, sky and camera: from what is on the ground to an image of it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from pixelproof.sources.synthetic.canvas import Array, Canvas
 from pixelproof.sources.synthetic.flights import Flight
 
-TALLEST = 8.0  # metres; nothing on the canvas is higher
+TALLEST = 8.0  # metres; nothing on the canvas is taller
 SKY = np.array([0.85, 0.95, 1.15], np.float32)
 SUN = np.array([1.05, 1.0, 0.9], np.float32)
 
 
 def illuminate(canvas: Canvas, flight: Flight) -> Array:
-    """The light that leaves each pixel: reflectance times sunlight where it arrives, and skylight everywhere."""
+    """The light that leaves each pixel: reflectance times sunlight, where it arrives, plus skylight everywhere."""
     soft = cv2.GaussianBlur(canvas.height, (0, 0), 0.8)
     slope_y, slope_x = np.gradient(soft / canvas.metres_per_pixel)
     towards = np.array([np.cos(flight.azimuth), np.sin(flight.azimuth)]) * np.cos(flight.elevation)
@@ -27,7 +27,7 @@ def illuminate(canvas: Canvas, flight: Flight) -> Array:
 
 
 def shadow(canvas: Canvas, flight: Flight) -> Array:
-    """How much of the sun is hidden, 0 to 1: heights are swept along the ground away from the sun."""
+    """How much of the sun is hidden, 0 to 1: heights are swept along the ground, away from the sun."""
     fall = np.tan(flight.elevation) * canvas.metres_per_pixel
     step = 1.5
     hidden = np.full_like(canvas.height, -10)
@@ -43,7 +43,7 @@ def shadow(canvas: Canvas, flight: Flight) -> Array:
 
 
 def _openness(canvas: Canvas) -> Array:
-    """Less sky is seen beside what is tall."""
+    """Less of the sky is visible beside tall objects."""
     around = cv2.blur(canvas.height, (15, 15))
     openness: Array = np.clip(1 - 0.12 * np.clip(around - canvas.height, 0, 4), 0.5, 1)
     return openness

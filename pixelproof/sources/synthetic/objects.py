@@ -1,4 +1,4 @@
-"""The things that stand on the ground: each function puts one object on the canvas."""
+"""The objects that stand on the ground: each function paints one on the canvas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SKIN = np.array([0.35, 0.22, 0.15], np.float32)
 
 
 def pick(rng: np.random.Generator, flight: Flight, kind: Kind, spread: float = 0.1) -> Array:
-    """One of the colours a kind has on this flight."""
+    """One of the colours that a kind has on this flight."""
     colours = flight.palette[kind]
     colour: Array = colours[rng.integers(len(colours))] * np.float32(rng.normal(1, spread))
     return colour.clip(0.02, 0.6)
@@ -61,7 +61,7 @@ def roof(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: 
 
 
 def tree(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float) -> None:
-    """A crown of several domes with a ragged border."""
+    """A crown of several domes with a ragged edge."""
     radius, tall = rng.uniform(1.2, 2.4), rng.uniform(1.2, 2.2)
     patch = canvas.patch(x, y, radius * 1.8, 0)
     scale = 1 / canvas.metres_per_pixel
@@ -107,7 +107,7 @@ def car(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: f
 
 
 def person(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float) -> None:
-    """Someone upright, seen from above and a little from the side: legs, shoulders, head."""
+    """A person standing, seen from above and slightly from the side: legs, shoulders, head."""
     tall, facing = rng.uniform(1.5, 1.85), rng.uniform(0, 2 * np.pi)
     scale, (dx, dy) = 1 / canvas.metres_per_pixel, flight.lean
     lean, reach = float(np.arctan2(dy, dx)), float(np.hypot(dx, dy)) * tall
@@ -127,7 +127,7 @@ def person(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y
 
 
 def obstacle(rng: np.random.Generator, canvas: Canvas, flight: Flight, x: float, y: float, angle: float) -> None:
-    """What a drone must not land on: crates, rocks, barriers, bins, logs, poles."""
+    """What a drone must not land on: a crate, a rock, a barrier, a bin or a log."""
     OBSTACLES[rng.integers(len(OBSTACLES))](rng, canvas, flight, x, y, angle)
 
 

@@ -11,7 +11,7 @@ from pixelproof.sources.synthetic.canvas import Array, Canvas
 from pixelproof.sources.synthetic.classes import Kind
 from pixelproof.sources.synthetic.flights import Flight, flight, generator
 
-MARGIN = 32  # pixels around the image where objects may stand and throw their shadows in
+MARGIN = 32  # pixels around the image, for objects that reach or cast shadows into it
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Scene:
 
 
 def render(seed: int, name: str, number: int, size: int) -> Scene:
-    """Image `number` of flight `name`; nothing else in the dataset changes it."""
+    """Image `number` of flight `name`; nothing else in the dataset affects it."""
     conditions = flight(seed, name)
     rng = generator(seed, f"{name}/{number}")
     canvas = Canvas(size + 2 * MARGIN, conditions.metres_per_pixel)
@@ -40,7 +40,7 @@ def render(seed: int, name: str, number: int, size: int) -> Scene:
 
 
 def populate(rng: np.random.Generator, canvas: Canvas, conditions: Flight) -> None:
-    """Ground first, then what stands on it, and crowns over everything."""
+    """The ground first, then what stands on it, and tree crowns over everything."""
     ground = terrain.lay(rng, canvas, conditions)
     site, places = conditions.site, Places(canvas, rng, ground.buildable)
     for _ in range(_count(rng, site.roofs)):
@@ -66,14 +66,14 @@ def _count(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
 
 
 class Places:
-    """Finds free ground, and remembers what has been taken."""
+    """Finds free ground, and remembers what is taken."""
 
     def __init__(self, canvas: Canvas, rng: np.random.Generator, buildable: Array) -> None:
         self.canvas, self.rng, self.buildable = canvas, rng, buildable
         self.taken: list[tuple[float, float, float]] = []
 
     def find(self, kinds: tuple[Kind, ...], radius: float, building: bool = False) -> tuple[float, float] | None:
-        """A place on one of these kinds of ground with `radius` metres around it free; None where all is full."""
+        """A place on one of these kinds of ground with `radius` metres free around it; None if all is full."""
         reach = radius / self.canvas.metres_per_pixel
         for _ in range(20):
             x, y = (float(value) for value in self.rng.uniform(4, self.canvas.size - 4, 2))

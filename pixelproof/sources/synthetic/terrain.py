@@ -1,4 +1,4 @@
-"""The ground: what it is made of, roads across it, water in it."""
+"""The ground: its materials, roads and water."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MARKING = np.array([0.50, 0.50, 0.48], np.float32)
 
 @dataclass(frozen=True)
 class Terrain:
-    """What objects need to know of the ground they are put on."""
+    """What objects need to know about the ground they stand on."""
 
-    axis: float  # the direction of the road, or of the bays of a parking
+    axis: float  # the direction of the road, or of the bays of a car park
     buildable: Array
 
 
@@ -53,7 +53,7 @@ def _noise(rng: np.random.Generator, canvas: Canvas, metres: float) -> Array:
 def _surface(
     rng: np.random.Generator, canvas: Canvas, flight: Flight, patch: Patch, cover: Array, kind: Kind, axis: float
 ) -> None:
-    """One material over a part of the ground. All have the same fine grain: what differs is the pattern above it."""
+    """One material over a part of the ground. All share the same fine grain; they differ in the pattern above it."""
     texture, relief = PATTERNS[kind](rng, canvas, canvas.everywhere(0, 0, axis))
     colours = flight.palette[kind]
     mix = np.clip(0.5 + 0.5 * _noise(rng, canvas, 1.4), 0, 1)[..., None] * rng.uniform(0.1, 0.6)
@@ -67,7 +67,7 @@ def _surface(
 
 
 def _paved(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Array, Array]:
-    """Asphalt with repairs, or slabs: a grid of joints and a tone for each slab."""
+    """Asphalt with stains and repairs, or slabs: a grid of joints and a tone for each slab."""
     stains = 0.10 * _noise(rng, canvas, 2.0)
     flat = np.zeros(patch.shape(), np.float32)
     if rng.random() < 0.3:
@@ -92,7 +92,7 @@ def _soil(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Array
 
 
 def _grass(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Array, Array]:
-    """Tufts, and often the stripes of a mower."""
+    """Tufts, and often mowing stripes."""
     tufts = 0.22 * _noise(rng, canvas, 0.35) + 0.06 * _noise(rng, canvas, 1.8)
     stripe = np.tanh(4 * np.sin(patch.v * np.pi / rng.uniform(1.0, 1.6))) * (rng.random() < 0.4)
     relief: Array = 0.02 * _noise(rng, canvas, 0.6)
@@ -100,7 +100,7 @@ def _grass(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Arra
 
 
 def _ripples(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Array, Array]:
-    """Waves along the wind and the glints on them."""
+    """Waves along the wind, with glints."""
     drift = 0.5 * _noise(rng, canvas, 1.5) + 0.2 * _noise(rng, canvas, 0.7)
     waves = np.sin((patch.v + drift) * 2 * np.pi / rng.uniform(0.9, 1.6))
     glint = np.clip(waves - 0.75, 0, 1) * rng.uniform(0.5, 2.5)
@@ -112,7 +112,7 @@ PATTERNS = {Kind.PAVED: _paved, Kind.SOIL: _soil, Kind.GRASS: _grass, Kind.WATER
 
 
 def _road(rng: np.random.Generator, canvas: Canvas, flight: Flight, axis: float) -> Array:
-    """A road with kerbs and markings, or a path of bare earth; returns where it is."""
+    """A road with kerbs and markings, or a dirt path; returns where it is."""
     patch = canvas.everywhere(*_somewhere(rng, canvas), axis)
     across = patch.v + rng.uniform(-0.02, 0.02) * patch.u**2
     width, paved = rng.uniform(2.5, 5.5), rng.random() < 0.85
@@ -133,7 +133,7 @@ def _road(rng: np.random.Generator, canvas: Canvas, flight: Flight, axis: float)
 
 
 def _water(rng: np.random.Generator, canvas: Canvas, flight: Flight) -> Array:
-    """A pond, a stream or a canal with walls; returns where it is."""
+    """A pond, a stream or a walled canal; returns where it is."""
     x, y = rng.uniform(0.2, 0.8, 2) * canvas.size
     patch = canvas.everywhere(float(x), float(y), rng.uniform(0, np.pi))
     shape = rng.integers(3)

@@ -1,4 +1,4 @@
-"""The place that the tests of fetching share."""
+"""The fixture that the tests of fetching share."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
 class Server(ThreadingHTTPServer):
-    """Serves files; each request is answered in the next of its moods, and the last mood stays."""
+    """Serves files; each request is answered in the next of its moods, and the last mood is kept."""
 
     daemon_threads = True
     block_on_close = False
@@ -52,10 +52,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def log_message(self, *_: object) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
-        """Answer in the mood of the moment."""
+        """Answer in the current mood."""
         server = self.server
         server.asked.append((self.path, self.headers.get("Range")))
         mood = server.moods.pop(0) if len(server.moods) > 1 else server.moods[0]
@@ -103,13 +103,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _flood(self) -> None:
-        with suppress(OSError):  # the client has had enough
+        with suppress(OSError):  # the client hangs up
             for _ in range(100):
                 self.wfile.write(bytes(65536))
 
 
 def pack(path: Path, files: dict[str, bytes] = FILES) -> Path:
-    """An archive in the form that its name says."""
+    """An archive of the kind that its name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tree = path.parent / "tree" / "Repo-1"
     for name, content in files.items():
@@ -127,7 +127,7 @@ def pack(path: Path, files: dict[str, bytes] = FILES) -> Path:
 
 
 class Place:
-    """A cache, a target, and a server at whose url the archive is."""
+    """A cache, a target, and the url of a server that has the archive."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.into, self.cache = folder, folder / "data" / "into", folder / "cache"
@@ -155,5 +155,5 @@ class Place:
         return self.cache / f"Repo-1.{hashlib.sha256(self.url.encode()).hexdigest()[:8]}.part"
 
     def left(self) -> set[str]:
-        """What lies in the cache and beside the target."""
+        """What is in the cache and beside the target."""
         return {p.name for p in (*self.cache.glob("*"), *self.into.parent.glob("*")) if p.suffix != ".lock"}

@@ -41,7 +41,7 @@ from tests.pixelproof.fetch.server import DIGEST, FILES, QUICK, Place, Server
     ],
     ids=lambda value: "-".join(value) if "None" not in str(value) else "",
 )
-def test_a_bad_server_is_borne(place: Place, moods: list[str], ranges: list[str | None]) -> None:
+def test_a_bad_server_is_tolerated(place: Place, moods: list[str], ranges: list[str | None]) -> None:
     server = place.at(place.serve(*moods))
     place.obtain()
     half = len(place.content) // 2
@@ -56,7 +56,7 @@ def test_a_stall_is_noticed(place: Place, capsys: pytest.CaptureFixture[str]) ->
     assert "timed out; trying again" in capsys.readouterr().err
 
 
-def test_giving_up_names_the_url_and_the_mirror_and_leaves_nothing(
+def test_giving_up_names_the_url_and_the_mirror_and_leaves_no_file(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pauses: list[float] = []
@@ -73,20 +73,20 @@ def test_giving_up_names_the_url_and_the_mirror_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("mood", ["400", "403", "404"])
-def test_a_refusal_is_not_asked_again(place: Place, mood: str) -> None:
+def test_a_refusal_is_not_retried(place: Place, mood: str) -> None:
     server = place.at(place.serve(mood))
     with pytest.raises(FetchError, match=mood):
         place.obtain()
     assert len(server.asked) == 1
 
 
-def test_nobody_there_is_an_error_that_names_the_url(place: Place) -> None:
+def test_an_unreachable_server_is_an_error_that_names_the_url(place: Place) -> None:
     with pytest.raises(FetchError, match=r"127.0.0.1:9/1.tar.gz.*DATA_MIRROR"):
         place.obtain()
     assert place.left() == set()
 
 
-def test_redirects_in_a_circle_are_an_error(place: Place) -> None:
+def test_a_redirect_loop_is_an_error(place: Place) -> None:
     place.at(place.serve("redirect"))
     with pytest.raises(FetchError, match="redirect"):
         place.obtain()
@@ -97,11 +97,11 @@ def test_what_does_not_verify_is_never_kept(place: Place, mood: str) -> None:
     server = place.at(place.serve(mood))
     with pytest.raises(FetchError, match=re.escape(place.url)):
         place.obtain()
-    assert len(server.asked) == 2  # once more, for a beginning may have been an older file's
+    assert len(server.asked) == 2  # twice: what an earlier run left may begin an older file
     assert place.left() == set()
 
 
-def test_other_contents_do_not_verify(place: Place) -> None:
+def test_wrong_contents_do_not_verify(place: Place) -> None:
     place.at(place.serve())
     with pytest.raises(FetchError, match=r"digest .*expected 0000"):
         place.obtain(digest="0" * 64)
@@ -116,7 +116,9 @@ def test_too_much_is_refused(place: Place, mood: str) -> None:
     assert place.left() == set()
 
 
-def test_a_connection_that_breaks_often_but_gets_on_is_borne(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_breaks_often_but_makes_progress_is_tolerated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(transfer, "STEP", 1000)
     content = np.random.default_rng(0).bytes(1_000_000)
@@ -133,7 +135,7 @@ def test_a_connection_that_breaks_often_but_gets_on_is_borne(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("ours", [True, False], ids=["its own beginning", "another file's beginning"])
-def test_an_earlier_run_that_was_killed_is_gone_on_with(place: Place, ours: bool) -> None:
+def test_a_killed_download_is_resumed(place: Place, ours: bool) -> None:
     server = place.at(place.serve())
     place.cache.mkdir()
     beginning = place.content[:1000]
@@ -143,7 +145,7 @@ def test_an_earlier_run_that_was_killed_is_gone_on_with(place: Place, ours: bool
 
 
 @pytest.mark.parametrize("extra", [b"", b"more"], ids=["all of it", "too much"])
-def test_a_download_that_was_complete_when_it_was_killed(place: Place, extra: bytes) -> None:
+def test_a_complete_download_of_a_killed_run_is_used(place: Place, extra: bytes) -> None:
     server = place.at(place.serve())
     place.cache.mkdir()
     place.part().write_bytes(place.content + extra)
@@ -162,11 +164,11 @@ def test_the_cache_is_used_and_verified(place: Place, capsys: pytest.CaptureFixt
     kept.write_bytes(damaged)
     capsys.readouterr()
     place.obtain()
-    assert len(server.asked) == 2 and "anew" in capsys.readouterr().err
+    assert len(server.asked) == 2 and "fetching it again" in capsys.readouterr().err
     assert kept.read_bytes() == place.content
 
 
-def test_two_at_once_download_once(place: Place) -> None:
+def test_two_at_the_same_time_download_once(place: Place) -> None:
     server = place.at(place.serve("slow"))
     archive = Archive("Repo", "1", place.url, "CamVid", DIGEST, max_files=10, max_bytes=2_000_000)
     environ = {"PIXELPROOF_CACHE": str(place.cache)}
@@ -184,7 +186,7 @@ def test_a_cache_that_cannot_be_written_is_an_error(place: Place) -> None:
         place.obtain()
 
 
-def test_a_full_disk_is_said_and_spares_the_cache(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_spares_the_cache(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.at(place.serve())
     place.obtain()
 

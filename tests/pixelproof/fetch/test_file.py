@@ -1,4 +1,4 @@
-"""One file by its SHA-256, from a real server on loopback, a mirror, the cache and the disk; always verified."""
+"""One file by its SHA-256 from a real server on loopback, a mirror, the cache or the disk; always verified."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_it_is_fetched_once_and_resumed(serve: Serve, tmp_path: Path) -> None:
     assert [begin for _, begin in server.asked] == [None, f"bytes={len(CONTENT) // 2}-"]
 
 
-def test_the_cache_is_by_content_and_verified(serve: Serve, tmp_path: Path) -> None:
+def test_the_cache_is_keyed_by_content_and_verified(serve: Serve, tmp_path: Path) -> None:
     kept = fetched(serve().url + PATH, tmp_path)
     assert fetched(f"{NOBODY}/elsewhere.pth", tmp_path) == kept  # the same content under another url
     kept.write_bytes(CONTENT[:-1] + b"?")
@@ -54,7 +54,7 @@ def test_the_cache_is_by_content_and_verified(serve: Serve, tmp_path: Path) -> N
     assert len(server.asked) == 1
 
 
-def test_another_content_is_one_error_and_never_kept(serve: Serve, tmp_path: Path) -> None:
+def test_wrong_contents_are_one_error_and_never_kept(serve: Serve, tmp_path: Path) -> None:
     server = serve()
     with pytest.raises(FetchError, match=rf"{server.url}.*sha256 is {DIGEST[:16]}\.\.\., expected 0000") as caught:
         fetched(server.url + PATH, tmp_path, digest="0" * 64)
@@ -63,7 +63,7 @@ def test_another_content_is_one_error_and_never_kept(serve: Serve, tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["folder", "file", "http"])
-def test_a_mirror_has_it_under_the_name_of_the_url(serve: Serve, tmp_path: Path, form: str) -> None:
+def test_a_mirror_has_it_under_the_name_in_the_url(serve: Serve, tmp_path: Path, form: str) -> None:
     folder = tmp_path / "mirror"
     folder.mkdir()
     (folder / NAME).write_bytes(CONTENT)
@@ -75,12 +75,12 @@ def test_a_mirror_has_it_under_the_name_of_the_url(serve: Serve, tmp_path: Path,
     assert fetched(f"{NOBODY}{PATH}", tmp_path / "cache", mirror=mirror[form]).read_bytes() == CONTENT
 
 
-def test_a_mirror_with_another_content_is_passed_over(serve: Serve, tmp_path: Path) -> None:
+def test_a_mirror_with_wrong_contents_is_passed_over(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"other")
     assert fetched(serve().url + PATH, tmp_path / "cache", mirror=str(tmp_path)).read_bytes() == CONTENT
 
 
-def test_a_file_url_is_read_where_it_lies(tmp_path: Path) -> None:
+def test_a_file_url_is_read_in_place(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(CONTENT)
     assert fetched(path.as_uri(), tmp_path / "cache") == path
@@ -91,6 +91,6 @@ def test_a_file_url_is_read_where_it_lies(tmp_path: Path) -> None:
         fetched(path.as_uri(), tmp_path / "cache")
 
 
-def test_a_published_beginning_of_a_digest_is_enough_and_a_shorter_one_is_not() -> None:
+def test_eight_digits_of_a_digest_are_enough_and_fewer_are_not() -> None:
     assert agrees(DIGEST, DIGEST) and agrees(DIGEST, DIGEST[:8])
     assert not agrees(DIGEST, DIGEST[:7]) and not agrees(DIGEST, "") and not agrees(DIGEST, "0" * 8)

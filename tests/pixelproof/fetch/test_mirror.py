@@ -1,4 +1,4 @@
-"""A mirror is tried first, and passed over with a word where it has nothing."""
+"""A mirror is tried first, and passed over with a message if it has nothing."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def test_a_mirror_is_tried_first(place: Place, form: str, ending: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["no folder", "empty", "damaged", "empty server", "no server", "broken server"])
-def test_where_the_mirror_has_none_the_url_is_asked(
-    place: Place, fault: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_if_the_mirror_has_none_the_url_is_tried(place: Place, fault: str, capsys: pytest.CaptureFixture[str]) -> None:
     origin = place.at(place.serve())
     mirror = {
         "empty server": lambda: place.serve(files={"/other": b""}).url,
@@ -38,10 +36,10 @@ def test_where_the_mirror_has_none_the_url_is_asked(
         (place.folder / "mirror" / "Repo-1.tar").write_bytes(b"not an archive")
     place.obtain(mirror)
     assert len(origin.asked) == 1
-    assert re.search(r"Repo-1(\.tar|\.zip| there)", capsys.readouterr().err)  # said, and not passed over in silence
+    assert re.search(r"Repo-1(\.tar|\.zip| there)", capsys.readouterr().err)  # reported, not passed over in silence
 
 
-def test_neither_answers(place: Place) -> None:
+def test_neither_mirror_nor_url_has_it(place: Place) -> None:
     with pytest.raises(FetchError) as caught:
         place.obtain(str(place.folder / "mirror"))
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Unpacking: every form gives the same files; an archive that means harm writes nothing outside, and is refused."""
+"""Every kind of archive gives the same files; a malicious one is refused and writes nothing outside the target."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tar(path: Path, entries: list[Entry], mode: str = "w") -> Path:
 
 
 def whole(path: Path, top: str = "Repo-1/") -> Path:
-    """An archive of FILES in the form that its name says, with other things of the repository around them."""
+    """An archive of FILES, of the kind that its name says, among other files of the repository."""
     entries = {f"{top}CamVid/{name}": content for name, content in FILES.items()} | {f"{top}README": b"no"}
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -64,8 +64,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.zip"])
 @pytest.mark.parametrize("top", ["Repo-1/", "./", ""])
-def test_every_form_gives_the_wanted_folder_and_only_that(tmp_path: Path, name: str, top: str) -> None:
-    archive = whole(tmp_path / name, top).rename(tmp_path / "no-ending")  # told by content
+def test_every_kind_gives_the_wanted_folder_and_only_that(tmp_path: Path, name: str, top: str) -> None:
+    archive = whole(tmp_path / name, top).rename(tmp_path / "no-ending")  # recognised by content
     assert contents(unpack(archive, "CamVid", tmp_path / "out", 4, 100_000)) == FILES
 
 
@@ -84,11 +84,11 @@ def test_the_digest_is_of_names_and_contents_as_sha256sum_prints_them(tmp_path: 
 
 
 ATTACKS: dict[str, tuple[list[Entry], str]] = {
-    "parent folder": ([plain("Repo-1/CamVid/../../../evil")], "leads outside"),
-    "parent folder elsewhere in it": ([plain("../evil"), plain("Repo-1/CamVid/a")], "leads outside"),
-    "absolute": ([plain("/evil")], "leads outside"),
-    "backslashes": ([plain("Repo-1\\CamVid\\..\\evil")], "leads outside"),
-    "name with a newline": ([plain("Repo-1/CamVid/a\nb")], "leads outside"),
+    "parent folder": ([plain("Repo-1/CamVid/../../../evil")], "an unsafe name"),
+    "parent folder elsewhere in it": ([plain("../evil"), plain("Repo-1/CamVid/a")], "an unsafe name"),
+    "absolute": ([plain("/evil")], "an unsafe name"),
+    "backslashes": ([plain("Repo-1\\CamVid\\..\\evil")], "an unsafe name"),
+    "name with a newline": ([plain("Repo-1/CamVid/a\nb")], "an unsafe name"),
     "symbolic link": ([special("Repo-1/CamVid/link", tarfile.SYMTYPE, "/etc/passwd")], "a link"),
     "link, then a file through it": (
         [special("Repo-1/CamVid/d", tarfile.SYMTYPE, "../../.."), plain("Repo-1/CamVid/d/evil")],
@@ -96,7 +96,7 @@ ATTACKS: dict[str, tuple[list[Entry], str]] = {
     ),
     "the folder itself a link": (
         [special("Repo-1/CamVid", tarfile.SYMTYPE, "../.."), plain("Repo-1/CamVid/../evil")],
-        "leads outside",
+        "an unsafe name",
     ),
     "hard link": ([special("Repo-1/CamVid/link", tarfile.LNKTYPE, "../../kept")], "a link"),
     "device": ([special("Repo-1/CamVid/null", tarfile.CHRTYPE)], "a device"),
@@ -104,7 +104,7 @@ ATTACKS: dict[str, tuple[list[Entry], str]] = {
     "pipe": ([special("Repo-1/CamVid/pipe", tarfile.FIFOTYPE)], "a device"),
     "too many files": ([plain(f"Repo-1/CamVid/{i}") for i in range(11)], "more than the 10 files"),
     "too large": ([plain("Repo-1/CamVid/a", bytes(50_001)), plain("Repo-1/CamVid/b", bytes(50_000))], "bytes allowed"),
-    "the same file twice": ([plain("Repo-1/CamVid/a"), plain("Repo-1/./CamVid/a")], "there twice"),
+    "the same file twice": ([plain("Repo-1/CamVid/a"), plain("Repo-1/./CamVid/a")], "in the archive twice"),
     "a file that is a folder too": ([plain("Repo-1/CamVid/a"), plain("Repo-1/CamVid/a/b")], "cannot be unpacked"),
     "a name too long": ([plain("Repo-1/CamVid/" + "a" * 300)], "cannot be unpacked"),
     "nothing wanted": ([plain("Repo-1/Other/a"), plain("Repo-1/CamVid")], "no file below 'CamVid'"),
@@ -125,7 +125,7 @@ def test_a_harmful_tar_is_refused(tmp_path: Path, entries: list[Entry], message:
 
 
 def assert_harmless(tmp_path: Path, home: Path) -> None:
-    """Nothing but plain files and folders, and those only below the target."""
+    """Only plain files and folders exist, and only below the target."""
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "home"]
     assert not {p.name for p in home.iterdir()} - {"kept", "x"}
     assert not {p.name for p in (home / "x").iterdir()} - {"out"}
@@ -148,8 +148,8 @@ def zip_many(path: Path, count: int) -> None:
 
 
 ZIP_ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "parent folder": (lambda p: zip_with(p, "R/CamVid/../../../evil"), "leads outside"),
-    "absolute": (lambda p: zip_with(p, "/evil"), "leads outside"),
+    "parent folder": (lambda p: zip_with(p, "R/CamVid/../../../evil"), "an unsafe name"),
+    "absolute": (lambda p: zip_with(p, "/evil"), "an unsafe name"),
     "link": (lambda p: zip_with(p, "R/CamVid/l", b"/etc/passwd", stat.S_IFLNK | 0o777), "a link"),
     "device": (lambda p: zip_with(p, "R/CamVid/d", b"", stat.S_IFCHR | 0o777), "a device"),
     "bomb": (lambda p: zip_with(p, "R/CamVid/zeros", bytes(20_000_000)), "bytes allowed"),
@@ -167,8 +167,8 @@ def test_a_harmful_zip_is_refused(tmp_path: Path, build: Callable[[Path], None],
     assert_harmless(tmp_path, home)
 
 
-def test_a_zip_that_lies_about_a_size_is_counted_as_it_comes(tmp_path: Path) -> None:
-    """The directory says 5 bytes; what is inflated is what counts."""
+def test_a_zip_that_lies_about_a_size_is_counted_while_unpacking(tmp_path: Path) -> None:
+    """The directory says 5 bytes; the bytes that are inflated count."""
     path = tmp_path / "a"
     zip_with(path, "R/CamVid/zeros", bytes(20_000_000))
     content = path.read_bytes().replace(struct.pack("<L", 20_000_000), struct.pack("<L", 5))
@@ -179,7 +179,7 @@ def test_a_zip_that_lies_about_a_size_is_counted_as_it_comes(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("where", ["wanted", "unwanted", "header", "after the end"])
-def test_a_gzip_bomb_is_refused_wherever_it_lies(tmp_path: Path, where: str) -> None:
+def test_a_gzip_bomb_is_refused_wherever_it_is(tmp_path: Path, where: str) -> None:
     bomb, path = bytes(30_000_000), tmp_path / "a"
     name = "Repo-1/CamVid/zeros" if where == "wanted" else "Repo-1/Other/zeros"
     entries = [plain("Repo-1/CamVid/a")] + ([plain(name, bomb)] if "wanted" in where else [])
@@ -195,10 +195,10 @@ def test_a_gzip_bomb_is_refused_wherever_it_lies(tmp_path: Path, where: str) -> 
 @pytest.mark.parametrize("form", ["a.tar", "a.tar.gz", "a.zip"])
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_damage_is_refused_or_seen_in_the_digest(
+def test_any_damage_is_refused_or_changes_the_digest(
     tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject
 ) -> None:
-    """Bytes changed, or the end cut off: an error of ours, other contents, or the same contents; never a traceback."""
+    """Bytes changed, or the end cut off: our own error, other contents or the same contents; never a traceback."""
     folder = tmp_path_factory.mktemp("damage")
     content = bytearray(whole(folder / form).read_bytes())
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):

@@ -22,7 +22,7 @@ FRAMES = {"train": ["0016E5_00390", "0001TP_006690"], "val": ["0016E5_07959"], "
 
 @pytest.fixture
 def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder like the archive's CamVid: images, masks with void as 11, and lists with another machine's paths."""
+    """A folder like the archive's CamVid: images, masks with void as 11, lists with paths of another machine."""
     monkeypatch.setattr(camvid, "COUNTS", {split: len(names) for split, names in FRAMES.items()})
     folder, rng = tmp_path / "CamVid", np.random.default_rng(0)
     for split, names in FRAMES.items():
@@ -66,7 +66,9 @@ def test_from_archive_to_dataset(raw: Path, tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error(raw: Path, tmp_path: Path, folders: list[str]) -> None:
     for folder in folders:
         (raw / folder / "0016E5_00390.png").unlink()
-    with pytest.raises(DataError, match=r"train: expected 2 images, each with a mask, found [12] and [12]"):
+    with pytest.raises(
+        DataError, match=r"train: expected 2 images, each with a mask, found [12] images and [12] masks"
+    ):
         camvid.convert(request(raw), tmp_path / "out")
 
 

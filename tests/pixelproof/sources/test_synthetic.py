@@ -1,4 +1,4 @@
-"""The rendered dataset: the same bytes whoever renders it, whole labels, and not solved by colour."""
+"""The rendered dataset: the same bytes whoever renders it, complete labels, and not solvable by colour."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ THINGS = {info.id for info in CLASSES if info.thing}
 
 
 def make(target: Path, workers: int = 1, seed: int = 0, **options: int) -> dict[str, str]:
-    """Render into `target`; the digest of every file by its path."""
+    """Render into `target` and return the digest of every file by its path."""
     synthetic.convert(Request(seed, None, OPTIONS | options, workers), target)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     return {path.relative_to(target).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -59,7 +59,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_default_dataset_is_whole(sampled: Path) -> None:
+def test_default_dataset_is_complete(sampled: Path) -> None:
     dataset.verify(sampled)
     values = read_yaml(ROOT / "params.yaml")
     params = Params.model_validate({key: values[key] for key in ("seed", "download")})
@@ -97,7 +97,7 @@ def test_colour_and_fine_texture_do_not_solve_it(sampled: Path) -> None:
 
 
 def pixels(root: Path, split: str, count: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Colour, 7x7 mean and 7x7 deviation of some pixels of every image, and their classes."""
+    """Colour, 7x7 mean and 7x7 standard deviation of some pixels of every image, and their classes."""
     inputs, truth = [], []
     for _, image, mask in dataset.iterate(root, split):
         colour = image.astype(np.float32)
