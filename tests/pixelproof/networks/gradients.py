@@ -1,4 +1,4 @@
-"""What tests of networks ask of gradients."""
+"""Checks of gradients that the tests of networks share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 
 
 def without_gradient(name: str) -> list[str]:
-    """The parameters of a small network that its loss does not depend on. Training on several devices fails on one."""
+    """The parameters of a small network without a gradient. A single one breaks training on several devices."""
     model = build_model(resolve(name, "small"), 5, FP32)
     pixels, masks = torch.zeros(2, 3, 64, 64, dtype=torch.uint8), torch.ones(2, 64, 64, dtype=torch.uint8)
     model(**model.data_preprocessor({"inputs": pixels, "masks": masks}), mode="loss")["decode.loss_ce"].backward()
@@ -23,10 +23,10 @@ def without_gradient(name: str) -> list[str]:
 
 
 def bf16_error(forward: Callable[[Tensor], Tensor], weight: nn.Parameter, x: Tensor) -> float:
-    """How far a weight's gradient in bf16 is from that in fp32, relative to its size."""
+    """The error of a weight's gradient in bf16 relative to that in fp32."""
     found = []
     for bf16 in (False, True):
-        unset = [torch.full((2**n,), float("nan")) for n in range(10, 23)]  # memory that is not zero by chance
+        unset = [torch.full((2**n,), float("nan")) for n in range(10, 23)]  # so that no memory is zero by chance
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             loss = forward(x).float().square().mean()
         del unset

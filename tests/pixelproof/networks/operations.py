@@ -1,4 +1,4 @@
-"""Which operations torch refuses on CUDA when they must be deterministic, seen on the CPU: they are the same ones."""
+"""Which operations torch refuses on CUDA when they must be deterministic, seen on the CPU, where they are the same."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# What the documentation of `torch.use_deterministic_algorithms` (torch 2.13) says will throw, and how these are called
-# where they run. Interpolation has a slow form for CUDA since; what is asked here is that nothing needs it.
+# What the documentation of `torch.use_deterministic_algorithms` (torch 2.13) says will throw, and the names under which
+# these run. Interpolation has a slow deterministic form on CUDA by now; the tests demand that nothing needs it.
 THROWN: dict[str, set[str]] = {
     "AvgPool3d": {"avg_pool3d_backward"},
     "AdaptiveAvgPool2d": {"_adaptive_avg_pool2d_backward"},
@@ -36,12 +36,12 @@ THROWN: dict[str, set[str]] = {
     "resize_": set(),  # of quantized tensors
 }
 BY_OPERATION = frozenset[str]().union(*THROWN.values())
-# Where the argument stands that says how a loss of pixels is added up: only where it is, threads meet.
+# The position of the argument that says how pixel losses are reduced: only a reduction makes threads collide.
 REDUCTION = {"nll_loss2d_forward": 3, "nll_loss2d_backward": 4, "nll_loss_forward": 3, "nll_loss_backward": 4}
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes what runs, in the forward and in the backward pass, and what of it is refused."""
+    """Records which operations run, forward and backward, and which of them are refused."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -57,7 +57,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def harmless(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
-    """What the documentation, or the message of the error, excepts."""
+    """Whether the documentation, or the error's message, makes an exception for this call."""
     if name in REDUCTION:
         return bool(args[REDUCTION[name]] == 0)
     if name.startswith("cumsum"):

@@ -1,4 +1,4 @@
-"""Xception-65 against the paper's figure 4, counted by hand, and against what atrous convolution means."""
+"""Xception-65 against the paper's figure 4, counted by hand, and against the definition of atrous convolution."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ TINY = (4, 4, 6, 8, 10, 12, 14, 16)
 
 
 def separable(inputs: int, outputs: int) -> int:
-    """Weights of a 3x3 depthwise and a 1x1 convolution, and of the batch norm after each."""
+    """Parameters of a 3x3 depthwise and a 1x1 convolution, each with batch norm."""
     return 9 * inputs + 2 * inputs + inputs * outputs + 2 * outputs
 
 
 def convolution(inputs: int, outputs: int, area: int) -> int:
-    """Weights of a convolution and its batch norm."""
+    """Parameters of a convolution and its batch norm."""
     return area * inputs * outputs + 2 * outputs
 
 
-def test_xception_has_the_weights_of_figure_4() -> None:
-    """Each line of the figure, counted by itself."""
+def test_xception_has_the_parameters_of_figure_4() -> None:
+    """Each line of the figure, counted separately."""
     entry = convolution(3, 32, 9) + convolution(32, 64, 9)
     for inputs, outputs in ((64, 128), (128, 256), (256, 728)):
         entry += separable(inputs, outputs) + 2 * separable(outputs, outputs) + convolution(inputs, outputs, 1)
@@ -39,8 +39,8 @@ def test_xception_has_the_weights_of_figure_4() -> None:
     assert count(backbone) == pytest.approx(37.8e6, rel=0.005)
 
 
-def test_deeplab_has_about_the_published_weights() -> None:
-    """41 million, once the convolution that joins the rates is the paper's 1x1 and not MMSegmentation's 3x3."""
+def test_deeplab_has_about_the_published_number_of_parameters() -> None:
+    """41 million, once the convolution that fuses the rates is the paper's 1x1 and not MMSegmentation's 3x3."""
     with torch.device("meta"):
         model = build_model(resolve("deeplabv3plus-xception65", "full"), 21, FP32)
     assert model.decode_head.dilations == [1, 6, 12, 18]
@@ -69,7 +69,7 @@ def test_strides_become_rates(output_stride: int, strides: list[int], rates: lis
 
 
 def test_every_output_stride_is_one_network() -> None:
-    """The same weights fit all; the denser maps hold the coarser ones' numbers, at every second place."""
+    """The same weights fit all; every second value of a denser map is that of the coarser one."""
     torch.manual_seed(0)
     coarse = Xception65(32, TINY, middle_blocks=2).eval()
     image, maps = torch.randn(1, 3, 64, 64), {}
@@ -82,7 +82,7 @@ def test_every_output_stride_is_one_network() -> None:
     torch.testing.assert_close(maps[8][..., ::2, ::2], maps[16])
 
 
-def test_an_output_stride_that_is_none_is_refused() -> None:
+def test_an_unknown_output_stride_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 8, 16 or 32, found 4"):
         Xception65(4)
 

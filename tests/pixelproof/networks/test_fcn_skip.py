@@ -17,7 +17,7 @@ NAMES = ["fcn32s", "fcn16s", "fcn8s"]
 
 
 def small_head(name: str) -> Any:
-    """The head of a small network, with the weights that training starts from, predicting."""
+    """The head of a small network with initial weights, in evaluation mode."""
     torch.manual_seed(0)
     head = build_model(resolve(name, "small"), 5, FP32).decode_head.eval()
     head.init_weights()
@@ -25,7 +25,7 @@ def small_head(name: str) -> Any:
 
 
 def pooled_maps() -> list[torch.Tensor]:
-    """What the small encoder's five poolings give for an image of 128x128."""
+    """Feature maps like those of the small encoder's five poolings for a 128x128 image."""
     generator = torch.Generator().manual_seed(0)
     shapes = [(16, 64), (32, 32), (64, 16), (128, 8), (128, 4)]
     return [torch.rand(2, width, size, size, generator=generator) for width, size in shapes]
@@ -47,7 +47,7 @@ def test_full_networks_have_the_papers_parameters() -> None:
 
 
 def test_doubling_starts_as_bilinear_interpolation() -> None:
-    """The same inside; at the border a deconvolution sees zeros where interpolation repeats the last value."""
+    """Equal in the interior; at the border a deconvolution sees zeros where interpolation repeats the last value."""
     x = torch.rand(2, 3, 5, 7)
     doubled, expected = Doubling(3)(x), functional.interpolate(x, scale_factor=2, mode="bilinear")
     assert doubled.shape == expected.shape
@@ -55,20 +55,20 @@ def test_doubling_starts_as_bilinear_interpolation() -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("fcn16s", 8), ("fcn8s", 16)])
-def test_scores_begin_as_those_of_stride_32(name: str, size: int) -> None:
+def test_scores_start_as_those_of_stride_32(name: str, size: int) -> None:
     """A skip starts at zero (section 4.2): FCN-16s and FCN-8s first predict what FCN-32s does, doubled in size."""
     coarse, head = small_head("fcn32s"), small_head(name)
     head.load_state_dict(coarse.state_dict(), strict=False)
     expected, scores = coarse(pooled_maps()), head(pooled_maps())
     while expected.shape[2] < size:
         expected = functional.interpolate(expected, scale_factor=2, mode="bilinear")
-    inside = slice(size // 4, -(size // 4))  # what no doubling's border reaches
+    inside = slice(size // 4, -(size // 4))  # what the borders of up-sampling do not reach
     assert scores.shape == (2, 5, size, size) and scores.std() > 0
     torch.testing.assert_close(scores[..., inside, inside], expected[..., inside, inside])
 
 
 def test_skips_are_added_at_their_own_strides() -> None:
-    """What a skip's weights change is its own scores: pool3's as they are, pool4's doubled once."""
+    """A skip's weights change only its own scores: pool3's directly, pool4's after one doubling."""
     head, maps = small_head("fcn8s"), pooled_maps()
     before = head(maps)
     for number, feature in enumerate([maps[3], maps[2]]):

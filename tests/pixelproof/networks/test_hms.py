@@ -1,4 +1,4 @@
-"""Hierarchical multi-scale attention against the paper's equation, worked by hand."""
+"""Hierarchical multi-scale attention against the paper's equation, worked out by hand."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_full_attention_takes_the_lower_scale_and_none_the_higher() -> None:
 
 
 def test_three_scales_chain_from_the_largest(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """a(1/2) l(1/2) + (1 - a(1/2)) (a(1) l(1) + (1 - a(1)) l(2)), at the size of scale 1; a(2) is of no account."""
+    """a(1/2) l(1/2) + (1 - a(1/2)) (a(1) l(1) + (1 - a(1)) l(2)), at the size of scale 1; a(2) is not used."""
     facts = {0.5: (8.0, 0.25), 1.0: (4.0, 0.5), 2.0: (2.0, 0.9)}
 
     def at_scale(inputs: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -70,7 +70,7 @@ def test_three_scales_chain_from_the_largest(model: Any, monkeypatch: pytest.Mon
 
 
 def test_it_trains_two_scales_and_their_attention(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both heads have a loss, and the attention a gradient from them."""
+    """Both heads have a loss, and their gradient reaches the attention."""
     seen: list[tuple[int, ...]] = []
     features = model.extract_feat
 
@@ -89,8 +89,10 @@ def test_it_trains_two_scales_and_their_attention(model: Any, monkeypatch: pytes
     model.zero_grad()
 
 
-def test_each_scale_answers_for_its_own_logits_with_a_small_weight(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """0.05 of the cross-entropy of each scale's OCR logits, brought to the masks' size; none with a weight of 0."""
+def test_each_scale_has_a_loss_on_its_own_logits_with_a_small_weight(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.05 of the cross-entropy of each scale's OCR logits, resized to the masks; none with a weight of 0."""
     torch.manual_seed(1)
     maps = {scale: torch.randn(2, 10, int(16 * scale), int(16 * scale)) for scale in (0.5, 1.0)}
     monkeypatch.setattr(model, "at_scale", lambda _, scale: (maps[scale], torch.full_like(maps[scale][:, :1], 0.3)))
@@ -101,14 +103,14 @@ def test_each_scale_answers_for_its_own_logits_with_a_small_weight(model: Any, m
     for scale, name in ((0.5, "scale_0.5.loss_ce"), (1.0, "scale_1.loss_ce")):
         logits = torch.nn.functional.interpolate(maps[scale][:, 5:], (64, 64), mode="bilinear")
         each = torch.nn.functional.cross_entropy(logits, masks, ignore_index=255, reduction="none")
-        # MMSegmentation's own cross-entropy, which a training replaces, takes the mean over ignored pixels too.
+        # MMSegmentation's own cross-entropy, which training replaces, averages over ignored pixels too.
         torch.testing.assert_close(losses[name], 0.05 * each.mean())
     monkeypatch.setattr(model, "scale_weight", 0.0)
     assert not any(name.startswith("scale") for name in model.loss(**batch))
 
 
-def test_attention_maps_are_pictures_of_the_images_size(model: Any) -> None:
-    """One for each scale that has a next, in 0..1, and that with which the prediction is merged."""
+def test_attention_maps_have_the_size_of_the_image(model: Any) -> None:
+    """One for each scale but the largest, in 0..1, and the same that merges the prediction."""
     images = torch.randn(2, 3, 64, 32)
     model.eval()
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""K-means as a network: flat colours, votes by hand, and scikit-learn's nearest centres on features made here."""
+"""K-means as a network: flat colours, hand-counted votes, and scikit-learn's nearest centres on features made here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [255, 255, 0]],
 
 
 def built(clusters: int, position: float, samples: int = 500, classes: int = 4) -> Any:
-    """The segmentor as build_model gives it, with other knobs."""
+    """The segmentor as build_model returns it, with other settings."""
     config = resolve("kmeans", "small")
     config["model"] |= {"clusters": clusters, "position": position, "samples": samples}
     return build_model(config, classes, FP32)
@@ -49,7 +49,7 @@ def published(model: Any) -> bytes:
 
 @pytest.mark.parametrize("compute", [FP32, BF16], ids=["fp32", "bf16"])
 def test_flat_colours_are_told_apart(compute: Compute) -> None:
-    """Also with more clusters than colours, of which several then share a place and stay without pixels."""
+    """Also with more clusters than colours: several then coincide and get no pixels."""
     pairs = noisy(spread=0)
     for clusters in (4, 9):
         model = built(clusters, position=0.0)
@@ -73,7 +73,7 @@ def test_position_tells_apart_what_colour_does_not() -> None:
 
 
 def test_votes_by_hand() -> None:
-    """Shares of the pixels; cluster 2 has none and stands nearest to cluster 3."""
+    """Shares of the pixels; cluster 2 has none and is nearest to cluster 3."""
     counts = np.array([[3, 1, 0], [2, 2, 0], [0, 0, 0], [0, 1, 4]])
     centres = np.array([[0, 0], [1, 0], [8, 1], [9, 0]], np.float32)
     shares = [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0.2, 0.8], [0, 0.2, 0.8]]
@@ -81,7 +81,7 @@ def test_votes_by_hand() -> None:
 
 
 def test_certainty_is_the_share_of_the_cluster() -> None:
-    """One colour, a quarter of it another class: three in four certain everywhere, of the more frequent one."""
+    """One colour, a quarter of it of another class: everywhere 0.75 for the more frequent class."""
     image, mask = np.full((32, 32, 3), 128, np.uint8), np.zeros((32, 32), np.uint8)
     mask[:8] = 1
     model = built(1, position=0.0, samples=32 * 32)
@@ -93,7 +93,7 @@ def test_certainty_is_the_share_of_the_cluster() -> None:
 
 
 def features_by_numpy(image: NDArray[np.uint8], position: float) -> NDArray[np.float64]:
-    """Colours normalised, positions from -1 to 1 over 64x64, what 40x50 is filled up to; before the scale."""
+    """Normalised colours and positions from -1 to 1 over 64x64, to which 40x50 is padded; before scaling."""
     colours = (image - np.array(NORMALIZE["mean"])) / np.array(NORMALIZE["std"])
     rows, columns = np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64), indexing="ij")
     places = np.stack([rows, columns], axis=2)[:40, :50]
@@ -102,7 +102,7 @@ def features_by_numpy(image: NDArray[np.uint8], position: float) -> NDArray[np.f
 
 @pytest.mark.parametrize("compute", [FP32, BF16], ids=["fp32", "bf16"])
 def test_prediction_is_scikit_learns_nearest_centre(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In fp32, whatever networks compute in; each feature over its deviation among the training pixels, here all."""
+    """Always in fp32; each feature is divided by its standard deviation over the training pixels, here all pixels."""
     monkeypatch.setattr(kmeans, "CHUNK", 999)
     pairs = noisy()
     model = built(12, position=0.7, samples=40 * 50)
@@ -117,7 +117,7 @@ def test_prediction_is_scikit_learns_nearest_centre(compute: Compute, monkeypatc
     assert len(set(votes.tolist())) == 4
 
 
-def test_ignored_pixels_and_their_colours_are_not_seen() -> None:
+def test_ignored_pixels_have_no_influence() -> None:
     """Another colour under 255 changes no byte; another colour elsewhere does."""
     pairs = noisy()
     repainted = [(np.where(mask[..., None] == IGNORE, 77, image).astype(np.uint8), mask) for image, mask in pairs]
@@ -131,7 +131,7 @@ def test_ignored_pixels_and_their_colours_are_not_seen() -> None:
 
 
 def test_the_same_bytes_each_time_and_with_any_number_of_threads() -> None:
-    """Only another seed gives others."""
+    """Only another seed changes them."""
     found = []
     for seed, threads in ((0, 1), (0, 2), (1, 1)):
         model = built(16, position=0.5, samples=2000)
@@ -142,7 +142,7 @@ def test_the_same_bytes_each_time_and_with_any_number_of_threads() -> None:
 
 
 def test_fewer_pixels_than_clusters_are_an_error() -> None:
-    """Also none at all: images whose masks are all 255."""
+    """Also without any: images whose masks are all 255."""
     image, mask = noisy(1)[0]
     with pytest.raises(DataError, match=r"at least 8 labelled pixels.*found 0"):
         built(8, position=0.0).fit([(image, np.full_like(mask, IGNORE))], 1, 4, seed=0)

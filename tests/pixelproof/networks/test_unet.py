@@ -1,4 +1,4 @@
-"""The U-Nets: the paper's layers counted by hand, published sizes of the others, and what skips and dropout do."""
+"""The U-Nets: the paper's layers counted by hand, the others' published sizes, and what skips and dropout do."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def convolutions(module: nn.Module) -> list[tuple[int, int, int]]:
 
 
 def small_head(upsample: Upsample = "transposed", **knobs: Any) -> tuple[UNetHead, list[Tensor]]:
-    """A decoder without normalisation for three feature maps, and such maps."""
+    """A decoder without normalisation for three feature maps, and three such maps."""
     torch.manual_seed(0)
     head = UNetHead((3, 5, 7), (8, 9), upsample, num_classes=4, **knobs)
     maps = [torch.randn(1, channels, 24 // 2**i, 40 // 2**i) for i, channels in enumerate((3, 5, 7))]
@@ -84,7 +84,7 @@ def test_mobilenet_unet_has_the_published_size_up_to_the_last_layer_of_the_encod
 
 
 @pytest.mark.parametrize("name", STRIDES)
-def test_each_encoder_gives_five_maps_and_the_decoder_the_size_of_the_image(name: str) -> None:
+def test_each_encoder_returns_five_maps_and_the_decoder_the_size_of_the_image(name: str) -> None:
     """No resizing afterwards: the head itself must end at the image's size."""
     model = build(name, "small", classes=5).eval()
     with torch.no_grad():
@@ -97,8 +97,8 @@ def test_each_encoder_gives_five_maps_and_the_decoder_the_size_of_the_image(name
 
 @pytest.mark.parametrize("upsample", ["transposed", "bilinear"])
 @pytest.mark.parametrize("name", STRIDES)
-def test_either_upsampling_goes_with_every_encoder(name: str, upsample: str) -> None:
-    """As params override it: up-convolutions at every level or at none, and the same size."""
+def test_both_upsamplings_work_with_every_encoder(name: str, upsample: str) -> None:
+    """Set by overrides: up-convolutions at every level or at none, and logits of the same size."""
     with torch.device("meta"):
         model = build_model(resolve(name, "small", {"decode_head.upsample": upsample}), 5, FP32).eval()
         assert model.decode_head(model.backbone(torch.randn(1, 3, 96, 160))).shape == (1, 5, 96, 160)
@@ -108,7 +108,7 @@ def test_either_upsampling_goes_with_every_encoder(name: str, upsample: str) -> 
 
 @pytest.mark.parametrize(("upsample", "widths"), [("transposed", [8 + 5, 9 + 3]), ("bilinear", [7 + 5, 8 + 3])])
 def test_each_skip_is_concatenated_and_matters(upsample: Upsample, widths: list[int]) -> None:
-    """The first convolution of a level sees what came up and the skip; without any one map the logits differ."""
+    """A level's first convolution sees the up-sampled map and the skip; zeroing any one map changes the logits."""
     head, maps = small_head(upsample)
     convolutions_of_levels = [convolutions(block.get_submodule("convolve")) for block in head.blocks]
     assert [level[0][0] for level in convolutions_of_levels] == widths
@@ -118,8 +118,8 @@ def test_each_skip_is_concatenated_and_matters(upsample: Upsample, widths: list[
         assert (head(without) - whole).abs().max() > 1e-3
 
 
-def test_dropout_drops_the_deepest_map_alone_and_in_training_alone() -> None:
-    """Dropping everything is as if the deepest map were zeros: the skips are whole."""
+def test_dropout_affects_only_the_deepest_map_and_only_in_training() -> None:
+    """Dropping everything equals a deepest map of zeros: the skips are intact."""
     head, maps = small_head(dropout=1.0)
     blind = head.eval()([*maps[:-1], torch.zeros_like(maps[-1])])
     assert (blind - head(maps)).abs().max() > 1e-3
@@ -127,7 +127,7 @@ def test_dropout_drops_the_deepest_map_alone_and_in_training_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["unet-bn", "unet-vgg16-bn"])
-def test_the_dropout_variants_differ_in_dropout_alone(name: str) -> None:
+def test_the_dropout_variants_differ_only_in_dropout(name: str) -> None:
     """Half of the deepest map, as in the authors' network; no other dropout anywhere."""
     for variant, expected in ((name, {0.0}), (f"{name}-dropout", {0.5})):
         model = build(variant, "small")
@@ -136,6 +136,6 @@ def test_the_dropout_variants_differ_in_dropout_alone(name: str) -> None:
 
 
 def test_too_few_widths_are_refused() -> None:
-    """A skip that nothing takes would be dropped without a word."""
+    """A skip that nothing uses would be dropped silently."""
     with pytest.raises(ValueError, match="3 feature maps need 2 widths or more"):
         UNetHead((3, 5, 7), (8,), num_classes=4)

@@ -25,7 +25,7 @@ def full_on_meta(name: str, classes: int) -> Any:
 
 
 def convolved(model: Any, size: int) -> list[tuple[int, int]]:
-    """Channels and size of what each convolution gives, in the order in which an image meets them."""
+    """The channels and the size of each convolution's output, in the order of execution."""
     given: list[tuple[int, int]] = []
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -95,7 +95,7 @@ def test_full_segnet_basic_is_the_papers() -> None:
     seen, stride = 1, 1
     for module in model.backbone.modules():
         if isinstance(module, nn.Conv2d):
-            seen += (module.kernel_size[0] - 1) * stride + stride  # the convolution, then its pooling of two
+            seen += (module.kernel_size[0] - 1) * stride + stride  # the convolution, then its 2x2 pooling
             stride *= 2
     assert seen == 106
     expected = 7 * 49 * 64 * 64 + 49 * 3 * 64 + 8 * 2 * 64 + 64 * 11 + 11

@@ -1,4 +1,4 @@
-"""MMSegmentation's zoo: our files by their published sizes, any other by one line, and what the losses need."""
+"""MMSegmentation's zoo: our files against published sizes, others by a file of one line, and what losses need."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
         ("ocrnet-hr48", 19, 70.4e6, ()),
     ],
 )
-def test_full_networks_have_the_published_weights(
+def test_full_networks_have_the_published_number_of_parameters(
     name: str, classes: int, published: float, training_only: tuple[str, ...]
 ) -> None:
-    """Millions of weights as the papers give them, for prediction."""
-    with torch.device("cpu" if name == "segformer-b0" else "meta"):  # its stochastic depth is a tensor's numbers
+    """Millions of parameters used in prediction, as published in the papers."""
+    with torch.device("cpu" if name == "segformer-b0" else "meta"):  # its stochastic depth reads tensor values
         model = build_model(resolve(name, "full"), classes, FP32)
     count = sum(weight.numel() for key, weight in model.named_parameters() if not key.startswith(training_only))
     assert count == pytest.approx(published, rel=0.015)
@@ -86,8 +86,8 @@ def test_hard_pixels_are_those_of_mmsegmentation_where_there_are_enough() -> Non
 
 
 @pytest.mark.parametrize("probabilities", [[0.99], [1.0, 1.0]])
-def test_hard_pixels_are_a_number_where_all_are_easy_or_none_has_a_class(probabilities: list[float]) -> None:
-    """MMSegmentation's loss is nan in the first case: the mean of nothing."""
+def test_hard_pixel_loss_is_finite_where_all_are_easy_or_ignored(probabilities: list[float]) -> None:
+    """MMSegmentation's loss is NaN in the first case: the mean of nothing."""
     score = certain(probabilities)
     target = torch.zeros(1, 1, len(probabilities), dtype=torch.long)
     assert OhemCrossEntropy(thres=0.9)(score, target).isnan()
@@ -97,11 +97,11 @@ def test_hard_pixels_are_a_number_where_all_are_easy_or_none_has_a_class(probabi
         loss.backward()
 
 
-# --- anything of the zoo ---------------------------------------------------------------------------------------------
+# --- any config of the zoo -------------------------------------------------------------------------------------------
 
 
 def one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str) -> dict[str, Any]:
-    """The resolved config of a file of one line."""
+    """The resolved config of a one-line file."""
     monkeypatch.setattr(module, "ARCHITECTURES", tmp_path)
     (tmp_path / "mine.py").write_text(f"_base_ = 'mmseg::{base}'\n")
     return resolve("mine", "full")
@@ -113,22 +113,22 @@ ZOO = [
     "pspnet/pspnet_r50-d8_4xb2-80k_cityscapes-769x769.py",
     "unet/unet-s5-d16_fcn_4xb4-ce-1.0-dice-3.0-40k_drive-64x64.py",
     "icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py",
-    "cgnet/cgnet_fcn_4xb4-60k_cityscapes-680x680.py",  # takes nothing but tuples
-    "sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024.py",  # takes nothing but lists
+    "cgnet/cgnet_fcn_4xb4-60k_cityscapes-680x680.py",  # accepts only tuples
+    "sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024.py",  # accepts only lists
     "fastfcn/fastfcn_r50-d32_jpu_psp_4xb2-80k_cityscapes-512x1024.py",
 ]
 
 
 @pytest.mark.parametrize("base", ZOO)
 def test_one_line_is_an_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str) -> None:
-    """A whole experiment becomes a network for our classes and images of our size; nothing of its data stays in it."""
+    """A whole experiment becomes a network for our classes and images of our size; nothing of its own data remains."""
     config = one_line(tmp_path, monkeypatch, base)
     parts = walk(config["model"])
     assert config["model"]["data_preprocessor"]["type"] == "Normalize"
     assert config["model"]["test_cfg"] == {"mode": "whole"}
     assert not any(part.get("type") in ("SyncBN", "Pretrained") or "pretrained" in part for part in parts)
     assert not any(part.get("class_weight") or part.get("num_classes") for part in parts)
-    with torch.device("cpu" if "swin" in base else "meta"):  # its stochastic depth is a tensor's numbers
+    with torch.device("cpu" if "swin" in base else "meta"):  # its stochastic depth reads tensor values
         model = build_model(config, 5, FP32)
         logits = model.eval().encode_decode(torch.zeros(1, 3, 64, 96), [{"img_shape": (64, 96)}])
     assert logits.shape == (1, 5, 64, 96)
@@ -137,12 +137,12 @@ def test_one_line_is_an_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "base",
     [
-        "stdc/stdc1_4xb12-80k_cityscapes-512x1024.py",  # its heads draw hard pixels
-        "pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py",  # it asks for boundaries
+        "stdc/stdc1_4xb12-80k_cityscapes-512x1024.py",  # its heads sample hard pixels
+        "pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py",  # it needs boundaries
     ],
 )
 def test_one_line_trains_with_the_losses_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str) -> None:
-    """What some heads ask for beside masks and losses of whole images is not missed; each of them has a loss."""
+    """Heads that normally need more than masks, or sample pixels, do without; each has a loss."""
     model = build_model(one_line(tmp_path, monkeypatch, base), 3, FP32)
     set_losses(model, [LossTerm(name="cross_entropy", weight=1.0)], [0.5, 1.0, 2.0])
     batch = {
@@ -154,14 +154,14 @@ def test_one_line_trains_with_the_losses_of_params(tmp_path: Path, monkeypatch: 
     assert len(found) >= 2 and all(bool(value.isfinite()) for value in found)
 
 
-def test_a_list_of_first_weights_loses_those_that_would_be_fetched() -> None:
+def test_initialisers_that_would_download_weights_are_removed() -> None:
     rules: list[Any] = [{"type": "Pretrained", "checkpoint": "x"}, {"type": "Kaiming"}]
     assert module.unfetched(rules) == [{"type": "Kaiming"}]
     assert module.unfetched(rules[:1]) is None and module.unfetched({"type": "Kaiming"}) == {"type": "Kaiming"}
 
 
 def test_a_network_of_large_images_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """LRASPP averages over windows of 49 places at stride 8: in one line, in training as in prediction."""
+    """LRASPP pools windows of 49 pixels at stride 8: an error of one line, in training and in prediction."""
     base = "mobilenet_v3/mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024.py"
     with torch.device("meta"):
         model = build_model(one_line(tmp_path, monkeypatch, base), 5, FP32).eval()

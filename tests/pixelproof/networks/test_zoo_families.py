@@ -1,4 +1,4 @@
-"""One config of each family of MMSegmentation's zoo as a file of one line: it trains and predicts, or says why not."""
+"""One config of each family of MMSegmentation's zoo, as a one-line file: it trains and predicts, or says why not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stages.train.params import LossTerm
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 CONFIGS = Path(mmseg.__file__).parent / ".mim/configs"
 FAMILIES = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name != "_base_")
-SMALL = re.compile("r18|r50|tiny|-t_|_b16|-s_|b0|base|small")  # in a config's name: the smaller networks of a family
+SMALL = re.compile("r18|r50|tiny|-t_|_b16|-s_|b0|base|small")  # in config names: a family's smaller networks
 SIZE = 128
 
 OPERATORS = r"a layer that needs mmcv's compiled operators; compile them: `pip install .* onedl-mmcv`$"
@@ -54,7 +54,7 @@ def _one_network_at_a_time() -> Iterator[None]:
 
 
 def trial(folder: Path, monkeypatch: pytest.MonkeyPatch, family: str, size: int, **overrides: Any) -> None:
-    """Resolve, build, a loss of two images in training, a prediction."""
+    """Resolve, build, compute a training loss of two images, predict."""
     configs = sorted(path.name for path in (CONFIGS / family).glob("*.py"))
     base = next(filter(SMALL.search, configs), configs[0])
     monkeypatch.setattr(module, "ARCHITECTURES", folder)
@@ -86,6 +86,6 @@ def test_a_family_runs_or_says_why_not(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-def test_a_network_of_one_size_takes_another_by_an_override(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What its message advises."""
+def test_a_network_of_one_size_accepts_another_by_an_override(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its error message advises."""
     trial(tmp_path, monkeypatch, "mae", SIZE, **{"backbone.img_size": [SIZE, SIZE]})

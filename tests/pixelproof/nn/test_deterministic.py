@@ -1,4 +1,4 @@
-"""The deterministic forms against torch's own; and that no network is trained with what torch would refuse on CUDA."""
+"""The deterministic forms equal torch's own functions; no network is trained with what torch refuses on CUDA."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def both(function: Function, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Value and gradient as torch has them, then as the deterministic forms have."""
+    """Value and gradient: torch's own, then the deterministic form's."""
     found = []
     for forms in (False, True):
         x = x.detach().requires_grad_()
@@ -43,7 +43,7 @@ def both(function: Function, x: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 def same(function: Function, shape: tuple[int, ...], layout: str) -> None:
-    """Value and gradient in fp64, whatever the memory's layout, which stays."""
+    """Value and gradient are equal in fp64, in either memory layout, and the layout is kept."""
     x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torchs, ours = both(function, x.contiguous(memory_format=LAYOUTS[layout]))
     for expected, found in zip(torchs, ours, strict=True):
@@ -57,7 +57,7 @@ def same(function: Function, shape: tuple[int, ...], layout: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [2, 3, 6, (5, 3), (None, 4), (7, 11), (9, 13), (1, 2)])
 def test_adaptive_pooling(size: Any, layout: str) -> None:
-    """Windows that divide the map, that overlap, and that are larger in number than its values."""
+    """Windows that tile the map, that overlap, and that outnumber its values."""
     same(lambda x: functional.adaptive_avg_pool2d(x, size), (2, 3, 7, 11), layout)
     same(nn.AdaptiveAvgPool2d(size), (1, 2, 12, 12), layout)
 
@@ -66,7 +66,7 @@ def test_adaptive_pooling(size: Any, layout: str) -> None:
 @pytest.mark.parametrize("corners", [False, True])
 @pytest.mark.parametrize("size", [(14, 22), (7, 11), (3, 4), (1, 1), (20, 5), 13])
 def test_interpolation_to_a_size(size: Any, corners: bool, layout: str) -> None:
-    """Larger, smaller, one way each, the same, and a single value."""
+    """Larger, smaller, larger in one direction only, the same size, and a single value."""
     same(lambda x: functional.interpolate(x, size, mode="bilinear", align_corners=corners), (2, 3, 7, 11), layout)
 
 
@@ -74,15 +74,15 @@ def test_interpolation_to_a_size(size: Any, corners: bool, layout: str) -> None:
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("scale", [2, 0.5, 1.3, (2.0, 0.7)])
 def test_interpolation_by_a_factor(scale: Any, recompute: bool, corners: bool) -> None:
-    """With 1.3, 7 rows become 9: whether torch reckons with 1.3 or with 9/7 is `recompute_scale_factor`."""
+    """With 1.3, 7 rows become 9: whether torch computes with 1.3 or with 9/7 is `recompute_scale_factor`."""
     options: dict[str, Any] = {"align_corners": corners, "recompute_scale_factor": recompute}
     same(lambda x: functional.interpolate(x, None, scale, "bilinear", **options), (2, 3, 7, 11), "rows")
     same(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=corners), (2, 3, 7, 11), "rows")
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_the_dtype_stays_and_bf16_costs_no_digits_on_the_way(dtype: torch.dtype) -> None:
-    """Under autocast too, which would compute a product in bf16: both come within the last digit of the result."""
+def test_the_dtype_is_kept_and_bf16_loses_no_digits_on_the_way(dtype: torch.dtype) -> None:
+    """Also under autocast, which would compute a product in bf16: both agree to the last digit of the result."""
     x = torch.rand(1, 3, 6, 6).to(dtype)
     with torch.autocast("cpu", torch.bfloat16):
         for function in (nn.AdaptiveAvgPool2d(4), nn.Upsample((17, 17), mode="bilinear")):
@@ -91,7 +91,7 @@ def test_the_dtype_stays_and_bf16_costs_no_digits_on_the_way(dtype: torch.dtype)
             torch.testing.assert_close(found, expected, rtol=torch.finfo(dtype).eps, atol=1e-6)
 
 
-def test_what_the_forms_are_not_for_stays_torchs() -> None:
+def test_everything_else_is_left_to_torch() -> None:
     x = torch.rand(1, 3, 6, 6)
     functions: list[Function] = [
         lambda x: functional.interpolate(x, (9, 9)),
@@ -108,7 +108,7 @@ def test_what_the_forms_are_not_for_stays_torchs() -> None:
 
 
 def test_a_form_first_used_in_inference_serves_training() -> None:
-    """Matrices are kept: one made in inference mode could not be kept for a gradient."""
+    """Matrices are cached: one made in inference mode could not be used for a gradient."""
     with DeterministicForms():
         with torch.inference_mode():
             functional.interpolate(torch.rand(1, 1, 31, 37), (41, 43), mode="bilinear")
@@ -117,7 +117,7 @@ def test_a_form_first_used_in_inference_serves_training() -> None:
     assert torch.autograd.grad(total, x)[0].shape == x.shape
 
 
-def test_unpooling_runs_nothing_that_is_refused() -> None:
+def test_unpooling_runs_no_refused_operation() -> None:
     """tests/pixelproof/networks/test_unpooling.py compares it with torch's."""
     small, indices = functional.max_pool2d(torch.rand(1, 2, 4, 4), 2, return_indices=True)
     with Operations() as operations:
@@ -140,8 +140,8 @@ def test_an_operation_that_torch_refuses_ends_in_one_line() -> None:
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
-def test_the_list_of_what_is_refused_is_torchs() -> None:
-    """Another torch may refuse other operations: then this list is to be written anew."""
+def test_the_list_of_refused_operations_is_torchs() -> None:
+    """Another torch may refuse other operations; the list must then be updated."""
     text = torch.use_deterministic_algorithms.__doc__ or ""
     thrown = text[text.rindex("will throw a\n") : text.index("In addition, several operations")]
     documented = re.findall(r"\* :\w+:`torch\.(?:\w+\.)*(\w+)`", thrown)
@@ -149,7 +149,7 @@ def test_the_list_of_what_is_refused_is_torchs() -> None:
 
 
 def operations_of(name: str, forms: bool) -> Operations:
-    """What one iteration of a small network runs: with all of our losses, forward and backward."""
+    """The operations of one iteration of a small network with all of our losses, forward and backward."""
     torch.manual_seed(0)
     model = build_model(resolve(name, "small"), 3, FP32).train()
     terms = [LossTerm(name=name, weight=1.0) for name in ("cross_entropy", "focal", "dice", "lovasz")]
@@ -166,14 +166,14 @@ def operations_of(name: str, forms: bool) -> Operations:
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_no_network_is_trained_with_what_is_refused(name: str) -> None:
-    """On the CPU, where the operations are the same."""
+def test_no_network_is_trained_with_a_refused_operation(name: str) -> None:
+    """Seen on the CPU, where the operations are the same."""
     operations = operations_of(name, forms=True)
     assert "convolution_backward" in operations.seen
     assert operations.refused == []
 
 
-def test_without_the_forms_it_would_be() -> None:
+def test_without_the_forms_refused_operations_run() -> None:
     """PSPNet pools to windows; every head interpolates."""
     refused = set(operations_of("pspnet-r18", forms=False).refused)
     assert {"_adaptive_avg_pool2d_backward", "upsample_bilinear2d_backward"} <= refused

@@ -1,4 +1,4 @@
-"""The losses against torch's own, scikit-learn, and cases worked by hand; and that ignored pixels take no part."""
+"""The losses against torch's own, scikit-learn and hand-worked cases; ignored pixels take no part."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ each_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 
 
 def batch(dtype: torch.dtype = torch.float32, classes: int = 4) -> tuple[Tensor, Tensor]:
-    """Logits of 2 images of 5x3 and their labels, a third of them ignored; the last class is in none of them."""
+    """Logits of 2 images of 5x3 and their labels, a third of them ignored; no pixel has the last class."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, classes, 5, 3, generator=generator, dtype=dtype).requires_grad_()
     labels = torch.randint(0, classes - 1, (2, 5, 3), generator=generator)
@@ -49,14 +49,14 @@ def gradient(loss: Tensor, logits: Tensor) -> Tensor:
 
 
 def of_probabilities(probabilities: list[list[float]], labels: list[int]) -> tuple[Tensor, Tensor]:
-    """A row of pixels as logits whose softmax the given probabilities are: one list for each class."""
+    """A row of pixels, as logits whose softmax gives these probabilities: one list for each class."""
     return torch.tensor(probabilities, dtype=torch.float64).log()[None, :, None], torch.tensor(labels)[None, None]
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_cross_entropy_is_torchs_mean_over_the_pixels_that_count() -> None:
+def test_cross_entropy_is_torchs_mean_over_valid_pixels() -> None:
     """Value and gradient; with weights, torch's sum over the number of pixels (its own mean divides by weights)."""
     logits, labels = batch()
     for weights, mine in ((None, LOSSES["cross-entropy"]), (WEIGHTS, LOSSES["weighted cross-entropy"])):
@@ -78,7 +78,7 @@ def test_focal_with_gamma_0_and_two_classes_is_binary_cross_entropy() -> None:
     torch.testing.assert_close(focal(logits, labels, 0.0, None, IGNORE), expected)
 
 
-def test_focal_turns_down_what_is_easy_as_the_paper_says() -> None:
+def test_focal_down_weights_easy_pixels_as_the_paper_says() -> None:
     """Lin et al.: with gamma 2, an example with p = 0.9 has a loss 100 times lower, one of 0.968 about 1000 times."""
     for p, times in ((0.9, 100.0), (0.968, 976.5625)):
         logits, labels = of_probabilities([[p], [1 - p]], [0])
@@ -98,7 +98,7 @@ def test_focal_stays_finite_where_the_network_is_certain(gamma: float) -> None:
 
 
 def test_dice_by_hand() -> None:
-    """Four pixels, one of them ignored, and a third class that is nowhere."""
+    """Four pixels, one of them ignored, and a third class without pixels."""
     logits, labels = of_probabilities([[0.7, 0.6, 0.4, 0.8], [0.2, 0.3, 0.5, 0.1], [0.1] * 4], [0, 0, 1, IGNORE])
     first = 2 * (0.7 + 0.6) / (0.7**2 + 0.6**2 + 0.4**2 + 2)
     second = 2 * 0.5 / (0.2**2 + 0.3**2 + 0.5**2 + 1)
@@ -135,15 +135,15 @@ def test_lovasz_of_certain_predictions_is_1_minus_the_mean_iou(seed: int) -> Non
 
 
 @each_loss
-def test_the_gradient_is_that_of_the_value(loss: Loss) -> None:
-    """Against finite differences, in fp64."""
+def test_the_gradient_matches_finite_differences(loss: Loss) -> None:
+    """In fp64."""
     logits, labels = batch(torch.float64)
     assert torch.autograd.gradcheck(lambda x: loss(x, labels), logits)
 
 
 @each_loss
 def test_an_ignored_pixel_takes_no_part(loss: Loss) -> None:
-    """It has no gradient; and all is as without it: the same pixels in one row, the ignored ones left out."""
+    """It has no gradient, and all else is as without it: the same pixels in one row, without the ignored ones."""
     logits, labels = batch(torch.float64)
     value = loss(logits, labels)
     found, valid = gradient(value, logits).movedim(1, -1), labels != IGNORE
@@ -164,7 +164,7 @@ def test_a_batch_of_ignored_pixels_has_loss_and_gradient_0(loss: Loss) -> None:
 
 @each_loss
 def test_autocast_computes_in_fp32(loss: Loss) -> None:
-    """The logits come as bf16; what is computed of them does not."""
+    """The logits arrive as bf16; the loss is computed in fp32."""
     logits, labels = batch()
     low = logits.detach().bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
@@ -177,15 +177,15 @@ def test_autocast_computes_in_fp32(loss: Loss) -> None:
 
 
 @each_loss
-def test_no_operation_is_one_that_cuda_has_no_deterministic_form_of(loss: Loss) -> None:
-    """Seen on the CPU: these are the same operations."""
+def test_every_operation_has_a_deterministic_form_on_cuda(loss: Loss) -> None:
+    """Seen on the CPU, where the operations are the same."""
     logits, labels = batch()
     with Operations() as operations:
         gradient(loss(logits, labels), logits)
     assert operations.seen and not operations.refused
 
 
-def test_the_check_of_operations_sees_those_that_are_refused() -> None:
+def test_the_check_sees_refused_operations() -> None:
     logits, labels = batch()
     with Operations() as operations:
         gradient(functional.cross_entropy(logits, labels, ignore_index=IGNORE), logits)
@@ -218,7 +218,7 @@ def head(*decode: dict[str, Any]) -> Any:
 
 
 def test_a_head_adds_up_the_losses_of_its_list() -> None:
-    """Each under its name, each times its weight, of logits brought to the size of the mask."""
+    """Each under its own name and times its weight, on logits resized to the mask."""
     small, labels = batch()
     samples = [SegDataSample(gt_sem_seg=PixelData(data=mask.repeat(2, 2)[None])) for mask in labels]
     masks = labels.repeat(1, 2, 2)
@@ -239,7 +239,7 @@ def test_a_head_adds_up_the_losses_of_its_list() -> None:
 
 
 def test_the_modules_hold_no_state_and_take_no_pixel_weights() -> None:
-    """Class weights are not published with the network; a sampler's weights are refused and not left out."""
+    """Class weights are not saved with the network; a sampler's weights are an error, not dropped silently."""
     logits, labels = batch()
     for module in (PixelCrossEntropy(WEIGHTS.tolist()), PixelFocal(), PixelDice(), PixelLovasz()):
         assert not module.state_dict()

@@ -28,8 +28,8 @@ KEY = "configure.overrides.mine"
         {"decode_head": {"dilations": [1, 2, 4], "norm.eps": 1}, "auxiliary_head": {"1.channels": 16}},
     ],
 )
-def test_paths_and_nested_keys_say_the_same(changes: dict[str, Any]) -> None:
-    """What they name changes, what stands beside it does not, and neither does the config they are given."""
+def test_dotted_and_nested_keys_mean_the_same(changes: dict[str, Any]) -> None:
+    """What they name changes; its neighbours and the config that was passed in do not."""
     given = copy.deepcopy(MODEL)
     changed = overridden(given, changes, KEY)
     assert given == MODEL
@@ -39,8 +39,8 @@ def test_paths_and_nested_keys_say_the_same(changes: dict[str, Any]) -> None:
     }
 
 
-def test_nothing_may_stand_anywhere_and_anything_in_its_place() -> None:
-    """An auxiliary head is dropped, a plugin is given."""
+def test_null_replaces_anything_and_anything_replaces_null() -> None:
+    """An auxiliary head is removed, a plugin added."""
     changed = overridden(MODEL, {"auxiliary_head": None, "backbone.plugin": {"type": "X"}}, KEY)
     assert changed["auxiliary_head"] is None and changed["backbone"]["plugin"] == {"type": "X"}
     assert overridden(MODEL, {}, KEY) == MODEL
@@ -65,8 +65,8 @@ def test_nothing_may_stand_anywhere_and_anything_in_its_place() -> None:
         ({"backbone.plugin": float("nan")}, "backbone.plugin: found nan; expected numbers, strings, lists"),
     ],
 )
-def test_what_is_refused_is_one_line(changes: dict[str, Any], message: str) -> None:
-    """Where, what was found, and what stands there."""
+def test_a_wrong_override_is_an_error_of_one_line(changes: dict[str, Any], message: str) -> None:
+    """Where, what was found, and what is allowed there."""
     with pytest.raises(ParamsError) as error:
         overridden(MODEL, changes, KEY)
     assert str(error.value).startswith(f"params.yaml: {KEY}.{message}") and "\n" not in str(error.value)
