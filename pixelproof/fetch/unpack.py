@@ -33,7 +33,9 @@ DISTRUST = "do not trust this archive"
 class Readable(Protocol):
     """What the content of a member can do."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; empty at the end."""
+        ...
 
 
 Member = tuple[str, bool, Readable | None]  # name, whether it is a folder, content (None: must not be unpacked)

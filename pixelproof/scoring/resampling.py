@@ -125,11 +125,11 @@ def permutation_test(
 ) -> Floats:
     """Two-sided p-values of the null hypothesis that head's statistic equals base's, paired by group.
 
-    If only chance distinguishes the two revisions, the two results of a group could as well be exchanged (Fisher). So
-    the results of groups are swapped at random, and p is the share of swaps whose difference is at least as large as
-    the observed one. Where the groups that differ allow no more than `permutations` different swaps, all of them are
-    tried and p is exact. Otherwise the observed arrangement counts as one of those tried, (b + 1) / (m + 1), so that p
-    is never 0 (Phipson and Smyth 2010).
+    If only chance distinguishes the two revisions, the two results of a group could as well be exchanged (Fisher's
+    exchangeability). So the results of groups are swapped at random, and p is the share of swaps whose difference is at
+    least as large as the observed one. Where the groups that differ allow no more than `permutations` different swaps,
+    all of them are tried and p is exact. Otherwise the observed arrangement counts as one of those tried, (b + 1) / (m
+    + 1), so that p is never 0 (Phipson and Smyth 2010).
 
     Args:
         base: [groups, ...].
