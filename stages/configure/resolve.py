@@ -6,12 +6,12 @@ MMEngine reads the file. MMSegmentation's own zoo is there as `_base_ = 'mmseg::
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pixelproof.core import syntax
 from pixelproof.core.errors import DataError, unknown_name
 from pixelproof.nn.overrides import overridden
 
@@ -113,8 +113,8 @@ def plain(value: Any) -> Any:
 
 
 def digest(name: str, module: str) -> str:
-    """The digest of a module of pixelproof/networks that an architecture names: its change reruns the training."""
+    """The digest of a module's code, which an architecture names: a change of it reruns the training."""
     path = NETWORKS / f"{module}.py"
     if not path.is_file():
         raise unknown_name(f"architectures/{name}.py: modules", module, (p.stem for p in NETWORKS.glob("*.py")))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return syntax.digest(path)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pixelproof.core import syntax
 from pixelproof.core.files import sha256
 
 OURS = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
-CODE = OURS.replace("-type f", "-type f -not -path '*/__pycache__/*' -not -name '*.pyc'")
+CODE = "bin/python -m pixelproof.core.syntax"
 
 
 def of_file(path: Path) -> str | None:
@@ -19,21 +21,20 @@ def of_file(path: Path) -> str | None:
 
 
 def of_folder(folder: Path) -> str | None:
-    """One digest of all files of a folder and their names, as the command OURS (of code: CODE) finds it inside it.
+    """One digest of all files of a folder and their names, as the command OURS finds it inside it.
 
     It is the digest of sha256sum's own lines, `<digest>  ./<path>`, in the order of the paths' bytes.
     """
     if not folder.is_dir():
         return None
-    found = [path for path in folder.rglob("*") if path.is_file() and not compiled(path.relative_to(folder))]
-    names = {f"./{path.relative_to(folder).as_posix()}": path for path in found}
+    names = {f"./{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*") if path.is_file()}
     lines = [f"{sha256(names[name])}  {name}\n" for name in sorted(names, key=str.encode)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def compiled(path: Path) -> bool:
-    """Whether a file is Python's own copy of code: it differs from machine to machine, and says nothing new."""
-    return "__pycache__" in path.parts or path.suffix == ".pyc"
+def of_code(root: Path, folders: Sequence[str]) -> str:
+    """One digest of the syntax trees of some folders, as CODE with their names behind it finds it."""
+    return hashlib.sha256(syntax.listing(root, folders).encode()).hexdigest()
 
 
 def canonical(values: Any) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 
 from pixelproof.core.files import read_json
 from pixelproof.data.dataset import SPLITS
-from stages.report.digests import CODE, OURS, canonical, of_file, of_folder, of_values
+from stages.report.digests import CODE, OURS, canonical, of_code, of_file, of_folder, of_values
 from stages.report.gather import Results
 
 TITLE = "What this page rests on"
-STAGES = Path(__file__).resolve().parents[2]  # the code that makes the page
+ROOT = Path(__file__).resolve().parents[3]  # of the code that makes the page
+CODE_FOLDERS = ("pixelproof", "stages")
 PARAMS = (
     'bin/python -c "from pixelproof.core.params import load; from stages.report.params import Params; '
     "from stages.report.digests import canonical; print(canonical(load('report', Params).model_dump()), end='')\""
@@ -36,7 +37,7 @@ def context(results: Results) -> dict[str, Any]:
     return {
         "proofs": proofs(results, values),
         "weights": weights(results),
-        "versions": read_json(STAGES.parent / "pixelproof/core/versions.json"),
+        "versions": read_json(ROOT / "pixelproof/core/versions.json"),
         "knobs": list(knobs(values)),
     }
 
@@ -49,7 +50,7 @@ def proofs(results: Results, values: dict[str, Any]) -> list[Proof]:
         file_proof("classes and sources", root, "data/prepared/dataset.json"),
         *(Proof(name, of_folder(root / path), f"cd {path} && {OURS}") for name, path in folders.items()),
         Proof("params", of_values(values), PARAMS),
-        Proof("code of all stages", of_folder(STAGES), f"cd stages && {CODE}"),
+        Proof("code, without comments", of_code(ROOT, CODE_FOLDERS), f"{CODE} {' '.join(CODE_FOLDERS)} | sha256sum"),
         file_proof("versions of all packages", root, "requirements.lock"),
     ]
 

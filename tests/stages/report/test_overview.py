@@ -24,7 +24,6 @@ from stages.augment.copies import augment as make_copies
 from stages.augment.params import Augment
 from stages.evaluate.split import Tally
 from stages.report.charts.graph import draw, edges_of, layers_of, stages_of
-from stages.report.digests import CODE, of_folder
 from stages.report.gather import Results, gather
 from stages.report.page import render
 from stages.report.params import Params
@@ -224,8 +223,8 @@ def test_no_copies_and_stale_copies_are_said(root: Path, tmp_path: Path) -> None
 
 def test_a_shell_finds_every_digest_again(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root, tmp_path / "clone")
-    shutil.copytree(ROOT / "stages", tmp_path / "clone/stages")
-    shutil.copytree(ROOT / "bin", tmp_path / "clone/bin")
+    for name in ("pixelproof", "stages", "bin"):
+        shutil.copytree(ROOT / name, tmp_path / "clone" / name)
     (tmp_path / "clone/.venv").symlink_to(ROOT / ".venv")
     results = gather(tmp_path / "clone", load("report", Params, tmp_path / "clone"))
     context = provenance.context(results)
@@ -238,19 +237,6 @@ def test_a_shell_finds_every_digest_again(root: Path, tmp_path: Path) -> None:
         assert output.stdout.split()[0] == proof.digest, proof.command
     html = render(results)
     assert all(f'<code class="whole">{proof.digest}</code>' in html for proof in proofs)
-
-
-def test_compiled_code_is_not_digested(tmp_path: Path) -> None:
-    for name in ("b.py", "a/c.py", "a-b.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    before = of_folder(tmp_path)
-    (tmp_path / "a/__pycache__").mkdir()
-    (tmp_path / "a/__pycache__/c.txt").touch()
-    (tmp_path / "d.pyc").touch()
-    found = subprocess.run(["bash", "-c", CODE], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert found.stdout.split()[0] == of_folder(tmp_path) == before
-    assert of_folder(tmp_path / "none") is None
 
 
 def test_every_knob_is_shown_as_it_stands_in_params() -> None:
