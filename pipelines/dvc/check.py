@@ -5,9 +5,9 @@ Another revision than the working tree is read with DVC out of git. Nothing of i
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from pipelines.dvc.content import files_in, hash_of
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import WORKSPACE, Revision, open_revision
 from pixelproof.core.errors import StateError
@@ -34,7 +34,7 @@ def stale_at(repo: Any, side: Revision) -> list[str]:
     else:
         with repo.switch(side.commit):
             stale = stale_things(_local(repo.index.stages, side))
-    return [f"{thing}{_readers(stages)}" for thing, stages in stale.items()]
+    return [f"{thing}{readers_of(stages)}" for thing, stages in stale.items()]
 
 
 def _local(stages: list[Any], side: Revision) -> list[Any]:
@@ -94,17 +94,16 @@ def _stale_dep(dep: Any, outputs: dict[str, Any]) -> list[str]:
 def _status(part: Any) -> dict[str, str]:
     """How a file or folder differs from dvc.lock. In a folder that it reads in git, DVC would count what is ignored."""
     from dvc.fs import LocalFileSystem
-    from dvc_data.hashfile.hash_info import HashInfo
-    from dvc_data.hashfile.tree import Tree
 
     if isinstance(part.fs, LocalFileSystem) or not part.fs.isdir(part.fs_path):
         return dict(part.status())
-    tree: Any = Tree()  # type: ignore[no-untyped-call]
-    for path in part.repo.dvcignore.find(part.fs, part.fs_path):
-        digest = hashlib.md5(part.fs.cat_file(path), usedforsecurity=False).hexdigest()
-        tree.add(part.fs.relparts(path, part.fs_path), None, HashInfo("md5", digest))
-    tree.digest()
-    return {} if tree.hash_info == part.hash_info else {str(part): "modified"}
+    found = hash_of(part.def_path, files_in(part.repo, part.def_path))
+    return {} if found == part.hash_info.value else {str(part): "modified"}
+
+
+def is_written(dep: Any, outputs: dict[str, Any]) -> bool:
+    """Whether a stage or `dvc add` writes what a stage reads: all of it, or a part."""
+    return dep.fs_path in outputs or _inside_outputs(dep.fs_path, outputs)
 
 
 def _inside_outputs(path: str, outputs: dict[str, Any]) -> bool:
@@ -125,6 +124,7 @@ def _two_versions(stages: list[Any], outputs: dict[str, Any]) -> dict[str, list[
     }
 
 
-def _readers(names: list[str]) -> str:
+def readers_of(names: list[str]) -> str:
+    """` (read by train, evaluate)`, or nothing where there are no names."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f" (read by {', '.join(names[:3])}{more})" if names else ""

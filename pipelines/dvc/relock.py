@@ -1,0 +1,171 @@
+"""`relock`: takes a change of comments, formatting or docstrings alone into dvc.lock, without running anything.
+
+What a stage wrote is still its result where the code that it reads has the syntax trees that it was run with. The
+commit that says so is the newest one whose dvc.lock has the same run of the stage, and the code that this run read. No
+data is needed: the hashes of outputs stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from pipelines.dvc.check import check, is_written, readers_of, stale_things
+from pipelines.dvc.content import Files, files_in, hash_of
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.lock import LOCK, Lock, Record, read_lock
+from pipelines.dvc.revision import WORKSPACE, Revision, git, open_revision
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import write_bytes
+from pixelproof.core.syntax import tokens
+
+
+@dataclass(frozen=True)
+class Base:
+    """The commit that holds the code which a stage was run with, and that code."""
+
+    commit: str
+    files: Files
+
+
+def relock() -> None:
+    """Write the hashes of code into dvc.lock and the run cache, a line for each stage, and check what came of it.
+
+    Raises:
+        StateError: more than comments, formatting and docstrings changed. It was printed; dvc.lock is untouched.
+    """
+    with open_repo() as repo, repo.lock:
+        stages = list(repo.index.stages)
+        changed = {stage.name: deps for stage in stages if (deps := changed_code(stage, stages))}
+        refuse(stale_after_saving(stages, changed))
+        refuse(unlike(repo, stages, changed))
+        before = Path(LOCK).read_bytes()
+        save(repo, [stage for stage in stages if stage.name in changed])
+    for name, deps in changed.items():
+        print(f"relocked {name}: {', '.join(sorted(dep.def_path for dep in deps))}")
+    if not changed:
+        print("nothing to relock")
+    if not check():
+        write_bytes(Path(LOCK), before)
+        raise StateError(LOCK, "relocked, it is not of this tree; it is now what it was", "run `dvc repro`")
+
+
+def refuse(lines: list[str]) -> None:
+    """End where there is anything that only a run can take in."""
+    if lines:
+        print(*lines, sep="\n")
+        fix = "run `dvc repro`, or undo what is above"
+        raise StateError(LOCK, "left as it is: more changed than comments, formatting and docstrings", fix)
+
+
+def changed_code(stage: Any, stages: list[Any]) -> list[Any]:
+    """The deps of a stage that git keeps, that its last run read, and that are there with another content."""
+    if stage.is_data_source:
+        return []
+    code = [dep for dep in code_of(stage, stages) if dep.hash_info and dep.exists]
+    return [dep for dep in code if dep.status()]
+
+
+def code_of(stage: Any, stages: list[Any]) -> list[Any]:
+    """The deps of a stage that are neither params nor written by a stage."""
+    from dvc.dependency import ParamsDependency
+
+    outputs = {out.fs_path: out for other in stages for out in other.outs}
+    return [dep for dep in stage.deps if not isinstance(dep, ParamsDependency) and not is_written(dep, outputs)]
+
+
+def stale_after_saving(stages: list[Any], changed: Mapping[str, list[Any]]) -> list[str]:
+    """What else than this code is stale: the stages in memory take its new hashes."""
+    for dep in (dep for deps in changed.values() for dep in deps):
+        dep.save()
+    return [f"{thing}{readers_of(names)}" for thing, names in stale_things(stages).items()]
+
+
+def unlike(repo: Any, stages: list[Any], changed: Mapping[str, list[Any]]) -> list[str]:
+    """A line for each file that is not the code which the stages were run with, or for each stage that cannot tell."""
+    code = {stage.name: {dep.def_path for dep in code_of(stage, stages)} for stage in stages if stage.name in changed}
+    now = {path: files_in(repo, path) for path in set[str]().union(*code.values())}
+    bases = find_bases(repo, code)
+    lines: dict[str, list[str]] = {}
+    for name, paths in code.items():
+        if name not in bases:
+            lines[f"{name}: no commit has this run of it with the code that it read"] = []
+            continue
+        files = {file: content for path in paths for file, content in now[path].items()}
+        for line in differences(bases[name], files):
+            lines.setdefault(line, []).append(name)
+    return [f"{line}{readers_of(names)}" for line, names in lines.items()]
+
+
+def find_bases(repo: Any, code: Mapping[str, set[str]]) -> dict[str, Base]:
+    """For each stage the newest commit, seen from HEAD, that has its run in dvc.lock and the code of that run."""
+    now, found = read_lock(open_revision(WORKSPACE)), dict[str, Base]()
+    locks: dict[str | None, Lock] = {}
+    paths = set[str]().union(*code.values())
+    for commit in git("rev-list", "--first-parent", "HEAD", "--", LOCK, *sorted(paths)).decode().split():
+        side = Revision(commit[:10], commit)
+        text = side.read(LOCK)
+        if text not in locks:
+            locks[text] = read_lock(side)
+        runs = {name: run for name, run in locks[text].stages.items() if name in code.keys() - found.keys()}
+        runs = {name: run for name, run in runs.items() if same_run(run, now.stages[name], code[name])}
+        if runs:
+            with repo.switch(commit):
+                files = {path: files_in(repo, path) for path in paths}
+            hashes = {path: hash_of(path, files[path]) for path in paths}
+            for name, run in runs.items():
+                if all(run.deps.get(path) == hashes[path] for path in code[name]):
+                    found[name] = Base(commit, {file: c for path in code[name] for file, c in files[path].items()})
+        if len(found) == len(code):
+            break
+    return found
+
+
+def same_run(one: Record, other: Record, code: set[str]) -> bool:
+    """Whether two records are of one run, whatever the hashes of code that an edit of comments may have changed."""
+    apart = [
+        replace(side, deps={path: h for path, h in side.deps.items() if path not in code}) for side in (one, other)
+    ]
+    return apart[0] == apart[1]
+
+
+def differences(base: Base, now: Files) -> list[str]:
+    """A line for each file that is not the same code."""
+    at, lines = base.commit[:10], []
+    for path in sorted(base.files.keys() | now.keys()):
+        if path not in now:
+            lines.append(f"{path}: deleted since {at}")
+        elif path not in base.files:
+            lines.append(f"{path}: new since {at}")
+        elif base.files[path] == now[path]:
+            continue
+        elif not path.endswith(".py"):
+            lines.append(f"{path}: changed since {at}, and no Python, whose comments could be told from code")
+        elif line := first_difference(base.files[path], now[path], path, at):
+            lines.append(f"{path}:{line}: other code than at {at}")
+    return lines
+
+
+def first_difference(before: bytes, now: bytes, path: str, commit: str) -> int | None:
+    """The line, as it is now, on which a file begins to be other code; None where it is the same."""
+    line = 1
+    for old, new in zip_longest(tokens(before, f"{commit}:{path}"), tokens(now, path)):
+        line = new[1] if new else line
+        if old is None or new is None or old[0] != new[0]:
+            return line
+    return None
+
+
+def save(repo: Any, stages: list[Any]) -> None:
+    """What DVC writes after a run: an entry of the run cache for each stage that may have one, then dvc.lock."""
+    for stage in stages:
+        for dep in stage.deps:
+            dep.get_hash = partial(getattr, dep, "hash_info")  # DVC would look at the data, which may not be here
+        if all(out.use_cache for out in stage.outs):
+            repo.stage_cache.save(stage)
+    for dvcfile in {stage.dvcfile.path: stage.dvcfile for stage in stages}.values():
+        dvcfile.dump_stages([s for s in stages if s.dvcfile.path == dvcfile.path], update_pipeline=False)
