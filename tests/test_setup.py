@@ -71,7 +71,7 @@ def clone(tmp_path: Path) -> Path:
     """A folder whose path has a space, with what bin/setup needs, and a fake Python for its PATH."""
     folder = tmp_path / "a clone"
     (folder / "bin").mkdir(parents=True)
-    for name in ("bin/setup", "bin/python"):
+    for name in ("bin/setup", "bin/python", "bin/pixelproof"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "requirements.lock").write_text("one==1\n")
     (tmp_path / "path").mkdir()
@@ -86,7 +86,7 @@ def call(folder: Path, script: str, *arguments: str, **env: str) -> subprocess.C
     tools = folder.parent / "tools"
     if not tools.exists():
         tools.mkdir()
-        for tool in ("sh", "cmp", "cp", "rm", "mkdir", "dirname", "echo"):
+        for tool in ("sh", "cmp", "cp", "mv", "rm", "mkdir", "dirname", "echo"):
             (tools / tool).symlink_to(shutil.which(tool) or tool)
     paths = f"{folder.parent / 'path'}:{tools}"
     environment = {"PATH": paths, "CDPATH": "/", **env}
@@ -109,6 +109,18 @@ def test_set_up_installs_once_and_again_when_the_lock_changes(clone: Path) -> No
     (clone / "requirements.lock").write_text("one==2\n")
     assert call(clone, "bin/setup").returncode == 0
     assert installs(clone) == 2
+
+
+def test_set_up_puts_the_front_door_of_this_clone_beside_the_python(clone: Path) -> None:
+    """Also when nothing is to be installed."""
+    door, theirs = clone / ".venv/bin/pixelproof", clone / "bin/pixelproof"
+    assert call(clone, "bin/setup").returncode == 0
+    assert door.read_bytes() == theirs.read_bytes()
+    theirs.write_text("#!/bin/sh\necho newer\n")
+    assert call(clone, "bin/setup").returncode == 0
+    assert call(clone, ".venv/bin/pixelproof").stdout == "newer\n"
+    assert installs(clone) == 1
+    assert sorted(path.name for path in door.parent.iterdir()) == ["pixelproof", "python"]
 
 
 def test_a_failed_set_up_is_taken_up_again(clone: Path) -> None:
