@@ -21,6 +21,7 @@ check: setup
 	bin/python -m ruff check
 	bin/python -m ruff format --check
 	bin/python -m mypy
+	.venv/bin/lint-imports --no-cache --no-logo
 	bin/python -m pip check --disable-pip-version-check
 	bin/python -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	bin/python -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
