@@ -27,6 +27,7 @@ check: setup
 	bin/python -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-forms $(FORMS)
+	bin/python -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	.venv/bin/zizmor --offline --strict-collection --quiet .github/workflows .github/dependabot.yml
 	bin/pixelproof check
 

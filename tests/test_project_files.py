@@ -194,9 +194,10 @@ def test_tools_are_proposed_apart_from_libraries() -> None:
         (".github/ISSUE_TEMPLATE/bug.yml", "type: textarea", "type: picture"),
         (".github/ISSUE_TEMPLATE/data.yml", "type: input", "type: upload"),
         (".github/ISSUE_TEMPLATE/feature.yml", "name: Something is missing", "title: Something is missing"),
+        ("CITATION.cff", "authors:", "author:"),
     ],
 )
-def test_make_check_reads_the_files_of_github(path: str, old: str, new: str, tmp_path: Path) -> None:
+def test_make_check_holds_a_file_against_its_schema(path: str, old: str, new: str, tmp_path: Path) -> None:
     """`make check` names each of them with a schema, which accepts it, and refuses it with a mistake in it."""
     dry = subprocess.run(["make", "-n", "check"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     (command,) = [shlex.split(line) for line in dry.splitlines() if "check_jsonschema" in line and path in line]
@@ -212,3 +213,11 @@ def test_make_check_reads_the_files_of_github(path: str, old: str, new: str, tmp
         return CliRunner().invoke(main, [*command[3:5], str(file)]).exit_code
 
     assert (code(ROOT / path), code(broken)) == (0, 1)
+
+
+def test_the_citation_is_of_this_version_and_names_nobody() -> None:
+    citation = read_yaml("CITATION.cff")
+    assert (citation["title"], citation["version"]) == (PROJECT["name"], PROJECT["version"])
+    assert citation["license"] == PROJECT["license"]
+    assert citation["authors"] == [{"name": "pixelproof contributors"}] and "doi" not in citation
+    assert (ROOT / f"docs/releases/{PROJECT['version']}.md").is_file()
