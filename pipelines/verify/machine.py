@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from pixelproof.core.machine import cores
 
 # The instruction sets by which libraries choose their kernels: x86-64 first, then Arm.
 # fmt: off
@@ -23,7 +24,7 @@ def describe(compute: dict[str, Any]) -> dict[str, Any]:
     return {
         "processor": model,
         "instructions": [name for name in INSTRUCTIONS if name in flags],
-        "cores": _usable_cores(),
+        "cores": cores(),
         "threads": compute.get("threads"),
         "device": device(compute.get("device")),
         "system": f"{platform.system()} {platform.machine()}",
@@ -56,11 +57,6 @@ def device(asked: str | None) -> str:
         return "cpu"
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return f"cuda: {', '.join(names)}"
-
-
-def _usable_cores() -> int | None:
-    """Those that this process may use: a container has fewer than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def installed(packages: list[str]) -> dict[str, str | None]:

@@ -16,4 +16,9 @@ def machine() -> str:
     models = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
     processor = ", ".join(sorted(models)) or platform.processor() or platform.machine()
     memory = psutil.virtual_memory().total / 2**30
-    return f"{processor}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, Python {platform.python_version()}"
+    return f"{processor}, {cores()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def cores() -> int:
+    """The cores that this process may use: a container has fewer than the machine. macOS does not tell: all of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
