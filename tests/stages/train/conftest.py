@@ -84,7 +84,7 @@ def workspace(tmp_path: Path) -> Workspace:
         card = [{"name": name, "pixels": count, "pixels_where_present": 65536} for name, count in pixels.items()]
         write_json(root / "results/data/train.json", {"classes": card})
         write_json(root / f"data/configs/{arch}.json", resolve(arch, "small"))
-        for package in ("commands", "pixelproof", "stages"):
+        for package in ("commands", "pipelines", "pixelproof", "stages"):
             (root / package).symlink_to(REPOSITORY / package)
         (root / "dvc.yaml").write_bytes((REPOSITORY / "dvc.yaml").read_bytes())
         params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
