@@ -8,7 +8,8 @@ import numpy as np
 
 from commands._trained import PREPARED, Trained, find
 from pixelproof.core.errors import StateError, nearest
-from pixelproof.data.dataset import read_image, read_split, write_png
+from pixelproof.data.dataset import read_image, read_split
+from pixelproof.data.images import write_png
 
 SPLIT = "test"
 

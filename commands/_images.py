@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from pixelproof.core.errors import DataError, StateError
-from pixelproof.data.dataset import Array
+from pixelproof.data.images import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened

@@ -19,7 +19,8 @@ from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.core.progress import track
-from pixelproof.data.dataset import Array, Header
+from pixelproof.data.dataset import Header
+from pixelproof.data.images import Array
 from pixelproof.data.resize import fit_image
 from pixelproof.nn.runtime import out_of_memory
 from stages.evaluate.params import Inference, Params

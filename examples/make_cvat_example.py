@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pixelproof.core.files import whole_folder, write_bytes
-from pixelproof.data.dataset import Array
+from pixelproof.data.images import Array
 from pixelproof.sources.synthetic.classes import CLASSES
 from pixelproof.sources.synthetic.scene import Scene, render
 from stages.cvat.shapes import run_lengths

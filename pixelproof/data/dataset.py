@@ -16,30 +16,24 @@ import csv
 import io
 import math
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes, write_json, write_text
+from pixelproof.data.images import REBUILD, Array, content_of, decode, encoded, reason, write_png
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
 UNSPLIT = "all"  # where a source publishes no split: prepare makes one
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of images that are copied: the source's ending, ours
-REBUILD = "rebuild the folder with the stage that wrote it"
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -150,27 +144,15 @@ class SplitWriter:
         return samples
 
 
-def write_png(path: Path, array: Array) -> None:
-    """Write a PNG (uint8 RGB; uint8 or uint16 grey) with fixed settings: the same array gives the same bytes."""
-    write_bytes(path, _encode(path, array))
-
-
-def _encode(where: Path | str, array: Array) -> bytes:
-    done, encoded = cv2.imencode(".png", cv2.cvtColor(array, cv2.COLOR_RGB2BGR) if array.ndim == 3 else array, PNG)
-    if not done:
-        raise DataError(where, "an array that PNG can hold", f"{array.shape} {array.dtype}", "check the source")
-    return bytes(encoded.tobytes())
-
-
 def _image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple[str, bytes]:
     """The ending and the content of an image's file."""
     if isinstance(image, Path):
         if image.suffix.lower() not in ENDINGS:
             raise DataError(where, f"an image file ({', '.join(ENDINGS)})", image.name, "convert it")
-        return ENDINGS[image.suffix.lower()], _read(image)
+        return ENDINGS[image.suffix.lower()], content_of(image)
     if image.shape != (*size, 3) or image.dtype != np.uint8:
         raise DataError(where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source")
-    return ".png", _encode(where, image)
+    return ".png", encoded(where, image)
 
 
 def _as_uint16(where: str, instances: Array) -> Array:
@@ -191,7 +173,7 @@ def read_header(root: Path) -> Header:
     """Read and check dataset.json."""
     path = root / "dataset.json"
     try:
-        header = TypeAdapter(Header).validate_json(_read(path), strict=True)
+        header = TypeAdapter(Header).validate_json(content_of(path), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         found = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
@@ -283,41 +265,6 @@ def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
                     raise DataError(root / split / "index.csv", f"each {what} in one split", found, "move one of them")
 
 
-def decode(path: Path, flags: int) -> Array:
-    """Decode an image file.
-
-    Args:
-        path: A .png or a JPEG file.
-        flags: OpenCV's, such as `cv2.IMREAD_COLOR`.
-
-    Raises:
-        DataError: The file is damaged. (OpenCV alone would fill up what is missing without a word.)
-    """
-    content = _read(path)
-    whole = _whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
-    try:
-        array: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if whole else None
-    except cv2.error:  # more pixels than OpenCV allows
-        array = None
-    if array is None:
-        expected, found = f"a whole {path.suffix[1:].upper()} image", f"{len(content)} bytes that do not decode"
-        raise DataError(path, expected, found, "replace the file")
-    return array
-
-
-def _whole_png(content: bytes) -> bool:
-    """Whether every chunk's checksum is right and the last chunk ends the file: no byte is missing or changed."""
-    data, at, kind = memoryview(content), len(PNG_SIGNATURE), b""
-    if not content.startswith(PNG_SIGNATURE):
-        return False
-    while at < len(content):
-        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
-        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            return False
-        kind, at = bytes(data[at + 4 : at + 8]), end + 4
-    return kind == b"IEND" and at == len(content)
-
-
 def check_mask(where: Path | str, mask: Array, size: tuple[int, int], classes: int) -> None:
     """Check that a mask is uint8, has the size of its image, and holds only class ids and 255.
 
@@ -382,17 +329,6 @@ def _check_names(folder: Path, names: set[str]) -> None:
             raise DataError(path, f"only {', '.join(sorted(names))} in its folder", "something else", "move it away")
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(path, "a file", _reason(error), REBUILD) from None
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
 def check_sample(where: Path | str, sample: Sample) -> None:
     """Check one line of an index: ids that can be file names, printable texts, sizes and scales above zero.
 
@@ -420,7 +356,7 @@ def _index(path: Path) -> list[Sample]:
             table = csv.DictReader(file, strict=True)
             columns, rows = table.fieldnames or [], list(table)
     except OSError as error:
-        raise DataError(path, "the index of a split", _reason(error), REBUILD) from None
+        raise DataError(path, "the index of a split", reason(error), REBUILD) from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(path, "a table in UTF-8", str(error), REBUILD) from None
     if sorted(columns) != sorted({*columns, *REQUIRED} & set(COLUMNS)):

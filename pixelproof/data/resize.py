@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import cv2
 
-from pixelproof.data.dataset import Array, Sample
+from pixelproof.data.dataset import Sample
+from pixelproof.data.images import Array
 
 
 def fit_image(image: Array, width: int, height: int) -> Array:

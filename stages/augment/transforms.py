@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pixelproof.data.dataset import IGNORE, Array
+from pixelproof.data.dataset import IGNORE
+from pixelproof.data.images import Array
 from stages.augment.params import Color, Crop, Flip, Noise, Rotate, Step
 
 

@@ -18,18 +18,8 @@ import numpy as np
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_bytes
 from pixelproof.core.progress import track
-from pixelproof.data.dataset import (
-    IGNORE,
-    UNSPLIT,
-    Array,
-    ClassInfo,
-    Header,
-    Sample,
-    SplitWriter,
-    decode,
-    write_header,
-    write_png,
-)
+from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.images import Array, decode, write_png
 from stages.cvat.annotations import AnnotatedImage, count_skipped, parse, read_images
 from stages.cvat.export import AGAIN, ANNOTATIONS, Export, open_export
 from stages.cvat.naming import group_of, id_of

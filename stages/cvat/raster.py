@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pixelproof.data.dataset import Array
+from pixelproof.data.images import Array
 
 
 def rasterise(

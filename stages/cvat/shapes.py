@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from pixelproof.core.errors import DataError, nearest
-from pixelproof.data.dataset import Array
+from pixelproof.data.images import Array
 
 AREAS = ("polygon", "box", "ellipse", "mask")
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.core.progress import track
-from pixelproof.data.dataset import Array, Header, Sample, iterate, read_instances, read_split, write_png
+from pixelproof.data.dataset import Header, Sample, iterate, read_instances, read_split
+from pixelproof.data.images import Array, write_png
 from pixelproof.scoring.confusion import confusion
 from pixelproof.scoring.counts import counts, unstacked
 from stages.evaluate import boundary, calibration, objects

@@ -9,7 +9,8 @@ from pixelproof.core.errors import StateError, run_main
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
 from pixelproof.core.progress import track
-from pixelproof.data.dataset import Header, read_header, read_split, write_png
+from pixelproof.data.dataset import Header, read_header, read_split
+from pixelproof.data.images import write_png
 from stages.measure import objects, places
 from stages.measure.draw import picture
 from stages.measure.params import Landing, Measure, Params

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
-from pixelproof.data.dataset import Array
+from pixelproof.data.images import Array
 from stages.measure.landing import Disk
 from stages.measure.places import Spots
 

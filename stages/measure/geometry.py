@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.data.dataset import Array
+from pixelproof.data.images import Array
 
 Numbers = dict[str, float | None]
 

@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.data.dataset import IGNORE, Array
+from pixelproof.data.dataset import IGNORE
+from pixelproof.data.images import Array
 from stages.measure.geometry import Numbers
 
 VERDICTS = {True: "safe", False: "false", None: "unknown"}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.data.dataset import IGNORE, Array
+from pixelproof.data.dataset import IGNORE
+from pixelproof.data.images import Array
 from pixelproof.scoring.objects import Objects, components, true_objects
 
 

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from pixelproof.core.errors import DataError, StateError
-from pixelproof.data.dataset import Array, Sample, check_mask, decode, read_image, read_instances, read_mask, read_split
+from pixelproof.data.dataset import Sample, check_mask, read_image, read_instances, read_mask, read_split
+from pixelproof.data.images import Array, decode
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pixelproof.data.dataset import IGNORE, Array, ClassInfo, Sample
+from pixelproof.data.dataset import IGNORE, ClassInfo, Sample
+from pixelproof.data.images import Array
 
 
 @dataclass

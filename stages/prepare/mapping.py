@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from pixelproof.core.errors import ParamsError, nearest, unknown_name
-from pixelproof.data.dataset import IGNORE, Array, ClassInfo, Header
+from pixelproof.data.dataset import IGNORE, ClassInfo, Header
+from pixelproof.data.images import Array
 from stages.prepare.params import SourceName
 
 IGNORED = "ignore"

@@ -8,7 +8,6 @@ from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import (
     SPLITS,
-    Array,
     Header,
     Sample,
     SplitWriter,
@@ -18,6 +17,7 @@ from pixelproof.data.dataset import (
     read_mask,
     write_header,
 )
+from pixelproof.data.images import Array
 from pixelproof.data.resize import fit_image, fit_labels, fit_sample
 from stages.prepare.card import Card
 from stages.prepare.mapping import lookup, target_classes

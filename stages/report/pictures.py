@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelproof.data.dataset import Array, Header, Sample
+from pixelproof.data.dataset import Header, Sample
+from pixelproof.data.images import Array
 
 WIDTH = 360  # pixels: wide enough for any screen the gallery is shown on, small enough to be sent by mail
 QUALITY = 80  # of photos, which are JPEG; what has a meaning in each pixel keeps each pixel

@@ -20,7 +20,7 @@ from stages.train.data import Labelled, Pair
 
 FOLDER = Path(".pixelproof/decoded")
 OF_IMAGES = ("data/prepared/dataset.json", "data/prepared/train/", "data/augmented/")
-OF_DECODING = ("pixelproof/data/dataset.py", "pixelproof/core/versions.json")
+OF_DECODING = ("pixelproof/data/", "pixelproof/core/versions.json")
 
 
 def key(files: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from commands._attention import draw
 from commands._trained import find
 from pixelproof.core.errors import StateError
 from pixelproof.data import dataset
+from pixelproof.data.images import decode
 from tests.commands.trained import as_trained, network
 from tests.stages.train.conftest import Workspace
 
@@ -37,7 +38,7 @@ def test_a_picture_is_the_attention_of_its_scale(workspace: Workspace, monkeypat
                 features = model.backbone(small)
                 _, attention = model.decode_head[1].with_attention(features, model.decode_head[0](features))
                 back = functional.interpolate(attention, (64, 64), mode="bilinear", align_corners=False)
-            picture = dataset.decode(Path(f"out/{name}-scale-{scale}.png"), cv2.IMREAD_UNCHANGED)
+            picture = decode(Path(f"out/{name}-scale-{scale}.png"), cv2.IMREAD_UNCHANGED)
             assert picture.shape == (64, 64) and picture.dtype == np.uint8
             assert np.abs(picture - 255 * back[0, 0].numpy()).max() <= 0.51
             assert picture.std() > 0

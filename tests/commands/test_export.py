@@ -23,6 +23,7 @@ from commands._trained import find
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data import dataset
+from pixelproof.data.images import decode
 from pixelproof.nn.build import class_ids
 from tests.commands.trained import FP32, as_trained, forward, network
 from tests.stages.train.conftest import Workspace
@@ -88,7 +89,7 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
     _, image, _ = next(dataset.iterate(PREPARED, "test"))
     cv2.imwrite("out/image.png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     subprocess.run([sys.executable, "-c", example[1]], cwd="out", check=True)
-    classes = dataset.decode(Path("out/classes.png"), cv2.IMREAD_UNCHANGED)
+    classes = decode(Path("out/classes.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(classes, class_ids(network("unet"), [image], FP32, "cpu")[0])
 
     export("unet", 0, Path("again"))

@@ -12,7 +12,8 @@ from pathlib import Path
 import cv2
 
 from pixelproof.core.errors import DataError
-from pixelproof.data.dataset import IGNORE, ClassInfo, Header, Sample, SplitWriter, decode, write_header
+from pixelproof.data.dataset import IGNORE, ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.images import decode
 from pixelproof.sources.request import Archive, Request
 
 NAME = "camvid"

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.core.errors import DataError, StateError
-from pixelproof.data.dataset import IGNORE, Array, Sample, check_mask, decode, read_image, read_mask, read_split
+from pixelproof.data.dataset import IGNORE, Sample, check_mask, read_image, read_mask, read_split
+from pixelproof.data.images import Array, decode
 from pixelproof.scoring.counts import counts
 from pixelproof.scoring.formulas import Floats, mean
 from pixelproof.scoring.scores import scores

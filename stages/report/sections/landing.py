@@ -7,7 +7,8 @@ from typing import Any
 
 import cv2
 
-from pixelproof.data.dataset import ClassInfo, decode
+from pixelproof.data.dataset import ClassInfo
+from pixelproof.data.images import decode
 from stages.report.charts.chart import Chart, draw, hue, plot, shape
 from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run

@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 
 from pixelproof.core.params import read_yaml
-from pixelproof.data.dataset import Sample, check_mask, decode, read_image, read_split
+from pixelproof.data.dataset import Sample, check_mask, read_image, read_split
+from pixelproof.data.images import decode
 from stages.report.charts.graph import Stage, draw, stages_of
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results, Run

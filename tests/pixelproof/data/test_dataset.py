@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import (
     IGNORE,
-    Array,
     ClassInfo,
     Header,
     Sample,
@@ -28,6 +27,7 @@ from pixelproof.data.dataset import (
     verify,
     write_header,
 )
+from pixelproof.data.images import Array
 
 HEADER = Header("tiny", (ClassInfo(0, "road", (1, 2, 3)), ClassInfo(1, "car", (4, 5, 6), True)), ({"name": "tiny"},))
 HEIGHT, WIDTH = 10, 12

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import (
     SPLITS,
-    Array,
     ClassInfo,
     Header,
     Sample,
@@ -26,8 +25,8 @@ from pixelproof.data.dataset import (
     read_mask,
     verify,
     write_header,
-    write_png,
 )
+from pixelproof.data.images import Array, write_png
 
 HEADER = Header("tiny", (ClassInfo(0, "road", (1, 2, 3)), ClassInfo(1, "car", (4, 5, 6), True)), ({"name": "tiny"},))
 HEIGHT, WIDTH = 10, 12

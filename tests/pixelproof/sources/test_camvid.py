@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from pixelproof.core.errors import DataError
-from pixelproof.data.dataset import Sample, decode, iterate, read_header, read_split, verify
+from pixelproof.data.dataset import Sample, iterate, read_header, read_split, verify
+from pixelproof.data.images import decode
 from pixelproof.fetch.unpack import digest
 from pixelproof.sources import camvid
 from pixelproof.sources.request import Request

@@ -13,7 +13,6 @@ import pytest
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import (
     IGNORE,
-    Array,
     ClassInfo,
     Header,
     Sample,
@@ -25,6 +24,7 @@ from pixelproof.data.dataset import (
     verify,
     write_header,
 )
+from pixelproof.data.images import Array
 from stages.augment import transforms
 from stages.augment.copies import augment, generator
 from stages.augment.params import Augment

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 import cv2
 import numpy as np
 
-from pixelproof.data.dataset import Array
+from pixelproof.data.images import Array
 from stages.cvat.params import Cvat
 
 LABELS = {"road": "#804080", "car": "#fac81e", "lake": "#286edc"}

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pixelproof.data.dataset import (
     IGNORE,
     UNSPLIT,
-    Array,
     read_header,
     read_image,
     read_instances,
@@ -21,6 +20,7 @@ from pixelproof.data.dataset import (
     read_split,
     verify,
 )
+from pixelproof.data.images import Array
 from stages.cvat.convert import convert
 from stages.cvat.params import Cvat
 from stages.cvat.shapes import ellipse_area, run_lengths

@@ -12,7 +12,8 @@ import pandas
 import pytest
 
 from pixelproof.core.errors import PixelproofError
-from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.images import write_png
 from stages.measure.__main__ import measure
 from stages.measure.params import Measure
 from tests.stages.measure.shapes import rectangle

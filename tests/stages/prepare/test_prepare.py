@@ -16,7 +16,6 @@ from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.data.dataset import (
     IGNORE,
     SPLITS,
-    Array,
     ClassInfo,
     Header,
     Sample,
@@ -28,6 +27,7 @@ from pixelproof.data.dataset import (
     verify,
     write_header,
 )
+from pixelproof.data.images import Array
 from pixelproof.data.resize import fit_image, fit_labels
 from stages.prepare.merge import prepare
 from stages.prepare.params import Prepare

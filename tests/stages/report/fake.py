@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from pixelproof.core.files import write_json, write_text
 from pixelproof.core.params import read_yaml
-from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header, write_png
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.images import write_png
 from stages.augment.copies import augment
 from stages.augment.params import Augment
 from stages.evaluate.params import Boundary, Calibration, Intervals, Objects, Quality, Sizes

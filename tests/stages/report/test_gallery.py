@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from pixelproof.core.errors import PixelproofError
-from pixelproof.data.dataset import Sample, write_png
+from pixelproof.data.dataset import Sample
+from pixelproof.data.images import write_png
 from pixelproof.scoring.matrices import Matrices
 from stages.report.gather import Results, gather
 from stages.report.page import render

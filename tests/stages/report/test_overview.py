@@ -19,7 +19,8 @@ from pipelines.dvc.graph import open_repo
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import read_json, write_json
 from pixelproof.core.params import load, read_yaml
-from pixelproof.data.dataset import ClassInfo, Header, Sample, decode
+from pixelproof.data.dataset import ClassInfo, Header, Sample
+from pixelproof.data.images import decode
 from stages.augment.copies import augment as make_copies
 from stages.augment.params import Augment
 from stages.evaluate.split import Tally
