@@ -6,14 +6,15 @@ The headings are those of Mitchell et al., "Model Cards for Model Reporting", FA
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from commands._trained import Trained
 from pixelproof.data.dataset import Header
 from pixelproof.nn.build import read_config
+from pixelproof.scoring.catalogue import in_tables
 from stages.train.params import Params
-
-MEASURES = {"mIoU": "mIoU", "pixel_accuracy": "pixel accuracy", "mean_accuracy": "mean accuracy", "f1": "F1"}
 
 
 def card(
@@ -32,7 +33,7 @@ def card(
         "Data": data(trained.header, cards),
         "Training": training(trained.facts, trained.params),
         "Metrics": [
-            *table(["split", *MEASURES.values()], [[s, *(number(metrics[s][m]) for m in MEASURES)] for s in metrics]),
+            *metrics_table(metrics),
             "",
             "Each from one confusion matrix over the whole split, with the weights as trained "
             f"({trained.params.compute.precision}). `-` is what a split cannot tell. The ONNX file computes in fp32; "
@@ -56,6 +57,13 @@ def card(
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]
     return "\n".join(lines) + "\n"
+
+
+def metrics_table(metrics: dict[str, Any]) -> list[str]:
+    """Each split with the scores of its confusion matrix."""
+    shown = in_tables(per_class=False)
+    rows = [[split, *(number(reduce(getitem, m.keys, found)) for m in shown)] for split, found in metrics.items()]
+    return table(["split", *(metric.title for metric in shown)], rows)
 
 
 def classes_table(header: Header, train: dict[str, Any], metrics: dict[str, Any]) -> list[str]:

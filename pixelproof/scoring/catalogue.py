@@ -171,14 +171,14 @@ METRICS = (
     Metric(
         "object_f1",
         "object F1",
-        "the harmonic mean of both for objects: the share that is found, and the share that is there",
+        "the harmonic mean of the share of objects found and of object precision",
         "pooled",
         at="sizes.all.f1",
     ),
     Metric(
         "ece",
         "calibration error",
-        "how far certainty and the share of right pixels lie apart, weighted by pixels (ECE)",
+        "how far certainty lies from the share of right pixels, weighted by pixels (ECE)",
         "pooled",
         "lower",
         headline=True,
@@ -187,7 +187,8 @@ METRICS = (
     Metric(
         "aurc",
         "AURC",
-        "the share of wrong pixels among the most certain ones, averaged over how many are taken",
+        "the share of wrong pixels among the most certain ones, averaged over how many are taken (area under the "
+        "risk-coverage curve)",
         "pooled",
         "lower",
         at="calibration.aurc",
@@ -201,7 +202,7 @@ def of_matrices() -> list[Metric]:
     return [metric for metric in CATALOGUE.values() if metric.formula]
 
 
-def shown(per_class: bool) -> list[Metric]:
+def in_tables(per_class: bool) -> list[Metric]:
     """Those of each class, or those of a whole split, that tables show: each number under one name."""
     return [metric for metric in of_matrices() if metric.per_class == per_class and not metric.same_as]
 

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pixelproof.scoring.catalogue import Metric, headlines, in_tables
 from stages.report.gather import EVALUATED, Point, Results, Run
 
-HEADLINE = ("mIoU", "pixel_accuracy", "mean_accuracy", "f1")
-BESIDE = (("sizes", "all", "recall"), ("sizes", "small", "recall"), ("calibration", "ece"))  # and boundary F1
-PER_CLASS = ("iou", "precision", "recall", "f1")
+PER_CLASS = [metric.name for metric in in_tables(per_class=True)]
 DIGITS = 6
 BINS = 120  # more points than this are averaged, so that a long run's loss stays a line and not a cloud
 
@@ -55,6 +54,27 @@ class Figure:
 def over_seeds(runs: list[Run], *keys: str) -> Figure:
     """One number of metrics.json over the runs of an architecture."""
     return Figure(tuple(value for run in runs if (value := run.number(*keys)) is not None))
+
+
+def figure_of(metric: Metric, runs: list[Run], split: str) -> Figure:
+    """A metric of the catalogue over the runs of an architecture."""
+    return over_seeds(runs, split, *keys_of(metric, runs))
+
+
+def keys_of(metric: Metric, runs: list[Run]) -> tuple[str, ...]:
+    """Where a split of metrics.json holds a metric; of several boundary tolerances the widest."""
+    return tuple(tolerances(runs)[-1] if key == "*" else key for key in metric.keys)
+
+
+def tolerances(runs: list[Run]) -> list[str]:
+    """How far apart boundaries may lie, in pixels, the narrowest first: what evaluate was asked for."""
+    return sorted(runs[0].metrics[EVALUATED[0]]["boundary"], key=float)
+
+
+def best_of(metric: Metric, figures: Iterable[Figure]) -> float | None:
+    """The best of the means by the metric's direction; None where nothing has one."""
+    means = [figure.mean for figure in figures if figure.mean is not None]
+    return (min if metric.better == "lower" else max)(means, default=None)
 
 
 def span(runs: list[Run], split: str, *keys: str) -> Span | None:
@@ -104,16 +124,11 @@ def ranking(results: Results) -> list[str]:
 
 
 def headline(runs: list[Run]) -> dict[str, Any]:
-    """What metrics/<architecture>.json holds: a few numbers by their keys in metrics.json, so a diff stays short."""
-    kept: dict[str, Any] = {}
-    for split in EVALUATED:
-        boundaries = [("boundary", tolerance, "f1") for tolerance in runs[0].metrics[split]["boundary"]]
-        for *above, last in [*((key,) for key in HEADLINE), *boundaries, *BESIDE]:
-            here = kept.setdefault(split, {})
-            for key in above:
-                here = here.setdefault(key, {})
-            here[last] = rounded(over_seeds(runs, split, *above, last).mean)
-    return kept
+    """What metrics/<architecture>.json holds: the catalogue's headlines by name, so that a diff stays short."""
+    return {
+        split: {metric.name: rounded(figure_of(metric, runs, split).mean) for metric in headlines()}
+        for split in EVALUATED
+    }
 
 
 def rounded(value: float | None) -> float | None:

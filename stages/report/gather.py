@@ -10,20 +10,12 @@ from typing import Any
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json
 from pixelproof.data.dataset import SPLITS, Header, read_header
+from pixelproof.scoring.catalogue import CATALOGUE
 from pixelproof.scoring.matrices import Matrices, read_matrices
 from stages.report.params import Params
 
 Point = tuple[int, float]  # iteration, value
 EVALUATED = ("test", "val")  # in the order in which they are shown
-MEASURES = {
-    "mIoU": "mIoU",
-    "pixel_accuracy": "pixel accuracy",
-    "mean_accuracy": "mean accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-}
-NEEDED = {*MEASURES, "fwIoU", "classes", "boundary", "sizes", "calibration", "intervals"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,8 @@ def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
     path = folder / "evaluate/metrics.json"
     metrics = _json(path, EVALUATED)
     for split in EVALUATED:
-        if not set(metrics[split]) >= NEEDED or sorted(metrics[split]["classes"]) != sorted(header.names()):
+        found = metrics[split]
+        if not found.keys() >= needed() or sorted(found["classes"]) != sorted(header.names()):
             raise _stale(path, f"numbers of other classes than data/prepared has, or not all of them, in {split!r}")
     return Run(
         seed,
@@ -103,6 +96,12 @@ def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
         _json(folder / "measure/summary.json", ["classes"]),
         _json(folder / "measure/landing.json", ["asked"]),
     )
+
+
+def needed() -> set[str]:
+    """The keys that a split of metrics.json has."""
+    every = {"classes" if metric.per_class else metric.keys[0] for metric in CATALOGUE.values()}
+    return every | {"intervals"}
 
 
 def read_curves(path: Path) -> dict[str, list[Point]]:

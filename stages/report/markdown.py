@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 
-from stages.report.figures import Figure, Span, confusions, over_seeds, ranking, span
+from pixelproof.scoring.catalogue import headlines
+from stages.report.figures import Figure, Span, confusions, figure_of, keys_of, over_seeds, ranking, span
 from stages.report.gather import Results, Run
 
 DASH = "\u2013"  # from where to where
@@ -47,22 +48,17 @@ def headed(results: Results, name: str) -> str:
 def architectures(results: Results, names: list[str]) -> Table:
     """The head and a row for each architecture: scores on test, where the first may lie, and costs."""
     one = len(results.seeds) == 1
-    head = ["architecture", "mIoU", *(["between"] if one else []), "pixel acc.", "F1", "small found", "ECE", "val mIoU"]
+    first, *others = headlines()
+    head = ["architecture", first.title, *(["between"] if one else []), *(metric.title for metric in others)]
     rows = []
     for name in names:
         runs, cost = results.runs[name], results.runs[name][0].cost
-        keys = (
-            ("test", "pixel_accuracy"),
-            ("test", "f1"),
-            ("test", "sizes", "small", "recall"),
-            ("test", "calibration", "ece"),
-            ("val", "mIoU"),
-        )
-        scores = [shown(over_seeds(runs, "test", "mIoU"))]
-        scores += [between(span(runs, "test", "mIoU")) or "absent"] if one else []
-        scores += [shown(over_seeds(runs, *key)) for key in keys]
-        rows.append([plain(name), *scores, short(cost["parameters"]), short(cost["flops"])])
-    return [*head, "param.", "FLOPs"], rows
+        scores = [shown(figure_of(first, runs, "test"))]
+        scores += [between(span(runs, "test", *keys_of(first, runs))) or "absent"] if one else []
+        scores += [shown(figure_of(metric, runs, "test")) for metric in others]
+        scores += [shown(figure_of(first, runs, "val")), short(cost["parameters"]), short(cost["flops"])]
+        rows.append([plain(name), *scores])
+    return [*head, f"val {first.title}", "param.", "FLOPs"], rows
 
 
 def sureness(results: Results, name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pixelproof.core.csp import policy
 from stages.report.charts.chart import HUES, SYMBOLS, turn
 from stages.report.figures import over_seeds, ranking
-from stages.report.gather import MEASURES, Results
+from stages.report.gather import Results
 from stages.report.markdown import between, percent, short, shown
 from stages.report.sections import SECTIONS
 
@@ -55,7 +55,6 @@ def render(results: Results) -> str:
         "style": styles,
         "results": results,
         "header": results.header,
-        "measures": MEASURES,
         "names": names,
         "seeds": results.seeds,
         "marks": {name: SYMBOLS[turn(i)] for i, name in enumerate(results.runs)},

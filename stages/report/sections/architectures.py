@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pixelproof.scoring.catalogue import CATALOGUE, Metric, in_tables
 from stages.report.charts.forest import forest
 from stages.report.charts.scatter import COSTS, points, scatter, verdict
-from stages.report.figures import Figure, Span, over_seeds, ranking, span
-from stages.report.gather import MEASURES, Results
+from stages.report.figures import Figure, Span, best_of, over_seeds, ranking, span, tolerances
+from stages.report.gather import Results
 
 TITLE = "Architectures"
+DETAILS = ("object_recall", "small_object_recall", "ece")  # beside boundary F1 at each tolerance
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: which number of metrics.json, and whether less of it is better."""
+    """A column of the table: a metric, and which number of metrics.json that is."""
 
     title: str
+    metric: Metric
     keys: tuple[str, ...]
-    less: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,23 +54,17 @@ def context(results: Results) -> dict[str, Any]:
 
 def columns_of(results: Results) -> dict[str, list[Column]]:
     """The columns of each view."""
-    first, *others = (Column(title, ("test", key)) for key, title in MEASURES.items() if key not in ("recall",))
-    metrics = next(iter(results.runs.values()))[0].metrics["test"]
-    edges = [Column(f"boundary F1, {t} px", ("test", "boundary", t, "f1")) for t in metrics["boundary"]]
+    runs = next(iter(results.runs.values()))
+    first, *others = (Column(metric.title, metric, ("test", *metric.keys)) for metric in in_tables(per_class=False))
+    edge = CATALOGUE["boundary_f1"]
+    edges = [
+        Column(f"{edge.title}, {tolerance} px", edge, ("test", "boundary", tolerance, "f1"))
+        for tolerance in tolerances(runs)
+    ]
+    details = [CATALOGUE[name] for name in DETAILS]
     return {
-        "quality": [
-            first,
-            *(column for column in others if column.title != "precision"),
-            Column("fwIoU", ("test", "fwIoU")),
-            Column("mIoU, validation", ("val", "mIoU")),
-        ],
-        "details": [
-            first,
-            *edges,
-            Column("objects found", ("test", "sizes", "all", "recall")),
-            Column("small ones found", ("test", "sizes", "small", "recall")),
-            Column("calibration error", ("test", "calibration", "ece"), less=True),
-        ],
+        "quality": [first, *others, Column(f"{first.title}, validation", first.metric, ("val", *first.metric.keys))],
+        "details": [first, *edges, *(Column(one.title, one, ("test", *one.keys)) for one in details)],
     }
 
 
@@ -77,8 +73,7 @@ def table(results: Results, names: list[str], columns: list[Column]) -> tuple[li
     cells: list[list[Cell]] = [[] for _ in names]
     for column in columns:
         figures = [over_seeds(results.runs[name], *column.keys) for name in names]
-        means = [figure.mean for figure in figures if figure.mean is not None]
-        best = (min if column.less else max)(means, default=None)
+        best = best_of(column.metric, figures)
         for row, name, figure in zip(cells, names, figures, strict=True):
             split, *keys = column.keys
             row.append(Cell(figure, span(results.runs[name], split, *keys), best is not None and figure.mean == best))

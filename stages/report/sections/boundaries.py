@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.data.dataset import read_split
+from pixelproof.scoring.catalogue import CATALOGUE
 from stages.report.charts.chart import Chart
 from stages.report.charts.dots import dots
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results
 
 TITLE = "Boundaries"
-MEASURES = {"f1": "Boundary F1", "iou": "Boundary IoU"}
+MEASURES = {metric.keys[-1]: metric.heading for metric in CATALOGUE.values() if metric.keys[0] == "boundary"}
 
 
 @dataclass(frozen=True)

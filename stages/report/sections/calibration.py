@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pixelproof.scoring.catalogue import CATALOGUE
 from stages.report.charts.chart import HUES, Chart, draw, plot
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results, Run
@@ -14,18 +15,15 @@ from stages.report.markdown import percent
 TITLE = "Calibration"
 KEPT = 0.8  # the share of the pixels that is kept when the least certain ones are refused
 EVEN = 0.005  # a certainty this close to the accuracy is neither over- nor under-confident: it would be rounded away
+ECE, AURC = CATALOGUE["ece"], CATALOGUE["aurc"]
 MEASURES = {
-    "ece": (
-        "ECE",
-        "expected calibration error: how far certainty and accuracy lie apart, weighted by pixels; 0 is best",
-    ),
+    "ece": (ECE.title, f"{ECE.meaning}; 0 is best"),
     "certainty": ("certainty", "the mean over all pixels of the probability of the class that is predicted"),
     "certainty_right": ("of right ones", "the same over the right pixels; near 1 is best"),
     "certainty_wrong": ("of wrong ones", "the same over the wrong pixels; low is best, for doubt then warns"),
     "aurc": (
-        "AURC",
-        "area under the risk-coverage curve: the share of wrong pixels among the most certain ones, averaged over how "
-        "many are taken; 0 is best, and a certainty that says nothing has the share of wrong pixels of them all",
+        AURC.title,
+        f"{AURC.meaning}; 0 is best, and a certainty that says nothing has the share of wrong pixels of them all",
     ),
 }
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pixelproof.scoring.catalogue import Metric, in_tables
 from stages.report.charts.chart import Chart, draw, hue, plot, shape
-from stages.report.figures import Figure, Span, over_seeds, ranking, span
+from stages.report.figures import Figure, Span, best_of, over_seeds, ranking, span
 from stages.report.gather import Results
 from stages.report.markdown import between, listed, shown
 
 TITLE = "Classes"
-SCORES = {
-    "iou": ("IoU", "what truth and prediction share of what either holds"),
-    "precision": ("Precision", "of what is called the class, how much is"),
-    "recall": ("Recall", "of the class, how much is found"),
-    "f1": ("F1", "the harmonic mean of precision and recall"),
-}
 HEATS = 25  # shades of a cell
 ROW = 24  # pixels of a class in the chart
 
@@ -28,11 +23,13 @@ class Cell:
     figure: Figure
     span: Span | None
     best: bool
+    less: bool  # whether less is better
 
     @property
     def heat(self) -> float:
         """How strongly the cell is coloured, in per cent: squared, so that weak classes stand out."""
-        return round((self.figure.mean or 0.0) ** 2 * HEATS) * 100 / HEATS
+        mean = min(max(self.figure.mean or 0.0, 0.0), 1.0)
+        return round((1 - mean if self.less else mean) ** 2 * HEATS) * 100 / HEATS
 
 
 @dataclass(frozen=True)
@@ -47,26 +44,28 @@ class ClassLine:
 
 def context(results: Results) -> dict[str, Any]:
     """A table for each score, a chart of IoU, and what it shows in words."""
-    tables = {key: lines(results, key) for key in SCORES}
+    scores = in_tables(per_class=True)
+    tables = {metric.name: lines(results, metric) for metric in scores}
     return {
-        "scores": SCORES,
+        "scores": scores,
         "tables": tables,
         "chart": chart(tables["iou"], ranking(results), list(results.runs)),
         "facts": facts(tables["iou"], ranking(results)),
     }
 
 
-def lines(results: Results, score: str) -> list[ClassLine]:
+def lines(results: Results, metric: Metric) -> list[ClassLine]:
     """The classes in their order, each with its score for every architecture, the best one first."""
     shares = {c["name"]: c["share"] for c in results.cards["test"]["classes"]}
     found = []
     for info in results.header.classes:
-        keys = ("classes", info.name, score)
+        keys = ("classes", info.name, *metric.keys)
         runs = [results.runs[name] for name in ranking(results)]
         figures = [over_seeds(each, "test", *keys) for each in runs]
-        best = max((figure.mean for figure in figures if figure.mean is not None), default=0.0)
+        best = best_of(metric, figures)
+        worth = bool(best) or metric.better == "lower"  # a score of 0 is nobody's best
         cells = [
-            Cell(figure, span(each, "test", *keys), best > 0 and figure.mean == best)
+            Cell(figure, span(each, "test", *keys), worth and figure.mean == best, metric.better == "lower")
             for each, figure in zip(runs, figures, strict=True)
         ]
         found.append(ClassLine(info.name, info.color, shares.get(info.name), cells))

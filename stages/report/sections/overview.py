@@ -10,8 +10,9 @@ import cv2
 from pixelproof.core.params import read_yaml
 from pixelproof.data.dataset import Sample, check_mask, read_image, read_split
 from pixelproof.data.images import decode
+from pixelproof.scoring.catalogue import CATALOGUE
 from stages.report.charts.graph import Stage, draw, stages_of
-from stages.report.figures import Figure, over_seeds, ranking
+from stages.report.figures import Figure, keys_of, over_seeds, ranking, tolerances
 from stages.report.gather import Results, Run
 from stages.report.pictures import colours, painted, photo, spread
 
@@ -50,35 +51,25 @@ def numbers(runs: list[Run]) -> list[Number]:
     """Five numbers that say different things; each on the test split."""
     test = runs[0].metrics["test"]
     small, certainty = test["sizes"]["small"], test["calibration"]["certainty"]
-    least, most = min(test["boundary"], key=float), max(test["boundary"], key=float)
-    strict = test["boundary"][least]["f1"]
+    narrow, wide = tolerances(runs)[0], tolerances(runs)[-1]
+    strict = test["boundary"][narrow]["f1"]
 
-    def number(label: str, *keys: str, meaning: str, beside: str = "") -> Number:
-        return Number(label, over_seeds(runs, "test", *keys), meaning, interval(runs, *keys), beside)
+    def number(name: str, detail: str = "", beside: str = "") -> Number:
+        metric = CATALOGUE[name]
+        keys = keys_of(metric, runs)
+        meaning = f"{metric.meaning[:1].upper()}{metric.meaning[1:]}{'; lower is better' * (metric.better == 'lower')}."
+        return Number(metric.title + detail, over_seeds(runs, "test", *keys), meaning, interval(runs, *keys), beside)
 
     return [
-        number("mIoU", "mIoU", meaning="Overlap of prediction and truth, of what either has; the mean over classes."),
+        number("mIoU"),
+        number("pixel_accuracy"),
         number(
-            "pixel accuracy", "pixel_accuracy", meaning="The share of pixels that are right; large classes weigh most."
+            "boundary_f1",
+            f", {wide} px",
+            "" if narrow == wide or strict is None else f"at {narrow} px: {strict:.3f}",
         ),
-        number(
-            f"boundary F1, {most} px",
-            *("boundary", most, "f1"),
-            meaning=f"How well outlines fit: a boundary pixel counts if it is off by {most} px or less.",
-            beside=f"at {least} px: {strict:.3f}" if least != most and strict is not None else "",
-        ),
-        number(
-            "small objects found",
-            *("sizes", "small", "recall"),
-            meaning="The share of small countable objects that a predicted one overlaps well enough.",
-            beside=f"{small['found']} of {small['found'] + small['missed']}",
-        ),
-        number(
-            "calibration error",
-            *("calibration", "ece"),
-            meaning="How far certainty is from the share that is right; lower is better, 0 is honest.",
-            beside="" if certainty is None else f"mean certainty {certainty:.3f}",
-        ),
+        number("small_object_recall", beside=f"{small['found']} of {small['found'] + small['missed']}"),
+        number("ece", beside="" if certainty is None else f"mean certainty {certainty:.3f}"),
     ]
 
 

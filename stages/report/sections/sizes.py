@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pixelproof.scoring.catalogue import CATALOGUE
 from stages.report.charts.chart import Chart
 from stages.report.charts.dots import dots
 from stages.report.figures import Figure, over_seeds, ranking
@@ -15,9 +16,9 @@ TITLE = "Small and large objects"
 SIZES = ("small", "medium", "large", "all")
 KINDS = ("found", "missed", "invented")
 MEASURES = {
-    "recall": ("Recall", "of the true objects, the share that is found; 1 is best"),
-    "precision": ("Precision", "of the predicted objects, the share that is there; 1 is best"),
-    "f1": ("F1", "of both, the harmonic mean; 1 is best"),
+    metric.keys[-1]: (metric.heading, f"{metric.meaning}; 1 is best")
+    for metric in CATALOGUE.values()
+    if metric.keys[:2] == ("sizes", "all")
 }
 
 

@@ -112,7 +112,7 @@ def test_the_best_of_a_column_is_marked_and_less_is_better_for_errors(made: Path
     columns, rows = views["details"]
     for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
         means = [cell.figure.mean for cell in cells]
-        wanted = min(means) if column.title == "calibration error" else max(means)
+        wanted = min(means) if column.metric.name == "ece" else max(means)
         assert [cell.best for cell in cells] == [mean == wanted for mean in means]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 
-from pipelines.dvc.revision import flatten
 from pixelproof.core.files import read_json, write_json
 from pixelproof.data.dataset import read_header
 from tests.stages.report import fake
@@ -40,12 +39,12 @@ def shown(made: Workspace, *arguments: str) -> Any:
     return json.loads(output[output.index("{") :])
 
 
-def test_metrics_show_has_nine_numbers_of_each_split(workspace: Workspace) -> None:
+def test_metrics_show_has_five_numbers_of_each_split(workspace: Workspace) -> None:
     found = shown(workspace, "metrics", "show")[""]["data"]
     assert sorted(found) == [f"metrics/{name}.json" for name in sorted(fake.ARCHITECTURES)]
     for path, content in found.items():
         assert content["data"] == read_json(workspace.folder / path)
-        assert {split: len(flatten(numbers)) for split, numbers in content["data"].items()} == {"test": 9, "val": 9}
+        assert {split: len(numbers) for split, numbers in content["data"].items()} == {"test": 5, "val": 5}
 
 
 def test_git_keeps_metrics_and_the_table_of_classes_and_no_report(workspace: Workspace) -> None:
