@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelproof.core.errors import DataError
@@ -80,7 +80,6 @@ def contents_of(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-@settings(deadline=None)
 @given(headers(), samples(), st.integers(0, 2**32))
 def test_samples_are_read_back_and_give_the_same_bytes_in_any_order(
     header: Header, todo: list[Sample], seed: int

@@ -236,7 +236,7 @@ def changed(path: Path, content: bytes) -> Iterator[None]:
 a_png = st.sampled_from(
     [f"{s}/{f}/{s}-{n}.png" for s in SPLITS for f in ("images", "masks", "instances") for n in "ab"]
 )
-often = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 @often

@@ -193,7 +193,7 @@ def test_a_gzip_bomb_is_refused_wherever_it_is(tmp_path: Path, where: str) -> No
 
 
 @pytest.mark.parametrize("form", ["a.tar", "a.tar.gz", "a.zip"])
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_is_refused_or_changes_the_digest(
     tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,7 +17,7 @@ from torch.nn import functional
 from pixelproof.core.errors import ParamsError
 from pixelproof.networks.vgg import unpool
 from pixelproof.nn.build import build_model
-from pixelproof.nn.deterministic import DeterministicForms, refusals_named
+from pixelproof.nn.deterministic import DeterministicForms, demand, refusals_named
 from stages.configure.resolve import names, resolve
 from stages.train.heads import set_losses
 from stages.train.params import LossTerm
@@ -49,6 +51,19 @@ def same(function: Function, shape: tuple[int, ...], layout: str) -> None:
     for expected, found in zip(torchs, ours, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     assert ours[0].is_contiguous(memory_format=LAYOUTS[layout])
+
+
+def test_cublas_is_told_by_the_variable_that_torch_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    (name,) = set(re.findall(r"CUBLAS_\w+", inspect.getsource(torch.backends.cuda)))
+    monkeypatch.setenv(name, "")  # so that it is taken back
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    asked: list[bool] = []
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
+    before = dict(os.environ)
+    demand()
+    changed = {key: value for key, value in os.environ.items() if before.get(key) != value}
+    assert changed in ({name: ":4096:8"}, {name: ":16:8"})  # the two that NVIDIA's cuBLAS says are reproducible
+    assert asked == [True] and not torch.backends.cudnn.benchmark
 
 
 # --- the forms -------------------------------------------------------------------------------------------------------

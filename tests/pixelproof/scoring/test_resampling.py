@@ -151,6 +151,19 @@ def test_permutation_worked_by_hand() -> None:
     assert np.isnan(permutation_test(nothing, nothing, accuracy, 9, np.random.default_rng(0))).all()
 
 
+def test_equal_differences_that_rounding_parts_are_a_tie() -> None:
+    # The first group's third class gains a pixel. The second's three IoUs are 0.1, 0.2, 0.3 and then 0.3, 0.2, 0.1,
+    # whose mean is the same: to swap that group changes nothing, so that no swap is less than what was found, and p is
+    # 1. But floats add up to 0.6000000000000001 one way and to 0.6 the other.
+    def one_group(*right: int) -> list[list[int]]:
+        return [list(right), [10] * 3, list(right)]  # what is right, true and predicted: an IoU is right / 10
+
+    assert (0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1) == (0.6000000000000001, 0.6)
+    base = np.array([one_group(1, 3, 3), one_group(1, 2, 3)])
+    head = np.array([one_group(1, 3, 4), one_group(3, 2, 1)])
+    assert permutation_test(base, head, statistic, 9, np.random.default_rng(0))[0] == 1
+
+
 def test_holm_worked_by_hand() -> None:
     # Sorted: 0.005 * 4 = 0.02, 0.01 * 3 = 0.03, 0.03 * 2 = 0.06, 0.04 * 1 = 0.04 but never below the one before.
     found = holm(np.array([0.01, 0.04, np.nan, 0.03, 0.005]))

@@ -56,7 +56,7 @@ def by_scikit_learn(truth: Labels, prediction: Labels, classes: int) -> dict[str
 
 
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(1, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_stack_has_scikit_learns_scores_to_the_last_digit(seed: int, classes: int) -> None:
     draw = np.random.default_rng(seed)
     pairs = [labels(draw, classes) for _ in range(6)]

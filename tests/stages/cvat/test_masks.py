@@ -24,7 +24,7 @@ from pixelproof.data.images import Array
 from stages.cvat.convert import convert
 from stages.cvat.params import Cvat
 from stages.cvat.shapes import ellipse_area, run_lengths
-from tests.stages.cvat.fake import FakeExport, encoded, params, picture, shape, square
+from tests.stages.cvat.fake import LABELS, FakeExport, encoded, params, picture, shape, square
 
 ROAD, CAR, LAKE = 0, 1, 2
 
@@ -109,10 +109,22 @@ def test_instances_are_shapes_of_things_and_a_group_is_one(tmp_path: Path) -> No
     assert instances[0, :12].tolist() == [2, 0, 0, 0, 2, 0, 0, 0, 0, 1, 1, 0]
 
 
+def test_a_group_of_two_labels_is_an_instance_of_each(tmp_path: Path) -> None:
+    classes = [{"name": name, "color": color, "thing": True} for name, color in LABELS.items()]
+    _, instances = masks(
+        tmp_path,
+        shape("box", "car", xtl=0, ytl=0, xbr=2, ybr=1, group_id=7),
+        shape("box", "lake", xtl=2, ytl=0, xbr=4, ybr=1, group_id=7),
+        shape("box", "car", xtl=5, ytl=0, xbr=6, ybr=1, group_id=7),
+        section=params(classes=classes),
+    )
+    assert instances is not None and instances[0, :7].tolist() == [1, 1, 2, 2, 0, 1, 0]
+
+
 corner = st.tuples(st.floats(-5, 25), st.floats(-5, 21)).map(lambda p: (round(p[0], 2), round(p[1], 2)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(corner, min_size=3, max_size=6))
 def test_any_polygon_agrees_with_the_distance_to_its_outline(corners: list[tuple[float, float]]) -> None:
     from datumaro.components.annotation import Polygon

@@ -38,7 +38,7 @@ def labels(seed: int, classes: int = 4, ignored: float = 0.1) -> tuple[np.ndarra
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_equals_scikit_learn(seed: int) -> None:
     pairs = [labels(seed), labels(seed + 1)]
     total = np.zeros((4, 4), np.int64)

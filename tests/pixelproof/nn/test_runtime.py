@@ -1,0 +1,37 @@
+"""Where a network computes, on machines with CUDA and without."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pixelproof.core.errors import ParamsError
+from pixelproof.nn.runtime import Compute, pick_device
+
+
+def compute(device: str) -> Compute:
+    """The section with this device."""
+    return Compute.model_validate({"device": device, "precision": "fp32", "channels_last": False, "threads": 1})
+
+
+@pytest.mark.parametrize(
+    ("asked", "cuda", "expected"),
+    [
+        ("auto", True, "cuda"),
+        ("auto", False, "cpu"),
+        ("cuda", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cpu", False, "cpu"),
+    ],
+)
+def test_the_device_is_the_one_that_params_name(
+    asked: str, cuda: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert pick_device(compute(asked)) == expected
+
+
+def test_cuda_where_there_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ParamsError, match=r"compute\.device.*no CUDA device; allowed here: auto, cpu"):
+        pick_device(compute("cuda"))
