@@ -17,7 +17,7 @@ import yaml
 from commands._pace import Training, take_turns, train_in
 from commands._trained import PREPARED, config_of
 from pixelproof.core.errors import DataError
-from pixelproof.core.machine import cores
+from pixelproof.core.machine import usable_cores
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.data import dataset
 from stages.train.params import Params
@@ -52,7 +52,7 @@ def speed(name: str | None) -> None:
     values = read_yaml(Path("params.yaml"))
     arch = name or pick(values, "architectures")[0]
     check_inputs(arch)
-    choices = knobs(values, cores())
+    choices = knobs(values, usable_cores())
     present = {key: pick(values, key) for key in choices}
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, Stopwatch(Path(folder), arch, values) as watch:
         trials = search(watch.first(present), choices, watch.measure)

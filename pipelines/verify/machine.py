@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from pixelproof.core.machine import cores
+from pixelproof.core.machine import processor, usable_cores
 
 # The instruction sets by which libraries choose their kernels: x86-64 first, then Arm.
 # fmt: off
@@ -24,23 +23,11 @@ def describe(compute: dict[str, Any]) -> dict[str, Any]:
     return {
         "processor": model,
         "instructions": [name for name in INSTRUCTIONS if name in flags],
-        "cores": cores(),
+        "cores": usable_cores(),
         "threads": compute.get("threads"),
         "device": device(compute.get("device")),
         "system": f"{platform.system()} {platform.machine()}",
     }
-
-
-def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, set[str]]:
-    """The processor's model and all its flags, as Linux tells them; elsewhere what Python knows."""
-    try:
-        lines = cpuinfo.read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine(), set()
-    pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    models = sorted({value for name, value in pairs if name == "model name"})
-    flags = {flag for name, value in pairs if name in ("flags", "Features") for flag in value.split()}
-    return " + ".join(models) or platform.processor() or platform.machine(), flags
 
 
 def device(asked: str | None) -> str:

@@ -12,7 +12,7 @@ import os
 import shutil
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from stages.train.data import Labelled, Pair
 
 FOLDER = Path(".pixelproof/decoded")
 OF_IMAGES = ("data/prepared/dataset.json", "data/prepared/train/", "data/augmented/")
+ZEROS = bytes(2**20)
 OF_DECODING = ("pixelproof/data/", "pixelproof/core/versions.json")
 
 
@@ -77,7 +78,7 @@ class Decoded:
             beside.mkdir(parents=True)
             for name, size in (("pixels", self.kept * self.size), ("sums", self.kept * 4)):
                 with (beside / name).open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, size)
+                    take_room(file, size)
             beside.rename(self.place)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
@@ -87,6 +88,15 @@ class Decoded:
         pixels = np.memmap(self.place / "pixels", np.uint8, "r+", shape=(self.kept, self.size))
         sums = np.memmap(self.place / "sums", np.uint32, "r+", shape=(self.kept,))
         return pixels, sums, np.zeros(self.kept, bool)
+
+
+def take_room(file: BinaryIO, size: int) -> None:
+    """Let a new file have its size and its room on the disk; macOS gives room only to what is written."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    for start in range(0, size, len(ZEROS)):
+        file.write(ZEROS[: size - start])
 
 
 def checksum(pixels: Any) -> int:

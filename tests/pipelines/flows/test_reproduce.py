@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pixelproof.core.errors import StateError
@@ -187,7 +188,7 @@ def test_an_interrupted_run_leaves_no_stage_and_no_lock(repo: Path, served: Serv
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode not in (0, 1)
-    wait_for(lambda: not Path(f"/proc/{pid.read_text()}").exists(), 15)
+    wait_for(lambda: not psutil.pid_exists(int(pid.read_text())), 15)
     Path("control/download").unlink()
     sh("dvc", "repro", "download", cwd=repo)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.dvc.lock import Difference, Lock, differences, digest, params_of, parse_lock, rests_on
 from pipelines.verify.certificate import Judged, judge, verdict
-from pipelines.verify.machine import describe, installed, processor
+from pipelines.verify.machine import describe, installed
 
 
 @pytest.mark.parametrize(
@@ -120,16 +119,6 @@ def test_what_the_metrics_rest_on_is_sorted_by_what_it_is() -> None:
     }
     assert params_of(lock()) == {"seed": 0, "train.lr": 0.1}
     assert digest({"b": 1, "a": 2}) == hashlib.sha256(b'{"a": 2, "b": 1}').hexdigest()
-
-
-def test_the_processor_is_read_from_linux(tmp_path: Path) -> None:
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel name\t: Fast One\nflags\t\t: fpu avx2 avx512f\n" * 2)
-    assert processor(cpuinfo) == ("Fast One", {"fpu", "avx2", "avx512f"})
-    cpuinfo.write_text("processor\t: 0\nFeatures\t: asimd sve\n")  # Arm tells no name there
-    model, flags = processor(cpuinfo)
-    assert model and flags == {"asimd", "sve"}
-    assert processor(tmp_path / "none")[0]
 
 
 def test_the_machine_has_no_name() -> None:

@@ -1,23 +1,49 @@
-"""What is said of the machine, also where the system tells less of it than Linux."""
+"""A machine is described on Linux, and on macOS, which lacks what Linux tells."""
 
 from __future__ import annotations
 
 import os
+import platform
+from pathlib import Path
 
+import psutil
 import pytest
 
-from pixelproof.core.machine import cores, machine
+from pixelproof.core import machine
+from pixelproof.core.machine import processor, usable_cores
 
 
-def test_a_process_counts_the_cores_that_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
-    assert cores() == 3
-    assert ", 3 cores, " in machine()
+def test_the_processor_is_read_from_linux(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Fast One\nflags\t\t: fpu avx2 avx512f\n" * 2)
+    assert processor(cpuinfo) == ("Fast One", {"fpu", "avx2", "avx512f"})
+    cpuinfo.write_text("processor\t: 0\nFeatures\t: asimd sve\n")  # Arm tells no name there
+    model, flags = processor(cpuinfo)
+    assert model and flags == {"asimd", "sve"}
 
 
-def test_macos_tells_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+def test_without_proc_it_is_what_python_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    assert processor(tmp_path / "none") == ("arm", set())
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    assert processor(tmp_path / "none") == ("arm64", set())
+
+
+def test_cores_are_those_that_this_process_may_use_and_elsewhere_those_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert ", 8 cores, " in machine()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5, 6}, raising=False)
+    assert usable_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == 8
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert cores() == 1
+    assert usable_cores() == 1
+
+
+def test_the_line_says_what_a_figure_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "processor", lambda: ("Fast One", {"avx2"}))
+    monkeypatch.setattr(machine, "usable_cores", lambda: 3)
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f}"
+    assert machine.machine() == f"Fast One, 3 cores, {memory} GiB, Python {platform.python_version()}"

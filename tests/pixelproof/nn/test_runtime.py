@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from pixelproof.core.errors import ParamsError
-from pixelproof.nn.runtime import Compute, pick_device
+from pixelproof.nn.runtime import Compute, keep_freed_memory, pick_device
 
 
 def compute(device: str) -> Compute:
@@ -35,3 +38,13 @@ def test_cuda_where_there_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ParamsError, match=r"compute\.device.*no CUDA device; allowed here: auto, cpu"):
         pick_device(compute("cuda"))
+
+
+def test_a_c_library_without_mallopt_keeps_memory_as_it_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=lambda *values: told.append(values)))
+    keep_freed_memory()
+    assert told == [(-3, 2**30), (-1, 2**31 - 1)]  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())  # as on macOS
+    keep_freed_memory()
+    assert len(told) == 2

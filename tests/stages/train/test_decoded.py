@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import resource
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from stages.train.data import Labelled
-from stages.train.decoded import Decoded, key
+from stages.train.decoded import Decoded, key, take_room
 from tests.stages.train.conftest import write_split
 
 GIB_OF_FIVE = 5 * 64 * 64 * 4 / 2**30
@@ -66,6 +67,14 @@ def test_no_more_than_params_allow_is_kept(data: Labelled, tmp_path: Path) -> No
         assert not count or sizes == [count * 64 * 64 * 4]
 
 
+@pytest.mark.parametrize("size", [1, 2**20, 2**21 + 5])
+def test_macos_takes_the_room_by_writing(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    with (tmp_path / "file").open("wb") as file:
+        take_room(file, size)
+    assert (tmp_path / "file").read_bytes() == bytes(size)
+
+
 @contextmanager
 def full_disk(most: int) -> Iterator[None]:
     """No file of this process may grow beyond a size."""
@@ -77,8 +86,13 @@ def full_disk(most: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_without_room_images_are_decoded_each_time(data: Labelled, tmp_path: Path) -> None:
+@pytest.mark.parametrize("system", ["Linux", "macOS"])
+def test_without_room_images_are_decoded_each_time(
+    system: str, data: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A full disk ends nothing and leaves nothing."""
+    if system == "macOS":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
     expected = [data.read(index) for index in range(len(data))]
     with full_disk(1000):
         kept = Decoded(data, "d", 1.0, tmp_path / "kept")
