@@ -15,7 +15,7 @@ from stages.report.charts.chart import HUES, SYMBOLS, turn
 from stages.report.figures import over_seeds, ranking
 from stages.report.gather import Results
 from stages.report.markdown import between, percent, short, shown
-from stages.report.sections import SECTIONS
+from stages.report.sections import sections
 
 HERE = Path(__file__).parent
 
@@ -61,7 +61,7 @@ def render(results: Results) -> str:
         "hues": {name: i % HUES for i, name in enumerate(results.runs)},
     }
     parts = []
-    for section in SECTIONS:
+    for section in sections():
         context = section.context(results)
         if context is not None:
             key = section.__name__.rsplit(".", 1)[-1]

@@ -12,6 +12,7 @@ from stages.report.figures import Figure, Span, best_of, over_seeds, ranking, sp
 from stages.report.gather import Results
 
 TITLE = "Architectures"
+ORDER = 20
 DETAILS = ("object_recall", "small_object_recall", "ece")  # beside boundary F1 at each tolerance
 
 

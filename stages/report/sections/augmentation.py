@@ -15,6 +15,7 @@ from stages.report.markdown import percent
 from stages.report.pictures import colours, painted, photo, spread
 
 TITLE = "Augmentation"
+ORDER = 130
 FAMILIES = 4  # images that are shown beside their copies
 COPIES = 3  # of each of them, at most
 READ = 400  # images whose labels are counted, originals and copies together, at most

@@ -14,6 +14,7 @@ from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results
 
 TITLE = "Boundaries"
+ORDER = 70
 MEASURES = {metric.keys[-1]: metric.heading for metric in CATALOGUE.values() if metric.keys[0] == "boundary"}
 
 

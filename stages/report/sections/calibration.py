@@ -13,6 +13,7 @@ from stages.report.gather import Results, Run
 from stages.report.markdown import percent
 
 TITLE = "Calibration"
+ORDER = 80
 KEPT = 0.8  # the share of the pixels that is kept when the least certain ones are refused
 EVEN = 0.005  # a certainty this close to the accuracy is neither over- nor under-confident: it would be rounded away
 ECE, AURC = CATALOGUE["ece"], CATALOGUE["aurc"]

@@ -12,6 +12,7 @@ from stages.report.gather import Results
 from stages.report.markdown import between, listed, shown
 
 TITLE = "Classes"
+ORDER = 30
 HEATS = 25  # shades of a cell
 ROW = 24  # pixels of a class in the chart
 

@@ -15,6 +15,7 @@ from stages.report.figures import ranking
 from stages.report.gather import Results, Run
 
 TITLE = "Confusions"
+ORDER = 40
 READABLE = 14  # with more classes than this a cell is too small for a number: its colour and its tip say it
 LETTERS = 90  # if the longest class name would take more than this in all columns, their heads stand upright
 LEVELS = 20  # steps of colour: few enough that the page's style stays small

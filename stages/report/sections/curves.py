@@ -11,6 +11,7 @@ from stages.report.figures import binned, mean_curve
 from stages.report.gather import Point, Results, Run
 
 TITLE = "Learning curves"
+ORDER = 110
 KEPT = "val/mIoU"  # the curve whose best point is marked: the weights of a run are those of its own
 RATE = "train/lr"
 ALL = "all architectures"  # what one line for all is called

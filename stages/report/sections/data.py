@@ -11,6 +11,7 @@ from stages.report.gather import Results
 from stages.report.markdown import percent
 
 TITLE = "Data"
+ORDER = 120
 LOOKS = {"train": ("circle", "--hue-0"), "val": ("square", "--hue-1"), "test": ("triangle-up", "--hue-2")}
 ROWS = (33, 21)  # pixels of the chart for each class: of few, of many
 FEW = 12

@@ -26,6 +26,7 @@ from stages.report.figures import ranking
 from stages.report.gather import Results, Run
 
 TITLE = "Error gallery"
+ORDER = 50
 BUDGET = 9_000_000  # bytes of pictures; images that no longer fit are left out, and the page says so
 STEPS = 10  # of certainty: whole tenths are enough for an eye, and take a quarter of the bytes
 STILL = 4  # images that a page without scripts shows

@@ -17,6 +17,7 @@ from stages.report.measured import amount, count, over_runs, percents, read_rows
 from stages.report.pictures import photo
 
 TITLE = "Where to land"
+ORDER = 100
 NONE = "\u2013"
 IDS, PICTURES = 4, 24  # images that are shown at most, and pictures of all networks together
 CHOICES = {"first_disks": "first choice", "disks": "all disks"}

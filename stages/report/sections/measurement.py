@@ -13,6 +13,7 @@ from stages.report.gather import Results, Run
 from stages.report.measured import MINUS, amount, count, over_runs, percents, read_rows
 
 TITLE = "Measuring objects"
+ORDER = 90
 SIZES = {  # by the name of the measure: what people call it, its name and its unit on the ground, its unit in the image
     "area": ("area", "area_m2", "m²", "px"),
     "oriented_height": ("long side", "oriented_height_m", "m", "px"),

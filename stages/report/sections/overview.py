@@ -17,6 +17,7 @@ from stages.report.gather import Results, Run
 from stages.report.pictures import colours, painted, photo, spread
 
 TITLE = "At a glance"
+ORDER = 10
 STRIP = 6  # test images
 
 

@@ -13,6 +13,7 @@ from stages.report.digests import CODE, OURS, canonical, of_code, of_file, of_fo
 from stages.report.gather import Results
 
 TITLE = "What this page rests on"
+ORDER = 140
 ROOT = Path(__file__).resolve().parents[3]  # of the code that makes the page
 CODE_FOLDERS = ("pixelproof", "stages")
 PARAMS = (

@@ -13,6 +13,7 @@ from stages.report.gather import Results
 from stages.report.markdown import percent
 
 TITLE = "Small and large objects"
+ORDER = 60
 SIZES = ("small", "medium", "large", "all")
 KINDS = ("found", "missed", "invented")
 MEASURES = {

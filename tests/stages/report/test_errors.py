@@ -45,9 +45,9 @@ def gathered(root: Path, seeds: tuple[int, ...]) -> Results:
     return gather(root, params)
 
 
-def shown(results: Results, monkeypatch: pytest.MonkeyPatch, *sections: Any) -> str:
+def shown(results: Results, monkeypatch: pytest.MonkeyPatch, *chosen: Any) -> str:
     """The page of these sections alone."""
-    monkeypatch.setattr(page, "SECTIONS", sections)
+    monkeypatch.setattr(page, "sections", lambda: chosen)
     return page.render(results)
 
 

@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _only_these(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "SECTIONS", (measurement, landing))
+    monkeypatch.setattr(page, "sections", lambda: (measurement, landing))
 
 
 def changed(results: Results, **parts: Any) -> Results:

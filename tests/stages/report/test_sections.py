@@ -1,0 +1,30 @@
+"""The list of the report's sections, which no file holds: it comes from the sections themselves."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from pixelproof.core.errors import StateError
+from stages.report.sections import sections
+
+PAGE = (
+    "overview architectures classes confusions gallery sizes boundaries calibration measurement landing curves data "
+    "augmentation provenance"
+)
+
+
+def test_the_sections_come_in_the_order_that_they_state() -> None:
+    found = sections()
+    assert [section.__name__.rsplit(".", 1)[-1] for section in found] == PAGE.split()
+    assert len({section.ORDER for section in found}) == len(found), "no two compete for a place"
+
+
+def test_a_section_that_lacks_something_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = ModuleType("sizes")
+    half.__dict__["TITLE"] = "Half a section"
+    monkeypatch.setitem(sys.modules, "stages.report.sections.sizes", half)
+    with pytest.raises(StateError, match=r"sections/sizes\.py: no ORDER, context"):
+        sections()
