@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from commands._trained import PREPARED, config_of
 from pixelproof.core.errors import DataError
 from pixelproof.core.machine import usable_cores
 from pixelproof.core.params import load, pick, read_yaml
+from pixelproof.core.progress import say
 from pixelproof.data import dataset
 from stages.train.params import Params
 
@@ -198,8 +198,3 @@ def advice(trials: Sequence[Trial]) -> list[str]:
     if best.ratio < NOISE:
         lines.append(f"A gain below {NOISE:.2f} may be chance: better leave params.yaml as it is.")
     return lines
-
-
-def say(text: str) -> None:
-    """Say what is going on, apart from the result."""
-    print(text, file=sys.stderr, flush=True)

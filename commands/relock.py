@@ -1,6 +1,6 @@
-"""Take a change of comments, formatting or docstrings into dvc.lock, without running anything.
+"""Take edits of comments and formatting into dvc.lock; nothing runs.
 
-Refuses where code, params, data or commands changed too, and names file and line. Commit dvc.lock with the change.
+Docstrings too. Refuses where code, params, data or commands changed too, and names file and line. Commit dvc.lock with the change.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from pixelproof.core.progress import end_line
+
 
 class ExitCode(IntEnum):
     """How a command went. "Cannot tell" is never said as "no difference"."""
@@ -93,5 +95,6 @@ def run_main(main: Callable[[], ExitCode | None]) -> None:
 
 def _say(message: str, code: int) -> int:
     line = " ".join(message.split())
+    end_line()
     print(f"error: {line}", file=sys.stderr, flush=True)
     return code

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pixelproof.core.errors import FetchError
-from pixelproof.fetch.transfer import Patience, RefusedError, download, say, shown
+from pixelproof.core.progress import say
+from pixelproof.fetch.transfer import Patience, RefusedError, download, shown
 
 MIRROR, CACHE = "DATA_MIRROR", "PIXELPROOF_CACHE"
 ALLOWED = "allowed: a folder, a file:// or an http(s):// url"

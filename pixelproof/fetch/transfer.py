@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from pixelproof.core.errors import FetchError
+from pixelproof.core.progress import Progress, say
 
 STEP = 1 << 20  # bytes; an attempt that adds at least this much counts as progress
 LATER = (408, 429)  # like 5xx, these statuses mean "not now" rather than "no"
@@ -77,11 +77,6 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def say(line: str) -> None:
-    """Print a line for the person who waits."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
     have = _size(part)
     with client.stream("GET", url, headers={"Range": f"bytes={have}-"} if have else {}) as answer:
@@ -90,7 +85,8 @@ def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
             raise FetchError(shown(url), f"{total} bytes, more than the {limit} allowed", "do not trust this source")
         if answer.status_code == 416:
             return  # the file is already complete
-        progress = Progress(shown(url), total)
+        progress = Progress(f"{_name(url)}:", total, counted=_megabytes)
+        progress.begin(start)
         with part.open("ab" if start else "wb") as file:
             for block in answer.iter_raw():
                 start += len(block)
@@ -99,7 +95,7 @@ def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
                     raise FetchError(shown(url), f"more than the {limit} bytes allowed", "do not trust this source")
                 file.write(block)
                 progress.show(start)
-        progress.end(start)
+        progress.end()
     if total is not None and start < total:
         raise _AgainError(f"only {start} of {total} bytes arrived")
 
@@ -124,29 +120,14 @@ def _extent(answer: httpx.Response, url: str, part: Path, have: int) -> tuple[in
     raise RefusedError(shown(url), f"the server answered {status} {answer.reason_phrase}", "check the address")
 
 
+def _name(url: str) -> str:
+    """What a progress line calls it: the whole url would fill the line."""
+    return urlsplit(url).path.rpartition("/")[2] or shown(url)
+
+
+def _megabytes(done: int, total: int | None) -> str:
+    return f"{done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB ({100 * done // total} %)" if total else " MB")
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-class Progress:
-    """One line that says how much has arrived: rewritten on a terminal, repeated every few seconds in a log."""
-
-    def __init__(self, what: str, total: int | None) -> None:
-        self.what, self.total = what, total
-        self.terminal = sys.stderr.isatty()
-        self.pause, self.last = (0.2 if self.terminal else 5.0), time.monotonic()
-
-    def show(self, done: int) -> None:
-        """Print it if enough time has passed."""
-        if time.monotonic() - self.last >= self.pause:
-            self.last = time.monotonic()
-            self._print(done, "" if self.terminal else "\n")
-
-    def end(self, done: int) -> None:
-        """Print the last line."""
-        self._print(done, "\n")
-
-    def _print(self, done: int, end: str) -> None:
-        of = f" of {self.total / 1e6:.1f} MB ({100 * done // self.total} %)" if self.total else " MB"
-        begin = "\r\x1b[K" if self.terminal else ""
-        print(f"{begin}{self.what}: {done / 1e6:.1f}{of}", end=end, file=sys.stderr, flush=True)

@@ -1,46 +1,39 @@
-"""One line that says how far a training is, and when it will be done. Nothing of it is written to any file."""
+"""What a training says of itself: how far it is, with what loss and how fast. Nothing of it is written to any file."""
 
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import dataclass
 
+from pixelproof.core.progress import Progress, say
 from stages.train.curves import Row
 
 
-@dataclass
-class Progress:
-    """Prints at most one line in `every` seconds; a silent one prints nothing."""
+class TrainingProgress:
+    """The progress line of a training, and lines beside it; of several processes all but the first are silent."""
 
-    label: str
-    iterations: int
-    batch: int
-    silent: bool = False
-    every: float = 5.0
-    started: float = 0.0
-    first: int = 0
-    last: float = 0.0
+    def __init__(self, label: str, iterations: int, batch: int, silent: bool = False) -> None:
+        self.label, self.batch, self.silent = label, batch, silent
+        self.line = Progress(f"{label}: iteration", iterations, sys.stdout)
 
     def begin(self, iteration: int) -> None:
         """Start the clock at the iteration that the run starts or resumes from."""
-        self.first, self.started, self.last = iteration, time.monotonic(), time.monotonic()
+        self.line.begin(iteration)
 
-    def show(self, iteration: int, rows: list[Row], force: bool = False) -> None:
-        """Print the line if it is time for it."""
-        now = time.monotonic()
-        if now - self.last < self.every and not force:
+    def show(self, iteration: int, rows: list[Row]) -> None:
+        """Say how far it is, if it is time to."""
+        if self.silent:
             return
-        self.last = now
-        rate = (iteration - self.first) / max(now - self.started, 1e-9)
         latest = {name: value for _, name, value in rows}
-        values = [f"loss {latest['train/loss']:.3f}"] if "train/loss" in latest else []
-        values += [f"val mIoU {latest['val/mIoU']:.3f}"] if "val/mIoU" in latest else []
-        left = int((self.iterations - iteration) / max(rate, 1e-9))
-        speed = f"{rate * self.batch:.1f} images/s, {left // 60}:{left % 60:02d} left"
-        self.say(", ".join([f"iteration {iteration}/{self.iterations}", *values, speed]))
+        details = [f"loss {latest['train/loss']:.3f}"] if "train/loss" in latest else []
+        details += [f"val mIoU {latest['val/mIoU']:.3f}"] if "val/mIoU" in latest else []
+        self.line.show(iteration, [*details, f"{self.line.rate(iteration) * self.batch:.1f} images/s"])
+
+    def end(self) -> None:
+        """Leave the line: the training is over, maybe before its last iteration."""
+        if not self.silent:
+            self.line.end()
 
     def say(self, text: str) -> None:
         """Print a line about this run."""
         if not self.silent:
-            print(f"{self.label}: {text}", file=sys.stdout, flush=True)
+            say(f"{self.label}: {text}", sys.stdout)

@@ -24,7 +24,7 @@ from stages.train.endings import explained
 from stages.train.heads import set_losses
 from stages.train.params import Balance, Params
 from stages.train.plan import planned
-from stages.train.progress import Progress
+from stages.train.progress import TrainingProgress
 from stages.train.settings import engine_settings
 from stages.train.weights import frequency_weights
 
@@ -61,7 +61,7 @@ def train(arch: str, seed: int, params: Params) -> None:
         main = rank == 0
         files = files_of_inputs(arch, seed)
         checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, files, {"device": device, "devices": world}))
-        progress = Progress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
+        progress = TrainingProgress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
         run = Run(
             seeds,
             plan,

@@ -29,7 +29,7 @@ from stages.train.curves import Curves
 from stages.train.data import Labelled, Order
 from stages.train.endings import Stop, not_a_number
 from stages.train.plan import Plan
-from stages.train.progress import Progress
+from stages.train.progress import TrainingProgress
 
 CURVE_INTERVAL = 10  # iterations that one point of the training curve averages
 
@@ -102,6 +102,7 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
                 run.after_iteration(self.runner, self._iter)
                 if (asked := stop.agreed(run.order.world)) and run.can_save(self.runner, self._iter):
                     run.leave(self.runner, self._iter, asked)
+        run.progress.end()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -162,7 +163,7 @@ class Run:
         data: Labelled,
         checkpoints: Checkpoints,
         curves: Curves,
-        progress: Progress,
+        progress: TrainingProgress,
         validate: Callable[[Any], dict[str, float]],
         start: Callable[[Any], None],
         main: bool,
@@ -189,10 +190,10 @@ class Run:
             lr = float(runner.optim_wrapper.get_lr()["lr"][0])
             self.curves.add(iteration, {"train/loss": float(np.mean(self.losses)), "train/lr": lr})
             self.losses = []
-        self.progress.show(iteration, self.curves.rows)
         validated = iteration % self.plan.val_interval == 0 or last
         if validated:
             self.validation(runner, iteration)
+        self.progress.show(iteration, self.curves.rows)
         due = validated or iteration % self.plan.checkpoint_interval == 0
         if due and self.can_save(runner, iteration):
             self.save(runner, iteration)
@@ -221,7 +222,6 @@ class Run:
             self.keep(unwrapped(runner.model), iteration, scores["val/mIoU"])
         runner.call_hook("after_val_epoch", metrics=scores)
         self.curves.add(iteration, scores)
-        self.progress.show(iteration, self.curves.rows, force=True)
 
     def keep(self, model: Any, iteration: int, score: float) -> None:
         """Keep a copy of the weights as the best ones so far."""

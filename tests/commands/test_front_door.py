@@ -14,6 +14,7 @@ from commands._catalogue import entries, listing
 from pixelproof.core.errors import StateError
 
 ROOT = Path(__file__).parents[2]
+GROUND = ("pixelproof/__init__.py", "pixelproof/core/errors.py", "pixelproof/core/progress.py")
 WHERE = '''"""Where it runs."""
 import argparse
 from pathlib import Path
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def make_clone(folder: Path) -> Path:
     """The front door and one command of its own."""
-    for name in ("bin/pixelproof", "bin/python", "pixelproof/__init__.py", "pixelproof/core/errors.py"):
+    for name in ("bin/pixelproof", "bin/python", *GROUND):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "commands").mkdir()

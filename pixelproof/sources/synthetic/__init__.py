@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 import cv2
 
-from pixelproof.core.progress import track
+from pixelproof.core.progress import Progress
 from pixelproof.data.dataset import SPLITS, Header, Sample, SplitWriter, write_header
 from pixelproof.sources.request import Request
 from pixelproof.sources.synthetic.classes import CLASSES as SCENE_CLASSES
@@ -47,14 +47,15 @@ def convert(request: Request, target: Path) -> None:
     write_header(target, header)
     total = sum(len(split_names) for split_names in names)
     with _shots(shoot, list(chain(*names)), request.workers) as rendered:
-        shots = track(rendered, "flights", total)
+        progress, done = Progress("flights", total), count(1)
         for split, split_names in zip(SPLITS, names, strict=True):
             writer = SplitWriter(target, split, header)
             for name in split_names:
-                for number, scene in enumerate(next(shots)):
+                for number, scene in enumerate(next(rendered)):
                     height, width = scene.mask.shape
                     sample = Sample(f"{name}-{number:02d}", name, width, height, NAME, scene.metres_per_pixel)
                     writer.add(sample, scene.image, scene.mask, scene.instances)
+                progress.show(next(done))
             writer.close()
 
 
