@@ -79,8 +79,12 @@ def unknown_name(key: str, name: str, names: Iterable[str]) -> ParamsError:
 
 def run_main(main: Callable[[], ExitCode | None]) -> None:
     """Run a main and exit as it says; a person's mistake is one line on stderr and exit code 2."""
+    code: int | str | None
     try:
-        code = main()
+        try:
+            code = main()
+        except SystemExit as leaving:  # argparse's, after it has printed help
+            code = leaving.code
         sys.stdout.flush()
     except PixelproofError as error:
         sys.exit(_say(str(error), ExitCode.NOT_DONE))
