@@ -10,7 +10,7 @@ setup:
 repro: setup
 	bin/pixelproof params >/dev/null
 	bin/python -m dvc repro
-	bin/pixelproof verify workspace
+	bin/pixelproof verify workspace || [ $$? -eq 3 ]  # cannot tell: nothing to compare with yet, or a changed tree
 
 # Everything but what needs a GPU, and but the slow tests that no promise of the README hangs on. Threads that wait for
 # each other sleep: those of one process would take the cores from the other's by spinning.

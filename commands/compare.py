@@ -33,4 +33,4 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from pipelines.compare.compare import Options, compare
 
     options = Options(arguments.out, arguments.fail_on == "regression", arguments.cross_evaluate)
-    return ExitCode.GOOD if compare(arguments.base, arguments.head, options) else ExitCode.WORSE
+    return compare(arguments.base, arguments.head, options)

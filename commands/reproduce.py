@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     check_targets(arguments.targets)
     from pipelines.flows.reproduce import run
 
-    return ExitCode.GOOD if run(arguments.targets, arguments.jobs) else ExitCode.WORSE
+    return ExitCode.GOOD if run(arguments.targets, arguments.jobs) else ExitCode.NOT_DONE
 
 
 def _at_least_one(text: str) -> int:

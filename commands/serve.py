@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from pixelproof.core.errors import ExitCode
-
 GROUP = "run"
 
 
@@ -14,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=4200, help="the server's port on 127.0.0.1; default 4200")
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(arguments: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
     from pipelines.flows.serve import serve
 
-    return ExitCode.GOOD if serve(arguments.port) else ExitCode.WORSE
+    serve(arguments.port)

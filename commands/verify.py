@@ -33,4 +33,4 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Verify it."""
     from pipelines.verify.verify import verify
 
-    return ExitCode.GOOD if verify(arguments.revision, arguments.cached, arguments.out) else ExitCode.WORSE
+    return verify(arguments.revision, arguments.cached, arguments.out)

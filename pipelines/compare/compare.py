@@ -25,7 +25,7 @@ from pipelines.compare.store import Outputs, Store
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import merge_base, open_revision
 from pipelines.params import load_params
-from pixelproof.core.errors import StateError
+from pixelproof.core.errors import ExitCode, StateError
 from pixelproof.core.files import write_json, write_text
 
 SHOWN = 3  # images of each architecture that got most worse, and most better
@@ -40,8 +40,8 @@ class Options:
     cross_evaluate: bool = False
 
 
-def compare(base: str | None, head: str, options: Options) -> bool:
-    """Print the comparison as Markdown, or write it as Markdown, JSON and HTML; False where the gate is shut."""
+def compare(base: str | None, head: str, options: Options) -> ExitCode:
+    """Print the comparison as Markdown, or write it as Markdown, JSON and HTML; how it went is the gate's to say."""
     new = open_revision(head)
     old = open_revision(merge_base(new) if base is None else base)
     with open_repo() as repo:
@@ -52,16 +52,16 @@ def compare(base: str | None, head: str, options: Options) -> bool:
             print(as_markdown(found), end="")
         else:
             write(found, options.out, *(_pictures(extremes, sides) for extremes in (found.worse, found.better)))
-    return not options.fail_on_regression or passes(found)
+    return through_gate(found) if options.fail_on_regression else ExitCode.GOOD
 
 
-def passes(found: Comparison) -> bool:
-    """Whether the gate is open; where that could not be computed it is an error, not a pass."""
+def through_gate(found: Comparison) -> ExitCode:
+    """Whether a metric regressed on validation; where that could not be computed it is an error, not a pass."""
     if found.gate == "not computed":
         names = ", ".join(found.unjudged) or "no image of validation that both revisions have with the same labels"
         fix = "; ".join(f"`{command}`" for command in found.pulls) or "evaluate both revisions, or --cross-evaluate"
         raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
-    return found.gate == "passed"
+    return {"regressed": ExitCode.WORSE, "cannot tell": ExitCode.CANNOT_TELL}.get(found.gate, ExitCode.GOOD)
 
 
 def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison:

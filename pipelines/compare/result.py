@@ -18,7 +18,8 @@ SCHEMA = 1  # of comparison.json: a greater number where a reader of the older o
 REGRESSED, IMPROVED = "regressed", "improved"
 GATE_SPLIT, SHOWN_SPLIT = "val", "test"
 GATE_METRIC = "mIoU"
-Gate = Literal["regressed", "passed", "not computed"]
+UNTOLD = frozenset({"too few groups", "not comparable"})  # verdicts that say nothing of a difference
+Gate = Literal["regressed", "passed", "cannot tell", "not computed"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,18 @@ class Comparison:
     def gate(self) -> Gate:
         """`regressed` for a regression on validation; `not computed` where something was not judged and none is known.
 
-        Test is shown and never decides: nobody is to tune on the exam.
+        `cannot tell` where no regression is known, but one of an architecture could not have been seen. Test is shown
+        and never decides: nobody is to tune on the exam.
         """
-        if any(row.split == GATE_SPLIT and row.verdict == REGRESSED for row in self.rows):
+        verdicts: dict[str, set[str]] = {}
+        for row in self.rows:
+            if row.split == GATE_SPLIT:
+                verdicts.setdefault(row.architecture, set()).add(row.verdict)
+        if any(REGRESSED in of for of in verdicts.values()):
             return "regressed"
-        judged = any(row.split == GATE_SPLIT for row in self.rows)
-        return "passed" if judged and not self.unjudged else "not computed"
+        if not verdicts or self.unjudged:
+            return "not computed"
+        return "cannot tell" if any(of <= UNTOLD for of in verdicts.values()) else "passed"
 
     def of(self, split: str, verdict: str) -> list[Row]:
         """The rows of a split with a verdict."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.compare.labels import SplitChange
 from pipelines.compare.metrics import tally
-from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, Comparison
+from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, UNTOLD, Comparison
 from pipelines.compare.significance import Row
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -22,14 +22,23 @@ def headline(found: Comparison) -> str:
     if better:
         parts.append(f"improved on validation: {len(better)} of {counted(_judged(found), 'architecture')}")
     if found.rows and not parts:
-        verdicts = {row.verdict for row in found.rows if row.split == GATE_SPLIT}
-        same = "the same on validation" if verdicts == {"identical"} else "no difference shown on validation"
-        parts.append(same if verdicts else "validation was not compared")
+        parts.append(_undecided(found))
     if found.unjudged or not found.rows:
         parts.append(NOT_COMPUTED + (f" for {len(found.unjudged)} architecture(s)" if found.rows else ""))
     if not found.rows:
         parts.append(f"metrics/ says: {tally(found.metrics)}")
     return "; ".join(parts)
+
+
+def _undecided(found: Comparison) -> str:
+    """What is said of validation where nothing regressed or improved on it."""
+    verdicts = {row.verdict for row in found.rows if row.split == GATE_SPLIT}
+    if not verdicts:
+        return "validation was not compared"
+    if verdicts == {"identical"}:
+        return "the same on validation"
+    untold = found.gate == "cannot tell" or verdicts <= UNTOLD
+    return "cannot tell on validation" if untold else "no difference shown on validation"
 
 
 def _judged(found: Comparison) -> int:

@@ -22,7 +22,7 @@ SECONDS_TO_START = 120
 SECONDS_TO_END = 20
 
 
-def serve(port: int) -> bool:
+def serve(port: int) -> None:
     """Serve until Ctrl-C or SIGTERM; an error when the server or the worker ends by itself."""
     if not Path("prefect.yaml").is_file():
         raise StateError("prefect.yaml", "no such file", "run from the folder of the clone")
@@ -46,7 +46,6 @@ def serve(port: int) -> bool:
                     raise ended(name, process)
             time.sleep(0.5)
     print("ended", flush=True)
-    return True
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeGuard
 
 from pipelines.dvc.lock import Difference, Lock, digest, params_of, rests_on
 from pipelines.markdown import code, table
+from pixelproof.core.errors import ExitCode
 
 Mode = Literal["rebuilt", "restored"]
 Metrics = dict[str, dict[str, Any]]
@@ -131,9 +132,9 @@ def verdict(judged: list[Judged], mode: Mode, stale: bool) -> str:
     return "within tolerance" if "within tolerance" in found else "identical"
 
 
-def passed(certificate: dict[str, Any]) -> bool:
-    """Whether nothing differs by more than the tolerance."""
-    return certificate["verdict"] in ("identical", "within tolerance")
+def exit_code(certificate: dict[str, Any]) -> ExitCode:
+    """Good where nothing differs by more than the tolerance; stored results of another tree cannot tell."""
+    return {"different": ExitCode.WORSE, "stale": ExitCode.CANNOT_TELL}.get(certificate["verdict"], ExitCode.GOOD)
 
 
 def summary(certificate: dict[str, Any]) -> str:

@@ -21,14 +21,14 @@ from pipelines.verify.certificate import (
     Evidence,
     Judged,
     certify,
+    exit_code,
     is_number,
     judge,
     markdown,
     other_versions,
-    passed,
     summary,
 )
-from pixelproof.core.errors import ParamsError, StateError
+from pixelproof.core.errors import ExitCode, ParamsError, StateError
 from pixelproof.core.files import write_json, write_text
 
 __all__ = ["is_number", "verify", "verify_workspace"]
@@ -45,10 +45,12 @@ INPUTS = (
 )  # what decides the metrics
 
 
-def verify(name: str, cached: bool, out: Path | None) -> bool:
+def verify(name: str, cached: bool, out: Path | None) -> ExitCode:
     """Rebuild a commit in a clean clone (`cached`: restore it) and print its certificate, or write it into `out`.
 
-    True when every metric is the committed one, or within the tolerance.
+    Returns:
+        Good when every metric is the committed one, or within the tolerance; cannot tell where the results that are
+        restored are of another tree than the commit's.
     """
     if name == WORKSPACE:
         if cached or out:
@@ -63,7 +65,7 @@ def verify(name: str, cached: bool, out: Path | None) -> bool:
         write_text(out / "certificate.md", markdown(certificate))
         print(f"{out / 'certificate.json'}\n{out / 'certificate.md'}")
     print(summary(certificate), file=sys.stderr if out is None else sys.stdout)
-    return passed(certificate)
+    return exit_code(certificate)
 
 
 def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, Any]:
@@ -147,10 +149,12 @@ def _make_folder(out: Path) -> None:
         raise StateError(f"--out {out}", error.strerror or str(error), "name a folder that can be written") from None
 
 
-def verify_workspace() -> bool:
+def verify_workspace() -> ExitCode:
     """Print what differs from HEAD's metrics, where the report is, and the counts.
 
-    True when nothing differs, or when the tree is another than HEAD's, for then its metrics are to be others.
+    Returns:
+        Good when nothing differs; cannot tell where HEAD has no metrics, and where something differs but the tree is
+        another than HEAD's, for then its metrics are to be others.
     """
     tolerance = load_pipelines().tolerance
     rebuilt, committed = open_revision(WORKSPACE).metrics(), open_revision("HEAD").metrics()
@@ -165,16 +169,18 @@ def verify_workspace() -> bool:
     different = counts["different"] + counts["missing"]
     if not committed:
         print(f"HEAD has no metrics: nothing to compare the {counts['new']} here with until metrics/ is committed")
-        return True
+        return ExitCode.CANNOT_TELL
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(
         f"{counts['identical']} identical, {counts['within tolerance']} within tolerance (another processor), "
         f"{different} different{new}"
     )
-    changed = changed_files(*INPUTS)
-    if different and changed:
+    if not different:
+        return ExitCode.GOOD
+    if changed := changed_files(*INPUTS):
         print(f"as is to be expected: this tree is not HEAD's ({', '.join(changed)})")
-    return not different or bool(changed)
+        return ExitCode.CANNOT_TELL
+    return ExitCode.WORSE
 
 
 def _detail(row: Judged, tolerance: float) -> str:

@@ -42,18 +42,20 @@ def test_arguments_become_calls(
 ) -> None:
     calls: list[tuple[Any, ...]] = []
 
-    def record(*given: Any) -> bool:
+    def record(*given: Any) -> ExitCode:
         calls.append(given)
-        return True
+        return ExitCode.GOOD
 
     monkeypatch.setattr(function, record)
     main(argv.split())
     assert calls == [arguments]
 
 
-def test_what_a_command_found_wrong_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_worse_is_1_and_what_could_not_be_done_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.dvc.check.check", lambda name: False)
     assert main(["check"]) == ExitCode.WORSE
+    monkeypatch.setattr("pipelines.flows.reproduce.run", lambda targets, jobs: False)  # a stage failed
+    assert main(["reproduce"]) == ExitCode.NOT_DONE
 
 
 def test_help_lists_every_command() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,6 +187,13 @@ def with_dependencies(names: list[str]) -> set[str]:
     return {name.replace("-", mark) for name in seen for mark in "-_."}
 
 
+@pytest.fixture
+def repo(repo: Path) -> Path:
+    """The tiny pipeline, with the scripts that the workflows call."""
+    shutil.copytree(ROOT / "bin", repo / "bin")
+    return repo
+
+
 def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
     base = commit(repo)
     sh("git", "checkout", "-q", "-b", "topic", cwd=repo)
@@ -208,7 +216,13 @@ def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "refused", "said"), [("0", False, "no metric"), ("1", True, "::error::"), ("2", False, "::warning::")]
+    ("code", "refused", "said"),
+    [
+        ("0", False, "no metric"),
+        ("1", True, "::error::"),
+        ("2", False, "::warning::sig"),
+        ("3", False, "::warning::too few"),
+    ],
 )
 def test_a_regression_fails_the_check(tmp_path: Path, code: str, refused: bool, said: str) -> None:
     program = script("metrics.yml", "No metric regressed on validation")

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.compare.as_markdown import as_markdown
 from pipelines.compare.causes import ParamChange
-from pipelines.compare.compare import Options, compare, investigate, passes
+from pipelines.compare.compare import Options, compare, investigate, through_gate
 from pipelines.compare.labels import Classes, DataChange, SplitChange, changed_classes
 from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
 from pipelines.compare.page import as_page
@@ -21,11 +21,12 @@ from pipelines.compare.result import Comparison, Note, SideName, as_record
 from pipelines.compare.runs import common_ids, spread, union
 from pipelines.compare.significance import Row
 from pipelines.compare.store import Outputs, Store
+from pipelines.compare.words import headline
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import open_revision
 from pipelines.markdown import PAGE_LIMIT, code, fit, size
 from pixelproof.core.csp import policy
-from pixelproof.core.errors import StateError
+from pixelproof.core.errors import ExitCode, StateError
 from pixelproof.scoring.catalogue import headlines
 from pixelproof.scoring.matrices import Matrices
 from tests.pipelines.conftest import commit, python, sh
@@ -216,6 +217,10 @@ def test_a_page_of_many_numbers_fits_github_and_keeps_the_verdict() -> None:
         ((row(),), ("fcn",), "regressed"),
         ((row(split="test"), row(verdict="no difference shown")), (), "passed"),
         ((row(verdict="equivalent"),), ("fcn",), "not computed"),
+        ((row(verdict="too few groups"), row(verdict="identical")), (), "passed"),
+        ((row(verdict="too few groups"), row(verdict="not comparable")), (), "cannot tell"),
+        ((row(verdict="too few groups"), row("fcn", verdict="equivalent")), (), "cannot tell"),
+        ((row(verdict="too few groups"), row("fcn")), (), "regressed"),
         ((row(split="test"),), (), "not computed"),
         ((), (), "not computed"),
     ],
@@ -225,9 +230,17 @@ def test_the_gate_stands_on_validation_alone(rows: tuple[Row, ...], unjudged: tu
     assert found.gate == gate == as_record(found)["gate"]
     if gate == "not computed":
         with pytest.raises(StateError, match="--fail-on regression: significance was not computed"):
-            passes(found)
+            through_gate(found)
     else:
-        assert passes(found) == (gate == "passed")
+        codes = {"passed": ExitCode.GOOD, "regressed": ExitCode.WORSE, "cannot tell": ExitCode.CANNOT_TELL}
+        assert through_gate(found) == codes[gate]
+
+
+def test_cannot_tell_is_never_said_as_no_difference() -> None:
+    """Where all rows of validation say so; with one that tells, the page says which."""
+    assert headline(comparison(rows=(row(verdict="too few groups"),))) == "cannot tell on validation"
+    mixed = comparison(rows=(row(verdict="too few groups"), row(verdict="no difference shown")))
+    assert headline(mixed) == "no difference shown on validation"
 
 
 def test_the_record_holds_plain_values_alone() -> None:
@@ -311,7 +324,7 @@ def test_a_page_that_is_too_long_is_cut_between_lines_and_says_so() -> None:
 
 
 def test_the_pages_go_into_a_folder_when_asked(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare("HEAD", "workspace", Options(Path("out")))
+    assert compare("HEAD", "workspace", Options(Path("out"))) == ExitCode.GOOD
     assert capsys.readouterr().out == "out/comparison.md\n"
     assert sorted(path.name for path in Path("out").iterdir()) == [
         f"comparison.{end}" for end in ("html", "json", "md")

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from pipelines.verify.verify import verify
-from pixelproof.core.errors import PixelproofError, StateError
+from pixelproof.core.errors import ExitCode, PixelproofError, StateError
 from tests.pipelines.conftest import commit, python, runs, sh
 
 EXTRA = """\
@@ -67,7 +67,7 @@ def stages(content: dict[str, Any]) -> dict[str, list[str]]:
 def test_a_commit_is_rebuilt_and_certified(repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head = sh("git", "rev-parse", "HEAD", cwd=repo).stdout.strip()
     (repo / "notes.txt").write_text("not committed")
-    assert verify("HEAD", False, tmp_path / "one")
+    assert verify("HEAD", False, tmp_path / "one") == ExitCode.GOOD
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == "identical: 6 identical"
     assert f"this working tree is not clean (notes.txt): HEAD ({head[:10]}) is verified" in said.err
@@ -85,7 +85,7 @@ def test_a_commit_is_rebuilt_and_certified(repo: Path, tmp_path: Path, capsys: p
     for secret in (str(tmp_path), socket.gethostname(), os.environ["HOME"], f"/{getpass.getuser()}/"):
         assert secret not in text
 
-    assert verify(head, False, tmp_path / "two")
+    assert verify(head, False, tmp_path / "two") == ExitCode.GOOD
     for name in ("certificate.json", "certificate.md"):
         one, two = ((tmp_path / folder / name).read_text().splitlines() for folder in ("one", "two"))
         other = [line for line, again in zip(one, two, strict=True) if line != again]
@@ -121,14 +121,14 @@ def test_a_lock_of_another_tree_is_named(repo: Path, tmp_path: Path, capsys: pyt
     edit("dvc.yaml", "  report:\n", EXTRA + "  report:\n")
     commit(repo)
     stale = ["param seed", "stage not in the committed dvc.lock"]
-    assert verify("HEAD", False, tmp_path / "rebuilt"), "it is rebuilt from the tree, to within the tolerance"
+    assert verify("HEAD", False, tmp_path / "rebuilt") == ExitCode.GOOD  # from the tree, to within the tolerance
     content = certificate(tmp_path / "rebuilt")
     assert (content["verdict"], content["stale"]) == ("within tolerance", stale)
     assert stages(content)["extra"] == ["stage not in the committed dvc.lock"]
     assert stages(content)["download"] == ["param seed", "output data/download"]
     assert stages(content)["report"] == ["input models", "output metrics"]
 
-    assert not verify("HEAD", True, tmp_path / "restored"), "what is stored is of the old seed"
+    assert verify("HEAD", True, tmp_path / "restored") == ExitCode.CANNOT_TELL  # what is stored is of the old seed
     content = certificate(tmp_path / "restored")
     assert (content["verdict"], content["stale"]) == ("stale", stale)
     assert "its metrics were not verified" in (tmp_path / "restored/certificate.md").read_text()
@@ -139,7 +139,7 @@ def test_a_commit_is_restored_from_the_cache_or_the_remote(repo: Path, tmp_path:
     sh("dvc", "push", "--quiet", cwd=repo)
     (weights,) = (path for path in Path(".dvc/cache/files").rglob("*") if _holds(path, "train-unetseed: 0"))
     weights.unlink()
-    assert verify("HEAD", True, tmp_path / "out")
+    assert verify("HEAD", True, tmp_path / "out") == ExitCode.GOOD
     content = certificate(tmp_path / "out")
     assert (content["mode"], content["verdict"]) == ("restored", "identical")
     assert [stage["stage"] for stage in content["stages"] if stage["ran"]] == ["report"]

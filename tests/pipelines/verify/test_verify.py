@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.verify.verify import verify, verify_workspace
-from pixelproof.core.errors import ParamsError, StateError
+from pixelproof.core.errors import ExitCode, ParamsError, StateError
 from tests.pipelines.conftest import commit, python, sh
 
 
@@ -24,7 +24,7 @@ def change(arch: str, **test: Any) -> None:
 def test_metrics_as_committed_are_identical(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("reports").mkdir()
     Path("reports/index.html").write_text("")
-    assert verify_workspace()
+    assert verify_workspace() == ExitCode.GOOD
     assert capsys.readouterr().out.splitlines() == [
         f"report: {clone / 'reports/index.html'}",
         "6 identical, 0 within tolerance (another processor), 0 different",
@@ -34,7 +34,7 @@ def test_metrics_as_committed_are_identical(clone: Path, capsys: pytest.CaptureF
 def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change("unet", mIoU=0.515, pixel_accuracy=0.7)  # 0.015 and 0.05 apart; the tolerance is 0.02
     change("fcn", mIoU=None, f1=0.4)
-    assert not verify_workspace()
+    assert verify_workspace() == ExitCode.WORSE
     assert capsys.readouterr().out.splitlines() == [
         "fcn: test.f1: 0.4 here, not in HEAD's metrics",
         "fcn: test.mIoU: 0.5 in HEAD, missing here",
@@ -44,12 +44,12 @@ def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pyte
     ]
 
 
-def test_differences_of_a_changed_tree_are_said_and_no_failure(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_differences_of_a_changed_tree_cannot_be_told(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change("unet", mIoU=0.9)
-    assert not verify_workspace()
+    assert verify_workspace() == ExitCode.WORSE
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", "seed: 1"))
     Path("my data.dvc").touch()
-    assert verify_workspace()
+    assert verify_workspace() == ExitCode.CANNOT_TELL
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "as is to be expected: this tree is not HEAD's (params.yaml, my data.dvc)"
 
@@ -65,11 +65,11 @@ def test_a_number_where_there_was_null_is_different(clone: Path) -> None:
 
 def test_a_missing_file_is_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("metrics/fcn.json").unlink()
-    assert not verify_workspace()
+    assert verify_workspace() == ExitCode.WORSE
     assert "fcn: test.mIoU: 0.5 in HEAD, missing here" in capsys.readouterr().out
 
 
-def test_a_head_without_metrics_is_said_and_no_failure(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_head_without_metrics_cannot_be_told(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = {path: path.read_text() for path in Path("metrics").iterdir()}
     sh("git", "rm", "-q", "-r", "--", "metrics", cwd=clone)
     commit(clone)
@@ -78,7 +78,7 @@ def test_a_head_without_metrics_is_said_and_no_failure(clone: Path, capsys: pyte
     Path("metrics").mkdir()
     for path, text in kept.items():
         path.write_text(text)
-    assert verify_workspace()
+    assert verify_workspace() == ExitCode.CANNOT_TELL
     assert capsys.readouterr().out.splitlines()[-1].startswith("HEAD has no metrics: nothing to compare the 6 here")
 
 
