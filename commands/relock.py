@@ -1,6 +1,7 @@
 """Take edits of comments and formatting into dvc.lock; nothing runs.
 
-Docstrings too. Refuses where code, params, data or commands changed too, and names file and line. Commit dvc.lock with the change.
+Docstrings too. Refuses where code, params, data or commands changed as well, and names file and line. Commit dvc.lock
+with the change.
 """
 
 from __future__ import annotations
