@@ -5,26 +5,36 @@ Another revision than the working tree is read with DVC out of git. Nothing of i
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pipelines.dvc.content import files_in, hash_of
+from pipelines.dvc.deps import differences, lines_of
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import WORKSPACE, Revision, open_revision
+from pipelines.dvc.strays import strays
 from pixelproof.core.errors import StateError
 
 
 def check(name: str = WORKSPACE) -> bool:
-    """Print one line for each stale thing; True when there is none."""
+    """Print one line for each stale thing; True when there is none.
+
+    Of the working tree also: does DVC read what git keeps, and does dvc.yaml list the code that each stage imports?
+    """
     side = open_revision(name)
     with open_repo() as repo:
         stale = stale_at(repo, side)
-    print(*stale, sep="\n", end="\n" if stale else "")
+        wrong = [] if side.commit else strays(repo) + lines_of(differences(Path(), repo.index.stages))
+    if lines := stale + wrong:
+        print(*lines, sep="\n")
     tree = "this tree" if side.commit is None else f"the tree of {name}"
     if stale:
         print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, commit dvc.lock and metrics/")
+    elif wrong:
+        print(f"dvc.lock does not say what runs read: {len(wrong)} thing(s) above")
     else:
         print(f"dvc.lock is of {tree}: code, params and commands are those of the last run")
-    return not stale
+    return not lines
 
 
 def stale_at(repo: Any, side: Revision) -> list[str]:

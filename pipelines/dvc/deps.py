@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from pixelproof.core.errors import StateError
+from pixelproof.core.syntax import parse
 
 PACKAGES = ("pixelproof", "stages", "pipelines", "commands")
+ENTRY = re.compile(r"-m (stages\.\w+)")  # in a stage's command
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ def lines_of(found: Mapping[str, Difference]) -> list[str]:
 
 
 def differences(root: Path, stages: Iterable[Any]) -> dict[str, Difference]:
-    """The stages whose listed code is not the code they import; a matrix stage once, as its items share their code."""
+    """The stages whose listed code is not the code they import; a matrix stage once, as its items share their code.
+
+    A stage that runs something else than `python -m stages.<name>` has no imports of ours.
+    """
     found = {}
-    for name, stage in {stage.name.split("@")[0]: stage for stage in stages if stage.cmd}.items():
+    for name, stage in {stage.name.split("@")[0]: stage for stage in stages if ENTRY.search(str(stage.cmd))}.items():
         listed = listed_code(root, stage)
         covered = set[str]().union(*listed.values())
         imported = closure(root, entry(stage.cmd), covered)
@@ -64,7 +69,7 @@ def code_in(root: Path, path: str) -> set[str]:
 
 def entry(command: str) -> str:
     """The module that a stage's command runs."""
-    if not (match := re.search(r"-m (stages\.\w+)", command)):
+    if not (match := ENTRY.search(command)):
         raise StateError("dvc.yaml", f"the command {command!r}", "expected `bin/python -m stages.<name> ...`")
     return f"{match[1]}.__main__"
 
@@ -75,7 +80,7 @@ def closure(root: Path, module: str, loadable: Set[str] = frozenset()) -> set[st
     while waiting:
         path = waiting.pop()
         seen.add(path)
-        tree = ast.parse((root / path).read_text())
+        tree = parse((root / path).read_bytes(), path)
         for name in imported_names(tree, Path(path).parent.parts):
             waiting |= files_of(root, name)
         for prefix in computed_prefixes(tree):

@@ -51,7 +51,7 @@ def relock() -> None:
         print("nothing to relock")
     if not check():
         write_bytes(Path(LOCK), before)
-        raise StateError(LOCK, "relocked, it is not of this tree; it is now what it was", "run `dvc repro`")
+        raise StateError(LOCK, "relocking does not mend what is above; it is what it was", "mend that first")
 
 
 def refuse(lines: list[str]) -> None:

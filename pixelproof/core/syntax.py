@@ -41,12 +41,25 @@ def tokens(source: bytes, where: str) -> Iterator[Token]:
         >>> "".join(text for text, _ in tokens(b"x = 1  # one", "x.py"))
         "(Module body=[(Assign targets=[(Name id='x' ctx=(Store))] value=(Constant value=1))])"
     """
+    return _written(_normal(parse(source, where)), 1)
+
+
+def parse(source: bytes, where: str) -> ast.Module:
+    """The syntax tree of a Python file, as Python itself reads it.
+
+    Args:
+        source: the content of the file.
+        where: the file's name, for the error.
+
+    Raises:
+        DataError: where the content is not Python.
+    """
     try:
-        tree = ast.parse(source)
+        return ast.parse(source)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
-        raise DataError(f"{where}:{line}", "Python", f"{type(error).__name__}: {error}", "mend the file") from None
-    return _written(_normal(tree), 1)
+        found = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
+        raise DataError(f"{where}:{line}", "Python", found, "mend the file") from None
 
 
 def _normal(tree: ast.Module) -> ast.Module:

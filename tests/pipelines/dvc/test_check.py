@@ -91,3 +91,46 @@ def test_the_command_exits_1_when_stale_and_2_when_it_cannot_tell(clone: Path) -
     assert broken.returncode == 2
     assert broken.stderr.startswith("error: DVC: ")
     assert len(broken.stderr.splitlines()) == 1
+
+
+def test_a_file_that_git_does_not_keep_is_named_until_it_is_added(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repo / ".git/info/exclude").write_text("*.bin\n")
+    for name in ("note.txt", "ignored.bin", "draft.tmp"):
+        (repo / "examples" / name).write_text("mine")
+    (repo / ".dvcignore").write_text("*.tmp\n")
+    sh("dvc", "repro", cwd=repo)  # takes them into dvc.lock, which is therefore not stale
+    assert not check()
+    remedy = "DVC hashes it and git does not keep it; `git add` it (weights and data: `dvc add`) or remove it"
+    wrong = "dvc.lock does not say what runs read: 2 thing(s) above"
+    assert lines(capsys) == [f"examples/ignored.bin: {remedy}", f"examples/note.txt: {remedy}", wrong]
+    sh("git", "add", "-f", "examples/ignored.bin", "examples/note.txt", cwd=repo)
+    assert check()
+    sh("git", "add", "-f", "examples/draft.tmp", cwd=repo)
+    assert not check()
+    assert "examples/draft.tmp: git keeps it and DVC ignores it" in lines(capsys)[1]
+
+
+def test_data_that_dvc_keeps_in_a_folder_of_gits_is_no_stray(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (repo / "examples/large.bin").write_text("weights")
+    sh("dvc", "add", "examples/large.bin", cwd=repo)
+    sh("dvc", "repro", cwd=repo)
+    commit(repo)
+    assert check(), lines(capsys)
+
+
+def test_code_that_dvc_yaml_does_not_list_is_named(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in {"stages/fake/__main__.py": "import pixelproof.core.csp\n", "stages/spare.py": ""}.items():
+        (repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / name).write_text(text)
+    stage = "{cmd: python -m stages.fake, deps: [stages/fake, stages/spare.py], outs: [data/fake]}"
+    replace("dvc.yaml", "stages:\n", f"stages:\n  fake: {stage}\n")
+    commit(repo)
+    assert not check()
+    assert [line for line in lines(capsys) if line.startswith("dvc.yaml: ")] == [
+        "dvc.yaml: fake: imports pixelproof/__init__.py, which its deps lack",
+        "dvc.yaml: fake: imports pixelproof/core/__init__.py, which its deps lack",
+        "dvc.yaml: fake: imports pixelproof/core/csp.py, which its deps lack",
+        "dvc.yaml: fake: deps hold stages/spare.py, which it does not import",
+    ]
