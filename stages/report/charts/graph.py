@@ -13,6 +13,7 @@ from typing import Any
 WIDTH, HEIGHT = 120, 44  # of a box
 GAP, ROW = 42, 16  # between boxes: to the next layer, and within one
 LANE, EDGE, ROUND = 13, 10, 7  # between lanes, around it all, of a lane's corners
+CODE = ("pixelproof", "stages")  # the folders of code that a stage can depend on
 LETTERS = 13  # of a name that a box has place for; less by RUNS beside a number of runs
 RUNS = 4
 
@@ -29,12 +30,12 @@ class Stage:
 
     @property
     def data(self) -> list[str]:
-        """What it reads but for code, which stands in dvc.yaml file by file."""
-        return [read for read in self.reads if not read.endswith(".py")]
+        """What it reads but for code, which stands in dvc.yaml folder by folder."""
+        return [read for read in self.reads if read.split("/")[0] not in CODE]
 
     @property
     def code(self) -> int:
-        """How many files of code it names."""
+        """How many folders and files of code it names."""
         return len(self.reads) - len(self.data)
 
 

@@ -123,6 +123,14 @@ def test_the_graph_is_the_one_that_dvc_has() -> None:
     }
 
 
+def test_code_is_counted_and_data_is_named() -> None:
+    deps = ["data/in", "pixelproof/core", "pixelproof/__init__.py", "stages/one", "requirements.lock"]
+    (stage,) = stages_of({"stages": {"one": {"deps": deps}}}, {})
+    assert (stage.data, stage.code) == (["data/in", "requirements.lock"], 3)
+    real = {stage.name: stage for stage in stages_of(read_yaml(ROOT / "dvc.yaml"), {})}
+    assert real["augment"].data == ["data/prepared/dataset.json", "data/prepared/train"]
+
+
 def test_a_graph_by_hand() -> None:
     graph: dict[str, Any] = {
         "one": {"outs": ["a", {"b": {"cache": False}}], "deps": []},
