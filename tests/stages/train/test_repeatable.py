@@ -74,16 +74,14 @@ def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace) -> No
 
 
 def test_bf16_is_a_choice_and_repeats(workspace: Workspace) -> None:
-    """The one training of the tests in bf16: processors without hardware for it emulate it, slowly."""
-    bf16 = {"precision": "bf16"}
-    for root in (
-        plain := workspace("fp32"),
-        one := workspace("one", compute=bf16),
-        two := workspace("two", compute=bf16),
-    ):
+    """The one training of the tests in bf16, and a short one: processors without hardware for it emulate it, slowly."""
+    short: dict[str, Any] = {"iterations": 2, "val_interval": 2, "checkpoint_interval": 2}
+    plain = workspace("fp32", **short)
+    twice = [workspace(name, compute={"precision": "bf16"}, **short) for name in ("one", "two")]
+    for root in (plain, *twice):
         train(root)
-    assert outputs(one) == outputs(two)
-    assert weights(one) != weights(plain)
+    assert outputs(twice[0]) == outputs(twice[1])
+    assert weights(twice[0]) != weights(plain)
 
 
 def test_another_data_set_or_param_starts_over(workspace: Workspace) -> None:
