@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +16,8 @@ DIGITS = 6
 
 def write_table(path: Path, columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """`path`.csv and `path`.parquet; a cell that a row does not have is empty in the one and null in the other."""
-    cells = [[rounded(row.get(name)) for name, _ in columns] for row in rows]
-    write_text(path.with_suffix(".csv"), as_csv([name for name, _ in columns], cells))
+    cells = [{name: rounded(row.get(name)) for name, _ in columns} for row in rows]
+    write_text(path.with_suffix(".csv"), as_csv(columns, cells))
     write_bytes(path.with_suffix(".parquet"), as_parquet(columns, cells))
 
 
@@ -31,30 +30,23 @@ def rounded(value: Any) -> Any:
     return [rounded(part) for part in value] if isinstance(value, list) else value
 
 
-def as_csv(names: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:
+def as_csv(columns: Sequence[Column], cells: Sequence[Row]) -> str:
     """A header and a line for each row."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(names)
-    table.writerows([_text(cell) for cell in row] for row in cells)
-    return text.getvalue()
+    import pandas as pd
+
+    frame = pd.DataFrame(list(cells), columns=[name for name, _ in columns], dtype=object)
+    for name in (name for name, kind in columns if kind == "bool"):
+        frame[name] = frame[name].map({True: "true", False: "false"})
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
-def as_parquet(columns: Sequence[Column], cells: Sequence[Sequence[Any]]) -> bytes:
+def as_parquet(columns: Sequence[Column], cells: Sequence[Row]) -> bytes:
     """The same as Parquet, each column of its type even where it is empty."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
-    values = list(zip(*cells, strict=True)) or [()] * len(columns)
-    arrays = [pa.array(column, kinds[kind]) for column, (_, kind) in zip(values, columns, strict=True)]
+    table = pa.Table.from_pylist(list(cells), pa.schema([(name, kinds[kind]) for name, kind in columns]))
     content = io.BytesIO()
-    table = pa.table(arrays, names=[name for name, _ in columns])
     pq.write_table(table, content, compression="zstd", store_schema=False)
     return content.getvalue()
-
-
-def _text(cell: Any) -> str:
-    if cell is None:
-        return ""
-    return str(cell).lower() if isinstance(cell, bool) else repr(cell) if isinstance(cell, float) else str(cell)

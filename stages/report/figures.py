@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -138,21 +136,25 @@ def rounded(value: float | None) -> float | None:
 
 def per_class_table(results: Results) -> str:
     """Every class of every architecture and split as CSV; an empty cell where the split could not tell."""
+    import pandas as pd
+
     rows = [
         [name, split, label, *(rounded(over_seeds(runs, split, "classes", label, key).mean) for key in PER_CLASS)]
         for name, runs in results.runs.items()
         for split in EVALUATED
         for label in results.header.names()
     ]
-    return as_csv([["architecture", "split", "class", *PER_CLASS], *rows])
+    frame = pd.DataFrame(rows, columns=["architecture", "split", "class", *PER_CLASS])
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def curve_table(results: Results, curve: str) -> str:
     """One curve of every architecture as CSV: a line for each iteration, a column for each architecture."""
+    import pandas as pd
+
     columns = {name: mean_curve([run.curves.get(curve, []) for run in runs]) for name, runs in results.runs.items()}
-    iterations = sorted({iteration for column in columns.values() for iteration in column})
-    rows = [[i, *(rounded(column.get(i)) for column in columns.values())] for i in iterations]
-    return as_csv([["iteration", *columns], *rows])
+    frame = pd.DataFrame({name: {i: rounded(value) for i, value in column.items()} for name, column in columns.items()})
+    return frame.sort_index().to_csv(index_label="iteration", lineterminator="\n")
 
 
 def mean_curve(curves: list[list[Point]]) -> dict[int, float]:
@@ -162,13 +164,6 @@ def mean_curve(curves: list[list[Point]]) -> dict[int, float]:
         for iteration, value in curve:
             values.setdefault(iteration, []).append(value)
     return {iteration: sum(found) / len(found) for iteration, found in values.items()}
-
-
-def as_csv(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV with the same line ends everywhere."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def binned(points: list[Point]) -> list[Point]:

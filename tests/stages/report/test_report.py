@@ -244,6 +244,7 @@ def test_an_empty_test_split_is_said(tmp_path: Path) -> None:
         ("results/unet/0/evaluate/matrices.parquet", "no table", "not the table that evaluate writes"),
         ("results/pspnet-r18/0/train/curves.csv", None, "no such file; run `dvc repro`"),
         ("results/pspnet-r18/0/train/curves.csv", "iteration,name,value\n1,a,much\n", "not rows of iteration"),
+        ("results/pspnet-r18/0/train/curves.csv", "iteration,name,value\n1,a\n", "not rows of iteration"),
         ("results/data/val.json", None, "no such file; run `dvc repro`"),
         ("results/data/test.json", "[]", "not an object with images"),
         ("results/unet/0/evaluate/calibration.json", None, "no such file; run `dvc repro`"),
