@@ -6,6 +6,7 @@ The headings are those of Mitchell et al., "Model Cards for Model Reporting", FA
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
 from typing import Any
@@ -17,15 +18,18 @@ from pixelproof.scoring.catalogue import in_tables
 from stages.train.params import Params
 
 
-def card(
-    trained: Trained,
-    results: dict[str, Any],
-    size: tuple[int, int],
-    parameters: int,
-    same: float,
-    digests: dict[str, str],
-    versions: dict[str, str],
-) -> str:
+@dataclass(frozen=True)
+class Exported:
+    """What is known of an ONNX file."""
+
+    shape: tuple[int, int]  # height and width of the images that it takes
+    parameters: int
+    same: float  # the share of the test split's pixels that get the class that PyTorch gives them
+    digests: dict[str, str]
+    versions: dict[str, str]
+
+
+def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
     """The card as Markdown. `results` holds the data card of each split, and `metrics`."""
     metrics, cards = results["metrics"], {split: results[split] for split in ("train", "val", "test")}
     sections = {
@@ -37,14 +41,14 @@ def card(
             "",
             "Each from one confusion matrix over the whole split, with the weights as trained "
             f"({trained.params.compute.precision}). `-` is what a split cannot tell. The ONNX file computes in fp32; "
-            f"{same:.4%} of the pixels of the test split get the same class from it as from PyTorch in fp32.",
+            f"{exported.same:.4%} of the pixels of the test split get the same class from it as from PyTorch in fp32.",
         ],
-        "Use and limits": limits(size),
-        "The ONNX file": usage(trained.arch, size, trained.header),
+        "Use and limits": limits(exported.shape),
+        "The ONNX file": usage(trained.arch, exported.shape, trained.header),
         "Digests and versions": [
-            *table(["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in digests.items()]),
+            *table(["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in exported.digests.items()]),
             "",
-            ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
+            ", ".join(f"{name} {version}" for name, version in sorted(exported.versions.items())),
         ],
     }
     scale = read_config(trained.config)["scale"]
@@ -52,7 +56,7 @@ def card(
         f"# {trained.arch}",
         "",
         f"A network that gives each pixel of an image one of {len(trained.header.classes)} classes. Architecture "
-        f"`{trained.arch}` at scale `{scale}`, {parameters:,} parameters, trained from seed {trained.seed}.",
+        f"`{trained.arch}` at scale `{scale}`, {exported.parameters:,} parameters, trained from seed {trained.seed}.",
     ]
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from commands._card import card
+from commands._card import Exported, card
 from commands._onnx_file import as_onnx, compare
 from commands._trained import PREPARED, Trained, find, what_trains
 from pixelproof.core.errors import StateError
@@ -35,7 +35,7 @@ def export(arch: str, seed: int, out: Path) -> None:
         raise StateError(f"the ONNX form of {trained.name}", unlike, "nothing was written; please report it")
     digests = {f"{trained.arch}.onnx": hashlib.sha256(content).hexdigest(), "weights": sha256(trained.weights)}
     parameters = sum(weight.numel() for weight in model.parameters())
-    text = card(trained, results, (height, width), parameters, found.same, digests, versions())
+    text = card(trained, results, Exported((height, width), parameters, found.same, digests, versions()))
     write_both({out / f"{trained.arch}.onnx": content, out / f"{trained.arch}.md": text.encode()})
     print(f"{len(images)} test images: the largest difference of a logit is {found.difference:.2g}", end=" ")
     print(f"(at most {found.bound:.2g} is allowed), {found.same:.4%} of the pixels have the same class")

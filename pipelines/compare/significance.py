@@ -123,16 +123,17 @@ class Measured:
 
 def judge(pairs: Sequence[Pair], classes: Sequence[str], params: Compare, seed: int) -> list[Row]:
     """The rows of all pairs, corrected together: give all that is tested at once."""
-    each = [(name, label, how) for name, how in params.metrics.items() for _, label in columns([name], classes)]
+    named = [(name, label, how) for name, how in params.metrics.items() for _, label in columns([name], classes)]
+    each = [_Column(at, *column) for at, column in enumerate(named)]
     # Holm multiplies the smallest p by the number of tests: with fewer permutations nothing could be shown.
     permutations = max(params.permutations, math.ceil(2 * len(pairs) * len(each) / params.alpha))
     found = [measure(pair, classes, params, permutations, seed) for pair in pairs]
     p = np.concatenate([one.p for one in found]) if found else np.empty(0)
     rows = []
     for number, (pair, one) in enumerate(zip(pairs, found, strict=True)):
-        for at, (metric, label, tested) in enumerate(each):
-            corrected = _Corrected(p, number * len(each) + at, permutations)
-            rows.append(_row(pair, metric, label, one, at, tested, corrected, params.alpha))
+        for column in each:
+            corrected = _Corrected(p, number * len(each) + column.at, permutations)
+            rows.append(_row(pair, column, one, corrected, params.alpha))
     return rows
 
 
@@ -212,6 +213,16 @@ def _paired_seeds(base: Units, head: Units) -> list[tuple[NDArray[np.int64], NDA
 
 
 @dataclass(frozen=True)
+class _Column:
+    """One of the metrics that are tested, of all classes or of one, and its place in what was measured."""
+
+    at: int
+    metric: str
+    label: str | None
+    tested: Judgement
+
+
+@dataclass(frozen=True)
 class _Corrected:
     """One p among all that were tested."""
 
@@ -233,15 +244,14 @@ class _Corrected:
         return groups_needed(alpha / int((~np.isnan(self.all)).sum()))
 
 
-def _row(
-    pair: Pair, metric: str, label: str | None, found: Measured, at: int, tested: Judgement, p: _Corrected, alpha: float
-) -> Row:
-    verdict, words = _verdict(found, at, tested, p, alpha)
+def _row(pair: Pair, column: _Column, found: Measured, p: _Corrected, alpha: float) -> Row:
+    at = column.at
+    verdict, words = _verdict(found, at, column.tested, p, alpha)
     return Row(
         split=pair.split,
         architecture=pair.architecture,
-        metric=metric,
-        label=label,
+        metric=column.metric,
+        label=column.label,
         base=_number(found.scores[0][at]),
         head=_number(found.scores[1][at]),
         change=_number(found.change[at]),

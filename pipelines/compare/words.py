@@ -76,7 +76,9 @@ def interval(row: Row) -> str:
 
 def probability(value: float | None) -> str:
     """A p-value."""
-    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def counted(number: int, what: str) -> str:

@@ -60,7 +60,9 @@ def _outcome(before: dict[str, Any], after: dict[str, Any], key: str, tolerance:
         same = type(old) is type(new) and (old == new or (old != old and new != new))  # NaN is never equal to NaN
         return ("identical" if same else "different"), None
     apart = abs(new - old)
-    return ("identical" if apart == 0 else "within tolerance" if apart <= tolerance else "different"), apart
+    if apart == 0:
+        return "identical", apart
+    return ("within tolerance" if apart <= tolerance else "different"), apart
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

@@ -163,7 +163,9 @@ def _as_uint16(where: str, instances: Array) -> Array:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -208,7 +210,8 @@ def read_split(root: Path, split: str) -> list[Sample]:
 def image_path(root: Path, split: str, sample_id: str) -> Path:
     """The path of an image: .png, or .jpg if only that exists."""
     png = root / split / "images" / f"{sample_id}.png"
-    return png if png.exists() else png.with_suffix(".jpg") if (png.parent / f"{sample_id}.jpg").exists() else png
+    jpg = png.with_name(f"{sample_id}.jpg")
+    return jpg if not png.exists() and jpg.exists() else png
 
 
 def read_image(root: Path, split: str, sample: Sample) -> Array:

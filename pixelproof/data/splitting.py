@@ -45,7 +45,9 @@ def split_of(group: str, val: float, test: float, salt: int) -> str:
     """
     digest = hashlib.sha256(f"{salt}:{group}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
-    return "test" if place < test else "val" if place < test + val else "train"
+    if place < test:
+        return "test"
+    return "val" if place < test + val else "train"
 
 
 def images_per_split(groups: Mapping[str, int], val: float, test: float, salt: int) -> dict[str, int]:

@@ -39,7 +39,9 @@ def logits_of(model: Any, inputs: Tensor) -> Tensor:
 
 def floating(found: Any) -> list[Tensor]:
     """The feature maps in an encoder's output, without the max-pooling indices that some encoders return too."""
-    maps = found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found]
+    if isinstance(found, dict):
+        found = found.values()
+    maps = [found] if isinstance(found, Tensor) else found
     return [features for features in maps if features.is_floating_point() and features.dim() == 4]
 
 

@@ -12,7 +12,7 @@ from pixelproof.data.dataset import read_header, read_split
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
 from stages.evaluate.predict import build_network, load_network
-from stages.evaluate.split import evaluate_split
+from stages.evaluate.split import Network, evaluate_split
 from stages.evaluate.write import write_results
 
 DATA = Path("data/prepared")
@@ -39,13 +39,10 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     overrides = params.evaluate.overrides.get(arch)
     predict = load_network(config, weights, len(header.classes), params.compute, overrides, params.evaluate)
     samples = [sample for split in EVALUATED for sample in read_split(DATA, split)]
-    size, what = usual_size(samples, params.evaluate.window), f"{arch} seed {seed}"
+    size = usual_size(samples, params.evaluate.window)
+    network = Network(f"{arch} seed {seed}", predict, DATA, header, params.evaluate, params.seed)
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
-        found = {
-            split: evaluate_split(DATA, split, header, predict, params.evaluate, params.seed, out, what)
-            for split in EVALUATED
-        }
-        write_results(out, found)
+        write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
 
 

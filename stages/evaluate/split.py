@@ -88,18 +88,28 @@ class Tally:
         return Evaluation(metrics, self.rows, self.objects, diagrams)
 
 
-def evaluate_split(
-    data: Path, split: str, header: Header, predict: Predict, params: Evaluate, seed: int, out: Path, what: str
-) -> Evaluation:
+@dataclass(frozen=True)
+class Network:
+    """A trained network, the data that it is evaluated on, and how."""
+
+    name: str  # in the line of progress
+    predict: Predict
+    data: Path
+    header: Header
+    params: Evaluate
+    seed: int  # of the resamples behind the intervals
+
+
+def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
     """One pass over a split in the order of its index; writes a mask and a map of certainty for each image."""
-    tally = Tally(split, header, params)
+    data, tally = network.data, Tally(split, network.header, network.params)
     count = len(read_split(data, split))
-    seen = predictions(data, split, predict, params.batch)
-    for sample, truth, labels, certainty in track(seen, f"{what}: {split} images", count):
+    seen = predictions(data, split, network.predict, network.params.batch)
+    for sample, truth, labels, certainty in track(seen, f"{network.name}: {split} images", count):
         tally.add(sample, truth, labels, certainty, read_instances(data, split, sample) if tally.things else None)
         write_png(out / "masks" / split / f"{sample.id}.png", labels)
         write_png(out / "certainty" / split / f"{sample.id}.png", np.rint(255 * certainty).astype(np.uint8))
-    return tally.evaluation(seed)
+    return tally.evaluation(network.seed)
 
 
 def predictions(

@@ -134,7 +134,9 @@ class Judge:
         return Judgement(VERDICTS[wholly], smallest, float(self.strict[at]), touched, too_near)
 
     def _fits(self, radius: float, at: tuple[int, int]) -> bool | None:
-        return True if radius <= self.strict[at] else False if radius > self.loose[at] else None
+        if radius <= self.strict[at]:
+            return True
+        return False if radius > self.loose[at] else None
 
 
 def from_centre(shape: tuple[int, ...], disk: Disk) -> Lengths:

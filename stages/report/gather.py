@@ -85,16 +85,16 @@ def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
         if not found.keys() >= needed() or sorted(found["classes"]) != sorted(header.names()):
             raise _stale(path, f"numbers of other classes than data/prepared has, or not all of them, in {split!r}")
     return Run(
-        seed,
-        folder,
-        root / "models" / architecture / str(seed) / "weights.safetensors",
-        metrics,
-        read_curves(folder / "train/curves.csv"),
-        _json(folder / "evaluate/calibration.json", EVALUATED),
-        _json(folder / "evaluate/cost.json", ["parameters", "flops", "height", "width"]),
-        read_matrices(folder / "evaluate/matrices.parquet", len(header.classes)),
-        _json(folder / "measure/summary.json", ["classes"]),
-        _json(folder / "measure/landing.json", ["asked"]),
+        seed=seed,
+        folder=folder,
+        weights=root / "models" / architecture / str(seed) / "weights.safetensors",
+        metrics=metrics,
+        curves=read_curves(folder / "train/curves.csv"),
+        calibration=_json(folder / "evaluate/calibration.json", EVALUATED),
+        cost=_json(folder / "evaluate/cost.json", ["parameters", "flops", "height", "width"]),
+        matrices=read_matrices(folder / "evaluate/matrices.parquet", len(header.classes)),
+        measured=_json(folder / "measure/summary.json", ["classes"]),
+        landing=_json(folder / "measure/landing.json", ["asked"]),
     )
 
 

@@ -149,7 +149,8 @@ def short(number: float | None) -> str:
     for letter, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= 0.9995 * size:
             value = number / size
-            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}\u00a0{letter}"
+            digits = sum(value < most for most in (9.995, 99.95))
+            return f"{value:.{digits}f}\u00a0{letter}"
     return f"{number:.0f}"
 
 

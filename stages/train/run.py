@@ -40,7 +40,7 @@ def train(arch: str, seed: int, params: Params) -> None:
     from pixelproof.nn import deterministic
     from stages.train import pretrained
     from stages.train.parts import Frozen, freeze
-    from stages.train.runner import ProofRunner, Run
+    from stages.train.runner import Course, ProofRunner, Records, Run
 
     if params.train.deterministic:
         deterministic.demand()
@@ -63,16 +63,10 @@ def train(arch: str, seed: int, params: Params) -> None:
         checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, files, {"device": device, "devices": world}))
         progress = TrainingProgress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
         run = Run(
-            seeds,
-            plan,
-            order,
-            data,
-            checkpoints,
-            Curves(results if main else None),
-            progress,
+            Course(seeds, plan, order, data),
+            Records(checkpoints, Curves(results if main else None), progress, main),
             Validation(Labelled.open([(PREPARED, "val")]), params.compute, device, rank, world),
             lambda network: pretrained.start(network, config, progress.say),
-            main,
         )
         torch.manual_seed(first_seed(seeds))  # torch's layers draw theirs as they are built
         model = build_model(config, data.classes, params.compute)

@@ -12,6 +12,7 @@ import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -152,24 +153,39 @@ def without_training_accuracy() -> Iterator[None]:
         decode_head.accuracy = ranked
 
 
+@dataclass(frozen=True)
+class Course:
+    """The way that a training goes: decided before it begins."""
+
+    seed: tuple[int, int]
+    plan: Plan
+    order: Order
+    data: Labelled
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a training leaves behind while it runs."""
+
+    checkpoints: Checkpoints
+    curves: Curves
+    progress: TrainingProgress
+    main: bool  # the first of several processes, which alone writes checkpoints
+
+
 class Run:
     """What one training knows beyond MMEngine: its curves, its best weights, its checkpoint."""
 
     def __init__(
         self,
-        seed: tuple[int, int],
-        plan: Plan,
-        order: Order,
-        data: Labelled,
-        checkpoints: Checkpoints,
-        curves: Curves,
-        progress: TrainingProgress,
+        course: Course,
+        records: Records,
         validate: Callable[[Any], dict[str, float]],
         start: Callable[[Any], None],
-        main: bool,
     ) -> None:
-        self.seed, self.plan, self.order, self.data, self.checkpoints = seed, plan, order, data, checkpoints
-        self.curves, self.progress, self.validate, self.main = curves, progress, validate, main
+        self.seed, self.plan, self.order, self.data = course.seed, course.plan, course.order, course.data
+        self.checkpoints, self.curves, self.progress = records.checkpoints, records.curves, records.progress
+        self.main, self.validate = records.main, validate
         self.start = start  # gives a network that begins anew its first weights
         self.losses: list[float] = []
         self.done = 0

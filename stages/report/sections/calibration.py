@@ -65,13 +65,9 @@ class Line:
         """What the network is; None where there are no pixels to tell by."""
         if self.above is None:
             return None
-        return (
-            "well calibrated in the mean"
-            if abs(self.above) < EVEN
-            else "over-confident"
-            if self.above > 0
-            else "under-confident"
-        )
+        if abs(self.above) < EVEN:
+            return "well calibrated in the mean"
+        return "over-confident" if self.above > 0 else "under-confident"
 
     def said(self) -> str:
         """The same in a sentence, with its numbers."""

@@ -1,0 +1,57 @@
+"""The house's habits that no linter of ours knows: small files, few parameters, no conditional inside a conditional."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = ("commands", "pipelines", "stages", "pixelproof", "benchmarks")
+MOST_LINES, MOST_PARAMETERS = 399, 8
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def nested(tree: ast.AST) -> Iterator[int]:
+    """The lines of conditional expressions whose branch or condition is another one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.IfExp) and any(isinstance(child, ast.IfExp) for child in ast.iter_child_nodes(node)):
+            yield node.lineno
+
+
+def overloaded(tree: ast.AST) -> Iterator[int]:
+    """The lines of functions with too many parameters; `self` is none."""
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            of = node.args
+            named = [each.arg for each in (*of.posonlyargs, *of.args, *of.kwonlyargs, of.vararg, of.kwarg) if each]
+            if len(named) - (named[:1] in (["self"], ["cls"])) > MOST_PARAMETERS:
+                yield node.lineno
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, str]:
+    """Every file of the code by its name."""
+    files = [path for folder in CODE for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 200
+    return {str(path.relative_to(ROOT)): path.read_text() for path in files}
+
+
+def test_no_conditional_expression_stands_in_another(sources: dict[str, str]) -> None:
+    assert [f"{name}:{line}" for name, text in sources.items() for line in nested(ast.parse(text))] == []
+    assert list(nested(ast.parse("a = 1 if b else 2 if c else 3"))) == [1]
+    assert list(nested(ast.parse("a = (1 if b else 2) if c else 3\nd = f(1 if b else 2) if c else 3"))) == [1]
+
+
+def test_no_function_takes_many_parameters(sources: dict[str, str]) -> None:
+    assert [f"{name}:{line}" for name, text in sources.items() for line in overloaded(ast.parse(text))] == []
+    assert list(overloaded(ast.parse("def f(self, a, b, c, d, e, f, *g, h): ..."))) == []
+    assert list(overloaded(ast.parse("def f(a, b, c, d, e, f, *g, h, **i): ..."))) == [1]
+
+
+def test_every_file_fits_on_a_few_screens(sources: dict[str, str]) -> None:
+    lines = {name: len(text.splitlines()) for name, text in sources.items()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
