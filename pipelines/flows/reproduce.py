@@ -20,6 +20,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from pipelines.dvc.graph import Graph, changed_stages, open_repo, read_graph
+from pipelines.dvc.leftovers import clear
 from pipelines.dvc.revision import WORKSPACE, open_revision
 from pipelines.params import Pipelines, load_pipelines
 from pipelines.processes import Outcome, StageFailedError, StageProcesses
@@ -43,6 +44,7 @@ def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None =
     """Bring the targets (without any: all of dvc.yaml) up to date, up to `jobs` stages side by side."""
     try:
         with open_repo() as repo:
+            clear(repo)
             graph = read_graph(repo, targets or ())
             changed = changed_stages(repo, graph.order)
             names = {stage.addressing.split("@")[0] for stage in repo.index.stages}

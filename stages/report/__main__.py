@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pixelproof.core.errors import run_main
+from pixelproof.core.errors import StateError, run_main
 from pixelproof.core.files import whole_folder, write_json, write_text
+from pixelproof.core.leftovers import FOLDERS, leftovers
 from pixelproof.core.params import load
 from stages.report.figures import curve_table, headline, per_class_table
 from stages.report.gather import gather
@@ -18,8 +19,19 @@ from stages.report.params import Params
 def main() -> None:
     """Write reports/ and metrics/."""
     argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
-    write(Path(), load("report", Params))
+    params = load("report", Params)
+    refuse_leftovers(Path(), params)
+    write(Path(), params)
     print("report: reports/index.html, reports/summary.md and metrics/")
+
+
+def refuse_leftovers(root: Path, params: Params) -> None:
+    """End where models/ or results/ hold networks that params do not name: dvc.lock would record them as read."""
+    runs = [f"{name}/{seed}" for name in params.architectures for seed in params.train.seeds]
+    declared = ["results/data", *(f"{folder}/{run}" for folder in FOLDERS for run in runs)]
+    if found := leftovers(root, declared):
+        what = "left over from networks or seeds that params.yaml does not name"
+        raise StateError(", ".join(found), what, "run `bin/pixelproof gc`")
 
 
 def write(root: Path, params: Params) -> None:

@@ -27,7 +27,7 @@ from sklearn.metrics import f1_score, jaccard_score
 from pixelproof.core.errors import PixelproofError
 from pixelproof.core.files import read_json
 from pixelproof.data.dataset import read_split
-from stages.report.__main__ import write
+from stages.report.__main__ import refuse_leftovers, write
 from stages.report.charts.chart import draw, hue, plot, trimmed
 from stages.report.figures import Figure
 from stages.report.markdown import plain, shown
@@ -175,7 +175,7 @@ def test_same_bytes_elsewhere_and_only_what_params_name(root: Path, tmp_path: Pa
 ELSEWHERE = """
 import sys
 from pathlib import Path
-from stages.report.__main__ import write
+from stages.report.__main__ import refuse_leftovers, write
 from stages.report.params import Params
 write(Path(sys.argv[1]), Params.model_validate_json(sys.argv[2]))
 """
@@ -325,3 +325,14 @@ def test_a_chart_that_clips_is_the_same_whatever_was_drawn_before() -> None:
     assert first == again
     ids, others = (set(re.findall(r' id="([^"]+)"', svg)) for svg in (first, other))
     assert ids and ids == set(re.findall(r"url\(#([^)]+)\)", first)) and not ids & others, "one page holds both"
+
+
+def test_results_of_networks_that_params_do_not_name_are_refused(root: Path) -> None:
+    """They lie in folders that the stage depends on, and would enter dvc.lock."""
+    (root / "results/data/0").mkdir(parents=True)
+    (root / "results/data/0/kept.json").touch()
+    refuse_leftovers(root, params((0, 1)))
+    with pytest.raises(PixelproofError, match=r"left over from networks or seeds.*`bin/pixelproof gc`") as refused:
+        refuse_leftovers(root, params((0,)))
+    left = [f"{folder}/{name}/1" for folder in ("models", "results") for name in sorted(fake.ARCHITECTURES)]
+    assert str(refused.value).startswith(f"{', '.join(left)}: ")

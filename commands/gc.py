@@ -1,0 +1,26 @@
+"""Remove what networks and seeds that params.yaml no longer names left in models/ and results/.
+
+Only what DVC can give back is removed: a dvc.lock of this clone records it and the cache holds it. `make repro` and
+`reproduce` do the same before they run.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+GROUP = "trust"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Whether to look only."""
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Clear."""
+    from pipelines.dvc.graph import open_repo
+    from pipelines.dvc.leftovers import clear
+
+    with open_repo() as repo:
+        if not clear(repo, arguments.dry_run):
+            print("nothing is left over")

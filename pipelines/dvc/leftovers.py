@@ -1,0 +1,113 @@
+"""`gc`: removes what networks and seeds that params.yaml no longer names left in models/ and results/.
+
+Only what DVC could give back goes: its hash stands in the dvc.lock of the working tree or of a commit, and the cache
+holds every byte of it. The folders that killed stages were writing into go too.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipelines.dvc.lock import LOCK
+from pipelines.dvc.revision import git
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import files_below
+from pixelproof.core.leftovers import FOLDERS, leftovers
+
+BESIDE = re.compile(r"\..+\.(\d+)\.tmp")  # `.0.4711.tmp`: where process 4711 wrote what was to become `0`
+
+
+def clear(repo: Any, dry_run: bool = False) -> bool:
+    """Remove what is left over, and say so in a line; False where there was nothing.
+
+    Args:
+        repo: DVC's repository of the working tree.
+        dry_run: only say what would be removed.
+
+    Raises:
+        StateError: something is kept, for DVC could not give it back. What could go is gone.
+    """
+    outs = [out.def_path for out in repo.index.outs]
+    found = leftovers(Path(), outs)
+    lost = {path: missing for path in found if (missing := not_held(repo, Path(path)))}
+    gone = [path for path in found if path not in lost] + half_written(outs)
+    if gone:
+        print(f"{'would remove' if dry_run else 'removed'} what nothing names any more: {', '.join(gone)}", flush=True)
+    for path in () if dry_run else gone:
+        remove(Path(path))
+    if lost:
+        what = ", ".join(f"{path} (for {', '.join(missing)})" for path, missing in lost.items())
+        raise StateError(
+            what, "kept, as neither dvc.lock's history nor DVC's cache has all of it", "move it or delete it"
+        )
+    return bool(gone)
+
+
+def not_held(repo: Any, path: Path, inner: bool = False) -> list[str]:
+    """What of a folder DVC could not give back: itself, or those of its parts that are outputs of no stage."""
+    if not files_below(path):
+        return []
+    if held(repo, path):
+        return []
+    if inner or not path.is_dir():
+        return [path.as_posix()]
+    return [missing for part in sorted(path.iterdir()) for missing in not_held(repo, part, inner=True)]
+
+
+def held(repo: Any, path: Path) -> bool:
+    """Whether a dvc.lock records this content, and the cache has every object of it."""
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.tree import Tree
+
+    cache = repo.cache.local
+    _, _, content = build(cache, str(path.resolve()), repo.fs, "md5", dry_run=True, ignore=repo.dvcignore)
+    name = str(content.hash_info.value)
+    objects = [name, *(str(info.value) for _, _, info in content)] if isinstance(content, Tree) else [name]
+    return recorded(name) and all(in_cache(cache, one) for one in objects)
+
+
+def in_cache(cache: Any, name: str) -> bool:
+    """Whether the cache has an object, undamaged: DVC removes a damaged one as it finds it."""
+    from dvc_objects.errors import ObjectFormatError
+
+    try:
+        cache.check(name)
+    except (FileNotFoundError, ObjectFormatError):
+        return False
+    return True
+
+
+def recorded(content: str) -> bool:
+    """Whether a hash stands in dvc.lock, here or in any commit."""
+    lock = Path(LOCK)
+    if lock.is_file() and content in lock.read_text(encoding="utf-8"):
+        return True
+    return bool(git("log", "--all", "-1", "--format=%H", f"-S{content}", "--", LOCK))
+
+
+def half_written(outs: list[str]) -> list[str]:
+    """Folders beside outputs into which a process wrote that is no more."""
+    parents = {Path(out).parent for out in outs}
+    parents |= {folder for name in FOLDERS for pattern in ("*", "*/*") for folder in Path(name).glob(pattern)}
+    found = [folder for parent in parents for folder in parent.glob(".*.tmp") if folder.is_dir()]
+    return sorted({folder.as_posix() for folder in found if abandoned(folder.name)})
+
+
+def abandoned(name: str) -> bool:
+    """Whether a name is of a folder that a process wrote into, and that process is no more."""
+    match = BESIDE.fullmatch(name)
+    return match is not None and not psutil.pid_exists(int(match[1]))
+
+
+def remove(path: Path) -> None:
+    """Delete a folder (it may be gone with the one around it), and the one around it where nothing else is in it."""
+    if not path.exists():
+        return
+    shutil.rmtree(path)
+    if path.parent.parent.name and not any(path.parent.iterdir()):
+        path.parent.rmdir()

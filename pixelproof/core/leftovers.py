@@ -1,0 +1,32 @@
+"""What a removed network or seed leaves behind: DVC deletes no output of a stage that is gone from the graph.
+
+The report depends on the folders `models` and `results`, so that what lies in them for nothing would enter dvc.lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from pixelproof.core.files import files_below
+
+FOLDERS = ("models", "results")
+
+
+def leftovers(root: Path, declared: Collection[str]) -> list[str]:
+    """The folders `models/<architecture>/<seed>` and `results/<architecture>/<seed>` that nothing declares.
+
+    Args:
+        root: the folder of the clone.
+        declared: paths of outputs below it. A folder that holds one, or lies in one, is none of a removed network.
+
+    Returns:
+        The paths below `root`, sorted. Empty folders do not count, and neither does what DVC ignores.
+    """
+    found = [folder for name in FOLDERS for folder in (root / name).glob("*/*") if folder.name.isdecimal()]
+    paths = {folder.relative_to(root).as_posix(): folder for folder in found if folder.is_dir() and files_below(folder)}
+    return sorted(path for path in paths if not any(_touch(path, output) for output in declared))
+
+
+def _touch(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

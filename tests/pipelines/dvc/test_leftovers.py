@@ -1,0 +1,138 @@
+"""`gc` with real DVC: what a removed network left goes where DVC can give it back, and only there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.conftest import commit, python, runs, sh
+
+LEFT = ["models/fcn/0", "results/fcn/0"]
+SAID = f"removed what nothing names any more: {', '.join(LEFT)}\n"
+
+
+def replace(path: str, old: str, new: str) -> None:
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture
+def removed(repo: Path) -> Path:
+    """The pipeline with two outputs per network below a seed, run, and then without the network `fcn`."""
+    cmd = "train-${item.arch} models/${item.arch}"
+    replace("dvc.yaml", cmd, f"{cmd}/0 results/${{item.arch}}/0/train results/${{item.arch}}/0/evaluate")
+    outs = [
+        f"{folder}/0{part}" for folder, part in (("models/X", ""), ("results/X", "/train"), ("results/X", "/evaluate"))
+    ]
+    replace("dvc.yaml", '"models/${item.arch}"', ", ".join(f'"{out.replace("X", "${item.arch}")}"' for out in outs))
+    (repo / ".gitignore").write_text((repo / ".gitignore").read_text() + "/results/\n")
+    shutil.rmtree("models")
+    sh("dvc", "repro", cwd=repo)
+    commit(repo)
+    replace("params.yaml", "[unet, fcn]", "[unet]")
+    return repo
+
+
+def gc(*options: str) -> subprocess.CompletedProcess[str]:
+    return python("gc", *options, cwd=Path.cwd())
+
+
+def test_what_the_cache_holds_goes_and_comes_back(removed: Path) -> None:
+    files = {path: path.read_bytes() for left in LEFT for path in Path(left).rglob("*.txt")}
+    would = gc("--dry-run")
+    assert would.returncode == 0 and would.stdout == SAID.replace("removed", "would remove")
+    assert len(files) == 3 and all(path.exists() for path in files)
+    done = gc()
+    assert (done.returncode, done.stdout) == (0, SAID)
+    assert not Path("models/fcn").exists() and not Path("results/fcn").exists()
+    assert Path("models/unet/0/out.txt").exists() and Path("results/unet/0/train/out.txt").exists()
+    assert gc().stdout == "nothing is left over\n"
+    sh("git", "checkout", "-q", "params.yaml", cwd=removed)
+    sh("dvc", "checkout", cwd=removed)
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_a_record_in_any_commit_is_enough(removed: Path) -> None:
+    sh("git", "checkout", "-q", "-b", "side", cwd=removed)
+    commit(removed)
+    sh("git", "checkout", "-q", "-b", "other", cwd=removed)
+    Path("dvc.lock").unlink()
+    sh("dvc", "repro", "train", cwd=removed)  # a lock that never heard of fcn
+    assert "fcn" not in Path("dvc.lock").read_text()
+    half = Path("results/fcn/0/.train.4999999.tmp")  # goes with the folder around it
+    half.mkdir()
+    done = gc()
+    assert (done.returncode, done.stdout) == (0, SAID.replace("\n", f", {half}\n"))
+
+
+def test_what_dvc_could_not_give_back_is_kept(removed: Path) -> None:
+    Path("models/fcn/0/out.txt").chmod(0o644)
+    Path("models/fcn/0/out.txt").unlink()
+    Path("models/fcn/0/out.txt").write_text("trained by hand")
+    Path("results/fcn/0/notes.txt").write_text("mine")
+    done = gc()
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stdout == ""
+    assert "models/fcn/0 (for models/fcn/0/out.txt), results/fcn/0 (for results/fcn/0/notes.txt): kept" in done.stderr
+    assert Path("models/fcn/0/out.txt").read_text() == "trained by hand" and Path("results/fcn/0/train").exists()
+
+
+def test_what_the_cache_lost_is_kept(removed: Path) -> None:
+    for path in Path(".dvc/cache/files").rglob("*"):
+        if path.is_file() and path.read_bytes().startswith(b"train-fcn"):
+            path.unlink()
+    done = gc()
+    assert done.returncode == 2 and all(Path(left).exists() for left in LEFT)
+
+
+def test_what_no_commit_records_is_kept(removed: Path) -> None:
+    sh("git", "checkout", "-q", "--orphan", "new", cwd=removed)
+    Path("dvc.lock").unlink()
+    commit(removed)
+    for name in ("main", "HEAD@{1}"):
+        sh("git", "branch", "-D", name, cwd=removed, check=False)
+    assert gc().returncode == 2 and Path("models/fcn/0").exists()
+
+
+def test_folders_of_killed_stages_go_and_those_at_work_stay(repo: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead, alive = ended.stdout.strip(), os.getpid()
+    going = ["data/.cvat.{}.tmp", ".metrics.{}.tmp", "models/gone/.0.{}.tmp"]
+    for name in going:
+        for pid in (dead, alive):
+            Path(name.format(pid)).mkdir(parents=True)
+            Path(name.format(pid), "half.txt").touch()
+    Path("data/.mine.tmp").mkdir()
+    assert gc().returncode == 0
+    assert not any(Path(name.format(dead)).exists() for name in going)
+    assert all(Path(name.format(alive), "half.txt").exists() for name in going) and Path("data/.mine.tmp").exists()
+
+
+def test_files_that_are_not_ours_stay(repo: Path) -> None:
+    for name in (
+        "results/data/0/train.json",
+        "models/mine/best/weights",
+        "results/notes.txt",
+        "models/empty/0/.DS_Store",
+    ):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("kept")
+    replace(
+        "dvc.yaml",
+        "[data/prepared/train, data/prepared/test]",
+        "[data/prepared/train, data/prepared/test, results/data]",
+    )
+    assert gc().stdout == "nothing is left over\n"
+
+
+def test_reproduce_clears_first(removed: Path) -> None:
+    done = python("reproduce", cwd=removed)
+    assert done.returncode == 0, done.stderr
+    assert SAID in done.stdout and not Path("models/fcn").exists()
+    assert runs(removed)[-1] == "report"
+    sh("dvc", "status", cwd=removed)
