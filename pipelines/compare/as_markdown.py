@@ -15,7 +15,15 @@ MOST = 12  # lines of one kind of cause, and classes; the page and the JSON have
 
 def as_markdown(found: Comparison) -> str:
     """The page, the long tables folded in where they fit."""
-    short = [*head(found), *judged(found), *unjudged(found), *why(found), *exam(found), *images(found), *notes(found)]
+    short = [
+        *head(found),
+        *judged(found),
+        *unjudged(found),
+        *why(found),
+        *data_change(found),
+        *images(found),
+        *notes(found),
+    ]
     long = [*short, *untested(found), *every_number(found)]
     return fit(long if len("\n".join(long).encode()) < PAGE_LIMIT else short)
 
@@ -97,7 +105,7 @@ def unjudged(found: Comparison) -> list[str]:
         names = ", ".join(code(name) for name in found.unjudged) or "any architecture"
         lines = ["", f"Significance was not computed for {names}: not all of their per-image matrices are here."]
     if found.pulls:
-        lines += ["", "What is lacking comes, where somebody has pushed it, with:", ""]
+        lines += ["", "Results are missing here. If somebody has pushed them, this brings them:", ""]
         lines += [f"- {code(command)}" for command in found.pulls]
     if found.metrics:
         lines += ["", *metrics_table(found.metrics)]
@@ -187,21 +195,22 @@ def _stages(names: Sequence[str], none: str) -> str:
     return f"read by {', '.join(map(code, names))}" if names else none
 
 
-def exam(found: Comparison) -> list[str]:
+def data_change(found: Comparison) -> list[str]:
     """What was compared where the two revisions were not asked the same."""
-    changed = [one for one in found.exams if one.changed]
+    changed = [one for one in found.shared if one.changed]
     if not changed and not found.crossed:
         return []
-    lines = ["", "#### The exam changed", ""]
+    lines = ["", "#### The evaluation data changed", ""]
     if not found.crossed:
         lines += [
             f"- {words.SPLIT_NAMES[one.split]}: compared on the {words.counted(one.images, 'image')} that both "
             f"revisions have with the same labels; {words.counted(one.left_out, 'image')} left out (told by {one.by})"
             for one in changed
         ]
-        return [*lines, "", f"{code('--cross-evaluate')} asks both models both exams, and says what each change did."]
-    header = ["architecture", "mIoU", "change", "because the exam changed", "because the model changed"]
-    header += ["base model, base exam", "base model, head exam", "head model, base exam", "head model, head exam"]
+        told = "evaluates both models on both versions of the data, and says how much each changed."
+        return [*lines, "", f"{code('--cross-evaluate')} {told}"]
+    header = ["architecture", "mIoU", "change", "because the data changed", "because the model changed"]
+    header += ["base model, base data", "base model, head data", "head model, base data", "head model, head data"]
     rows = [
         [
             code(one.arch),
@@ -211,7 +220,7 @@ def exam(found: Comparison) -> list[str]:
         ]
         for one in found.crossed
     ]
-    return [*lines, *table(header, rows), "", "Verdicts above are of both models on the head's exam."]
+    return [*lines, *table(header, rows), "", "The verdicts above compare both models on the head's data."]
 
 
 def images(found: Comparison) -> list[str]:

@@ -72,7 +72,7 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     runs = read_runs(base), read_runs(head)
     shared = sorted(evaluated(base).keys() & evaluated(head).keys())
     both = [name for name in shared if all(name in side.found for side in runs)]
-    other = cross_evaluate(base, head, runs) if cross and exam_changed(data) else None
+    other = cross_evaluate(base, head, runs) if cross and evaluation_data_changed(data) else None
     sides = {name: _sides(name, runs, data, other) for name in both}
     unjudged = tuple(name for name in shared if name not in both)
     metrics = compare_metrics(old.metrics(), new.metrics())
@@ -86,7 +86,7 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
         pulls=tuple(pulls(base, head)),
         metrics=unjudged_rows(metrics, both, shared),
         untested=untested_rows(metrics, both),
-        exams=tuple({exam.split: exam for of in sides.values() for exam in of.exams}.values()),
+        shared=tuple({one.split: one for of in sides.values() for one in of.shared}.values()),
         crossed=tuple(crossed(other, runs, {change.split for change in data.splits})) if other else (),
         data=data,
         params=tuple(changed_params(old, new, locks)),
@@ -100,13 +100,13 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     )
 
 
-def exam_changed(data: DataChange) -> bool:
+def evaluation_data_changed(data: DataChange) -> bool:
     """Whether the images that decide or that are shown are others, or labelled otherwise."""
     return bool({*(change.split for change in data.splits), *data.unknown} - {"train"})
 
 
 def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | None) -> Sides:
-    """What is compared of an architecture: on the head's exam where both were asked it, else on what both share."""
+    """The results to compare: on the head's data where both models were evaluated on it, else on the shared images."""
     stored, new = (found.found[name] for found in runs)
     if other is None:
         return sides_of(stored, new, runs, data)

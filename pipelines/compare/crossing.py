@@ -1,8 +1,8 @@
-"""Where the exam changed: both models on both exams, and the change split into the exam's part and the model's.
+"""Where the evaluation data changed: both models on both versions of it, and the change split into two parts.
 
-With S(model, exam) for a score, the whole change is S(head, head) - S(base, base). It is the sum of
+With S(model, data) for a score, the whole change is S(head, head) - S(base, base). It is the sum of
 
-    because the exam changed   mean of S(base, head) - S(base, base) and S(head, head) - S(head, base)
+    because the data changed   mean of S(base, head) - S(base, base) and S(head, head) - S(head, base)
     because the model changed  mean of S(head, base) - S(base, base) and S(head, head) - S(base, head)
 
 the decomposition of Oaxaca (1973) and Blinder (1973), with the weights of Reimers (1983): each effect is the mean of
@@ -28,7 +28,7 @@ METRIC = "mIoU"
 
 @dataclass(frozen=True)
 class Crossed:
-    """One architecture's mIoU of a split: of either model in either exam, model first; None where undefined."""
+    """An architecture's mIoU on a split: each model on each version of the data, model first; None: undefined."""
 
     arch: str
     split: str
@@ -39,12 +39,12 @@ class Crossed:
 
     @property
     def change(self) -> float | None:
-        """Of the head's model in its exam against the base's in its own."""
+        """The head's model on its data against the base's model on its own."""
         return _minus(self.head_head, self.base_base)
 
     @property
     def by_exam(self) -> float | None:
-        """The part of the change that the exam made."""
+        """The part of the change that comes from the data."""
         return _half(_minus(self.base_head, self.base_base), _minus(self.head_head, self.head_base))
 
     @property
@@ -63,7 +63,7 @@ def _half(one: float | None, other: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Other:
-    """By architecture, each revision's networks in the exam of the other revision."""
+    """By architecture, each revision's networks evaluated on the other revision's data."""
 
     base_on_head: dict[str, Seeds]
     head_on_base: dict[str, Seeds]
@@ -87,14 +87,14 @@ def cross_evaluate(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> Oth
     )
 
 
-def _answers(model: Outputs, exam: Outputs, runs: Runs, names: list[str], classes: int) -> dict[str, Seeds]:
+def _answers(model: Outputs, data: Outputs, runs: Runs, names: list[str], classes: int) -> dict[str, Seeds]:
     answers: dict[str, Seeds] = {}
     with worktree(model.side) as place:
         for name in names:
             for seed in sorted(runs.found[name]):
-                said = f"{model.side.name}: {name}-{seed} over the data of {exam.side.name}"
+                said = f"{model.side.name}: {name}-{seed} over the data of {data.side.name}"
                 print(said, file=sys.stderr, flush=True)
-                content = evaluate_there(place, model, exam, name, seed)
+                content = evaluate_there(place, model, data, name, seed)
                 answers.setdefault(name, {})[seed] = read_matrices(content, classes, said)
     return answers
 

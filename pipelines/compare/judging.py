@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipelines.compare.labels import DataChange
-from pipelines.compare.runs import SPLITS, Exam, Runs, Seeds, by_split, common_ids, spread, union
+from pipelines.compare.runs import SPLITS, Runs, Seeds, SharedImages, by_split, common_ids, spread, union
 from pipelines.compare.significance import Pair, Row, judge
 from pipelines.params import Params
 from pixelproof.scoring.matrices import Matrices
@@ -22,7 +22,7 @@ class Sides:
     seed: int  # the first that both have; of it pictures are shown
     base: dict[str, Asked] = field(default_factory=dict)
     head: dict[str, Asked] = field(default_factory=dict)
-    exams: tuple[Exam, ...] = ()
+    shared: tuple[SharedImages, ...] = ()
 
 
 def sides_of(base: Seeds, head: Seeds, runs: tuple[Runs, Runs], changes: DataChange) -> Sides:
@@ -30,7 +30,7 @@ def sides_of(base: Seeds, head: Seeds, runs: tuple[Runs, Runs], changes: DataCha
     own = [found.classes.names if found.classes else () for found in runs]
     names = union(*own)
     sides: tuple[dict[str, Asked], dict[str, Asked]] = {}, {}
-    exams = []
+    compared = []
     for split in SPLITS:
         found = [by_split(seeds, split) for seeds in (base, head)]
         if not all(found):
@@ -39,11 +39,11 @@ def sides_of(base: Seeds, head: Seeds, runs: tuple[Runs, Runs], changes: DataCha
             {seed: spread(one, classes, names) for seed, one in of.items()}
             for of, classes in zip(found, own, strict=True)
         )
-        ids, exam = common_ids(split, list(old.values()), list(new.values()), changes)
-        exams.append(exam)
+        ids, shared = common_ids(split, list(old.values()), list(new.values()), changes)
+        compared.append(shared)
         sides[0][split], sides[1][split] = ({seed: one.select(ids) for seed, one in of.items()} for of in (old, new))
     seed = min(base.keys() & head.keys(), default=min(head))
-    return Sides(tuple(names), seed, *sides, tuple(exams))
+    return Sides(tuple(names), seed, *sides, tuple(compared))
 
 
 def judge_all(sides: Mapping[str, Sides], params: Params) -> list[Row]:

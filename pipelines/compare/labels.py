@@ -42,7 +42,7 @@ class SplitChange:
 
     @property
     def touched(self) -> frozenset[str]:
-        """The images of both revisions that are not the same exam twice."""
+        """The images that both revisions have and label differently."""
         return frozenset((*self.repainted, *self.relabelled))
 
 

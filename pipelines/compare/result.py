@@ -11,7 +11,7 @@ from pipelines.compare.crossing import Crossed
 from pipelines.compare.labels import Classes, DataChange
 from pipelines.compare.metrics import MetricRow
 from pipelines.compare.pictures import Extreme, Tile
-from pipelines.compare.runs import Exam
+from pipelines.compare.runs import SharedImages
 from pipelines.compare.significance import Row
 
 SCHEMA = 1  # of comparison.json: a greater number where a reader of the older one would go wrong
@@ -49,7 +49,7 @@ class Comparison:
     pulls: tuple[str, ...] = ()  # commands that would bring what was lacking
     metrics: tuple[MetricRow, ...] = ()  # of metrics/, for what could not be judged
     untested: tuple[MetricRow, ...] = ()  # of those that were judged: what their matrices do not tell
-    exams: tuple[Exam, ...] = ()
+    shared: tuple[SharedImages, ...] = ()
     crossed: tuple[Crossed, ...] = ()
     data: DataChange = field(default_factory=DataChange)
     params: tuple[ParamChange, ...] = ()
@@ -66,7 +66,7 @@ class Comparison:
         """`regressed` for a regression on validation; `not computed` where something was not judged and none is known.
 
         `cannot tell` where no regression is known, but one of an architecture could not have been seen. Test is shown
-        and never decides: nobody is to tune on the exam.
+        and never decides: nobody should tune on the test set.
         """
         verdicts: dict[str, set[str]] = {}
         for row in self.rows:

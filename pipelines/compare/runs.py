@@ -88,8 +88,8 @@ def spread(found: Matrices, own: Sequence[str], names: Sequence[str]) -> Matrice
 
 
 @dataclass(frozen=True)
-class Exam:
-    """The images of a split that both revisions were asked with the same labels; what else there is, is left out."""
+class SharedImages:
+    """The images of a split that both revisions have with the same labels; all others are left out."""
 
     split: str
     images: int  # compared
@@ -98,13 +98,13 @@ class Exam:
 
     @property
     def changed(self) -> bool:
-        """Whether the two revisions were asked different things."""
+        """Whether the revisions were evaluated on different images or labels."""
         return self.left_out > 0
 
 
 def common_ids(
     split: str, base: Sequence[Matrices], head: Sequence[Matrices], changes: DataChange
-) -> tuple[list[str], Exam]:
+) -> tuple[list[str], SharedImages]:
     """The images that all of the matrices have and whose photo and labels are the same in both revisions.
 
     Told by the hashes of the files where these are known, and by the number of true pixels of each class: alone it is
@@ -117,7 +117,7 @@ def common_ids(
     touched = change.touched if change else frozenset()
     same = {name for name in shared - touched if old[name] == new[name]}
     by = "the hashes of photos and labels" if known else "the true pixels of each class in an image"
-    return sorted(same), Exam(split, len(same), len(either) - len(same), by)
+    return sorted(same), SharedImages(split, len(same), len(either) - len(same), by)
 
 
 def truths(found: Matrices) -> dict[str, tuple[int, ...]]:

@@ -56,10 +56,10 @@ def _snapshot(scratch: Path) -> str:
     return git("commit-tree", tree, "-p", "HEAD", "-m", "The working tree", env=own_index).decode().strip()
 
 
-def evaluate_there(place: Path, model: Outputs, exam: Outputs, arch: str, seed: int) -> bytes:
+def evaluate_there(place: Path, model: Outputs, data: Outputs, arch: str, seed: int) -> bytes:
     """The matrices of one network of a revision, whose worktree this is, over the images and labels of another."""
     for path in inputs(model, arch, seed):
-        source = exam if path.startswith(f"{DATA}/") else model
+        source = data if path.startswith(f"{DATA}/") else model
         if not (place / path).exists():
             _copy(source, path, place / path)
     command = [sys.executable, "-m", "stages.evaluate", "--arch", arch, "--seed", str(seed)]
@@ -67,7 +67,7 @@ def evaluate_there(place: Path, model: Outputs, exam: Outputs, arch: str, seed: 
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = " | ".join((done.stderr or done.stdout).strip().splitlines()[-LAST_LINES:]) or "said nothing"
-        what = f"{model.side.name}: evaluating {arch}-{seed} on the data of {exam.side.name}"
+        what = f"{model.side.name}: evaluating {arch}-{seed} on the data of {data.side.name}"
         raise StateError(what, f"ended with {done.returncode}: {said}", "compare without --cross-evaluate")
     return (place / folder(arch, seed) / MATRICES).read_bytes()
 

@@ -59,7 +59,7 @@ def test_a_change_of_params_is_the_cause_and_its_regression_shuts_the_gate(histo
     row = result.row("unet", "val")
     assert row and row.base == pytest.approx(reference(history, history.base, "val"), abs=1e-12)
     assert row.head == pytest.approx(reference(history, history.params, "val"), abs=1e-12)
-    assert result.gate == "regressed" and not result.exams[0].changed
+    assert result.gate == "regressed" and not result.shared[0].changed
     assert as_markdown(result).startswith("### Comparison: regressed on validation: 1 of 2 architectures\n")
     arguments = ("compare", history.base, history.params, "--out", str(tmp_path / "out"))
     assert python(*arguments, cwd=history.repo).returncode == 0
@@ -107,10 +107,10 @@ def test_a_change_of_data_is_told_image_by_image_and_pixel_by_pixel(history: His
         (EVIL, "ground"): 4, (EVIL, "road"): 4, ("ground", EVIL): 4, ("road", EVIL): 4,
     }  # fmt: skip
     assert test.turned[0] == Turn(EVIL, "ground", 16)
-    exams = {exam.split: (exam.images, exam.left_out) for exam in result.exams}
-    assert exams == {"val": (11, 1), "test": (10, 3)}
+    shared = {one.split: (one.images, one.left_out) for one in result.shared}
+    assert shared == {"val": (11, 1), "test": (10, 3)}
     assert {row.verdict for row in result.rows} == {"identical"}, "the model is the same, asked the same"
-    assert "`--cross-evaluate` asks both models both exams" in as_markdown(result)
+    assert "`--cross-evaluate` evaluates both models on both versions of the data" in as_markdown(result)
 
 
 def test_an_image_that_moves_into_test_is_named(history: History) -> None:
@@ -131,7 +131,7 @@ def test_a_change_of_code_names_the_file_its_stage_and_the_packages(history: His
 
 
 def test_a_changed_exam_is_split_into_its_part_and_the_model_s(history: History) -> None:
-    """The other cells of the table are what other revisions really are: data has the base's model, params its exam."""
+    """The table's other cells are what other revisions really are: `data` has the base's model, `params` its data."""
     kept = {path: Path(path).read_bytes() for path in ("dvc.lock", ".git/index")}
     before = sh("dvc", "status", cwd=history.repo).stdout
     result = found(history.base, history.both, cross=True)
@@ -146,9 +146,9 @@ def test_a_changed_exam_is_split_into_its_part_and_the_model_s(history: History)
         assert row.by_exam + row.by_model == pytest.approx(row.change, abs=1e-12)
         assert row.by_exam < 0 and row.by_model < 0
     row_ = result.row("unet", "test")
-    assert row_ and row_.base == cells["data"].base, "both models in the head's exam"  # type: ignore[union-attr]
+    assert row_ and row_.base == cells["data"].base, "both models on the head's data"  # type: ignore[union-attr]
     assert result.rows[0].groups == 12 and row_.groups == 13
-    assert "because the exam changed" in as_markdown(result)
+    assert "because the data changed" in as_markdown(result)
     assert {path: Path(path).read_bytes() for path in kept} == kept
     assert sh("git", "worktree", "list", cwd=history.repo).stdout.count("\n") == 1
     assert sh("dvc", "status", cwd=history.repo).stdout == before

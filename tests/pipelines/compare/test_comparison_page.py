@@ -18,7 +18,7 @@ from pipelines.compare.metrics import MetricRow
 from pipelines.compare.page import as_page
 from pipelines.compare.pictures import Extreme, Tile
 from pipelines.compare.result import Comparison, Note, SideName
-from pipelines.compare.runs import Exam
+from pipelines.compare.runs import SharedImages
 from pipelines.compare.significance import Row
 from tests import browser
 from tests.browser import HOSTILE, Chromium, each_look
@@ -55,7 +55,7 @@ def page(names: Sequence[str], path: Path, judged: bool = True) -> Path:
         unjudged=some(),
         pulls=some(),
         metrics=tuple(MetricRow(net, name(), "0.5000", "missing", "not comparable", name()) for net in networks),
-        exams=(Exam("val", 8, 2, name()),),
+        shared=(SharedImages("val", 8, 2, name()),),
         crossed=tuple(Crossed(net, "test", 0.5, 0.25, None, 0.75) for net in networks) if judged else (),
         data=DataChange(
             (SplitChange("val", (9, 10), some(), some(), some(), some(), (Turn(name(), name(), 12345),), 2),),
