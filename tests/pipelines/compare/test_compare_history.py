@@ -263,12 +263,12 @@ class Block:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Block())
 sys.argv = {argv!r}
-runpy.run_module("pipelines", run_name="__main__")
+runpy.run_module("commands", run_name="__main__")
 """
 
 
 def test_it_needs_no_more_than_the_workflow_installs(history: History) -> None:
-    argv = ["pipelines", "compare", history.base, history.data, "--out", "out"]
+    argv = ["pixelproof", "compare", history.base, history.data, "--out", "out"]
     program = BLOCK.format(allowed=with_dependencies(installed()), argv=argv)
     sh(sys.executable, "-c", program, cwd=history.repo)
     assert json.loads(Path("out/comparison.json").read_text())["gate"] == "passed"
