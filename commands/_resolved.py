@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from pipelines.processes import Command, run
 from pixelproof.core.errors import PixelproofError
 from pixelproof.core.params import read_yaml
 from pixelproof.nn.build import read_config
@@ -34,7 +34,7 @@ def resolved(name: str, scale: str | None) -> dict[str, Any]:
         (folder / "dvc.yaml").write_bytes(Path("dvc.yaml").read_bytes())
         (folder / "params.yaml").write_text(json.dumps(params))  # JSON is YAML too
         environment = os.environ | {"PYTHONPATH": os.fspath(ROOT.absolute())}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise PixelproofError(done.stderr.strip().split("\n")[-1].removeprefix("error: "))
+        code, lines = run(Command(command, folder, environment))
+        if code:
+            raise PixelproofError(lines[-1].removeprefix("error: ") if lines else f"configure ended with {code}")
         return read_config(folder / f"data/configs/{name}.json")

@@ -1,4 +1,4 @@
-"""Runs `dvc repro --single-item` for stages, a few side by side, and never leaves one behind."""
+"""Runs commands, each in a process group of its own: its lines as they come, and nothing of it left behind."""
 
 from __future__ import annotations
 
@@ -9,15 +9,117 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
 
 from pixelproof.core.errors import PixelproofError, StateError
 
 LAST_LINES = 20
-SECONDS_TO_END = 10
+SECONDS_TO_END = 20
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run, where, and with which environment; None is this process's own."""
+
+    arguments: Sequence[str]
+    folder: Path = Path()
+    environment: Mapping[str, str] | None = None
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit code and the last lines it wrote."""
+
+    code: int
+    lines: list[str]
+
+
+def quiet(line: str) -> None:
+    """Tell nobody."""
+
+
+def run(command: Command, tell: Callable[[str], None] = quiet) -> Ended:
+    """Run a command to its end and tell its lines, of output and errors alike, as they come."""
+    with running(command) as process:
+        return follow(process, tell)
+
+
+@contextlib.contextmanager
+def running(command: Command, output: int | BinaryIO = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
+    """A command at work for the time of the block; it and all that it started are gone afterwards."""
+    process = start(command, output)
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def start(command: Command, output: int | BinaryIO = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    """Start a command, whose end is then the caller's to see to."""
+    return subprocess.Popen(
+        command.arguments,
+        cwd=command.folder,
+        env={**(os.environ if command.environment is None else command.environment), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a group of its own: one signal reaches all of it, and the terminal's Ctrl-C none
+    )
+
+
+def follow(process: subprocess.Popen[bytes], tell: Callable[[str], None]) -> Ended:
+    """Wait for a process, and tell its lines as they come."""
+    lines: deque[str] = deque(maxlen=LAST_LINES)
+    assert process.stdout is not None
+    with process.stdout:
+        for raw in process.stdout:
+            # Of a progress bar that redraws its line only what stands there at the end.
+            if line := raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]:
+                tell(line)
+                lines.append(line)
+    return Ended(process.wait(), list(lines))
+
+
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    """End processes and all that they started: by SIGINT as Ctrl-C does, then by SIGKILL what is still there."""
+    import psutil
+
+    family = [child for process in processes if process.poll() is None for child in _descendants(process)]
+    try:
+        for process in processes:
+            if process.poll() is None:
+                _signal_group(process, signal.SIGINT)
+        until = time.monotonic() + SECONDS_TO_END
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, until - time.monotonic()))
+    finally:  # also when a second Ctrl-C ends the waiting
+        for process in processes:
+            _signal_group(process, signal.SIGKILL)
+        for child in family:  # one that has left the group
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        for process in processes:
+            process.wait()
+
+
+def _descendants(process: subprocess.Popen[bytes]) -> list[Any]:
+    import psutil
+
+    try:
+        return list(psutil.Process(process.pid).children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 class Outcome(enum.Enum):
@@ -36,7 +138,7 @@ class StageFailedError(PixelproofError):
 
 
 class StageProcesses:
-    """Slots for stages; leaving the block, in whatever way, ends those that still run."""
+    """Slots for `dvc repro --single-item`; leaving the block, in whatever way, ends what still runs."""
 
     def __init__(self, slots: int) -> None:
         self._slots = threading.BoundedSemaphore(slots)
@@ -50,35 +152,28 @@ class StageProcesses:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock:
             self._closed = True
-            running = list(self._running)
-        for process in running:
-            _signal(process, signal.SIGINT)  # what Ctrl-C does: DVC then lets go of its locks
-        for process in running:
-            try:
-                process.wait(SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                _signal(process, signal.SIGKILL)
+            still_running = list(self._running)
+        end(*still_running)
 
     def repro(self, stage: str, log: Callable[[str], None]) -> Outcome:
         """Wait for a slot, run the stage through DVC and log its lines as they come."""
+        outcome = Outcome.RAN
+
+        def note(line: str) -> None:
+            nonlocal outcome
+            log(line)
+            outcome = _outcome(line, stage) or outcome
+
         with self._slots:
             process = self._start(stage)
-            lines: deque[str] = deque(maxlen=LAST_LINES)
-            outcome = Outcome.RAN
-            assert process.stdout is not None
-            with process.stdout:
-                for raw in process.stdout:
-                    # Of a progress bar that redraws its line only what stands there at the end.
-                    line = raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
-                    if line:
-                        log(line)
-                        lines.append(line)
-                    outcome = _outcome(line, stage) or outcome
-            code = process.wait()
-            with self._lock:
-                self._running.discard(process)
+            try:
+                code, lines = follow(process, note)
+            finally:
+                end(process)
+                with self._lock:
+                    self._running.discard(process)
             if code:
-                raise StageFailedError(stage, code, list(lines))
+                raise StageFailedError(stage, code, lines)
             return outcome
 
     def _start(self, stage: str) -> subprocess.Popen[bytes]:
@@ -88,15 +183,8 @@ class StageProcesses:
         with self._lock:
             if self._closed:
                 raise StageFailedError(stage, -signal.SIGINT, ["not started: the run was interrupted"])
-            process = subprocess.Popen(
-                # Several of these share the repository: each waits for the others' short turns with its lock.
-                [str(dvc), "--wait-for-lock", "repro", "--single-item", stage],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-                start_new_session=True,  # a group of its own, so that one signal reaches the stage's workers too
-            )
+            # Several of these share the repository: each waits for the others' short turns with its lock.
+            process = start(Command([str(dvc), "--wait-for-lock", "repro", "--single-item", stage]))
             self._running.add(process)
         return process
 
@@ -108,8 +196,3 @@ def _outcome(line: str, stage: str) -> Outcome | None:
     if line == f"Stage '{stage}' is cached - skipping run, checking out outputs":
         return Outcome.RESTORED
     return None
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)

@@ -7,7 +7,6 @@ through DVC, on copies of what the cache holds.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pipelines.compare.runs import MATRICES, folder
 from pipelines.compare.store import Outputs
 from pipelines.dvc.lock import base_name
 from pipelines.dvc.revision import Revision, git
+from pipelines.processes import Command, run
 from pixelproof.core.errors import StateError
 
 AUTHOR = {f"GIT_{role}_{what}": "pixelproof" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -64,11 +64,11 @@ def evaluate_there(place: Path, model: Outputs, data: Outputs, arch: str, seed: 
             _copy(source, path, place / path)
     command = [sys.executable, "-m", "stages.evaluate", "--arch", arch, "--seed", str(seed)]
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = " | ".join((done.stderr or done.stdout).strip().splitlines()[-LAST_LINES:]) or "said nothing"
+    code, lines = run(Command(command, place, environment))
+    if code:
+        said = " | ".join(lines[-LAST_LINES:]) or "said nothing"
         what = f"{model.side.name}: evaluating {arch}-{seed} on the data of {data.side.name}"
-        raise StateError(what, f"ended with {done.returncode}: {said}", "compare without --cross-evaluate")
+        raise StateError(what, f"ended with {code}: {said}", "compare without --cross-evaluate")
     return (place / folder(arch, seed) / MATRICES).read_bytes()
 
 

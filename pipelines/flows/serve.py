@@ -13,13 +13,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from pipelines.processes import SECONDS_TO_END, Command, run, running
 from pixelproof.core.errors import StateError
 
 HOST = "127.0.0.1"
 HOME = Path(".pixelproof/prefect")  # Prefect's database, settings and logs of this clone; delete it to start afresh
 POOL = "pixelproof"
 SECONDS_TO_START = 120
-SECONDS_TO_END = 20
 
 
 def serve(port: int) -> None:
@@ -33,11 +33,11 @@ def serve(port: int) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background begins with it ignored
     with ExitStack() as stack, suppress(KeyboardInterrupt):
-        server = stack.enter_context(running("server", environment, "start", "--host", HOST, "--port", str(port)))
+        server = stack.enter_context(service("server", environment, "start", "--host", HOST, "--port", str(port)))
         wait_until_healthy(api, server)
         prefect(environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
         prefect(environment, "--no-prompt", "deploy", "--all")
-        worker = stack.enter_context(running("worker", environment, "start", "--pool", POOL))
+        worker = stack.enter_context(service("worker", environment, "start", "--pool", POOL))
         print(f"Prefect: http://{HOST}:{port} (logs in {HOME}; Ctrl-C ends it)", flush=True)
         print(f"runs started elsewhere show there too: PREFECT_API_URL={api} bin/pixelproof reproduce", flush=True)
         while True:
@@ -65,41 +65,25 @@ def check_free(port: int) -> None:
 
 
 @contextmanager
-def running(name: str, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def service(name: str, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """`prefect server ...` or `prefect worker ...` for the time of the block, its output in a log file."""
-    with (HOME / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [executable(), name, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C comes to us alone: runs, worker and server must end in that order
-        )
+    command = Command([executable(), name, *arguments], environment=environment)
+    with (HOME / f"{name}.log").open("wb") as log, running(command, log) as process:
         try:
             yield process
         finally:
-            stop(process)
+            end_runs(process)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process by SIGINT, since a worker ignores SIGTERM for seconds; whatever then is left, by SIGKILL.
-
-    A worker kills its runs, which then cannot end their stages: they are asked first.
-    """
+def end_runs(worker: subprocess.Popen[bytes]) -> None:
+    """A worker that ends kills its runs, which then cannot end their stages: they are asked first."""
     import psutil
 
     with suppress(psutil.NoSuchProcess):
-        here = psutil.Process(process.pid)
-        runs, family = here.children(), here.children(recursive=True)
-        for one in [*runs, here]:
+        for one in psutil.Process(worker.pid).children():
             with suppress(psutil.NoSuchProcess):
                 one.send_signal(signal.SIGINT)
             psutil.wait_procs([one], SECONDS_TO_END)
-        for one in [here, *family]:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
-    process.wait()
 
 
 def wait_until_healthy(api: str, server: subprocess.Popen[bytes]) -> None:
@@ -119,12 +103,10 @@ def wait_until_healthy(api: str, server: subprocess.Popen[bytes]) -> None:
 
 def prefect(environment: dict[str, str], *arguments: str) -> None:
     """One command of Prefect's; what it says is shown only when it fails."""
-    done = subprocess.run([executable(), *arguments], env=environment, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise StateError(
-            f"prefect {' '.join(arguments)}", f"exit code {done.returncode} ({said})", "mend it, try again"
-        )
+    code, lines = run(Command([executable(), *arguments], environment=environment))
+    if code:
+        found = f"exit code {code} ({' '.join(lines)})"
+        raise StateError(f"prefect {' '.join(arguments)}", found, "mend it, try again")
 
 
 def ended(name: str, process: subprocess.Popen[bytes]) -> StateError:

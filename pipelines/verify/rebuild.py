@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import NEVER_RUN, Difference, Lock, read_lock
 from pipelines.dvc.revision import Revision
-from pipelines.processes import LAST_LINES, SECONDS_TO_END
+from pipelines.processes import Command, Ended, run
 from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.fetch.places import CACHE, MIRROR, cache_folder
 
@@ -198,13 +197,13 @@ class Clone:
         began = time.monotonic()
         total = len(self._writers if arguments else self.stages)
 
-        def announce(line: str) -> str:
+        def announce(line: str) -> None:
             if found := re.fullmatch(r"Running stage '(.+)':", line):
                 ran.append(found[1])
-                return f"[{len(ran)}/{total}, {time.monotonic() - began:.0f} s] {found[1]}"
-            return line
+                line = f"[{len(ran)}/{total}, {time.monotonic() - began:.0f} s] {found[1]}"
+            _tell(line)
 
-        code, lines = self._dvc(self._environment, "repro", *arguments, announce=announce)
+        code, lines = self._dvc(self._environment, "repro", *arguments, tell=announce)
         if code:
             stage = ran[-1] if ran else "`dvc repro`"
             said = [line for line in lines if not line.startswith("ERROR: failed to reproduce")] or lines
@@ -214,30 +213,9 @@ class Clone:
             )
         return ran
 
-    def _dvc(
-        self, environment: dict[str, str], *arguments: str, announce: Callable[[str], str] = str
-    ) -> tuple[int, list[str]]:
-        """Run a DVC command, its lines shown as they come: the exit code and the last lines."""
-        lines: deque[str] = deque(maxlen=LAST_LINES)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", *arguments],
-            cwd=self.folder,
-            env=environment | {"PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a group of its own: one signal reaches the stage and its workers
-        )
-        try:
-            for raw in process.stdout or ():
-                # Of a progress bar that redraws its line only what stands there at the end.
-                line = raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
-                if line:
-                    _tell(announce(line))
-                    lines.append(line)
-            return process.wait(), list(lines)
-        finally:
-            _end(process)
+    def _dvc(self, environment: dict[str, str], *arguments: str, tell: Callable[[str], None] | None = None) -> Ended:
+        """Run a DVC command, its lines shown as they come."""
+        return run(Command([sys.executable, "-m", "dvc", *arguments], self.folder, environment), tell or _tell)
 
 
 def _changed_inputs(changed: dict[str, Any]) -> list[Difference]:
@@ -249,17 +227,6 @@ def _changed_inputs(changed: dict[str, Any]) -> list[Difference]:
             [Difference("param", key) for key in state] if isinstance(state, dict) else [Difference("source", path)]
         )
     ]
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and all that it started; at once what does not end by itself."""
-    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(SECONDS_TO_END)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _git_clone(commit: str, folder: Path) -> None:
