@@ -1,7 +1,7 @@
-"""Remove what networks and seeds that params.yaml no longer names left in models/ and results/.
+"""Remove what networks and seeds no longer in params.yaml left behind.
 
-Only what DVC can give back is removed: a dvc.lock of this clone records it and the cache holds it. `make repro` and
-`reproduce` do the same before they run.
+In models/ and results/ only what DVC can give back is removed: a dvc.lock of this clone records it and the cache holds
+it; also the folders of stages that were killed. `make repro` and `reproduce` do the same before they run.
 """
 
 from __future__ import annotations
