@@ -1,0 +1,1 @@
+"""Errors, files, locks, params, progress, the machine: what everything needs."""

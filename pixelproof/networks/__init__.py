@@ -1,0 +1,1 @@
+"""Networks that MMSegmentation lacks, and one config for each architecture."""

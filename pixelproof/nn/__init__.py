@@ -1,0 +1,1 @@
+"""What every network needs: building, running, losses, operators, several devices, determinism."""
