@@ -9,11 +9,12 @@ from pixelproof.core.errors import StateError, run_main
 from pixelproof.core.files import whole_folder, write_json, write_text
 from pixelproof.core.leftovers import FOLDERS, leftovers
 from pixelproof.core.params import load
-from stages.report.figures import curve_table, headline, per_class_table
+from stages.report.figures import headline, per_class_table
 from stages.report.gather import gather
 from stages.report.markdown import summary
 from stages.report.page import render
 from stages.report.params import Params
+from stages.report.plots import write_plots, write_vega
 
 
 def main() -> None:
@@ -41,8 +42,8 @@ def write(root: Path, params: Params) -> None:
     with whole_folder(root / "reports") as reports, whole_folder(root / "metrics") as metrics:
         write_text(reports / "index.html", page)
         write_text(reports / "summary.md", summary(results))
-        write_text(reports / "plots/val_mIoU.csv", curve_table(results, "val/mIoU"))
-        write_text(reports / "plots/train_loss.csv", curve_table(results, "train/loss"))
+        write_plots(reports / "plots", results)
+        write_vega(reports / "vega.js")
         write_text(metrics / "per_class.csv", per_class_table(results))
         for name, runs in results.runs.items():
             write_json(metrics / f"{name}.json", headline(runs))

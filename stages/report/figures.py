@@ -148,15 +148,6 @@ def per_class_table(results: Results) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
-def curve_table(results: Results, curve: str) -> str:
-    """One curve of every architecture as CSV: a line for each iteration, a column for each architecture."""
-    import pandas as pd
-
-    columns = {name: mean_curve([run.curves.get(curve, []) for run in runs]) for name, runs in results.runs.items()}
-    frame = pd.DataFrame({name: {i: rounded(value) for i, value in column.items()} for name, column in columns.items()})
-    return frame.sort_index().to_csv(index_label="iteration", lineterminator="\n")
-
-
 def mean_curve(curves: list[list[Point]]) -> dict[int, float]:
     """The mean over the seeds at each iteration that any of them has."""
     values: dict[int, list[float]] = {}

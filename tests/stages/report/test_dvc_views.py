@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from dvc.repo import Repo
 
 from pixelproof.core.files import read_json, write_json
 from pixelproof.data.dataset import read_header
+from tests.browser import UNDECODABLE, chromium
 from tests.stages.report import fake
-from tests.workspace import Workspace, executed, make_workspace, stages_of
+from tests.workspace import ROOT, Workspace, executed, make_workspace, stages_of
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     assert executed(made.dvc("repro", "--single-item", "report")) == ["report"]
     commit(made)
     return made
+
+
+CHARTS = ".vega-embed svg.marks"  # what Vega drew; its menus have icons beside them
 
 
 def commit(made: Workspace) -> None:
@@ -55,11 +61,51 @@ def test_git_keeps_metrics_and_the_table_of_classes_and_no_report(workspace: Wor
 def test_plots_show_has_a_curve_of_each_architecture(workspace: Workspace) -> None:
     found = shown(workspace, "plots", "show")
     assert "errors" not in found
-    assert set(found["data"]) == {"Validation mIoU", "Training loss"}
     for name, iterations in (("Validation mIoU", 8), ("Training loss", 40)):
         points = found["data"][name][0]["content"]["data"]["values"]
         assert {point["field"] for point in points} == set(fake.ARCHITECTURES)
         assert len(points) == iterations * len(fake.ARCHITECTURES)
+
+
+def test_plots_show_has_matrices_bars_and_pictures_of_each_architecture(workspace: Workspace) -> None:
+    found = shown(workspace, "plots", "show")["data"]
+    folder = Path("reports/plots")
+    pictures = [path for path in found if found[path][0]["type"] == "image"]
+    assert {str(Path(path).parent) for path in pictures} == {f"{folder}/predictions/{n}" for n in fake.ARCHITECTURES}
+    assert len(pictures) == 2 * len(fake.ARCHITECTURES)  # as many as there are test images
+    tables = {f"{folder}/{kind}/{name}.csv" for kind in ("confusion", "iou") for name in fake.ARCHITECTURES}
+    assert set(found) == {"Validation mIoU", "Training loss", *pictures, *tables}
+    for name in fake.ARCHITECTURES:
+        matrix, bars = (found[f"{folder}/{kind}/{name}.csv"][0]["content"] for kind in ("confusion", "iou"))
+        lines = Counter((point["true class"], point["predicted class"]) for point in matrix["data"]["values"])
+        assert matrix["spec"]["transform"][0]["aggregate"][0]["op"] == "count"
+        metrics = read_json(workspace.folder / f"results/{name}/0/evaluate/metrics.json")["test"]["classes"]
+        known = {label: of["iou"] for label, of in metrics.items() if of["iou"] is not None}
+        assert {point["class"]: float(point["IoU"]) for point in bars["data"]["values"]} == pytest.approx(
+            known, abs=1e-6
+        )
+        for label, of in metrics.items():  # a line is a percent of the class, so those on the diagonal are its recall
+            if of["recall"] is not None:
+                assert lines[label, label] == pytest.approx(100 * of["recall"], abs=1)
+        assert set(Counter(truth for truth, _ in lines.elements()).values()) == {100}
+
+
+def test_the_page_of_dvc_is_drawn_without_a_network(workspace: Workspace) -> None:
+    page = Path(workspace.dvc("plots", "show").strip().splitlines()[-1].removeprefix("file://").replace("%20", " "))
+    with chromium() as browser, browser.open(page) as window:
+        window.page.wait_for_function(
+            f"document.querySelectorAll('{CHARTS}').length == {2 + 2 * len(fake.ARCHITECTURES)}"
+        )
+        marks = "svgs => svgs.map(one => one.querySelectorAll('[role=graphics-symbol]').length)"
+        assert min(window.page.locator(CHARTS).evaluate_all(marks)) > 4  # two axes, and what is drawn
+        assert window.page.locator("img").count() == 2 * len(fake.ARCHITECTURES)
+        assert (window.errors, window.page.evaluate(UNDECODABLE)) == ([], [])
+        assert [url for url in window.requests if not url.startswith(("file:", "data:"))] == []
+        assert not window.page.locator("#lacking").is_visible()
+    (workspace.folder / "reports/vega.js").rename(workspace.folder / "vega.js")
+    with chromium() as browser, browser.open(page) as window:
+        window.page.wait_for_selector("#lacking:visible")
+    (workspace.folder / "vega.js").rename(workspace.folder / "reports/vega.js")
 
 
 def test_artifacts_are_the_weights_that_train_writes(workspace: Workspace) -> None:
@@ -89,6 +135,18 @@ def test_a_change_is_a_short_diff_and_reruns_only_the_report(workspace: Workspac
     workspace.edit("params.yaml", "gallery: 48", "gallery: 1")
     assert shown(workspace, "params", "diff")["params.yaml"]["report.gallery"] == {"old": 48, "new": 1, "diff": -47}
     assert executed(workspace.dvc("repro", "--single-item", "report")) == ["report"]
+
+
+def test_the_table_of_experiments_fits_a_terminal(workspace: Workspace) -> None:
+    """By the README's own command, which has a column for what differs and for what one asks for."""
+    text = (ROOT / "README.md").read_text()
+    arguments = shlex.split(next(line for line in text.splitlines() if " exp show" in line))[3:]
+    workspace.edit("params.yaml", "lr: 0.003", "lr: 0.002")
+    table = workspace.dvc(*arguments, "--no-pager", env={"COLUMNS": "120"}).splitlines()
+    head = next(line.split() for line in table if "Experiment" in line)
+    assert head[0] == "Experiment" and "train.optimizer.lr" in head and max(map(len, table)) < 120
+    assert any("0.002" in line for line in table) and "…" not in "".join(table)
+    workspace.edit("params.yaml", "lr: 0.002", "lr: 0.003")
 
 
 def test_no_other_stage_depends_on_code_of_the_report(workspace: Workspace) -> None:

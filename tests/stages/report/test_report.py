@@ -161,15 +161,22 @@ def test_same_bytes_elsewhere_and_only_what_params_name(root: Path, tmp_path: Pa
         return {str(path.relative_to(where)): path.read_bytes() for path in files}
 
     assert written(root) == written(tmp_path / "elsewhere")
-    assert sorted(written(root)) == [
-        *(f"metrics/{name}.json" for name in sorted(fake.ARCHITECTURES)[:2]),
-        "metrics/per_class.csv",
-        *(f"metrics/{name}.json" for name in sorted(fake.ARCHITECTURES)[2:]),
-        "reports/index.html",
-        "reports/plots/train_loss.csv",
-        "reports/plots/val_mIoU.csv",
-        "reports/summary.md",
-    ]
+    of_each = ("metrics/{}.json", "reports/plots/confusion/{}.csv", "reports/plots/iou/{}.csv")
+    pictures = [path for path in written(root) if path.startswith("reports/plots/predictions/")]
+    assert {str(Path(path).parent) for path in pictures} == {
+        f"reports/plots/predictions/{name}" for name in fake.ARCHITECTURES
+    }
+    assert sorted(written(root).keys() - set(pictures)) == sorted(
+        [
+            *(path.format(name) for path in of_each for name in fake.ARCHITECTURES),
+            "metrics/per_class.csv",
+            "reports/index.html",
+            "reports/plots/train_loss.csv",
+            "reports/plots/val_mIoU.csv",
+            "reports/summary.md",
+            "reports/vega.js",
+        ]
+    )
 
 
 ELSEWHERE = """

@@ -1,0 +1,103 @@
+"""What `dvc plots`, the VS Code extension and Studio show: tables for DVC's own templates, and a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.core.files import write_text
+from pixelproof.data.dataset import Sample, read_image, read_mask, read_split
+from pixelproof.data.images import Array, write_png
+from stages.report.figures import mean_curve, over_seeds, rounded
+from stages.report.gather import Results, Run
+from stages.report.pictures import colours, shrink, spread
+from stages.report.sections.confusions import pooled
+from stages.report.sections.gallery import prediction
+
+CURVES = {"val_mIoU": "val/mIoU", "train_loss": "train/loss"}  # by file
+PICTURES = 4  # of each network
+GAP = 4  # pixels between the parts of a picture
+WHITE = 255
+
+
+def write_plots(folder: Path, results: Results) -> None:
+    """Write the files that the `plots` of dvc.yaml name."""
+    for name, curve in CURVES.items():
+        write_text(folder / f"{name}.csv", curve_table(results, curve))
+    for name, runs in results.runs.items():
+        counts = pooled(runs, len(results.header.classes))
+        if counts.any():  # of an empty test split DVC would draw nothing, and complain
+            write_text(folder / f"confusion/{name}.csv", confusion_table(counts, results.header.names()))
+            write_text(folder / f"iou/{name}.csv", iou_table(runs, results.header.names()))
+        for sample, picture in predictions(results, runs[0]):
+            write_png(folder / f"predictions/{name}/{sample.id}.png", picture)
+
+
+def write_vega(path: Path) -> None:
+    """Write Vega, Vega-Lite and Vega-Embed as one script, so that DVC's page (.dvc/plots.html) needs no network."""
+    import vl_convert
+
+    bundle = vl_convert.javascript_bundle(vl_version="5.8")  # type: ignore[call-arg]  # its stub has no default
+    write_text(path, bundle)  # DVC's templates are of 5.2
+
+
+def curve_table(results: Results, curve: str) -> str:
+    """One curve of every architecture as CSV: a line for each iteration, a column for each architecture."""
+    import pandas as pd
+
+    columns = {name: mean_curve([run.curves.get(curve, []) for run in runs]) for name, runs in results.runs.items()}
+    frame = pd.DataFrame({name: {i: rounded(value) for i, value in column.items()} for name, column in columns.items()})
+    return frame.sort_index().to_csv(index_label="iteration", lineterminator="\n")
+
+
+def confusion_table(counts: NDArray[np.int64], labels: list[str]) -> str:
+    """A confusion matrix as CSV for a template that counts lines: each is one percent of a true class's pixels."""
+    import pandas as pd
+
+    lines = [
+        (truth, predicted)
+        for truth, row in zip(labels, counts, strict=True)
+        for predicted, percent in zip(labels, whole_percents(row).tolist(), strict=True)
+        for _ in range(percent)
+    ]
+    frame = pd.DataFrame(lines, columns=["true class", "predicted class"])
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def whole_percents(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Shares in whole percent that add up to 100: those that lost most in rounding down get one more.
+
+    >>> whole_percents(np.array([2, 1, 0, 3])).tolist()
+    [33, 17, 0, 50]
+    >>> whole_percents(np.array([0, 0])).tolist()
+    [0, 0]
+    """
+    if not counts.any():
+        return np.zeros_like(counts)
+    percents, lost = np.divmod(100 * counts, counts.sum())
+    percents[np.argsort(-lost, kind="stable")[: 100 - percents.sum()]] += 1
+    return percents
+
+
+def iou_table(runs: list[Run], labels: list[str]) -> str:
+    """The IoU of each class of the test split as CSV, without those that the split could not tell."""
+    import pandas as pd
+
+    means = ((label, rounded(over_seeds(runs, "test", "classes", label, "iou").mean)) for label in labels)
+    frame = pd.DataFrame([(label, mean) for label, mean in means if mean is not None], columns=["class", "IoU"])
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def predictions(results: Results, run: Run) -> Iterator[tuple[Sample, Array]]:
+    """A few test images, spread evenly, each beside its true labels and a run's; what is to be ignored is black."""
+    classes, palette = len(results.header.classes), colours(results.header)[:, :3]
+    for sample in spread(read_split(results.data, "test"), PICTURES):
+        image = shrink(read_image(results.data, "test", sample), cv2.INTER_AREA)
+        masks = read_mask(results.data, "test", sample, classes), prediction(run, sample, classes)
+        truth, found = (palette[shrink(mask, cv2.INTER_NEAREST)] for mask in masks)
+        gap = np.full((len(image), GAP, 3), WHITE, np.uint8)
+        yield sample, np.hstack([image, gap, truth, gap, found])
