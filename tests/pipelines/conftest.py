@@ -183,7 +183,7 @@ class Served:
 
     def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
         """The records of a kind that match."""
-        answer = httpx.post(f"{self.api}/{what}/filter", json=query, trust_env=False)
+        answer = httpx.post(f"{self.api}/{what}/filter", json=query, timeout=60, trust_env=False)
         answer.raise_for_status()
         return list(answer.json())
 
@@ -212,7 +212,7 @@ class Served:
             time.sleep(0.5)
             ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
             self.scheduled_run = next(iter(self.ask("flow_runs", flow_runs=ended)), {})
-        httpx.patch(f"{self.api}/deployments/{self.deployment()}", json={"paused": True}, trust_env=False)
+        httpx.patch(f"{self.api}/deployments/{self.deployment()}", json={"paused": True}, timeout=60, trust_env=False)
 
     def deployment(self) -> str:
         """The id of the one deployment."""
@@ -227,7 +227,9 @@ class Served:
             f"import os\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
         )
         (self.repo / "examples/export.xml").write_text("<changed/>")
-        answer = httpx.post(f"{self.api}/deployments/{self.deployment()}/create_flow_run", json={}, trust_env=False)
+        answer = httpx.post(
+            f"{self.api}/deployments/{self.deployment()}/create_flow_run", json={}, timeout=60, trust_env=False
+        )
         answer.raise_for_status()
         for _ in range(1200):
             if pid.exists() and pid.read_text().endswith(" "):

@@ -49,7 +49,10 @@ def test_the_last_lines_are_kept_for_the_error(tmp_path: Path) -> None:
 
 
 def test_a_command_is_asked_before_it_is_killed() -> None:
-    program = "import time\ntry:\n    print('at work')\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    exit(7)"
+    program = (
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "try:\n    print('at work')\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    exit(7)"
+    )
     with running(python(program)) as process:
         assert process.stdout is not None and process.stdout.readline() == b"at work\n"
     assert process.returncode == 7

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,13 +184,6 @@ def with_dependencies(names: list[str]) -> set[str]:
             extras = wanted.extras or {""}
             waiting += [r for r in asked if r.marker is None or any(r.marker.evaluate({"extra": e}) for e in extras)]
     return {name.replace("-", mark) for name in seen for mark in "-_."}
-
-
-@pytest.fixture
-def repo(repo: Path) -> Path:
-    """The tiny pipeline, with the scripts that the workflows call."""
-    shutil.copytree(ROOT / "bin", repo / "bin")
-    return repo
 
 
 def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:

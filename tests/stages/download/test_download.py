@@ -68,7 +68,7 @@ def test_a_mirror_of_another_kind_is_one_line_and_writes_nothing(clone: Path) ->
 
 def test_names_are_the_files_of_the_folder() -> None:
     assert {"camvid", "none", "synthetic"} <= set(names())
-    assert names() == sorted(p.stem for p in (ROOT / "pixelproof/sources").glob("[!_]*.py"))
+    assert names() == sorted(p.parent.name for p in (ROOT / "pixelproof/sources").glob("*/__init__.py"))
 
 
 @pytest.mark.parametrize("error", [FetchError("url", "gone", "try later"), DataError("a", "b", "c", "d"), OSError()])
