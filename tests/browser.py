@@ -106,7 +106,7 @@ class Chromium:
         try:
             page = context.new_page()
             window = Window(page)
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(60_000)
             page.add_init_script(NOTE_VIOLATIONS)
             page.on("console", lambda message: window.console.append(f"console: {message.text}"))
             page.on("pageerror", lambda error: window.errors.append(f"error: {error}"))
