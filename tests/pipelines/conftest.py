@@ -183,9 +183,17 @@ class Served:
 
     def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
         """The records of a kind that match."""
-        answer = httpx.post(f"{self.api}/{what}/filter", json=query, timeout=60, trust_env=False)
+        return list(self.send("POST", f"{what}/filter", query).json())
+
+    def send(self, method: str, what: str, body: dict[str, Any]) -> httpx.Response:
+        """The server's answer; like Prefect's own client, ask again while its database is locked (503)."""
+        for _ in range(60):
+            answer = httpx.request(method, f"{self.api}/{what}", json=body, timeout=60, trust_env=False)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
-        return list(answer.json())
+        return answer
 
     def task_runs(self, flow_run: str) -> dict[str, dict[str, Any]]:
         """The task runs of a flow run by name, once the server has recorded how each ended."""
@@ -212,7 +220,7 @@ class Served:
             time.sleep(0.5)
             ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
             self.scheduled_run = next(iter(self.ask("flow_runs", flow_runs=ended)), {})
-        httpx.patch(f"{self.api}/deployments/{self.deployment()}", json={"paused": True}, timeout=60, trust_env=False)
+        self.send("PATCH", f"deployments/{self.deployment()}", {"paused": True})
 
     def deployment(self) -> str:
         """The id of the one deployment."""
@@ -227,10 +235,7 @@ class Served:
             f"import os\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
         )
         (self.repo / "examples/export.xml").write_text("<changed/>")
-        answer = httpx.post(
-            f"{self.api}/deployments/{self.deployment()}/create_flow_run", json={}, timeout=60, trust_env=False
-        )
-        answer.raise_for_status()
+        self.send("POST", f"deployments/{self.deployment()}/create_flow_run", {})
         for _ in range(1200):
             if pid.exists() and pid.read_text().endswith(" "):
                 return psutil.Process(int(pid.read_text()))
