@@ -1,4 +1,4 @@
-"""What a person types: `pixelproof NAME`, one file each. It names its group, its arguments and the one call it makes.
+"""The commands, `pixelproof NAME`, one file each: its group, its arguments and the one call that it makes.
 
-No stage imports a command, so that a change of one retrains nothing. What several share begins with `_`.
+No stage imports a command, so changing one retrains nothing. Modules that commands share begin with `_`.
 """

@@ -1,4 +1,4 @@
-"""`pixelproof NAME ...`: finds the command and calls it; without a name, or with --help, lists all of them."""
+"""`pixelproof NAME ...`: finds and calls the command; lists all of them without a name or with --help."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ USAGE = """usage: pixelproof COMMAND ...
 
 {commands}
 
-`pixelproof COMMAND --help` says what a command takes.
+`pixelproof COMMAND --help` shows a command's arguments.
 Exit codes: 0 good, 1 worse, 2 could not be done, 3 cannot tell.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> ExitCode:
-    """Run one command and return how it went."""
+    """Run one command and return its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] in ("-h", "--help", "help"):
         print(USAGE.format(commands=listing(entries())), end="")

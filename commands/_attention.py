@@ -1,4 +1,4 @@
-"""Pictures of the attention over scales that a trained network predicts."""
+"""Pictures of the scale attention that a trained network predicts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SPLIT = "test"
 
 
 def attention(arch: str, seed: int, ids: list[str], out: Path | None) -> None:
-    """Write the pictures of one network, and say where they are."""
+    """Write the pictures of one network, and print where they are."""
     trained = find(arch, seed)
     folder = out or Path("exports/attention") / trained.name
     print(f"wrote {draw(trained, ids, folder)} pictures to {folder}")
 
 
 def draw(trained: Trained, ids: list[str], out: Path) -> int:
-    """Write the pictures of these images; gives how many."""
+    """Write the pictures of these images, and return how many there are."""
     import torch
 
     samples = {sample.id: sample for sample in read_split(PREPARED, SPLIT)}
@@ -32,7 +32,7 @@ def draw(trained: Trained, ids: list[str], out: Path) -> int:
             raise StateError(f"{PREPARED / SPLIT}", found, f"see its index.csv{nearest(name, samples)}")
     model = trained.network(trained.fp32())
     if not hasattr(model, "attention_maps"):
-        raise StateError(trained.arch, "no attention over scales", "ocrnet-hr48-hms predicts it")
+        raise StateError(trained.arch, "no attention over scales", "use ocrnet-hr48-hms, which predicts it")
     count = 0
     for name in ids or samples:
         image = read_image(PREPARED, SPLIT, samples[name])

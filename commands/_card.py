@@ -1,6 +1,6 @@
-"""The model card of an exported network: what it is, of which data, how good, for what and for what not. Pure text.
+"""The model card of an exported network: what it is, its data, how good it is, what it is for and not for. Pure text.
 
-The headings are those of Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, as far as a stage knows them.
+The headings follow Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, where the results can fill them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from stages.train.params import Params
 
 @dataclass(frozen=True)
 class Exported:
-    """What is known of an ONNX file."""
+    """What is known about an ONNX file."""
 
-    shape: tuple[int, int]  # height and width of the images that it takes
+    shape: tuple[int, int]  # height and width of its input images
     parameters: int
-    same: float  # the share of the test split's pixels that get the class that PyTorch gives them
+    same: float  # share of the test set's pixels that get the same class as from PyTorch
     digests: dict[str, str]
     versions: dict[str, str]
 
@@ -39,9 +39,9 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
         "Metrics": [
             *metrics_table(metrics),
             "",
-            "Each from one confusion matrix over the whole split, with the weights as trained "
-            f"({trained.params.compute.precision}). `-` is what a split cannot tell. The ONNX file computes in fp32; "
-            f"{exported.same:.4%} of the pixels of the test split get the same class from it as from PyTorch in fp32.",
+            "Each score comes from one confusion matrix over the whole split, computed in "
+            f"{trained.params.compute.precision}. `-`: undefined on that split. The ONNX file computes in fp32; "
+            f"it gives {exported.same:.4%} of the test set's pixels the same class as PyTorch in fp32.",
         ],
         "Use and limits": limits(exported.shape),
         "The ONNX file": usage(trained.arch, exported.shape, trained.header),
@@ -55,8 +55,8 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
     lines = [
         f"# {trained.arch}",
         "",
-        f"A network that gives each pixel of an image one of {len(trained.header.classes)} classes. Architecture "
-        f"`{trained.arch}` at scale `{scale}`, {exported.parameters:,} parameters, trained from seed {trained.seed}.",
+        f"A semantic segmentation network for {len(trained.header.classes)} classes. Architecture `{trained.arch}` at "
+        f"scale `{scale}`, {exported.parameters:,} parameters, trained with seed {trained.seed}.",
     ]
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]
@@ -64,7 +64,7 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
 
 
 def metrics_table(metrics: dict[str, Any]) -> list[str]:
-    """Each split with the scores of its confusion matrix."""
+    """The scores of each split."""
     shown = in_tables(per_class=False)
     rows = [[split, *(number(reduce(getitem, m.keys, found)) for m in shown)] for split, found in metrics.items()]
     return table(["split", *(metric.title for metric in shown)], rows)
@@ -77,7 +77,7 @@ def classes_table(header: Header, train: dict[str, Any], metrics: dict[str, Any]
         [i, name, percent(shares[name]), *(number(metrics[split]["classes"][name]["iou"]) for split in metrics)]
         for i, name in enumerate(header.names())
     ]
-    return table(["id", "class", "of the training pixels", *(f"IoU, {split}" for split in metrics)], rows)
+    return table(["id", "class", "share of training pixels", *(f"IoU, {split}" for split in metrics)], rows)
 
 
 def data(header: Header, cards: dict[str, dict[str, Any]]) -> list[str]:
@@ -100,13 +100,13 @@ def data(header: Header, cards: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def training(facts: dict[str, Any], params: Params) -> list[str]:
-    """What decided the weights."""
+    """The settings that determined the weights."""
     train, compute = params.train, params.compute
     optimizer, schedule, balance = train.optimizer, train.schedule, train.balance
     losses = " + ".join(f"{term.weight:g} x {term.name}" for term in train.loss)
     weights = f"{balance.by}, {balance.power:g}" if balance.by == "power" else balance.by
     return [
-        f"- iterations: {facts['iterations']} of batch {train.batch}; published are the weights of iteration "
+        f"- iterations: {facts['iterations']} with batch size {train.batch}; the weights are those of iteration "
         f"{facts['best_iteration']}, the best on validation (mIoU {number(facts['val_mIoU'])})",
         f"- loss: {losses}, for every cross-entropy of the architecture; class weights: {weights}",
         f"- optimizer: {optimizer.name}, learning rate {optimizer.lr:g}, weight decay {optimizer.weight_decay:g}, "
@@ -121,24 +121,24 @@ def limits(size: tuple[int, int]) -> list[str]:
     return [
         "For images like those it was trained on: the same kind of camera, view, light and scenes, at "
         f"{size[1]}x{size[0]} pixels. It knows the classes above and no others, and gives every pixel one of them, "
-        "also where it shows something else.",
+        "even where the image shows something else.",
         "",
-        "The numbers above hold for the test split and for nothing more. Where a class has few pixels or a low IoU, "
-        "expect it to be missed. Nobody has tested the network on other data, for fairness, or for safety: measure it "
-        "on images of your own before anything depends on it.",
+        "The numbers above hold for the test set and nothing more. Expect classes with few pixels or a low IoU to be "
+        "missed. The network has not been tested on other data, for fairness or for safety: measure it on your own "
+        "images before relying on it.",
     ]
 
 
 def usage(arch: str, size: tuple[int, int], header: Header) -> list[str]:
-    """Inputs and outputs, and lines that run."""
+    """Inputs, outputs and code that runs them."""
     (height, width), classes = size, len(header.classes)
     return [
         *table(
             ["", "name", "type", "shape", "what"],
             [
-                ["input", "`image`", "uint8", f"N, {height}, {width}, 3", "RGB, 0 to 255; normalisation is inside"],
-                ["output", "`logits`", "float32", f"N, {classes}, {height}, {width}", "scores before the softmax"],
-                ["output", "`classes`", "uint8", f"N, {height}, {width}", "the id of the class with the best score"],
+                ["input", "`image`", "uint8", f"N, {height}, {width}, 3", "RGB, 0 to 255; normalised inside the graph"],
+                ["output", "`logits`", "float32", f"N, {classes}, {height}, {width}", "scores before softmax"],
+                ["output", "`classes`", "uint8", f"N, {height}, {width}", "the id of the class with the highest score"],
             ],
         ),
         "",
@@ -154,17 +154,17 @@ def usage(arch: str, size: tuple[int, int], header: Header) -> list[str]:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """A Markdown table; a bar in a cell is no border."""
+    """A Markdown table; `|` in a cell is escaped."""
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in [head, *rows]]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
 
 
 def number(value: float | None) -> str:
-    """A measure with the digits that mean something."""
+    """A score with four decimals."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def percent(value: float | None) -> str:
-    """A share."""
+    """A share in percent."""
     return "-" if value is None else f"{value:.2%}"

@@ -1,4 +1,4 @@
-"""The commands there are: files of this folder, read and not imported, so that help is quick."""
+"""Lists the commands: the files of this folder, read but not imported, so that help is fast."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Group = Literal["data", "run", "networks", "trust"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A command as the list of all shows it."""
+    """A command as `pixelproof --help` lists it."""
 
     name: str
     group: str
@@ -27,22 +27,22 @@ class Entry:
 
 
 class Command(Protocol):
-    """What a command's file holds beside its docstring, whose first line is its help."""
+    """What a command's file contains, besides its docstring, whose first line is its help."""
 
     GROUP: Group
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Say what the command takes."""
+        """Declare the command's arguments."""
 
     def run(self, arguments: argparse.Namespace) -> ExitCode | None:
-        """Make the one call; None is `ExitCode.GOOD`."""
+        """Run the command; None means `ExitCode.GOOD`."""
 
 
 def entries(folder: Path = FOLDER) -> list[Entry]:
-    """Every command, in the order of the groups and of the alphabet.
+    """Every command, by group and then by name.
 
     Raises:
-        StateError: a file of the folder names no group, or one that there is not.
+        StateError: a file names no group, or an unknown one.
     """
     found = [_entry(path) for path in sorted(folder.glob("[!_]*.py"))]
     return sorted(found, key=lambda entry: get_args(Group).index(entry.group))
@@ -63,7 +63,7 @@ def _entry(path: Path) -> Entry:
 
 
 def listing(found: list[Entry]) -> str:
-    """The commands by group, a line each."""
+    """The commands by group, one per line."""
     width = max(len(entry.name) for entry in found)
     lines = []
     for group in dict.fromkeys(entry.group for entry in found):
@@ -75,7 +75,7 @@ def load(name: str) -> Command:
     """The module of a command.
 
     Raises:
-        StateError: there is none of this name; the message names the nearest.
+        StateError: no command has this name; the message suggests the closest.
     """
     names = [entry.name for entry in entries()]
     if name not in names:
@@ -85,11 +85,11 @@ def load(name: str) -> Command:
 
 
 def folder_from(environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder in which the command was typed, from which a person's paths are meant; here it is `Path()`."""
+    """The folder in which the command was typed, where relative paths start; `Path()` if that is the current one."""
     folder = environ.get("PIXELPROOF_FROM", "")
     return Path() if not folder or Path(folder) == Path.cwd() else Path(folder)
 
 
 def path_from(text: str) -> Path:
-    """A path as a person gave it."""
+    """A path as the user gave it, from the folder where the command was typed."""
     return folder_from() / text

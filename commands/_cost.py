@@ -1,4 +1,4 @@
-"""What networks cost apart from how good they are; commands/cost.py says what is measured and how."""
+"""Measures what networks cost; commands/cost.py says what is measured and how."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEAD = ["architecture", "on", "parameters", "GFLOPs", "batch", "peak MiB", "medi
 
 @dataclass(frozen=True)
 class Passes:
-    """How often each batch is predicted: first to warm up, then to be timed."""
+    """How many times each batch is predicted: warm-up passes, then timed ones."""
 
     warm_up: int
     runs: int
@@ -44,7 +44,7 @@ class Passes:
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks for; None is as params.yaml says."""
+    """What the user asks for; None means the value in params.yaml."""
 
     archs: Sequence[str] | None
     batches: Sequence[int] | None
@@ -55,7 +55,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Pace:
-    """What a batch of images takes."""
+    """The memory and time of one batch."""
 
     batch: int
     peak_bytes: int
@@ -66,7 +66,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Cost:
-    """One network's. Auxiliary heads have parameters that only training uses: they are counted apart."""
+    """The cost of one network. The parameters of auxiliary heads, which only training uses, are counted apart."""
 
     parameters: int
     auxiliary_parameters: int
@@ -76,9 +76,9 @@ class Cost:
 
 
 def measure(asked: Request) -> None:
-    """Measure, print, and write where asked."""
+    """Measure, print, and write the JSON if asked."""
     if asked.json and asked.json.resolve().is_relative_to(Path("metrics").resolve()):
-        raise StateError(str(asked.json), "metrics/ holds what can be rebuilt", "give another file by --json")
+        raise StateError(str(asked.json), "metrics/ holds only reproducible numbers", "give --json another file")
     params, everything = load("evaluate", Params), read_yaml(Path("params.yaml"))
     height, width = asked.size or (pick(everything, "prepare.height"), pick(everything, "prepare.width"))
     classes = len(read_header(PREPARED).classes)
@@ -97,11 +97,11 @@ def measure(asked: Request) -> None:
         try:
             write_json(asked.json, {"machine": where(device), "settings": settings, "architectures": numbers})
         except OSError as error:
-            raise StateError(str(asked.json), str(error.strerror).lower(), "give another file by --json") from None
+            raise StateError(str(asked.json), str(error.strerror).lower(), "give --json another file") from None
 
 
 def cost(model: Any, compute: Compute, size: tuple[int, int], batches: Sequence[int], passes: Passes) -> Cost:
-    """What a network costs for images of a height and a width."""
+    """What a network costs for images of this height and width."""
     from pixelproof.nn.facts import flops, parameters
 
     device = set_up(compute)
@@ -119,12 +119,12 @@ def cost(model: Any, compute: Compute, size: tuple[int, int], batches: Sequence[
             if not out_of_memory(error):
                 raise
             what = f"{batch} images of {size[0]}x{size[1]}"
-            raise StateError(what, "out of memory", "give smaller ones by --batch") from None
+            raise StateError(what, "out of memory", "give a smaller --batch") from None
     return Cost(*parameters(model), operations, held, paces)
 
 
 def pace(predict: Callable[[], object], batch: int, peak: int, passes: Passes) -> Pace:
-    """The times of predicting a batch. It ends with class ids in memory, so that no device is still at work then."""
+    """Time the prediction of a batch. It ends with class ids in memory, so a GPU has finished by then."""
     for _ in range(passes.warm_up):
         predict()
     seconds = []
@@ -137,7 +137,7 @@ def pace(predict: Callable[[], object], batch: int, peak: int, passes: Passes) -
 
 
 def peak_on_cuda(work: Callable[[], object]) -> int:
-    """The most bytes that tensors hold at once during some work, beyond those before it."""
+    """The peak of tensor memory during some work, in bytes above what was allocated before."""
     import torch
 
     before = torch.cuda.memory_allocated()
@@ -147,7 +147,7 @@ def peak_on_cuda(work: Callable[[], object]) -> int:
 
 
 def peak_on_cpu(work: Callable[[], object]) -> int:
-    """The same on the CPU, where torch tells of each allocation to its profiler, with the running total."""
+    """The same on the CPU, where torch reports each allocation to its profiler, with the running total."""
     from torch.profiler import ProfilerActivity, profile
 
     with without_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
@@ -161,7 +161,7 @@ def peak_on_cpu(work: Callable[[], object]) -> int:
 
 @contextmanager
 def without_stderr() -> Iterator[None]:
-    """The profiler's library says there when it starts and stops, KINETO_LOG_LEVEL or not."""
+    """Silence stderr: the profiler's library logs its start and stop there, whatever KINETO_LOG_LEVEL says."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -174,14 +174,14 @@ def without_stderr() -> Iterator[None]:
 
 
 def where(device: str) -> str:
-    """The machine, and the GPU where one computed."""
+    """The machine, and the GPU if one was used."""
     import torch
 
     return f"{torch.cuda.get_device_name()}; {machine()}" if device == "cuda" else machine()
 
 
 def described(found: dict[str, Cost], settings: dict[str, Any]) -> list[str]:
-    """The table, below what it was measured with."""
+    """The table, below the settings it was measured with."""
     rows = [
         [
             name,
@@ -200,6 +200,6 @@ def described(found: dict[str, Cost], settings: dict[str, Any]) -> list[str]:
     text = (
         f"{settings['classes']} classes, images of {settings['height']}x{settings['width']}, {settings['precision']}, "
         f"channels_last {str(settings['channels_last']).lower()}, {settings['threads']} threads; {settings['runs']} "
-        f"passes after {settings['warm_up']} to warm up"
+        f"passes after {settings['warm_up']} warm-up passes"
     )
     return [f"measured on: {where(settings['device'])}", text, "", *table(HEAD, rows)]

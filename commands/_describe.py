@@ -1,4 +1,4 @@
-"""What an export says of itself: its labels with their colours, kinds without an area, how its images are grouped."""
+"""Describes an export: its labels and their colours, shapes without an area, how its images are grouped."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f0
 
 
 def describe(exports: list[Export], folder: str, kept: Cvat | None) -> Cvat:
-    """The section `cvat` for these exports; what an earlier section says of a label, or of the groups, is kept.
+    """The section `cvat` for these exports; what an earlier section says about labels and groups is kept.
 
-    A new label is a thing here, so that its shapes can be told apart and measured.
+    New labels are marked as things here, so that their shapes can be told apart and measured.
     """
     roots = {export.name: parse(export) for export in exports}
     known = {label.name: label for label in kept.classes} if kept else {}
@@ -38,7 +38,7 @@ def describe(exports: list[Export], folder: str, kept: Cvat | None) -> Cvat:
 
 
 def grouping(roots: Mapping[str, Element]) -> Grouping:
-    """By folder where that makes three groups or more; by export where names repeat; else each image by itself."""
+    """By folder if that gives three groups or more; by export if names repeat; otherwise each image on its own."""
     images = [
         (export, n.get("name", ""), n.get("task_id", "")) for export, r in roots.items() for n in r.findall("image")
     ]
@@ -49,7 +49,7 @@ def grouping(roots: Mapping[str, Element]) -> Grouping:
 
 
 def _labels(roots: Iterable[Element]) -> dict[str, str]:
-    """Names and colours in CVAT's order, without the parts of skeletons; then labels that only shapes name."""
+    """Names and colours in CVAT's order, without skeleton parts; then labels that only shapes mention."""
     listed = [node for root in roots for node in root.iterfind("meta//label") if not node.findtext("parent")]
     colors = {name: node.findtext("color") or "" for node in listed if (name := (node.findtext("name") or "").strip())}
     for shape in (shape for root in roots for image in root.findall("image") for shape in image if shape.tag in AREAS):

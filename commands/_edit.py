@@ -1,4 +1,4 @@
-"""Changing values in params.yaml, in the form that `dvc exp run -S` writes it in."""
+"""Changes values in params.yaml, in the form in which `dvc exp run -S` writes it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pixelproof.core.params import pick
 def set_values(text: str, changes: Mapping[str, Any]) -> str:
     """Replace the values of some keys.
 
-    Of a text in DVC's form every other line stays as it is. Comments after a list belong to the list's last line, and
-    go with it: params.yaml has none there.
+    In a file of that form every other line stays as it is. A comment after a list belongs to the list's last line and
+    is lost with it, so params.yaml has none there.
 
     Args:
-        text: a file of params.
+        text: the content of params.yaml.
         changes: new values by key path (`cvat.exports`); each key must be there already.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The ONNX file and the model card of a trained network: written once the file is known to agree with PyTorch."""
+"""Writes the ONNX file and the model card of a trained network, once the file is known to agree with PyTorch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSIONS = Path(__file__).parents[1] / "pixelproof/core/versions.json"
 
 
 def export(arch: str, seed: int, out: Path) -> None:
-    """Write the ONNX file and the card of a trained network, once the two are known to agree."""
+    """Export a trained network, compare it with PyTorch on the test set, and write the file and its card."""
     trained = find(arch, seed)
     results = evidence(trained)
     test = Labelled.open([(PREPARED, "test")])
@@ -31,19 +31,19 @@ def export(arch: str, seed: int, out: Path) -> None:
     content = as_onnx(trained.arch, model, height, width)
     found = compare(content, model, images, trained.params.compute.threads)
     if not found.holds:
-        unlike = f"a logit that differs from PyTorch's by {found.difference:.2g} (at most {found.bound:.2g} is allowed)"
-        raise StateError(f"the ONNX form of {trained.name}", unlike, "nothing was written; please report it")
+        unlike = f"a logit differs from PyTorch's by {found.difference:.2g} (at most {found.bound:.2g} is allowed)"
+        raise StateError(f"ONNX of {trained.name}", unlike, "nothing was written; please report this")
     digests = {f"{trained.arch}.onnx": hashlib.sha256(content).hexdigest(), "weights": sha256(trained.weights)}
     parameters = sum(weight.numel() for weight in model.parameters())
     text = card(trained, results, Exported((height, width), parameters, found.same, digests, versions()))
     write_both({out / f"{trained.arch}.onnx": content, out / f"{trained.arch}.md": text.encode()})
-    print(f"{len(images)} test images: the largest difference of a logit is {found.difference:.2g}", end=" ")
+    print(f"{len(images)} test images: the largest logit difference is {found.difference:.2g}", end=" ")
     print(f"(at most {found.bound:.2g} is allowed), {found.same:.4%} of the pixels have the same class")
     print(f"wrote {out / trained.arch}.onnx ({len(content) / 1e6:.1f} MB) and {out / trained.arch}.md")
 
 
 def evidence(trained: Trained) -> dict[str, Any]:
-    """What the stages wrote of the data and of the network: the data cards and the metrics."""
+    """What the stages wrote about the data and the network: the data cards and the metrics."""
     places = {split: Path(f"results/data/{split}.json") for split in SPLITS}
     places["metrics"] = Path(f"results/{trained.arch}/{trained.seed}/evaluate/metrics.json")
     for path in places.values():
@@ -53,13 +53,13 @@ def evidence(trained: Trained) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what computed the numbers, and of what wrote and read the ONNX file."""
+    """The versions of the packages that computed the numbers, and of those that wrote and read the ONNX file."""
     read: dict[str, str] = read_json(VERSIONS)
     return read | {name: version(name) for name in ("onnx", "onnxruntime", "onnxscript")}
 
 
 def write_both(contents: dict[Path, bytes]) -> None:
-    """Write files that belong together: each takes its place only when all of them are written beside theirs."""
+    """Write files that belong together: all are written to temporary files before any is renamed into place."""
     beside = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
     try:
         for path, content in contents.items():
@@ -68,7 +68,7 @@ def write_both(contents: dict[Path, bytes]) -> None:
         for path, ready in beside.items():
             ready.replace(path)
     except OSError as error:
-        raise StateError(str(error.filename), str(error.strerror).lower(), "give another folder by --out") from None
+        raise StateError(str(error.filename), str(error.strerror).lower(), "give --out another folder") from None
     finally:
         for path in beside.values():
             with contextlib.suppress(OSError):

@@ -1,12 +1,12 @@
-"""The receptive field of a network, measured: which rows of an image the middle row of a feature map depends on.
+"""Measures the receptive field of a network: the rows of an image that the middle row of a feature map depends on.
 
-Rows are made NaN. A NaN goes through every layer (x * 0 too is NaN, and so is the maximum of a window that holds one)
-and nowhere else, so a map's row becomes NaN if, and only if, it depends on one of them. Neither weights nor activations
-matter, and pooling over the whole image and attention count as what they are. The rows from the first one on are taken
-until the middle row is reached, then those from the last one on; by bisection, for more rows never reach less.
+Some rows are set to NaN. A NaN passes through every layer (x * 0 is NaN, and so is the maximum of a window that holds
+one) and goes nowhere else, so a row of the map becomes NaN if and only if it depends on one of them. Weights and
+activations do not matter; global pooling and attention see the whole image, as they should. Rows are set from the top
+until they reach the middle row, then from the bottom; by bisection, since more rows never reach less.
 
-It is a height; the width is the same where all windows are square. The images are narrow, which changes no height.
-Where a layer resizes, it depends on the row: the middle one's is given.
+The result is a height; the width is the same if all windows are square. The images are narrow, which does not change
+the height. Where a layer resizes, the field varies by row: the middle row's is given.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from torch import Tensor
 Rows = tuple[int, int]  # from the top, from the bottom
 Network = Callable[[Tensor], Sequence[Tensor]]  # normalised images (N, 3, H, W) to maps (N, C, h, w)
 
-HEIGHTS = (256, 512, 1024, 2048, 4096)  # of the images that are tried in turn
+HEIGHTS = (256, 512, 1024, 2048, 4096)  # of images, tried in turn
 WIDTH = 32
 MARGIN = 16  # a sixteenth of the height, above and below, must be outside the field
 
 
 def receptive_fields(network: Network) -> list[int | None]:
-    """The rows that each map sees; None is all of them, of the largest images that are tried.
+    """How many rows each map sees; None means all of them, even in the largest images.
 
-    Two heights in turn must agree: a window with large gaps can lie, but for its middle, outside the smaller image.
+    Two successive heights must agree: a window with large gaps can lie outside the smaller image except for its middle.
     """
     settled: dict[int, int] = {}
     last: dict[int, Rows] = {}
@@ -38,7 +38,7 @@ def receptive_fields(network: Network) -> list[int | None]:
         outside = reached(network, height, height // MARGIN, height // MARGIN)
         count = len(outside)
         maps = [i for i in range(count) if i not in settled and not any(outside[i])]
-        # The larger image has a quarter more of its own rows above and below: there the field is looked for first.
+        # The larger image has a quarter more of its own rows above and below: look for the field there first.
         guesses = {i: (last[i][0] + height // 4, last[i][1] + height // 4) for i in maps if i in last}
         found = bisect(network, height, maps, guesses)
         settled |= {i: size(height, rows) for i, rows in found.items() if guesses.get(i) == rows}
@@ -48,12 +48,12 @@ def receptive_fields(network: Network) -> list[int | None]:
 
 
 def size(height: int, rows: Rows) -> int:
-    """The field, of an image of a height, that so many rows from the top and from the bottom just reach."""
+    """The receptive field, given the fewest rows from the top and from the bottom of an image that reach it."""
     return height + 2 - sum(rows)
 
 
 def reached(network: Network, height: int, above: int, below: int) -> list[tuple[bool, bool]]:
-    """For each map: whether so many rows from the top reach its middle row, and so many from the bottom."""
+    """For each map, whether `above` rows from the top reach its middle row, and whether `below` from the bottom do."""
     images = torch.zeros(2, 3, height, WIDTH)
     images[0, :, :above] = torch.nan
     images[1, :, height - below :] = torch.nan
@@ -63,8 +63,8 @@ def reached(network: Network, height: int, above: int, below: int) -> list[tuple
 
 
 def bisect(network: Network, height: int, maps: list[int], guesses: dict[int, Rows]) -> dict[int, Rows]:
-    """How many rows from the top and from the bottom just reach each map. A step tells of all maps at once."""
-    # For each map and side: so many rows do not reach it, and so many do.
+    """The fewest rows from the top and from the bottom that reach each map. Each step tests all maps at once."""
+    # For each map and side: a number of rows that does not reach it, and one that does.
     known = {(i, side): [height // MARGIN, height] for i in maps for side in (0, 1)}
 
     def step(rows: Sequence[int]) -> None:

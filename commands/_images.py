@@ -1,7 +1,7 @@
-"""Anybody's images: found by files, folders and patterns, checked before they are used, read as the dataset's are.
+"""Finds and reads the user's images: files, folders and patterns, checked before use, read as the dataset's are.
 
-A photo is turned as its EXIF data says. Grey is taken for equal red, green and blue; transparency is left out, as it is
-of labelled images. More than 8 bits a channel are refused: which of them a network should see is not for us to guess.
+A photo is rotated as its EXIF data says. Grey becomes equal red, green and blue; transparency is dropped, as it is for
+labelled images. More than 8 bits per channel is refused: how to reduce them is not for us to guess.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ CONVERT = "convert it, or leave it out"
 
 
 def find_images(arguments: Sequence[str], folder: Path = Path()) -> list[Path]:
-    """The files that arguments name, in their order: files, all images below folders, what patterns match.
+    """The files that arguments name, in their order: files, all images below folders, and matches of patterns.
 
-    Each once. Hidden files and folders stay out of what a folder gives.
+    Each appears once. Inside folders, hidden files and folders are skipped.
 
     Args:
         arguments: files, folders and patterns.
-        folder: where they are meant from.
+        folder: where relative ones start.
 
     Raises:
-        StateError: one of them names nothing.
+        StateError: one of them matches nothing.
     """
     found: dict[str, Path] = {}
     for argument in arguments:
@@ -47,7 +47,7 @@ def find_images(arguments: Sequence[str], folder: Path = Path()) -> list[Path]:
 
 
 def expanded(argument: str, folder: Path = Path()) -> Iterator[Path]:
-    """The files of one argument, sorted; none is an error."""
+    """The files of one argument, sorted; it is an error if there are none."""
     there = Path(folder, argument).exists()
     matches = [argument] if there else sorted(glob.glob(argument, root_dir=folder, recursive=True))  # noqa: PTH207
     places = [Path(folder, match) for match in matches]
@@ -59,15 +59,15 @@ def expanded(argument: str, folder: Path = Path()) -> Iterator[Path]:
 
 
 def below(folder: Path) -> list[Path]:
-    """The images of a folder and of those in it, by their endings."""
+    """The images in a folder and its subfolders, by file extension."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS and path.is_file()]
     return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def names(paths: Sequence[Path]) -> list[Path]:
-    """A name for each image that no other has: its path below the folder that holds them all, without the ending.
+    """A unique name for each image: its path below the folder common to all, without the extension.
 
-    Where two would then have one name (`a.png` and `a.jpg`), all keep their endings.
+    If two names would then be the same (`a.png` and `a.jpg`), all keep their extensions.
     """
     whole = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
     top = os.path.commonpath([path.parent for path in whole])
@@ -77,35 +77,35 @@ def names(paths: Sequence[Path]) -> list[Path]:
 
 
 def check_image(path: Path) -> None:
-    """An image that decodes whole, of 8 bits a channel; anything else is an error that names the file.
+    """Require an image of 8 bits per channel that decodes completely; anything else is an error that names the file.
 
-    By Pillow, which sees where a file is cut off and how its pixels are kept, and then as it will be read.
+    Pillow notices truncated files and knows the pixel format; then the file is read as it will be for prediction.
     """
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, and of images that are large but not too large
+            warnings.simplefilter("ignore")  # about odd metadata, and images that are large but not too large
             with Image.open(path) as opened:
                 found = unfit(opened)
                 opened.load()
-    except Exception as error:  # whatever a decoder stumbles over in a damaged file
+    except Exception as error:  # whatever a decoder raises on a damaged file
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(path, "a whole image", " ".join(text.split()), "replace the file, or leave it out") from None
     if found:
-        raise DataError(path, "one image of 8 bits a channel, grey or RGB", found, CONVERT)
+        raise DataError(path, "one image of 8 bits per channel, grey or RGB", found, CONVERT)
     read_photo(path)
 
 
 def unfit(opened: Opened) -> str | None:
-    """Why an opened image is not one for us; None where it is."""
+    """Why an opened image cannot be used; None if it can."""
     frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":  # a JPEG with previews or a second view behind it
         return f"{frames} images in one file"
     if opened.mode not in MODES:
-        return f"the mode {opened.mode}"
-    # Pillow would give 16 bits a channel as 8 without a word; what it decodes tells.
-    return "16 bits a channel" if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ())) else None
+        return f"mode {opened.mode}"
+    # Pillow would silently reduce 16 bits per channel to 8; its decoder's arguments show it.
+    return "16 bits per channel" if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ())) else None
 
 
 def read_photo(path: Path) -> Array:
@@ -116,7 +116,7 @@ def read_photo(path: Path) -> Array:
     except (OSError, cv2.error) as error:
         raise DataError(path, "a whole image", " ".join(str(error).split()), CONVERT) from None
     if image is None or image.dtype != np.uint8:
-        found = "nothing that OpenCV decodes" if image is None else str(image.dtype)
-        raise DataError(path, "an image of 8 bits a channel", found, CONVERT)
+        found = "a file that OpenCV cannot decode" if image is None else str(image.dtype)
+        raise DataError(path, "an image of 8 bits per channel", found, CONVERT)
     rgb: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return rgb

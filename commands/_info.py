@@ -1,4 +1,4 @@
-"""What an architecture is: built with random weights, measured layer by layer."""
+"""Describes an architecture: built with random weights, measured layer by layer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pixelproof.data.dataset import read_header
 from pixelproof.nn.runtime import Compute
 
 PREPARED = Path("data/prepared")
-CITYSCAPES = 19  # classes, where there is no data: what papers count with
+CITYSCAPES = 19  # classes if there is no data: what papers report with
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 
 
 def info(name: str, scale: str | None, size: tuple[int, int] | None, classes: int | None) -> None:
-    """Print the facts of one architecture; what is not given is that of params.yaml and of the data."""
+    """Print the facts of one architecture; the defaults are those of params.yaml and the data."""
     config = resolved(name, scale)
     params = read_yaml(Path("params.yaml"))
     height, width = size or (pick(params, "prepare.height"), pick(params, "prepare.width"))
@@ -44,17 +44,17 @@ def describe(config: dict[str, Any], height: int, width: int, classes: int) -> l
     parameters = sum(count for name, _, count, _ in parts if "." not in name)
     rows = [[indented(name), kind, f"{count:,}", f"{flops / 1e9:.3f}"] for name, kind, count, flops in parts]
     lines = table(
-        ["part", "kind", "parameters", "GFLOPs"], [*rows, ["in all", "", f"{parameters:,}", f"{total / 1e9:.3f}"]]
+        ["part", "kind", "parameters", "GFLOPs"], [*rows, ["total", "", f"{parameters:,}", f"{total / 1e9:.3f}"]]
     )
     lines += ["", f"layers with weights: {', '.join(f'{count} {kind}' for kind, count in layers.items())}"]
     if idle:
-        lines.append(f"of the parameters, {idle:,} are of auxiliary heads, which only training uses")
+        lines.append(f"{idle:,} of the parameters belong to auxiliary heads, which only training uses")
     lines += [
-        f"a multiply-add counts as 2 FLOPs: {total / 2e9:.3f} GMACs; convolutions and matrix products are counted, and",
-        "neither norms, activations, pooling nor resizing",
+        f"a multiply-add counts as 2 FLOPs ({total / 2e9:.3f} GMACs); convolutions and matrix products are counted,",
+        "norms, activations, pooling and resizing are not",
         "",
     ]
-    names = [*(f"encoder's map {i}" for i in range(len(shapes) - 1)), "logits"]
+    names = [*(f"encoder map {i}" for i in range(len(shapes) - 1)), "logits"]
     described = [
         [name, "x".join(map(str, shape)), stride(height, shape[1]), "the whole image" if field is None else str(field)]
         for name, shape, field in zip(names, shapes, fields, strict=True)
@@ -74,10 +74,10 @@ def count_layers(model: Any) -> dict[str, int]:
 
 
 def indented(name: str) -> str:
-    """The last part of a dotted name, below those before it."""
+    """The last part of a dotted name, indented by its depth."""
     return "  " * name.count(".") + name.rsplit(".", 1)[-1]
 
 
 def stride(image: int, rows: int) -> str:
-    """How many rows of an image there are for one of a map."""
+    """How many rows of an image correspond to one row of a map."""
     return f"{image / rows:g}"

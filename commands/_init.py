@@ -1,4 +1,4 @@
-"""Settings for data of your own: take an export of CVAT into the repository and write params.yaml for it."""
+"""Settings for your own data: copies a CVAT export into the repository and writes params.yaml for it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from stages.cvat.export import export_name, find_exports, open_export
 from stages.cvat.params import IGNORED, Cvat, Params
 
 FOLDER = "data/annotations"
-OBJECT = 0.1  # of its image: a label whose objects cover less on average is taken for a thing
-UNLABELLED = 0.05  # with more of the pixels than this outside every shape, they are a class of their own
+OBJECT = 0.1  # of its image: a label whose objects cover less on average is assumed to be a thing
+UNLABELLED = 0.05  # if more of the pixels than this lie outside every shape, they become a class of their own
 BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
 NEIGHBOURS = (
-    "frames of one flight may stand in train and in test: a folder per flight in CVAT's image names prevents it"
+    "frames of one flight may end up in both train and test: a folder per flight in CVAT's image names prevents it"
 )
 VOID = ("ignore", "void", "unlabeled", "unlabelled")
 
 
 def init(export: Path, root: Path) -> list[str]:
-    """Check the export, copy it into `data/annotations/`, write params.yaml; returns what to tell the person.
+    """Check the export, copy it into `data/annotations/`, write params.yaml; returns the lines to print.
 
-    A second export is added to the first: what params.yaml says by then is kept, and new labels are appended.
+    A second export is added to the first: what params.yaml then says is kept, and new labels are appended.
     """
     before = load("cvat", Params, root).cvat
     kept = before if before.exports == FOLDER else None
@@ -60,7 +60,7 @@ def init(export: Path, root: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Found:
-    """What the export's shapes come to once they are drawn."""
+    """What the export contains once its shapes are drawn as masks."""
 
     samples: list[Sample]
     unlabelled: float  # share of the pixels that no shape covers
@@ -68,7 +68,7 @@ class Found:
 
 
 def measure(root: Path) -> Found:
-    """Count pixels and objects of a converted export, where every new label was taken for a thing."""
+    """Count pixels and objects of a converted export, in which every new label was treated as a thing."""
     shares: list[list[float]] = [[] for _ in read_header(root).classes]
     samples, outside, pixels = [], 0, 0
     for sample, _, mask in iterate(root, UNSPLIT):
@@ -78,17 +78,18 @@ def measure(root: Path) -> Found:
         if instances is not None:
             counts = np.bincount(instances.ravel())
             owner = np.zeros(len(counts), np.uint8)
-            owner[instances] = mask  # an instance is of one class
+            owner[instances] = mask  # an instance has one class
             for number, count in zip(owner[1:], counts[1:], strict=True):
                 shares[int(number)].append(int(count) / mask.size)
     return Found(samples, outside / pixels, [sum(sizes) / len(sizes) if sizes else None for sizes in shares])
 
 
 def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
-    """The rules for what an export does not say; what params.yaml says of earlier labels and of the background stays.
+    """Settle what an export does not say; what params.yaml says about earlier labels and the background stays.
 
-    A label is taken for a thing where one of its objects covers a tenth of the image or less, on average. Pixels
-    outside every shape are of a label called background; of a new class of that name where they are many; else of none.
+    A label is assumed to be a thing if its objects cover a tenth of the image or less, on average. Pixels outside every
+    shape belong to a label called background if there is one, to a new class of that name if there are many, else to
+    none.
     """
     values = params.model_dump()
     known = {label.name: label.thing for label in kept.classes} if kept else {}
@@ -102,7 +103,7 @@ def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
 
 
 def _with_those_there(export: Path, folder: Path) -> list[Path]:
-    """The export, and those that `data/annotations/` holds already; one of the same name is replaced."""
+    """The export, and those already in `data/annotations/`; one of the same name is replaced."""
     there = find_exports(folder) if folder.is_dir() and any(folder.iterdir()) else []
     return [*(path for path in there if export_name(path) != export_name(export)), export]
 
@@ -125,12 +126,12 @@ def _changes(params: Cvat, salt: int, again: bool) -> dict[str, Any]:
         "prepare.sources": ["cvat"],
         "prepare.map": {"cvat": void} if void else {},
         "prepare.split.salt": salt,
-        "measure.landing.safe": [],  # only a person knows which labels one can land on
+        "measure.landing.safe": [],  # only the user knows which classes are safe to land on
     }
 
 
 def _copy(export: Path, folder: Path) -> None:
-    """Copy an export whole or not at all; one that lies there already stays."""
+    """Copy an export completely or not at all; one that is already in place stays."""
     target = folder / export.name
     if target.exists() and target.samefile(export):
         return
@@ -143,20 +144,21 @@ def _copy(export: Path, folder: Path) -> None:
 
 
 def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str]) -> list[str]:
-    """What was found and decided, so that a person can disagree by editing one line."""
+    """What was found and decided, so that the user can change any of it by editing one line."""
     things = [label.name for label in params.classes if label.thing]
     others = [label.name for label in params.classes if not label.thing]
     size = Counter(f"{sample.width}x{sample.height}" for sample in found.samples).most_common(1)[0][0]
     groups = len({sample.group for sample in found.samples})
     return [
-        f"{len(found.samples)} images (most of {size}) in {groups} groups, by cvat.group: {params.group}",
-        f"{100 * found.unlabelled:.1f} % of the pixels lie in no shape; cvat.background: {params.background}",
-        f"things, which can be counted: {', '.join(things) or 'none'}",
+        f"{len(found.samples)} images (mostly {size}) in {groups} groups, by cvat.group: {params.group}",
+        f"{100 * found.unlabelled:.1f} % of the pixels lie outside every shape; cvat.background: {params.background}",
+        f"things (countable objects): {', '.join(things) or 'none'}",
         f"not things: {', '.join(others) or 'none'}",
-        f"please check: a label was taken for a thing where its objects cover {100 * OBJECT:.0f} % of an image or less",
+        f"please check: a label is assumed to be a thing if its objects cover {100 * OBJECT:.0f} % of an image or less",
         f"splits: {', '.join(f'{split} {images}' for split, images in shares.items())} images, by prepare.split.salt",
         *([NEIGHBOURS] if params.group == "image" else []),
-        *([f"left out, without an area: {', '.join(params.skip)} (cvat.skip)"] if params.skip else []),
-        f"copied to {FOLDER}/; written into params.yaml: {', '.join(changed)}",
-        f"images become prepare.width x prepare.height; next: `bin/python -m dvc add {FOLDER}`, then `make repro`",
+        *([f"skipped, as they have no area: {', '.join(params.skip)} (cvat.skip)"] if params.skip else []),
+        f"copied to {FOLDER}/; changed in params.yaml: {', '.join(changed)}",
+        "images are resized to prepare.width x prepare.height; "
+        f"next: `bin/python -m dvc add {FOLDER}`, then `make repro`",
     ]

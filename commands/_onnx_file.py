@@ -1,4 +1,4 @@
-"""A network as the bytes of an ONNX file, and how far that file's answers are from PyTorch's."""
+"""Converts a network to the bytes of an ONNX file, and compares that file's outputs with PyTorch's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 @dataclass(frozen=True)
 class Agreement:
-    """The largest difference of a logit, the bound on it, and the share of pixels that get the same class."""
+    """The largest logit difference, its bound, and the share of pixels that get the same class."""
 
     difference: float
     bound: float
@@ -35,13 +35,13 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether the two are the same network; a NaN in one of them is not."""
+        """Whether the two agree; a NaN in either means that they do not."""
         return self.difference <= self.bound
 
 
 def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
-    """The network as ONNX, for images of one size and batches of any. The same network gives the same bytes."""
-    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
+    """The network as ONNX, for images of one size and any batch size. The same network gives the same bytes."""
+    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)  # a batch of 1 would become a constant
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -56,11 +56,11 @@ def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
             )
     except Exception as error:  # whatever a layer or the exporter raises
         raise StateError(
-            arch, f"ONNX has no form of {operation(error)}", "this architecture cannot be exported"
+            arch, f"ONNX cannot express {operation(error)}", "this architecture cannot be exported"
         ) from None
     proto = program.model_proto  # type: ignore[union-attr]
     if not proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        found = "it takes the images of a batch one by one, which ONNX has no form of"
+        found = "it processes the images of a batch one by one, which ONNX cannot express"
         raise StateError(arch, found, "this architecture cannot be exported")
     anonymous(proto)
     content: bytes = proto.SerializeToString(deterministic=True)
@@ -69,7 +69,7 @@ def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """The exporter tells of its steps and of packages that nothing here needs."""
+    """Silence the exporter, which reports its steps and packages that nothing here needs."""
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -85,7 +85,7 @@ def quiet() -> Iterator[None]:
 
 
 def operation(error: BaseException) -> str:
-    """What the exporter stumbled over: the operation where a message names one, else the message that began it all."""
+    """What the exporter failed on: the operation if a message names one, else the original error."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
@@ -96,7 +96,7 @@ def operation(error: BaseException) -> str:
 
 
 def anonymous(proto: onnx.ModelProto) -> None:
-    """Take out what the exporter noted of where the code lies on this machine."""
+    """Remove the paths on this machine that the exporter recorded."""
     del proto.metadata_props[:]
     for function in proto.functions:
         del function.metadata_props[:]

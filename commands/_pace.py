@@ -1,8 +1,8 @@
-"""Trainings that go a few steps at a time: what `speed` and the benchmarks measure with.
+"""Runs trainings a few steps at a time, for `speed` and the benchmarks.
 
-Each is a real training in a process of its own, held at the place where its loop asks for the next batch. While one
-goes, the others stand still, their loader workers too: so they can take turns, and whatever else the machine does in
-the meantime meets all of them alike.
+Each is a real training in its own process, paused where its loop asks for the next batch. While one runs, the others
+are paused, including their loader workers. So they can take turns, and other load on the machine affects all of them
+alike.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from pixelproof.core.errors import PixelproofError, StateError
 
 @dataclass(frozen=True)
 class Round:
-    """Some steps of a training, from one request for a batch to another."""
+    """Some steps of a training, timed from one request for a batch to a later one."""
 
     steps: int
     images: int
     seconds: float
-    waited: float  # the part of the seconds in which the loop had no batch
-    busy: float = math.nan  # the part of the seconds in which a GPU computed; only where it was profiled
+    waited: float  # the part of the seconds spent waiting for a batch
+    busy: float = math.nan  # the part of the seconds in which a GPU was busy; only if it was profiled
 
     @property
     def rate(self) -> float:
-        """Images in a second."""
+        """Images per second."""
         return self.images / self.seconds
 
 
@@ -43,7 +43,7 @@ class Round:
 
 
 class Held:
-    """Batches, of which only as many are handed out as the other end of the line asks for."""
+    """Batches, handed out only as the other end of the line asks for them."""
 
     def __init__(self, batches: Iterator[Any], line: Connection) -> None:
         self.batches, self.line = batches, line
@@ -65,7 +65,7 @@ class Held:
         return batch
 
     def hold(self) -> None:
-        """Say how the steps went, and stand still until more are asked for; asked for none, end the process."""
+        """Report the steps, then wait until more are requested; a request for none ends the process."""
         finish_device()
         if self.asked:
             seconds = time.perf_counter() - self.began
@@ -76,7 +76,7 @@ class Held:
             worker.suspend()
         try:
             self.asked, profiled = self.line.recv()
-        except EOFError:  # whoever asked is gone
+        except EOFError:  # the other end is gone
             self.asked, profiled = 0, False
         finally:
             for worker in workers:
@@ -88,7 +88,7 @@ class Held:
 
 
 def finish_device() -> None:
-    """Wait for what a GPU still has to do."""
+    """Wait until the GPU has finished."""
     import torch
 
     if torch.cuda.is_available():
@@ -96,7 +96,7 @@ def finish_device() -> None:
 
 
 def start_profiler() -> Any:
-    """Torch's profiler of what runs on the GPU."""
+    """Start torch's profiler of GPU activity."""
     from torch.profiler import ProfilerActivity, profile
 
     profiler = profile(activities=[ProfilerActivity.CUDA])
@@ -105,14 +105,14 @@ def start_profiler() -> Any:
 
 
 def kernel_seconds(profiler: Any) -> float:
-    """How long at least one kernel or copy ran on the GPU."""
+    """How long at least one kernel or copy was running on the GPU."""
     profiler.stop()
     events = [event.time_range for event in profiler.events() if event.device_type.name == "CUDA"]
     return covered([(span.start, span.end) for span in events]) / 1e6
 
 
 def covered(spans: list[tuple[float, float]]) -> float:
-    """The length of what spans cover together."""
+    """The total length that the spans cover."""
     total, until = 0.0, -math.inf
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, until))
@@ -121,7 +121,7 @@ def covered(spans: list[tuple[float, float]]) -> float:
 
 
 def hold_loops(line: Connection) -> None:
-    """Hold every loop over iterations that MMEngine makes in this process from now on: ours derives from its own."""
+    """Pause every iteration loop that MMEngine creates in this process from now on: ours is a subclass of its own."""
     from mmengine.runner import IterBasedTrainLoop
 
     make = IterBasedTrainLoop.__init__
@@ -134,7 +134,7 @@ def hold_loops(line: Connection) -> None:
 
 
 def train_in(line: Connection, folder: Path, arch: str, seed: int) -> None:
-    """The training of a workspace, as `python -m stages.train` runs it there, held."""
+    """The training of a workspace, as `python -m stages.train` runs it there, but paused at the line."""
     os.chdir(folder)
     from pixelproof.core.params import load
     from stages.train.params import Params
@@ -145,23 +145,23 @@ def train_in(line: Connection, folder: Path, arch: str, seed: int) -> None:
 
 
 def _serve(line: Connection, name: str, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """The whole of a training's process: what it prints is dropped, and what a person must know goes to the parent."""
+    """The main function of a training's process: its output is dropped, and its errors go to the parent."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    multiprocessing.set_start_method(None, force=True)  # loader workers start as they do in a process of no parent
+    multiprocessing.set_start_method(None, force=True)  # loader workers start as in any other process
     try:
         work(line, *arguments)
-        line.send(StateError(name, "it ended without the steps that were asked for", "it cannot be timed step by step"))
+        line.send(StateError(name, "it ended before the requested steps", "it cannot be timed step by step"))
     except PixelproofError as error:
         line.send(error)
     except KeyboardInterrupt:
-        pass  # the parent got it too, and says so
+        pass  # the parent gets it too, and reports it
 
 
 # --- in the process that measures ------------------------------------------------------------------------------------
 
 
 class Training:
-    """A training in a process of its own, seen from outside: `work(line, *arguments)` must hold itself at the line."""
+    """A training in its own process, seen from outside: `work(line, *arguments)` must pause itself at the line."""
 
     def __init__(self, name: str, work: Callable[..., None], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
@@ -178,21 +178,21 @@ class Training:
         self.close()
 
     def run(self, steps: int, profiled: bool = False) -> Round:
-        """Let it go so many steps; what ended it instead is raised here."""
-        with contextlib.suppress(OSError):  # it has ended; what it said last can still be read
+        """Run this many steps; an error that ended the training is raised here."""
+        with contextlib.suppress(OSError):  # it has ended; its last message can still be read
             self.line.send((steps, profiled))
         try:
             answer = self.line.recv()
         except (EOFError, OSError):
             self.process.join(10)
             found = f"its process ended with code {self.process.exitcode}"
-            raise StateError(self.name, found, "what it said stands above") from None
+            raise StateError(self.name, found, "see its output above") from None
         if isinstance(answer, Round):
             return answer
         raise answer
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self.line.close()
         self.process.join(20)
         if self.process.is_alive():
@@ -201,7 +201,7 @@ class Training:
 
 
 def take_turns(trainings: dict[str, Training], rounds: int, steps: int) -> dict[str, list[Round]]:
-    """So many rounds of so many steps of each training: A B C, A B C, ..."""
+    """Run rounds of steps of each training in turn: A B C, A B C, ..."""
     found: dict[str, list[Round]] = {name: [] for name in trainings}
     for _ in range(rounds):
         for name, training in trainings.items():

@@ -1,4 +1,4 @@
-"""params.yaml held against the models of all stages, and each setting with the help that its model has for it."""
+"""Checks params.yaml against the models of all stages, and lists each setting with its help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def all_models(root: Path) -> dict[str, type[Section]]:
 
 
 def helps(at: Any, prefix: str = "") -> dict[str, str]:
-    """`key path -> help` for every knob and section of a model."""
+    """`key path -> help` for every setting and section of a model."""
     found: dict[str, str] = {}
     for name, field in at.model_fields.items() if isinstance(at, type) and issubclass(at, BaseModel) else ():
         found |= {f"{prefix}{name}": field.description or "", **helps(field.annotation, f"{prefix}{name}.")}
@@ -28,7 +28,7 @@ def helps(at: Any, prefix: str = "") -> dict[str, str]:
 
 
 def describe(values: dict[str, Any], help_of: dict[str, str], prefix: str = "") -> list[str]:
-    """One line for each knob: `key: value  # help`; sections nest."""
+    """One line for each setting: `key: value  # help`; sections are indented."""
     lines = []
     for name, value in values.items():
         path, below, shown = f"{prefix}{name}", [], ""
@@ -42,7 +42,7 @@ def describe(values: dict[str, Any], help_of: dict[str, str], prefix: str = "") 
 
 
 def checked(root: Path) -> list[str]:
-    """Check everything in params.yaml; its lines, each with its help."""
+    """Check all of params.yaml, and return its lines, each with its help."""
     values, graph = read_yaml(root / "params.yaml"), read_yaml(root / "dvc.yaml")
     check_known(values, graph)
     help_of: dict[str, str] = {}

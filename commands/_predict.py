@@ -1,4 +1,4 @@
-"""Predicts images one after another and writes masks, overlays and scores: all of them or nothing."""
+"""Predicts images one by one and writes masks, overlays and scores: all of them or nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
 @dataclass(frozen=True)
 class Request:
-    """Where the masks go and how the network sees the images; None is as params.yaml says."""
+    """Where the masks go and how the network sees the images; None means the value in params.yaml."""
 
     out: Path
     size: Shown | None
@@ -58,26 +58,26 @@ def predict_all(arch: str, seed: int, paths: Sequence[Path], asked: Request) -> 
 
 
 def windows(inference: Inference, window: int | None, stride: int | None) -> Inference:
-    """How images go through the network: as params say, but for the windows that are asked for here."""
+    """How the network sees images: as params.yaml says, except for windows given here."""
     side = window or inference.window
     step = stride or (max(1, side // 2) if window else inference.stride)
     if 0 < side < step:
-        raise StateError("--stride", f"{step} is more than the window, {side}", "every pixel must be in a window")
+        raise StateError("--stride", f"{step} is larger than the window, {side}", "every pixel must be in a window")
     return inference.model_copy(update={"window": side, "stride": step})
 
 
 def check_out(out: Path, paths: Sequence[Path]) -> None:
-    """What is there already is replaced only where it is this command's, and never with an image in it to predict."""
+    """An existing folder is replaced only if this command wrote it, and never if it holds an image to predict."""
     there = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if (out.exists() and not out.is_dir()) or there - OURS or (there and "scores.csv" not in there):
-        raise StateError(str(out), "it is there, and not of this command", "give another folder by --out")
+        raise StateError(str(out), "it exists, and this command did not write it", "give --out another folder")
     for path in paths:
         if out.resolve() in path.resolve().parents:
-            raise StateError(str(path), f"lies in {out}, which is to be replaced", "give another folder by --out")
+            raise StateError(str(path), f"lies in {out}, which would be replaced", "give --out another folder")
 
 
 def write(paths: Sequence[Path], network: Network, shown: Shown, header: Header, out: Path) -> None:
-    """Predict images one after another; the folder appears when all of them are there."""
+    """Predict images one by one; the folder appears once all of them are written."""
     rows = []
     work = zip(paths, names(paths), strict=True)
     try:
@@ -90,11 +90,11 @@ def write(paths: Sequence[Path], network: Network, shown: Shown, header: Header,
                 rows.append(scores(name, found, len(header.classes)))
             write_text(folder / "scores.csv", table(rows, header))
     except OSError as error:
-        raise StateError(str(error.filename or out), str(error.strerror).lower(), "give another --out") from None
+        raise StateError(str(error.filename or out), str(error.strerror).lower(), "give --out another folder") from None
 
 
 def predict(network: Network, image: Image, shown: Shown, path: Path) -> Prediction:
-    """The classes of an image at its own size, whatever size the network is shown."""
+    """Predict the classes of an image at its own size, whatever size the network sees."""
     height, width = image.shape[:2]
     rows, columns = shown.of(height, width)
     same = (rows, columns) == (height, width)
@@ -112,7 +112,7 @@ def predict(network: Network, image: Image, shown: Shown, path: Path) -> Predict
 
 
 def resized(probabilities: NDArray[np.float32], height: int, width: int) -> Prediction:
-    """The most probable class where probabilities (CHW) are resized: one class after another, for large images."""
+    """The most probable class after resizing probabilities (CHW), one class at a time to save memory."""
     labels, certainty = np.zeros((height, width), np.uint8), np.full((height, width), -1, np.float32)
     for index, plane in enumerate(probabilities):
         here = fit_image(plane, width, height)
@@ -122,7 +122,7 @@ def resized(probabilities: NDArray[np.float32], height: int, width: int) -> Pred
 
 
 def mask_png(labels: NDArray[np.uint8], header: Header) -> bytes:
-    """Class ids as an indexed PNG in the colours of the classes."""
+    """Class ids as an indexed PNG with the class colours."""
     from PIL import Image as Pillow
 
     indexed = Pillow.fromarray(labels)
@@ -133,22 +133,22 @@ def mask_png(labels: NDArray[np.uint8], header: Header) -> bytes:
 
 
 def overlay_jpg(image: Array, labels: NDArray[np.uint8], header: Header) -> bytes:
-    """The colours of the classes over the image, half and half."""
+    """The class colours blended with the image, half and half."""
     mixed = cv2.addWeighted(image, 0.5, palette(header)[labels], 0.5, 0)
     try:
         return bytes(cv2.imencode(".jpg", cv2.cvtColor(mixed, cv2.COLOR_RGB2BGR), QUALITY)[1].tobytes())
-    except cv2.error:  # the format ends at 65,535 pixels a side
-        found = f"no JPEG can have {labels.shape[1]}x{labels.shape[0]} pixels"
+    except cv2.error:  # the format's limit is 65,535 pixels a side
+        found = f"a JPEG cannot have {labels.shape[1]}x{labels.shape[0]} pixels"
         raise StateError("an overlay", found, "cut the image into tiles") from None
 
 
 def palette(header: Header) -> NDArray[np.uint8]:
-    """The colours of the classes by their ids."""
+    """The class colours by id."""
     return np.array([info.color for info in header.classes], np.uint8)
 
 
 def scores(name: Path, found: Prediction, classes: int) -> list[str]:
-    """A line of scores.csv."""
+    """A row of scores.csv."""
     height, width = found.labels.shape
     shares = np.bincount(found.labels.ravel(), minlength=classes) / found.labels.size
     certainty = found.certainty.mean(dtype=np.float64)
@@ -156,7 +156,7 @@ def scores(name: Path, found: Prediction, classes: int) -> list[str]:
 
 
 def table(rows: Sequence[Sequence[str]], header: Header) -> str:
-    """scores.csv."""
+    """The content of scores.csv."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "width", "height", "certainty", *(f"share of {name}" for name in header.names())])

@@ -1,7 +1,7 @@
-"""The config of any architecture, also of one that is not in params.yaml.
+"""Resolves the config of any architecture, including one that is not in params.yaml.
 
-A stage imports no other; so the stage `configure` is run, by its command in dvc.yaml, in a folder of its own with
-params that ask for this one architecture.
+The stage `configure` is run, by its command in dvc.yaml, in a temporary folder with params that name only this
+architecture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def resolved(name: str, scale: str | None) -> dict[str, Any]:
-    """The resolved config of an architecture, at a scale or at that of params.yaml."""
+    """The resolved config of an architecture, at this scale or, for None, at that of params.yaml."""
     graph, params = read_yaml(Path("dvc.yaml")), read_yaml(Path("params.yaml"))
     params["architectures"] = [name]
     if scale:

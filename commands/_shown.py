@@ -1,4 +1,4 @@
-"""How large a network is shown an image: what --size of `predict` says."""
+"""The size at which a network sees an image: --size of `predict`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shown:
-    """At a short side, or stretched to a height and a width, or as it is."""
+    """Scaled to a short side, stretched to a height and a width, or left as it is."""
 
     short: int | None = None
     exact: tuple[int, int] | None = None
 
     def of(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width for an image of a height and a width."""
+        """The height and width at which the network sees an image."""
         if self.exact:
             return self.exact
         scale = self.short / min(height, width) if self.short else 1
@@ -23,7 +23,7 @@ class Shown:
 
 
 def shown(text: str) -> Shown:
-    """What a person says by `128`, `96x128` or `own`."""
+    """Parse `128`, `96x128` or `own`."""
     if match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text):
         return Shown(exact=(int(match[1]), int(match[2])))
     if text == "own" or re.fullmatch(r"[1-9]\d*", text):

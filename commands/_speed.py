@@ -1,4 +1,4 @@
-"""Settings tried by training with them, one knob after another: commands/speed.py says for what."""
+"""Tries settings by training with them, one after another; commands/speed.py says what for."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ LINKED = (
     "pixelproof",
     "results/data",
     "stages",
-)  # what a training reads, beside params.yaml
+)  # what a training reads, besides params.yaml
 WARM_UP, ROUNDS = 3, 3
 ROUND_SECONDS, MOST_STEPS = 1.5, 50
-NOISE = 1.03  # a smaller gain may be none
-ENDLESS = 1_000_000  # iterations: no validation and no checkpoint comes in the way
+NOISE = 1.03  # a smaller gain may be noise
+ENDLESS = 1_000_000  # iterations: no validation or checkpoint gets in the way
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting, its images in a second, and that over the present params' in the same rounds."""
+    """A setting, its images per second, and the ratio to the current params in the same rounds."""
 
     setting: Setting
     rate: float
@@ -48,7 +48,7 @@ class Trial:
 
 def speed(name: str | None) -> None:
     """Measure, and print a table and the params to set."""
-    load("train", Params)  # a mistake in params.yaml is said before anything is timed
+    load("train", Params)  # reports a mistake in params.yaml before anything is timed
     values = read_yaml(Path("params.yaml"))
     arch = name or pick(values, "architectures")[0]
     check_inputs(arch)
@@ -60,7 +60,7 @@ def speed(name: str | None) -> None:
 
 
 def check_inputs(arch: str) -> None:
-    """What a training reads must be there."""
+    """Require what a training reads."""
     config_of(arch)
     for root in (PREPARED, Path("data/augmented")):
         if not (root / "train/index.csv").is_file():
@@ -85,7 +85,7 @@ def knobs(values: dict[str, Any], cores: int) -> dict[str, list[Any]]:
 def search(
     first: Trial, choices: dict[str, list[Any]], measure: Callable[[Sequence[Setting]], list[Trial]]
 ) -> list[Trial]:
-    """Greedy: each knob in turn, the others at the best so far. All trials; the first is of the present params."""
+    """Greedy: each setting in turn, the others at the best so far. The first of the trials is the current params."""
     best, trials = first, [first]
     for key, options in choices.items():
         found = measure([best.setting | {key: option} for option in options if option != best.setting[key]])
@@ -95,7 +95,7 @@ def search(
 
 
 class Stopwatch:
-    """Times settings in turns with the present params, whose training waits from the first to the last."""
+    """Times settings in turn with the current params, whose training is kept from the first to the last."""
 
     def __init__(self, folder: Path, arch: str, values: dict[str, Any]) -> None:
         self.folder, self.arch, self.values = folder, arch, values
@@ -113,19 +113,19 @@ class Stopwatch:
         """Start the training of a setting."""
         self.trials += 1
         workspace = make_workspace(self.folder / str(self.trials), self.values, setting)
-        name = f"{self.arch} ({described(setting) or 'the present params'})"
+        name = f"{self.arch} ({described(setting) or 'the current params'})"
         say(f"speed: {name}")
         return Training(name, train_in, workspace, self.arch, 0)
 
     def first(self, present: Setting) -> Trial:
-        """The present params, and how many steps make a round."""
+        """Time the current params, and decide how many steps make a round."""
         self.reference.run(WARM_UP)
         seconds = self.reference.run(2).seconds / 2
         self.steps = min(max(round(ROUND_SECONDS / seconds), 1), MOST_STEPS)
         return Trial(present, statistics.median(self.reference.run(self.steps).rate for _ in range(ROUNDS)), 1.0)
 
     def measure(self, settings: Sequence[Setting]) -> list[Trial]:
-        """Time settings, each in its own process, all in turns with the present params."""
+        """Time settings, each in its own process, all in turn with the current params."""
         with contextlib.ExitStack() as stack:
             others = [stack.enter_context(self.start(setting)) for setting in settings]
             for other in others:
@@ -143,8 +143,8 @@ class Stopwatch:
 
 
 def make_workspace(folder: Path, values: dict[str, Any], setting: Setting) -> Path:
-    """A folder with links to what a training reads, and params of its own: a training writes beside its inputs."""
-    Path(".pixelproof").mkdir(exist_ok=True)  # what trainings keep for each other; its keys hold the params
+    """A folder with links to what a training reads, and its own params: a training writes beside its inputs."""
+    Path(".pixelproof").mkdir(exist_ok=True)  # the cache that trainings share; its keys contain the params
     for name in LINKED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(Path(name).resolve())
@@ -169,32 +169,35 @@ def described(setting: Setting) -> str:
 
 
 def table(arch: str, values: dict[str, Any], trials: Sequence[Trial]) -> list[str]:
-    """A Markdown table of all trials; each says what it changes of the present params."""
+    """A Markdown table of all trials; each row says what it changes in the current params."""
     present = trials[0].setting
     sample = dataset.read_split(PREPARED, "train")[0]
     what = f"{arch}, {sample.width}x{sample.height}, batch {pick(values, 'train.batch')}"
-    lines = [f"{what}; medians of {ROUNDS} rounds, in turns", ""]
+    lines = [f"{what}; medians of {ROUNDS} rounds, in turn", ""]
     lines += ["| params | images/s | ratio |", "| --- | --- | --- |"]
     for trial in trials:
         other = {key: value for key, value in trial.setting.items() if value != present[key]}
-        name = described(other) or f"present ({described(present)})"
+        name = described(other) or f"current ({described(present)})"
         lines.append(f"| {name} | {trial.rate:.1f} | {trial.ratio:.2f} |")
     return lines
 
 
 def advice(trials: Sequence[Trial]) -> list[str]:
-    """The fastest of the trials as lines of params.yaml, and what setting them means."""
+    """The fastest trial as lines of params.yaml, and what setting them means."""
     best = max(trials, key=lambda trial: trial.ratio)
     if best is trials[0]:
-        return ["The present params are the fastest of these."]
-    lines = [f"Fastest: {best.ratio:.2f} times the present params' images/s. In params.yaml:", ""]
+        return ["The current params are the fastest of these."]
+    lines = [f"Fastest: {best.ratio:.2f} times the images/s of the current params. In params.yaml:", ""]
     for section in dict.fromkeys(key.split(".")[0] for key in best.setting):
         inner = {key: value for key, value in best.setting.items() if key.startswith(f"{section}.")}
         lines += [
             f"{section}:",
             *(f"  {described({key: value}).removeprefix(f'{section}.')}" for key, value in inner.items()),
         ]
-    lines += ["", "They change last bits or more of every number, so all trainings run again: `dvc repro`, and commit."]
+    lines += [
+        "",
+        "They change at least the last bits of every number, so all trainings run again: `dvc repro`, then commit.",
+    ]
     if best.ratio < NOISE:
-        lines.append(f"A gain below {NOISE:.2f} may be chance: better leave params.yaml as it is.")
+        lines.append(f"A gain below {NOISE:.2f} may be noise: better to leave params.yaml as it is.")
     return lines

@@ -1,4 +1,4 @@
-"""A trained network as it lies on disk; and of one that is not there, what would train it."""
+"""Finds trained networks on disk; for one that is missing, says what would train it."""
 
 from __future__ import annotations
 
@@ -24,56 +24,56 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Trained:
-    """One architecture trained from one seed."""
+    """One architecture trained with one seed."""
 
     arch: str
     seed: int
     config: Path
     header: Header
-    facts: dict[str, Any]  # what train wrote beside the weights
+    facts: dict[str, Any]  # what train writes beside the weights
 
     @property
     def name(self) -> str:
-        """As DVC names what makes it."""
+        """Its name in DVC's stages: `unet-0`."""
         return f"{self.arch}-{self.seed}"
 
     @property
     def weights(self) -> Path:
-        """The file of the weights."""
+        """The weights file."""
         return MODELS / self.arch / str(self.seed) / WEIGHTS
 
     @cached_property
     def params(self) -> Params:
-        """The params of its training: an error where params.yaml says something else by now."""
+        """The params it was trained with; an error if params.yaml has changed since."""
         params = load("train", Params)
         _check_params(self.arch, self.seed)
         return params
 
     def network(self, compute: Compute) -> Any:
-        """The network with its weights, on the CPU, to predict with."""
+        """The network with its weights, on the CPU, ready to predict."""
         set_up(compute)
         model = build_model(read_config(self.config), len(self.header.classes), compute)
         load_weights(model, self.weights)
         return model.eval()
 
     def fp32(self) -> Compute:
-        """How to compute with it exactly: on the CPU, in fp32."""
+        """Settings to compute with it exactly: on the CPU, in fp32."""
         exact = {"device": "cpu", "precision": "fp32", "channels_last": False}
         return self.params.compute.model_copy(update=exact)
 
 
 def find(arch: str, seed: int) -> Trained:
-    """A trained network by its name, with the classes that it learnt.
+    """A trained network by its name, with its classes.
 
     Raises:
-        StateError: it is not there; the message says which are, and what would train this one.
-        DataError: it learnt other classes than data/prepared has.
+        StateError: it does not exist; the message lists those that do, and what would train this one.
+        DataError: it was trained on other classes than those of data/prepared.
     """
     weights = MODELS / arch / str(seed) / WEIGHTS
     if not weights.is_file():
         paths = sorted(MODELS.glob(f"*/*/{WEIGHTS}"))
         there = ", ".join(f"{path.parts[-3]} (seed {path.parts[-2]})" for path in paths) or "none"
-        fix = f"trained are: {there}; {what_trains(arch, seed)}; `dvc pull` brings what a remote has"
+        fix = f"trained: {there}; {what_trains(arch, seed)}; `dvc pull` fetches what a remote has"
         raise StateError(str(weights), "no such file", fix)
     config, facts = config_of(arch), weights.with_name("facts.json")
     if not facts.is_file():
@@ -87,28 +87,28 @@ def find(arch: str, seed: int) -> Trained:
 
 
 def config_of(arch: str) -> Path:
-    """The file of an architecture's resolved config; nothing need be trained.
+    """The file of an architecture's resolved config; the network need not be trained.
 
     Raises:
-        StateError: it is not there; the message says which are, and what would write this one.
+        StateError: it does not exist; the message lists those that do, and what would write this one.
     """
     path = CONFIGS / f"{arch}.json"
     if not path.is_file():
         there = [found.stem for found in sorted(CONFIGS.glob("*.json"))]
-        fix = f"resolved are: {', '.join(there) or 'none'}; {_what_makes(arch, None, 'configure')}"
+        fix = f"resolved: {', '.join(there) or 'none'}; {_what_makes(arch, None, 'configure')}"
         raise StateError(str(path), "no such file", fix)
     return path
 
 
 def what_trains(arch: str, seed: int) -> str:
-    """What a person can do, as typed, so that a network is trained and evaluated."""
+    """What to do, as typed, so that a network is trained and evaluated."""
     return _what_makes(arch, seed, f"evaluate@{arch}-{seed}")
 
 
 def _what_makes(arch: str, seed: int | None, stage: str) -> str:
-    """DVC knows the stages of the architectures and seeds in params.yaml and refuses any other."""
+    """DVC knows only the stages of the architectures and seeds in params.yaml, and refuses any other."""
     if arch not in names():
-        return f"there is no architecture of this name{nearest(arch, names())}"
+        return f"there is no architecture with this name{nearest(arch, names())}"
     values, lacking = read_yaml(Path("params.yaml")), []
     for key, wanted in (("architectures", arch), ("train.seeds", seed)):
         if wanted is not None and wanted not in pick(values, key):
@@ -118,11 +118,11 @@ def _what_makes(arch: str, seed: int | None, stage: str) -> str:
 
 
 def _check_params(arch: str, seed: int) -> None:
-    """The params must be those that DVC trained with, where DVC did: what is said of a network is said of them."""
+    """If DVC trained the network, require the same params: what is reported about it includes them."""
     stage = f"train@{arch}-{seed}"
     ran = read_lock(open_revision(WORKSPACE)).stages.get(stage, Record())
     values = read_yaml(Path("params.yaml"))
     for key, value in ran.params.get("params.yaml", {}).items():
         if pick(values, key) != value:
-            found = f"{key} is {pick(values, key)}, and {stage} ran with {value}"
+            found = f"{key} is {pick(values, key)}, but {stage} ran with {value}"
             raise StateError("params.yaml", found, f"set it back, or {what_trains(arch, seed)}")

@@ -1,7 +1,7 @@
-"""Where a multi-scale network takes which scale, as pictures.
+"""Draw where a multi-scale network uses which scale.
 
-For each image of the test split (or those whose ids are given) and each scale but the largest, OUT/ID-scale-SCALE.png
-in grey: white pixels are taken from this scale, black ones from the next larger one.
+Writes OUT/ID-scale-SCALE.png, in grey, for each image of the test set (or those whose ids are given) and each scale but
+the largest: white pixels are taken from this scale, black ones from the next larger one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ GROUP = "networks"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network, which images, and where the pictures go."""
     parser.add_argument("--arch", required=True, help="a trained architecture that predicts attention over scales")
-    parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed it was trained with (default: 0)")
     parser.add_argument("--out", type=path_from, help="the folder to write to (default: exports/attention/NAME-SEED)")
-    parser.add_argument("ids", nargs="*", metavar="ID", help="of images of the test split (default: all)")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="ids of test images (default: all)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
-"""Is dvc.lock, and with it every metric, of this tree?
+"""Check that dvc.lock matches this code and these params.
 
-Needs git's files only, no data.
+If it does, so do the committed metrics. Needs only what git tracks, no data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ GROUP = "trust"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which revision."""
-    parser.add_argument("rev", nargs="?", default="workspace", help="a branch, tag or commit; default: this tree")
+    parser.add_argument(
+        "rev", nargs="?", default="workspace", help="a branch, tag or commit; default: the working tree"
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:

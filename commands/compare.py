@@ -1,6 +1,6 @@
-"""What got better or worse between two revisions, and why.
+"""Show what improved or regressed between two revisions, and why.
 
-Says of each change whether it is more than noise.
+Says for each change whether it is more than noise.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ GROUP = "trust"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which revisions, what shuts the gate, and where the pages go."""
-    parser.add_argument("base", nargs="?", help="a branch, tag or commit; default: where HEAD left main")
-    parser.add_argument("head", nargs="?", default="workspace", help="another one; default: the working tree")
+    """Which revisions, what fails the gate, and where the pages go."""
+    parser.add_argument("base", nargs="?", help="a branch, tag or commit; default: where HEAD branched off main")
+    parser.add_argument("head", nargs="?", default="workspace", help="another revision; default: the working tree")
     parser.add_argument("--fail-on", choices=["regression"], help="exit 1 when a metric regressed on validation")
     parser.add_argument(
-        "--out", type=path_from, metavar="DIR", help="write comparison.md, .json and .html into DIR, print nothing"
+        "--out", type=path_from, metavar="DIR", help="write comparison.md, .json and .html to DIR instead of printing"
     )
     parser.add_argument(
         "--cross-evaluate",
         action="store_true",
-        help="where val or test changed: run both revisions' networks, each with its own code, over both versions",
+        help="if val or test changed: run both revisions' networks, each with its own code, on both versions",
     )
 
 

@@ -1,9 +1,9 @@
-"""A network as ONNX, checked against PyTorch, with its model card.
+"""Export as ONNX, checked against PyTorch, with a model card.
 
-Writes NAME.onnx and NAME.md, both or none. The file takes uint8 RGB images of the size of data/prepared, (N, height,
-width, 3), as they are: normalisation is inside. It gives `logits` (N, classes, height, width) and `classes`, the class
-ids (N, height, width). It is refused where a logit of the test split differs from PyTorch's (fp32, CPU) by more than
-0.001, times the largest logit where that is above 1.
+Writes NAME.onnx and NAME.md, or neither. The input is uint8 RGB images of the size in data/prepared, (N, height, width,
+3); they are normalised inside the graph. The outputs are `logits` (N, classes, height, width) and `classes`, the class
+ids (N, height, width). Nothing is written if a logit on the test set differs from PyTorch's (fp32, CPU) by more than
+0.001, times the largest logit if that is above 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GROUP = "networks"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network, and where it goes."""
     parser.add_argument("--arch", required=True, help="a trained architecture")
-    parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed it was trained with (default: 0)")
     parser.add_argument(
         "--out", type=path_from, default=Path("exports"), help="the folder to write to (default: exports)"
     )

@@ -1,7 +1,7 @@
-"""Remove what networks and seeds no longer in params.yaml left behind.
+"""Remove outputs of networks and seeds no longer in params.yaml.
 
-In models/ and results/ only what DVC can give back is removed: a dvc.lock of this clone records it and the cache holds
-it; also the folders of stages that were killed. `make repro` and `reproduce` do the same before they run.
+Only what DVC can restore is removed from models/ and results/: a dvc.lock of this clone records it and the cache holds
+it. Temporary folders of killed stages are removed too. `make repro` and `reproduce` do this first.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ GROUP = "trust"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Whether to look only."""
-    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    """Whether to remove anything."""
+    parser.add_argument("--dry-run", action="store_true", help="print what would be removed, and remove nothing")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Clear."""
+    """Remove leftovers."""
     from pipelines.dvc.graph import open_repo
     from pipelines.dvc.leftovers import clear
 
     with open_repo() as repo:
         if not clear(repo, arguments.dry_run):
-            print("nothing is left over")
+            print("nothing to remove")

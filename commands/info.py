@@ -1,6 +1,6 @@
-"""Layers, parameters, FLOPs, strides and receptive fields.
+"""Show layers, parameters, FLOPs, strides and receptive fields.
 
-Nothing need be trained.
+The network need not be trained.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network, and for which images."""
     parser.add_argument("name", help="any architecture of pixelproof/networks/architectures")
     parser.add_argument("--scale", choices=["small", "full"], help="default: train.scale of params.yaml")
-    parser.add_argument("--size", type=size, metavar="HxW", help="of an image; default: that of prepare in params.yaml")
-    parser.add_argument("--classes", type=positive, help="default: those of data/prepared, else Cityscapes' 19")
+    parser.add_argument("--size", type=size, metavar="HxW", help="image size; default: that of prepare in params.yaml")
+    parser.add_argument("--classes", type=positive, help="how many; default: as in data/prepared, else Cityscapes' 19")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Take an export of CVAT, and write params.yaml for it."""
+"""Import a CVAT export, and write params.yaml for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Take it, and say what was taken for granted."""
+    """Import it, and print what was assumed."""
     from commands._init import init
 
     print(*init(arguments.export, Path.cwd()), sep="\n")

@@ -1,4 +1,4 @@
-"""Check params.yaml, and print every setting with what it does."""
+"""Check params.yaml, and print every setting with its help."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GROUP = "trust"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing."""
+    """There are none."""
 
 
 def run(arguments: argparse.Namespace) -> None:

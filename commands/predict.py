@@ -1,14 +1,15 @@
-"""Masks, overlays and scores of any images, at their own sizes.
+"""Predict masks, overlays and scores of images of any size.
 
-IMAGES are files, folders (with all that lie below) or patterns. They may have any size: an image is shown to the
-network so that its short side is that of the images it learnt from (prepare.width and prepare.height), and its aspect
-stays; --size says otherwise. Windows, test-time augmentation and overrides are those of `evaluate` in params.yaml.
+IMAGES are files, folders (searched recursively) or patterns. The network sees an image scaled so that its short side is
+that of the training images (prepare.width and prepare.height), at its own aspect ratio; --size says otherwise. Masks
+and overlays have the image's own size. Sliding windows, test-time augmentation and overrides are those of `evaluate` in
+params.yaml.
 
-OUT/masks/NAME.png     class ids, with the colours of the classes as palette (read it with Pillow, not as a photo)
-OUT/overlays/NAME.jpg  the same colours over the image, half and half
-OUT/scores.csv         the share of each class, and the mean certainty: the probability of the class that won
+OUT/masks/NAME.png     class ids, with the class colours as palette (read it with Pillow, not as a photo)
+OUT/overlays/NAME.jpg  the class colours blended with the image
+OUT/scores.csv         the share of each class, and the mean certainty (the probability of the predicted class)
 
-NAME is the path below the folder that all IMAGES share. All of it is written, or nothing.
+NAME is the path below the folder common to all IMAGES. Either everything is written, or nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which images, which network, how it sees them, and where the masks go."""
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders or patterns")
     parser.add_argument("--arch", required=True, help="a trained architecture")
-    parser.add_argument("--seed", type=int, default=0, help="the seed that it was trained from (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed it was trained with (default: 0)")
     parser.add_argument(
-        "--out", required=True, type=path_from, help="a folder to write; a new one, or one of this command"
+        "--out", required=True, type=path_from, help="the folder to write: a new one, or one that predict wrote"
     )
-    parser.add_argument("--size", type=shown, help="SHORT side in pixels, HEIGHTxWIDTH as prepare stretches, or `own`")
-    parser.add_argument("--window", type=positive, help="predict by windows of this side (default: evaluate.window)")
-    parser.add_argument("--stride", type=positive, help="from window to window (default: evaluate.stride, or half)")
+    parser.add_argument("--size", type=shown, help="SHORT side in pixels, HEIGHTxWIDTH (stretched), or `own`")
+    parser.add_argument("--window", type=positive, help="sliding windows of this side (default: evaluate.window)")
+    parser.add_argument("--stride", type=positive, help="step between windows (default: evaluate.stride, or half)")
 
 
 def run(arguments: argparse.Namespace) -> None:

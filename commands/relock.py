@@ -1,7 +1,7 @@
-"""Take edits of comments and formatting into dvc.lock; nothing runs.
+"""Update dvc.lock after edits of comments or formatting only.
 
-Docstrings too. Refuses where code, params, data or commands changed as well, and names file and line. Commit dvc.lock
-with the change.
+Docstrings too. No stage runs. Refuses, and names file and line, if code, params, data or commands changed as well.
+Commit dvc.lock with the change.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ GROUP = "trust"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There is nothing to say."""
+    """There are none."""
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Run the stages that must run, as a Prefect flow."""
+"""Run the stages that are out of date, as a Prefect flow."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ GROUP = "run"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which stages, and how many at once."""
-    parser.add_argument("targets", nargs="*", help="stages (`train` is all of its matrix); default: all of dvc.yaml")
+    parser.add_argument("targets", nargs="*", help="stages (`train` means its whole matrix); default: all of dvc.yaml")
     parser.add_argument(
         "--jobs",
         type=_at_least_one,
         default=1,
-        help="how many stages run side by side; default 1, because one training already takes 2 threads and about "
-        "1 GiB: give the number of cores / 2 where memory (on a GPU: its memory) allows",
+        help="how many stages run in parallel; default 1, because one training already uses 2 threads and about "
+        "1 GiB: use cores / 2 if memory (on a GPU, its memory) allows",
     )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Targets that DVC does not know are told at once: importing Prefect takes seconds."""
+    """Unknown targets are reported at once: importing Prefect takes seconds."""
     from pipelines.dvc.graph import check_targets
 
     check_targets(arguments.targets)

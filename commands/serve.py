@@ -1,4 +1,4 @@
-"""Prefect's server, a worker and the schedule, on this machine alone."""
+"""Run Prefect's server, a worker and the schedule, on loopback."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which threads, precision, memory format and workers train fastest.
+"""Find the fastest threads, precision, memory format and workers.
 
-Times the real training of one architecture, at the size and the batch of params.yaml: one setting at a time, the others
-at the best found so far, so not every combination. It takes a minute or two with the default params, longer with a slow
-network, and edits nothing.
+Times the training of one architecture, with the image and batch size of params.yaml: one setting at a time, the
+others at the best found so far, so not every combination. It takes a minute or two with the default params, longer with
+a slow network, and edits nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rebuild a commit in a clean clone: are its metrics what it gives?"""
+"""Rebuild a commit in a clean clone and compare its metrics."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cached",
         action="store_true",
-        help="restore the outputs from DVC's cache or remote and write only the metrics anew",
+        help="restore the outputs from DVC's cache or remote, and only recompute the metrics",
     )
     parser.add_argument(
-        "--out", type=path_from, metavar="DIR", help="write DIR/certificate.json and .md instead of printing the latter"
+        "--out",
+        type=path_from,
+        metavar="DIR",
+        help="write DIR/certificate.json and .md instead of printing the Markdown",
     )
 
 

@@ -48,6 +48,6 @@ def test_a_picture_is_the_attention_of_its_scale(workspace: Workspace, monkeypat
 
 def test_a_network_without_attention_is_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     as_trained(workspace, monkeypatch, "segnet-basic")
-    with pytest.raises(StateError, match=r"^segnet-basic: no attention over scales; ocrnet-hr48-hms predicts it"):
+    with pytest.raises(StateError, match=r"^segnet-basic: no attention over scales; use ocrnet-hr48-hms"):
         draw(find("segnet-basic", 0), [], Path("out"))
     assert not Path("out").exists()

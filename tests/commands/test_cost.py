@@ -119,9 +119,11 @@ def test_the_table_names_the_machine_and_each_batch(
 
 
 def test_mistakes_are_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StateError, match=r"^metrics/cost\.json: metrics/ holds what can be rebuilt; give another"):
+    with pytest.raises(
+        StateError, match=r"^metrics/cost\.json: metrics/ holds only reproducible numbers; give --json another"
+    ):
         run(monkeypatch, "--json", "metrics/cost.json")
     with pytest.raises(
-        StateError, match=r"kmean\.json: no such file; resolved are: fcn-r18-d8, kmeans; there .*\(did you mean"
+        StateError, match=r"kmean\.json: no such file; resolved: fcn-r18-d8, kmeans; there .*\(did you mean"
     ):
         run(monkeypatch, "--arch", "kmean")

@@ -78,7 +78,7 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
         ious = " | ".join(f"{metrics[split]['classes'][name]['iou']:.4f}" for split in ("test", "val"))
         assert f"| {i} | {name} | {shares[name]:.2%} | {ious} |\n" in card
     assert f"| test | {metrics['test']['mIoU']:.4f} | {metrics['test']['pixel_accuracy']:.4f} |" in card
-    assert "| test | 5 | shapes 5 | 5 |" in card and "iterations: 12 of batch 4" in card
+    assert "| test | 5 | shapes 5 | 5 |" in card and "iterations: 12 with batch size 4" in card
     for digest in (hashlib.sha256(content).hexdigest(), sha256(Path("models/unet/0/weights.safetensors"))):
         assert card.count(digest) == 1
     for secret in (str(root), "site-packages", str(Path(__file__).parents[2])):
@@ -96,14 +96,14 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
     assert (Path("again/unet.onnx").read_bytes(), Path("again/unet.md").read_text()) == (content, card)
 
     monkeypatch.setattr(_onnx_file, "TOLERANCE", 0.0)
-    with pytest.raises(StateError, match=r"unet-0: a logit that differs from PyTorch's by .*; nothing was written"):
+    with pytest.raises(StateError, match=r"unet-0: a logit differs from PyTorch's by .*; nothing was written"):
         export("unet", 0, Path("refused"))
     assert not Path("refused").exists()
 
 
 def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StateError, match=r"file/out: not a directory; give another folder by --out"):
+    with pytest.raises(StateError, match=r"file/out: not a directory; give --out another folder"):
         write_both({tmp_path / "file/out/a.onnx": b"a", tmp_path / "file/out/a.md": b"b"})
 
 
@@ -135,14 +135,14 @@ class Bessel(nn.Module):
 
 
 def test_an_operation_that_onnx_lacks_is_named() -> None:
-    with pytest.raises(StateError, match=r"^bessel: ONNX has no form of prims\.bessel_j0;") as caught:
+    with pytest.raises(StateError, match=r"^bessel: ONNX cannot express prims\.bessel_j0;") as caught:
         _onnx_file.as_onnx("bessel", Bessel(), 8, 8)
     assert "\n" not in str(caught.value)
 
 
 def test_k_means_cannot_be_exported(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     as_trained(workspace, monkeypatch, "kmeans")
-    with pytest.raises(StateError, match=r"^kmeans: it takes the images of a batch one by one"):
+    with pytest.raises(StateError, match=r"^kmeans: it processes the images of a batch one by one"):
         export("kmeans", 0, Path("out"))
     assert not Path("out").exists()
 
@@ -151,7 +151,7 @@ def test_what_is_missing_or_of_other_params_is_an_error(workspace: Workspace, mo
     root = as_trained(workspace, monkeypatch, "unet")
     with pytest.raises(
         StateError,
-        match=r"trained are: unet \(seed 0\); there is no .* \(did you mean 'unet'\?\)",
+        match=r"trained: unet \(seed 0\); there is no .* \(did you mean 'unet'\?\)",
     ):
         find("unett", 0)
     lock = {"stages": {"train@unet-0": {"params": {"params.yaml": {"seed": 0, "train.batch": 4}}}}}
@@ -159,7 +159,7 @@ def test_what_is_missing_or_of_other_params_is_an_error(workspace: Workspace, mo
     assert find("unet", 0).params.train.batch == 4
     lock["stages"]["train@unet-0"]["params"]["params.yaml"]["train.batch"] = 8
     (root / "dvc.lock").write_text(yaml.safe_dump(lock))
-    with pytest.raises(StateError, match=r"params\.yaml: train.batch is 4, and train@unet-0 ran with 8"):
+    with pytest.raises(StateError, match=r"params\.yaml: train.batch is 4, but train@unet-0 ran with 8"):
         export("unet", 0, Path("out"))
     (root / "dvc.lock").unlink()
     Path("results/unet/0/evaluate/metrics.json").unlink()

@@ -192,9 +192,9 @@ def damaged(kind: str) -> tuple[str, bytes]:
         ("cut JPEG", "expected a whole image, found image file is truncated"),
         ("text", "expected a whole image"),
         ("nothing", "expected a whole image"),
-        ("16 bits", "found 16 bits a channel; convert it, or leave it out"),
-        ("16 bits, grey", "found the mode I;16"),
-        ("CMYK", "found the mode CMYK"),
+        ("16 bits", "found 16 bits per channel; convert it, or leave it out"),
+        ("16 bits, grey", "found mode I;16"),
+        ("CMYK", "found mode CMYK"),
         ("pages", "found 2 images in one file"),
     ],
 )
@@ -276,14 +276,16 @@ def test_a_folder_that_is_somebodys_is_never_replaced(root: Path, monkeypatch: p
     for out, kept in (("mine", "mine/masks/by-hand.png"), ("file", "file"), (".", "params.yaml")):
         (root / kept).parent.mkdir(parents=True, exist_ok=True)
         (root / kept).touch()
-        with pytest.raises(StateError, match=f"^{'.' if out == '.' else out}: it is there, and not of this command"):
+        with pytest.raises(
+            StateError, match=f"^{'.' if out == '.' else out}: it exists, and this command did not write it"
+        ):
             run(monkeypatch, "x.png", "--out", out)
         assert (root / kept).exists()
     write(root / "y.png", halves(32, 48))
     run(monkeypatch, "x.png", "--out", "out")
     run(monkeypatch, "y.png", "--out", "out")
     assert [path.name for path in Path("out/masks").iterdir()] == ["y.png"]
-    with pytest.raises(StateError, match=r"^out/overlays/y\.jpg: lies in out, which is to be replaced"):
+    with pytest.raises(StateError, match=r"^out/overlays/y\.jpg: lies in out, which would be replaced"):
         run(monkeypatch, "out/overlays", "--out", "out")
 
 
@@ -301,7 +303,7 @@ def test_windows_are_those_of_params_unless_asked_for() -> None:
     known = Inference(window=0, stride=64, tta=Augmentation(flips=[], scales=[1.0]))
     asked = [windows(known, *given) for given in ((None, None), (32, None), (32, 32))]
     assert [(each.window, each.stride) for each in asked] == [(0, 64), (32, 16), (32, 32)]
-    with pytest.raises(StateError, match=r"^--stride: 33 is more than the window, 32; every pixel"):
+    with pytest.raises(StateError, match=r"^--stride: 33 is larger than the window, 32; every pixel"):
         windows(known, 32, 33)
 
 
@@ -322,7 +324,7 @@ def test_probabilities_are_resized_as_pytorch_resizes_them() -> None:
     [
         (
             lambda root: None,
-            r"weights\.safetensors: .*; trained are: kmeans \(seed 0\); there is no .*'unet'\?\); `dvc pull`",
+            r"weights\.safetensors: .*; trained: kmeans \(seed 0\); there is no .*'unet'\?\); `dvc pull`",
         ),
         (
             lambda root: write_json(root / "models/unnet/0/facts.json", {"classes": ["a", "b"]}),
@@ -331,12 +333,12 @@ def test_probabilities_are_resized_as_pytorch_resizes_them() -> None:
         (lambda root: (root / "models/unnet/0/facts.json").unlink(), r"facts\.json: no such file; train writes it"),
         (
             lambda root: (root / "data/configs/unnet.json").unlink(),
-            r"unnet\.json: no such file; resolved are: kmeans; there is",
+            r"unnet\.json: no such file; resolved: kmeans; there is",
         ),
     ],
 )
 def test_a_network_that_is_not_there_is_one_line(root: Path, change: Callable[[Path], None], said: str) -> None:
-    if "trained are" not in said:
+    if "; trained: " not in said:
         for name in ("weights.safetensors", "facts.json"):
             (root / "models/unnet/0").mkdir(parents=True, exist_ok=True)
             (root / "models/unnet/0" / name).write_bytes((root / "models/kmeans/0" / name).read_bytes())

@@ -58,7 +58,7 @@ def test_the_search_finds_the_best_value_of_each_knob() -> None:
         "compute": {"threads": 4, "precision": "bf16"},
         "train": {"workers": 0},
     }
-    assert advice(trials[:2]) == ["The present params are the fastest of these."]
+    assert advice(trials[:2]) == ["The current params are the fastest of these."]
 
 
 def test_every_number_of_threads_and_a_compile_switch_are_tried() -> None:
@@ -75,7 +75,7 @@ def test_what_is_missing_is_one_line(workspace: Workspace) -> None:
     unknown = advise(root, "--arch", "unett")
     assert (
         unknown.returncode == 2
-        and "data/configs/unett.json: no such file; resolved are: unet; there is no architecture" in unknown.stderr
+        and "data/configs/unett.json: no such file; resolved: unet; there is no architecture" in unknown.stderr
     )
     card = root / "results/data/train.json"
     card.rename(card.with_suffix(".old"))
@@ -85,7 +85,7 @@ def test_what_is_missing_is_one_line(workspace: Workspace) -> None:
     empty = advise(root)
     assert empty.returncode == 2 and "data/prepared: expected a dataset with a train split" in empty.stderr
     clusters = advise(workspace("k", arch="kmeans"))
-    assert clusters.returncode == 2 and "kmeans (the present params): it ended" in clusters.stderr
+    assert clusters.returncode == 2 and "kmeans (the current params): it ended" in clusters.stderr
     for failed in (unknown, cardless, empty, clusters):
         assert "Traceback" not in failed.stderr
         assert failed.stderr.count("error:") == 1
@@ -103,7 +103,7 @@ def test_it_advises_the_fastest_of_what_it_tried(workspace: Workspace) -> None:
         assert any(knob in name for name, _, _ in rows[1:]) or knob == "compute.threads"  # one core: nothing to try
     best = max(rows, key=lambda row: float(row[2]))
     if best is rows[0]:
-        assert "The present params are the fastest" in done.stdout
+        assert "The current params are the fastest" in done.stdout
     else:
         changes = advised(done.stdout)
         assert set(best[0].split(", ")) <= {

@@ -20,7 +20,7 @@ def advice(arch: str, seed: int) -> str:
     """What `find` says to do."""
     with pytest.raises(StateError) as raised:
         find(arch, seed)
-    return str(raised.value).partition("trained are: none; ")[2].partition("; `dvc pull`")[0]
+    return str(raised.value).partition("trained: none; ")[2].partition("; `dvc pull`")[0]
 
 
 def follow(params: Path, text: str) -> str:
@@ -53,4 +53,4 @@ def test_advice_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(StateError, match=r"^data/configs/fcn8s\.json: .*; add fcn8s to `architectures` in") as raised:
         config_of("fcn8s")
     check_targets([follow(params, str(raised.value))])
-    assert advice("ocrnet-hr48-hm", 0) == f"there is no architecture of this name (did you mean {ARCH!r}?)"
+    assert advice("ocrnet-hr48-hm", 0) == f"there is no architecture with this name (did you mean {ARCH!r}?)"

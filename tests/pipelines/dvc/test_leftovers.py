@@ -52,7 +52,7 @@ def test_what_the_cache_holds_goes_and_comes_back(removed: Path) -> None:
     assert (done.returncode, done.stdout) == (0, SAID)
     assert not Path("models/fcn").exists() and not Path("results/fcn").exists()
     assert Path("models/unet/0/out.txt").exists() and Path("results/unet/0/train/out.txt").exists()
-    assert gc().stdout == "nothing is left over\n"
+    assert gc().stdout == "nothing to remove\n"
     sh("git", "checkout", "-q", "params.yaml", cwd=removed)
     sh("dvc", "checkout", cwd=removed)
     assert {path: path.read_bytes() for path in files} == files
@@ -127,7 +127,7 @@ def test_files_that_are_not_ours_stay(repo: Path) -> None:
         "[data/prepared/train, data/prepared/test]",
         "[data/prepared/train, data/prepared/test, results/data]",
     )
-    assert gc().stdout == "nothing is left over\n"
+    assert gc().stdout == "nothing to remove\n"
 
 
 def test_reproduce_clears_first(removed: Path) -> None:
