@@ -1,1 +1,1 @@
-"""When and where the stages run, and what came of it."""
+"""When and where the stages run, and how their results compare and verify."""

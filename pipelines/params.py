@@ -1,4 +1,4 @@
-"""Params of the pipelines: how runs are repeated and compared. No stage declares them, so they rerun nothing."""
+"""Params of the pipelines: how runs are retried and compared. No stage declares them, so they rerun nothing."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ MetricName = Annotated[str, AfterValidator(_tested)]
 class Judgement(Section):
     """How a metric is judged."""
 
-    better: Literal["higher", "lower"] = Field(description="which direction is the better one")
-    tolerance: float = Field(ge=0, le=1, description="a change that surely is no larger is called equivalent")
+    better: Literal["higher", "lower"] = Field(description="which direction is better")
+    tolerance: float = Field(ge=0, le=1, description="a change shown to be no larger is called equivalent")
 
 
 class Compare(Section):
     """What `compare` tests, and how strictly."""
 
-    alpha: float = Field(gt=0, lt=0.5, description="the probability of any false claim among all that is tested")
+    alpha: float = Field(gt=0, lt=0.5, description="the probability of any false claim among all tests")
     resamples: int = Field(ge=100, le=1_000_000, description="bootstrap resamples of the groups, for intervals")
     permutations: int = Field(ge=100, le=1_000_000, description="random swaps of the groups' results, for p-values")
     metrics: dict[MetricName, Judgement] = Field(
-        min_length=1, description="what is tested; docs/metrics.md says which there are, and which are of each class"
+        min_length=1, description="what is tested; docs/metrics.md lists the metrics, and which of them are per class"
     )
 
 
@@ -47,21 +47,21 @@ class Pipelines(Section):
         ge=0, le=1, description="how far a metric rebuilt on another processor may be from the committed one"
     )
     retries: dict[str, NonNegativeInt] = Field(
-        description="stages that touch the network, and how often each is tried again when it fails"
+        description="stages that use the network, and how often each is retried when it fails"
     )
-    retry_seconds: float = Field(ge=0, description="the pause before such a stage is tried again, in seconds")
+    retry_seconds: float = Field(ge=0, description="the pause before such a retry, in seconds")
     compare: Compare = Field(description="the comparison of two revisions")
 
 
 class Params(Section):
-    """What the pipelines read of params.yaml."""
+    """The part of params.yaml that the pipelines read."""
 
-    seed: int = Field(ge=0)  # its help stands with the stages that draw from it
+    seed: int = Field(ge=0)  # its help is in the stages that use it
     pipelines: Pipelines
 
 
 def load_params() -> Params:
-    """What the pipelines read of params.yaml in this folder, checked."""
+    """The part of params.yaml in this folder that the pipelines read, checked."""
     values = read_yaml(Path("params.yaml"))
     return check(Params, {key: pick(values, key) for key in Params.model_fields})
 

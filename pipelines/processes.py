@@ -1,4 +1,4 @@
-"""Runs commands, each in a process group of its own: its lines as they come, and nothing of it left behind."""
+"""Runs commands, each in its own process group, showing lines as they come and leaving no process behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECONDS_TO_END = 20
 
 @dataclass(frozen=True)
 class Command:
-    """What to run, where, and with which environment; None is this process's own."""
+    """What to run, where, and with which environment; None means this process's own."""
 
     arguments: Sequence[str]
     folder: Path = Path()
@@ -40,18 +40,18 @@ class Ended(NamedTuple):
 
 
 def quiet(line: str) -> None:
-    """Tell nobody."""
+    """Drop the line."""
 
 
 def run(command: Command, tell: Callable[[str], None] = quiet) -> Ended:
-    """Run a command to its end and tell its lines, of output and errors alike, as they come."""
+    """Run a command to its end, and pass on the lines of its output and errors as they come."""
     with running(command) as process:
         return follow(process, tell)
 
 
 @contextlib.contextmanager
 def running(command: Command, output: int | BinaryIO = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
-    """A command at work for the time of the block; it and all that it started are gone afterwards."""
+    """A command that runs during the block; it and everything it started are ended afterwards."""
     process = start(command, output)
     try:
         yield process
@@ -60,7 +60,7 @@ def running(command: Command, output: int | BinaryIO = subprocess.PIPE) -> Itera
 
 
 def start(command: Command, output: int | BinaryIO = subprocess.PIPE) -> subprocess.Popen[bytes]:
-    """Start a command, whose end is then the caller's to see to."""
+    """Start a command; the caller has to end it."""
     return subprocess.Popen(
         command.arguments,
         cwd=command.folder,
@@ -68,17 +68,17 @@ def start(command: Command, output: int | BinaryIO = subprocess.PIPE) -> subproc
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # a group of its own: one signal reaches all of it, and the terminal's Ctrl-C none
+        start_new_session=True,  # its own group: one signal reaches all of it, and the terminal's Ctrl-C does not
     )
 
 
 def follow(process: subprocess.Popen[bytes], tell: Callable[[str], None]) -> Ended:
-    """Wait for a process, and tell its lines as they come."""
+    """Wait for a process, and pass on its lines as they come."""
     lines: deque[str] = deque(maxlen=LAST_LINES)
     assert process.stdout is not None
     with process.stdout:
         for raw in process.stdout:
-            # Of a progress bar that redraws its line only what stands there at the end.
+            # Of a progress bar that redraws its line, keep only the final state.
             if line := raw.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]:
                 tell(line)
                 lines.append(line)
@@ -86,7 +86,7 @@ def follow(process: subprocess.Popen[bytes], tell: Callable[[str], None]) -> End
 
 
 def end(*processes: subprocess.Popen[bytes]) -> None:
-    """End processes and all that they started: by SIGINT as Ctrl-C does, then by SIGKILL what is still there."""
+    """End processes and everything they started: SIGINT as from Ctrl-C, then SIGKILL for what remains."""
     import psutil
 
     family = [child for process in processes if process.poll() is None for child in _descendants(process)]
@@ -98,7 +98,7 @@ def end(*processes: subprocess.Popen[bytes]) -> None:
         for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0, until - time.monotonic()))
-    finally:  # also when a second Ctrl-C ends the waiting
+    finally:  # even if a second Ctrl-C interrupts the wait
         for process in processes:
             _signal_group(process, signal.SIGKILL)
         for child in family:  # one that has left the group
@@ -138,7 +138,7 @@ class StageFailedError(PixelproofError):
 
 
 class StageProcesses:
-    """Slots for `dvc repro --single-item`; leaving the block, in whatever way, ends what still runs."""
+    """Slots for `dvc repro --single-item`; leaving the block, in whatever way, ends those still running."""
 
     def __init__(self, slots: int) -> None:
         self._slots = threading.BoundedSemaphore(slots)
@@ -177,20 +177,20 @@ class StageProcesses:
             return outcome
 
     def _start(self, stage: str) -> subprocess.Popen[bytes]:
-        dvc = Path(sys.executable).with_name("dvc")  # also from a shell where the environment is not activated
+        dvc = Path(sys.executable).with_name("dvc")  # even if the environment is not activated
         if not dvc.exists():
             raise StateError(str(dvc), "not installed beside this Python", "run `make test` or `make repro` once")
         with self._lock:
             if self._closed:
                 raise StageFailedError(stage, -signal.SIGINT, ["not started: the run was interrupted"])
-            # Several of these share the repository: each waits for the others' short turns with its lock.
+            # Several of these share the repository: each waits while another briefly holds its lock.
             process = start(Command([str(dvc), "--wait-for-lock", "repro", "--single-item", stage]))
             self._running.add(process)
         return process
 
 
 def _outcome(line: str, stage: str) -> Outcome | None:
-    """DVC says in words only what it did; tests hold these words against the real DVC."""
+    """DVC reports what it did only in words; tests compare these words with the real DVC."""
     if line == f"Stage '{stage}' didn't change, skipping":
         return Outcome.SKIPPED
     if line == f"Stage '{stage}' is cached - skipping run, checking out outputs":

@@ -1,6 +1,6 @@
-"""`check`: is dvc.lock, and with it every committed metric, of its tree? Needs git's files only, no data.
+"""`check`: does dvc.lock, and so every committed metric, match its tree? Needs only what git tracks, no data.
 
-Another revision than the working tree is read with DVC out of git. Nothing of it is checked out or run.
+A revision other than the working tree is read out of git by DVC. Nothing of it is checked out or run.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pixelproof.core.errors import StateError
 
 
 def check(name: str = WORKSPACE) -> bool:
-    """Print one line for each stale thing; True when there is none.
+    """Print one line for each thing that is stale; True if there are none.
 
-    Of the working tree also: does DVC read what git keeps, and does dvc.yaml list the code that each stage imports?
+    For the working tree also: does DVC read what git tracks, and does dvc.yaml list the code that each stage imports?
     """
     side = open_revision(name)
     with open_repo() as repo:
@@ -29,16 +29,16 @@ def check(name: str = WORKSPACE) -> bool:
         print(*lines, sep="\n")
     tree = "this tree" if side.commit is None else f"the tree of {name}"
     if stale:
-        print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, commit dvc.lock and metrics/")
+        print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, then commit dvc.lock and metrics/")
     elif wrong:
-        print(f"dvc.lock does not say what runs read: {len(wrong)} thing(s) above")
+        print(f"dvc.lock does not record all that runs read: {len(wrong)} thing(s) above")
     else:
-        print(f"dvc.lock is of {tree}: code, params and commands are those of the last run")
+        print(f"dvc.lock matches {tree}: code, params and commands are those of the last run")
     return not lines
 
 
 def stale_at(repo: Any, side: Revision) -> list[str]:
-    """A line for each thing in which a revision's dvc.lock is not of its tree."""
+    """A line for each thing in which a revision's dvc.lock does not match its tree."""
     if side.commit is None:
         stale = stale_things(repo.index.stages)
     else:
@@ -48,7 +48,7 @@ def stale_at(repo: Any, side: Revision) -> list[str]:
 
 
 def _local(stages: list[Any], side: Revision) -> list[Any]:
-    """The stages, none of which reads from elsewhere: a stranger's dvc.yaml does not decide whom we call."""
+    """The stages, if none reads from elsewhere: a stranger's dvc.yaml must not decide where we connect."""
     for stage in stages:
         for part in () if stage.is_data_source else (*stage.deps, *stage.outs):
             if part.protocol != "local" or not part.is_in_repo:
@@ -58,7 +58,7 @@ def _local(stages: list[Any], side: Revision) -> list[Any]:
 
 
 def stale_things(stages: list[Any]) -> dict[str, list[str]]:
-    """What differs between dvc.lock and the tree; for what stages read, also which stages."""
+    """What differs between dvc.lock and the tree, and the stages that read it."""
     stale: dict[str, list[str]] = {}
     outputs = {out.fs_path: out for stage in stages for out in stage.outs}
     for stage in stages:
@@ -77,14 +77,14 @@ def stale_things(stages: list[Any]) -> dict[str, list[str]]:
 
 
 def _stale_in(stage: Any) -> list[str]:
-    things = [f"{stage.name}: its command was changed since the run"] if stage.cmd_changed else []
+    things = [f"{stage.name}: its command has changed since the run"] if stage.cmd_changed else []
     kept_by_git = [out for out in stage.outs if not out.use_cache]
     changed = {path: state for out in kept_by_git for path, state in _status(out).items()}
     return things + [f"{path}: {state} since {stage.name} wrote it" for path, state in changed.items()]
 
 
 def _stale_dep(dep: Any, outputs: dict[str, Any]) -> list[str]:
-    """A param or a file of git's is compared with the tree; another stage's output with dvc.lock, data being absent."""
+    """Compare params and git's files with the tree, and outputs of stages with dvc.lock, as the data may be absent."""
     from dvc.dependency import ParamsDependency
 
     if isinstance(dep, ParamsDependency):
@@ -95,14 +95,14 @@ def _stale_dep(dep: Any, outputs: dict[str, Any]) -> list[str]:
         ]
     if dep.fs_path in outputs:
         same = dep.hash_info == outputs[dep.fs_path].hash_info
-        return [] if same else [f"{dep}: dvc.lock records another version than its stage wrote"]
+        return [] if same else [f"{dep}: dvc.lock records a different version from the one its stage wrote"]
     if _inside_outputs(dep.fs_path, outputs):
         return []  # a part of an output, or a folder of outputs: dvc.lock alone cannot tell
     return [f"{path}: {state} since the run" for path, state in _status(dep).items()]
 
 
 def _status(part: Any) -> dict[str, str]:
-    """How a file or folder differs from dvc.lock. In a folder that it reads in git, DVC would count what is ignored."""
+    """How a file or folder differs from dvc.lock. In a folder read from git, DVC would include ignored files."""
     from dvc.fs import LocalFileSystem
 
     if isinstance(part.fs, LocalFileSystem) or not part.fs.isdir(part.fs_path):
@@ -112,7 +112,7 @@ def _status(part: Any) -> dict[str, str]:
 
 
 def is_written(dep: Any, outputs: dict[str, Any]) -> bool:
-    """Whether a stage or `dvc add` writes what a stage reads: all of it, or a part."""
+    """Whether a stage or `dvc add` writes what a stage reads, or a part of it."""
     return dep.fs_path in outputs or _inside_outputs(dep.fs_path, outputs)
 
 
@@ -135,6 +135,6 @@ def _two_versions(stages: list[Any], outputs: dict[str, Any]) -> dict[str, list[
 
 
 def readers_of(names: list[str]) -> str:
-    """` (read by train, evaluate)`, or nothing where there are no names."""
+    """` (read by train, evaluate)`, or nothing if there are no names."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f" (read by {', '.join(names[:3])}{more})" if names else ""

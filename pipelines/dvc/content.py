@@ -1,4 +1,4 @@
-"""What DVC sees in a file or folder that git keeps: in the working tree, or in the commit it is switched to."""
+"""What DVC sees in a file or folder that git tracks: in the working tree, or in the commit it is switched to."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def paths_in(repo: Any, path: str) -> dict[str, str]:
 
 
 def files_in(repo: Any, path: str) -> dict[str, bytes]:
-    """The contents of a folder's files, or of that one file; nothing where there is neither."""
+    """The contents of a folder's files, or of that one file; empty if there is neither."""
     return {name: repo.fs.cat_file(file) for name, file in paths_in(repo, path).items()}
 
 
 def hash_of(path: str, files: Files) -> str:
-    """The hash that DVC records of a folder with these files, or of that one file."""
+    """The hash that DVC records for a folder with these files, or for that one file."""
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 

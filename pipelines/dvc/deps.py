@@ -1,8 +1,8 @@
-"""The project's files that each stage imports, against the folders and files of code that dvc.yaml lists for it.
+"""Compares the project's files that each stage imports with the code that dvc.yaml lists for it.
 
-What a stage imports is read from the code, function-level imports included, so nothing has to be run. An import by a
-computed name (`import_module(f"pixelproof.sources.{name}")`) stands for any listed module of that package: which of
-them a run loads is known only to the run, and tests/test_dependencies.py watches one.
+Imports are read from the code, function-level ones included, so nothing has to be run. An import by a computed name
+(`import_module(f"pixelproof.sources.{name}")`) stands for any listed module of that package: which of them a run loads
+is known only at run time, and tests/test_dependencies.py watches a run.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ ENTRY = re.compile(r"-m (stages\.\w+)")  # in a stage's command
 
 @dataclass(frozen=True)
 class Difference:
-    """What a stage imports and dvc.yaml does not list for it, and what it lists and the stage cannot import."""
+    """What a stage imports but dvc.yaml does not list for it, and what is listed but never imported."""
 
     lacks: tuple[str, ...]
     unused: tuple[str, ...]
 
 
 def lines_of(found: Mapping[str, Difference]) -> list[str]:
-    """A line for each file or folder that a stage's `deps` lack or need not hold."""
-    lacking = [f"dvc.yaml: {name}: imports {path}, which its deps lack" for name in found for path in found[name].lacks]
+    """A line for each file or folder that is missing from a stage's `deps`, or listed there in vain."""
+    lacking = [
+        f"dvc.yaml: {name}: imports {path}, which its deps do not list" for name in found for path in found[name].lacks
+    ]
     unused = [
-        f"dvc.yaml: {name}: deps hold {path}, which it does not import" for name in found for path in found[name].unused
+        f"dvc.yaml: {name}: deps list {path}, which it does not import" for name in found for path in found[name].unused
     ]
     return lacking + unused
 
@@ -41,7 +43,7 @@ def lines_of(found: Mapping[str, Difference]) -> list[str]:
 def differences(root: Path, stages: Iterable[Any]) -> dict[str, Difference]:
     """The stages whose listed code is not the code they import; a matrix stage once, as its items share their code.
 
-    A stage that runs something else than `python -m stages.<name>` has no imports of ours.
+    A stage that runs anything but `python -m stages.<name>` imports none of the project's code.
     """
     found = {}
     for name, stage in {stage.name.split("@")[0]: stage for stage in stages if ENTRY.search(str(stage.cmd))}.items():
@@ -90,9 +92,9 @@ def closure(root: Path, module: str, loadable: Set[str] = frozenset()) -> set[st
 
 
 def imported_names(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:
-    """Dotted names that a module imports anywhere in it; for `from a import b` both `a` and `a.b`, maybe a module.
+    """Dotted names that a module imports anywhere in it; for `from a import b` both `a` and `a.b`, which may be one.
 
-    A text that is the name of a module counts too: `import_module("stages.a")`, or a command of a process it starts.
+    A string that names a module counts too: `import_module("stages.a")`, or the command of a process it starts.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -116,7 +118,7 @@ def files_of(root: Path, name: str) -> set[str]:
 
 
 def computed_prefixes(tree: ast.AST) -> set[str]:
-    """`pixelproof/networks/` for a name made by `f"pixelproof.networks.{name}"`."""
+    """`pixelproof/networks/` for a name built by `f"pixelproof.networks.{name}"`."""
     texts = [node.values[0] for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) and node.values]
     names = [str(text.value) for text in texts if isinstance(text, ast.Constant)]
     return {name.replace(".", "/") for name in names if name.split(".")[0] in PACKAGES and name.endswith(".")}

@@ -1,4 +1,4 @@
-"""The DVC graph and its state, without Prefect: which stages there are, what each waits for, which would run."""
+"""The DVC graph and its state, without Prefect: the stages, what each waits for, and which would run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Graph:
 
 @contextmanager
 def open_repo(folder: Path = Path()) -> Iterator[Any]:
-    """The DVC repository of a folder, of this one by default; what DVC finds wrong becomes one line."""
+    """The DVC repository of a folder, by default this one; DVC's errors become one line."""
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
@@ -34,7 +34,7 @@ def open_repo(folder: Path = Path()) -> Iterator[Any]:
         raise StateError(".", "no DVC repository", "run from the folder of the clone") from None
     except DvcException as error:
         reason = error.__cause__ or error  # the cause names the line or the key, the error only the file
-        raise StateError("DVC", " ".join(f"{error}: {reason}".split()), "mend it and run again") from error
+        raise StateError("DVC", " ".join(f"{error}: {reason}".split()), "fix it and run again") from error
 
 
 def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:
@@ -53,7 +53,7 @@ def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:
 
 
 def _collect(repo: Any, target: str) -> list[Any]:
-    """What DVC understands by a target: a stage, all items of a matrix stage, or a .dvc file."""
+    """Resolve a target as DVC does: a stage, all items of a matrix stage, or a .dvc file."""
     from dvc.exceptions import DvcException
 
     try:
@@ -65,17 +65,17 @@ def _collect(repo: Any, target: str) -> list[Any]:
 
 
 def check_targets(targets: Sequence[str]) -> None:
-    """A target that DVC does not know is an error at once, before Prefect starts."""
+    """Refuse a target that DVC does not know at once, before Prefect starts."""
     if targets:
         with open_repo() as repo:
             read_graph(repo, targets)
 
 
 def changed_stages(repo: Any, names: Sequence[str]) -> set[str]:
-    """Those of the stages that DVC would not skip now; all of them when another process holds what must be read."""
+    """The stages that DVC would not skip now; all of them if another process holds a lock on what must be read."""
     from dvc.lock import LockError
 
     try:
         return set(repo.status()) & set(names)
     except LockError:
-        return set(names)  # `dvc repro` will look again, and say who holds it
+        return set(names)  # `dvc repro` will check again, and say who holds it

@@ -1,7 +1,7 @@
-"""`gc`: removes what networks and seeds that params.yaml no longer names left in models/ and results/.
+"""`gc`: removes outputs in models/ and results/ of networks and seeds that params.yaml no longer names.
 
-Only what DVC could give back goes: its hash stands in the dvc.lock of the working tree or of a commit, and the cache
-holds every byte of it. The folders that killed stages were writing into go too.
+Only what DVC could restore is removed: its hash is in the dvc.lock of the working tree or of a commit, and the cache
+holds every byte of it. The folders that killed stages were writing to are removed too.
 """
 
 from __future__ import annotations
@@ -19,37 +19,39 @@ from pixelproof.core.errors import StateError
 from pixelproof.core.files import files_below
 from pixelproof.core.leftovers import FOLDERS, leftovers
 
-BESIDE = re.compile(r"\..+\.(\d+)\.tmp")  # `.0.4711.tmp`: where process 4711 wrote what was to become `0`
+BESIDE = re.compile(r"\..+\.(\d+)\.tmp")  # `.0.4711.tmp`: where process 4711 wrote what would become `0`
 
 
 def clear(repo: Any, dry_run: bool = False) -> bool:
-    """Remove what is left over, and say so in a line; False where there was nothing.
+    """Remove leftovers, and say so in a line; False if there were none.
 
     Args:
         repo: DVC's repository of the working tree.
         dry_run: only say what would be removed.
 
     Raises:
-        StateError: something is kept, for DVC could not give it back. What could go is gone.
+        StateError: something was kept, because DVC could not restore it. Everything else has been removed.
     """
     outs = [out.def_path for out in repo.index.outs]
     found = leftovers(Path(), outs)
     lost = {path: missing for path in found if (missing := not_held(repo, Path(path)))}
     gone = [path for path in found if path not in lost] + half_written(outs)
     if gone:
-        print(f"{'would remove' if dry_run else 'removed'} what nothing names any more: {', '.join(gone)}", flush=True)
+        print(f"{'would remove' if dry_run else 'removed'} leftovers: {', '.join(gone)}", flush=True)
     for path in () if dry_run else gone:
         remove(Path(path))
     if lost:
         what = ", ".join(f"{path} (for {', '.join(missing)})" for path, missing in lost.items())
         raise StateError(
-            what, "kept, as neither dvc.lock's history nor DVC's cache has all of it", "move it or delete it"
+            what,
+            "kept, as DVC could not restore all of it from dvc.lock's history and its cache",
+            "move it or delete it",
         )
     return bool(gone)
 
 
 def not_held(repo: Any, path: Path, inner: bool = False) -> list[str]:
-    """What of a folder DVC could not give back: itself, or those of its parts that are outputs of no stage."""
+    """What DVC could not restore of a folder: the whole, or those of its parts that it does not hold."""
     if not files_below(path):
         return []
     if held(repo, path):
@@ -60,7 +62,7 @@ def not_held(repo: Any, path: Path, inner: bool = False) -> list[str]:
 
 
 def held(repo: Any, path: Path) -> bool:
-    """Whether a dvc.lock records this content, and the cache has every object of it."""
+    """Whether a dvc.lock records this content, and the cache has all of its objects."""
     from dvc_data.hashfile.build import build
     from dvc_data.hashfile.tree import Tree
 
@@ -72,7 +74,7 @@ def held(repo: Any, path: Path) -> bool:
 
 
 def in_cache(cache: Any, name: str) -> bool:
-    """Whether the cache has an object, undamaged: DVC removes a damaged one as it finds it."""
+    """Whether the cache has an object, undamaged: DVC removes a damaged one when it finds it."""
     from dvc_objects.errors import ObjectFormatError
 
     try:
@@ -83,7 +85,7 @@ def in_cache(cache: Any, name: str) -> bool:
 
 
 def recorded(content: str) -> bool:
-    """Whether a hash stands in dvc.lock, here or in any commit."""
+    """Whether a hash is in dvc.lock, here or in any commit."""
     lock = Path(LOCK)
     if lock.is_file() and content in lock.read_text(encoding="utf-8"):
         return True
@@ -91,7 +93,7 @@ def recorded(content: str) -> bool:
 
 
 def half_written(outs: list[str]) -> list[str]:
-    """Folders beside outputs into which a process wrote that is no more."""
+    """Temporary folders beside outputs whose process no longer exists."""
     parents = {Path(out).parent for out in outs}
     parents |= {folder for name in FOLDERS for pattern in ("*", "*/*") for folder in Path(name).glob(pattern)}
     found = [folder for parent in parents for folder in parent.glob(".*.tmp") if folder.is_dir()]
@@ -99,13 +101,13 @@ def half_written(outs: list[str]) -> list[str]:
 
 
 def abandoned(name: str) -> bool:
-    """Whether a name is of a folder that a process wrote into, and that process is no more."""
+    """Whether this is the name of a temporary folder whose process no longer exists."""
     match = BESIDE.fullmatch(name)
     return match is not None and not psutil.pid_exists(int(match[1]))
 
 
 def remove(path: Path) -> None:
-    """Delete a folder (it may be gone with the one around it), and the one around it where nothing else is in it."""
+    """Delete a folder (it may already be gone with its parent), and its parent if that is then empty."""
     if not path.exists():
         return
     shutil.rmtree(path)

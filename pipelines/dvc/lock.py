@@ -1,6 +1,6 @@
-"""dvc.lock as data: what each stage read and wrote, and in what two of them differ, stage by stage.
+"""dvc.lock as data: what each stage read and wrote, and how two of them differ, stage by stage.
 
-A lock may be a stranger's: its form is checked as it is read, and nothing but a hash is ever looked up as one.
+A lock may be a stranger's: its form is checked as it is read, and only real hashes are ever looked up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 Hashes = dict[str, str | None]  # path -> the hash that DVC recorded
 Role = Literal["data", "weights", "code", "results"]
 
-# What lies in a folder of the repository; other outputs are results, other files that no stage writes are data.
+# What a top-level folder holds. Other outputs are results, other files that no stage writes are data.
 ROLES: dict[str, Role] = {
     "data": "data",
     "models": "weights",
@@ -33,7 +33,7 @@ ROLES: dict[str, Role] = {
 
 @dataclass(frozen=True)
 class Record:
-    """What dvc.lock says of the last run of a stage."""
+    """What dvc.lock says about the last run of a stage."""
 
     command: Any = None  # a line, or several
     params: dict[str, dict[str, Any]] = field(default_factory=dict)  # file -> key as declared -> value
@@ -42,13 +42,13 @@ class Record:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The params by their key paths; the file is named only where it is not params.yaml."""
+        """The params by their key paths; the file is named only if it is not params.yaml."""
         return {key.removeprefix("params.yaml."): value for key, value in flatten(self.params).items()}
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The stages of a dvc.lock by their names; none where there is no such file."""
+    """The stages of a dvc.lock by name; none if there is no such file."""
 
     stages: dict[str, Record] = field(default_factory=dict)
 
@@ -59,11 +59,11 @@ class Lock:
 
     @cached_property
     def sources(self) -> Hashes:
-        """What stages read and no stage writes."""
+        """What stages read but no stage writes."""
         return {path: value for path, value in _read(self) if not touches(path, self.outs)}
 
     def hash_of(self, path: str) -> str | None:
-        """The hash of an output; nothing but a hash is taken for one."""
+        """The hash of an output; None if the lock records anything but a hash."""
         found = self.outs.get(path)
         return found if found and HASH.fullmatch(found) else None
 
@@ -72,7 +72,7 @@ class Lock:
         return [base_name(name) for name, record in self.stages.items() if path in record.deps]
 
     def readers_of_param(self, key: str) -> list[str]:
-        """The stages that declare a key, or a section around it."""
+        """The stages that declare a key, or a section that contains it."""
         return [
             base_name(name)
             for name, record in self.stages.items()
@@ -80,20 +80,20 @@ class Lock:
         ]
 
     def pull_target(self, path: str) -> str:
-        """What `dvc pull` takes for an output: itself, or the name that all items of a matrix have."""
+        """What to give `dvc pull` for an output: its path, or the name of its matrix stage."""
         writers = [name for name, record in self.stages.items() if path in record.outs and "@" in name]
         return base_name(writers[-1]) if writers else path
 
     def only(self, names: Iterable[str]) -> Lock:
-        """These stages alone: DVC keeps what it once wrote of those that dvc.yaml no longer has."""
+        """Only these stages: DVC keeps the entries of stages that dvc.yaml no longer has."""
         return Lock({name: self.stages[name] for name in names if name in self.stages})
 
 
 def read_lock(side: Revision) -> Lock:
-    """dvc.lock of a revision; an empty one where it has none.
+    """dvc.lock of a revision; an empty one if it has none.
 
     Raises:
-        StateError: it is not as DVC writes it.
+        StateError: it is not in DVC's format.
     """
     return parse_lock(side.mapping(LOCK), side.name)
 
@@ -102,13 +102,13 @@ def parse_lock(content: dict[str, Any] | None, where: str) -> Lock:
     """The lock of a dvc.lock's content; an empty one for None.
 
     Raises:
-        StateError: it is not as DVC writes it.
+        StateError: it is not in DVC's format.
     """
     try:
         stages = _mapping((content or {}).get("stages", {}))
         return Lock({str(name): _record(entry) for name, entry in stages.items()})
     except (AttributeError, TypeError, KeyError):
-        raise StateError(f"{where}: {LOCK}", "not as DVC writes it", "mend it, or `dvc repro`") from None
+        raise StateError(f"{where}: {LOCK}", "not in DVC's format", "fix it, or run `dvc repro`") from None
 
 
 def _record(entry: Any) -> Record:
@@ -128,7 +128,7 @@ def _mapping(value: Any) -> dict[Any, Any]:
 
 
 def _hashes(entries: Any) -> Hashes:
-    """By path the hash that DVC recorded: MD5 for what it keeps itself, a server's own for what lies there."""
+    """The hash that DVC recorded, by path: MD5 for what it keeps itself, the server's own for what is remote."""
     found: Hashes = {}
     for entry in entries:
         path, kinds = _mapping(entry)["path"], ("md5", "etag", "checksum")
@@ -150,7 +150,7 @@ def touches(path: str, written: Collection[str]) -> bool:
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing in which two records of a stage are not the same."""
+    """One thing in which two records of a stage differ."""
 
     kind: Literal["stage", "command", "param", "source", "input", "output"]
     name: str = ""
@@ -160,7 +160,7 @@ class Difference:
 
     @property
     def stale(self) -> bool:
-        """Whether git keeps it, so that the record is of another tree: no other processor makes such a difference."""
+        """Whether git tracks it, so that the record is from another tree: a different processor cannot cause it."""
         return self.kind in ("stage", "command", "param", "source")
 
 
@@ -168,7 +168,7 @@ NEVER_RUN = Difference("stage", "not in the committed dvc.lock")
 
 
 def differences(committed: Lock, rebuilt: Lock) -> dict[str, list[Difference]]:
-    """For each stage of the rebuilt one, in what it is not the same; an empty list where it is."""
+    """For each stage of the rebuilt lock, how it differs; an empty list if it is the same."""
     written = committed.outs.keys() | rebuilt.outs.keys()
     return {
         name: _differences_of(committed.stages[name], record, written) if name in committed.stages else [NEVER_RUN]
@@ -208,7 +208,7 @@ def _read(lock: Lock) -> Iterator[tuple[str, str | None]]:
 
 
 def role_of(path: str, is_output: bool) -> Role:
-    """What a file or folder is to the metrics."""
+    """The role of a file or folder for the metrics."""
     if role := ROLES.get(path.split("/")[0]):
         return role
     if is_output:

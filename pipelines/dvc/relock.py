@@ -1,8 +1,8 @@
-"""`relock`: takes a change of comments, formatting or docstrings alone into dvc.lock, without running anything.
+"""`relock`: updates dvc.lock after changes to comments, formatting or docstrings only, without running anything.
 
-What a stage wrote is still its result where the code that it reads has the syntax trees that it was run with. The
-commit that says so is the newest one whose dvc.lock has the same run of the stage, and the code that this run read. No
-data is needed: the hashes of outputs stay as they are.
+A stage's outputs are still valid if the code it reads has the same syntax trees as when it ran. The reference is the
+newest commit whose dvc.lock has the same run of the stage, together with the code that this run read. No data is
+needed: the hashes of outputs stay as they are.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from pixelproof.core.syntax import tokens
 
 @dataclass(frozen=True)
 class Base:
-    """The commit that holds the code which a stage was run with, and that code."""
+    """The commit that holds the code a stage ran with, and that code."""
 
     commit: str
     files: Files
 
 
 def relock() -> None:
-    """Write the hashes of code into dvc.lock and the run cache, a line for each stage, and check what came of it.
+    """Write the hashes of code to dvc.lock and the run cache, print a line for each stage, and check the result.
 
     Raises:
-        StateError: more than comments, formatting and docstrings changed. It was printed; dvc.lock is untouched.
+        StateError: more than comments, formatting and docstrings changed. It is printed; dvc.lock is untouched.
     """
     with open_repo() as repo, repo.lock:
         stages = list(repo.index.stages)
@@ -51,19 +51,19 @@ def relock() -> None:
         print("nothing to relock")
     if not check():
         write_bytes(Path(LOCK), before)
-        raise StateError(LOCK, "relocking does not mend what is above; it is what it was", "mend that first")
+        raise StateError(LOCK, "relocking does not fix the above, so it is left unchanged", "fix that first")
 
 
 def refuse(lines: list[str]) -> None:
-    """End where there is anything that only a run can take in."""
+    """Stop if there is any change that needs a run."""
     if lines:
         print(*lines, sep="\n")
-        fix = "run `dvc repro`, or undo what is above"
-        raise StateError(LOCK, "left as it is: more changed than comments, formatting and docstrings", fix)
+        fix = "run `dvc repro`, or undo the changes above"
+        raise StateError(LOCK, "left unchanged: more than comments, formatting and docstrings changed", fix)
 
 
 def changed_code(stage: Any, stages: list[Any]) -> list[Any]:
-    """The deps of a stage that git keeps, that its last run read, and that are there with another content."""
+    """The git-tracked deps of a stage that its last run read and whose content has changed."""
     if stage.is_data_source:
         return []
     code = [dep for dep in code_of(stage, stages) if dep.hash_info and dep.exists]
@@ -79,21 +79,21 @@ def code_of(stage: Any, stages: list[Any]) -> list[Any]:
 
 
 def stale_after_saving(stages: list[Any], changed: Mapping[str, list[Any]]) -> list[str]:
-    """What else than this code is stale: the stages in memory take its new hashes."""
+    """What is stale apart from this code: the stages in memory take its new hashes."""
     for dep in (dep for deps in changed.values() for dep in deps):
         dep.save()
     return [f"{thing}{readers_of(names)}" for thing, names in stale_things(stages).items()]
 
 
 def unlike(repo: Any, stages: list[Any], changed: Mapping[str, list[Any]]) -> list[str]:
-    """A line for each file that is not the code which the stages were run with, or for each stage that cannot tell."""
+    """A line for each file that is not the code the stages ran with, and for each stage without a reference."""
     code = {stage.name: {dep.def_path for dep in code_of(stage, stages)} for stage in stages if stage.name in changed}
     now = {path: files_in(repo, path) for path in set[str]().union(*code.values())}
     bases = find_bases(repo, code)
     lines: dict[str, list[str]] = {}
     for name, paths in code.items():
         if name not in bases:
-            lines[f"{name}: no commit has this run of it with the code that it read"] = []
+            lines[f"{name}: no commit has both its last run and the code that this run read"] = []
             continue
         files = {file: content for path in paths for file, content in now[path].items()}
         for line in differences(bases[name], files):
@@ -102,7 +102,7 @@ def unlike(repo: Any, stages: list[Any], changed: Mapping[str, list[Any]]) -> li
 
 
 def find_bases(repo: Any, code: Mapping[str, set[str]]) -> dict[str, Base]:
-    """For each stage the newest commit, seen from HEAD, that has its run in dvc.lock and the code of that run."""
+    """For each stage, the newest ancestor of HEAD that has its run in dvc.lock and the code of that run."""
     now, found = read_lock(open_revision(WORKSPACE)), dict[str, Base]()
     locks: dict[str | None, Lock] = {}
     paths = set[str]().union(*code.values())
@@ -126,7 +126,7 @@ def find_bases(repo: Any, code: Mapping[str, set[str]]) -> dict[str, Base]:
 
 
 def same_run(one: Record, other: Record, code: set[str]) -> bool:
-    """Whether two records are of one run, whatever the hashes of code that an edit of comments may have changed."""
+    """Whether two records are of the same run, ignoring the hashes of code, which comments may have changed."""
     apart = [
         replace(side, deps={path: h for path, h in side.deps.items() if path not in code}) for side in (one, other)
     ]
@@ -134,7 +134,7 @@ def same_run(one: Record, other: Record, code: set[str]) -> bool:
 
 
 def differences(base: Base, now: Files) -> list[str]:
-    """A line for each file that is not the same code."""
+    """A line for each file whose code differs."""
     at, lines = base.commit[:10], []
     for path in sorted(base.files.keys() | now.keys()):
         if path not in now:
@@ -144,14 +144,14 @@ def differences(base: Base, now: Files) -> list[str]:
         elif base.files[path] == now[path]:
             continue
         elif not path.endswith(".py"):
-            lines.append(f"{path}: changed since {at}, and no Python, whose comments could be told from code")
+            lines.append(f"{path}: changed since {at}, and not Python, where comments can be told from code")
         elif line := first_difference(base.files[path], now[path], path, at):
-            lines.append(f"{path}:{line}: other code than at {at}")
+            lines.append(f"{path}:{line}: code differs from {at}")
     return lines
 
 
 def first_difference(before: bytes, now: bytes, path: str, commit: str) -> int | None:
-    """The line, as it is now, on which a file begins to be other code; None where it is the same."""
+    """The line of the current file where its code first differs; None if it is the same."""
     line = 1
     for old, new in zip_longest(tokens(before, f"{commit}:{path}"), tokens(now, path)):
         line = new[1] if new else line
@@ -161,7 +161,7 @@ def first_difference(before: bytes, now: bytes, path: str, commit: str) -> int |
 
 
 def save(repo: Any, stages: list[Any]) -> None:
-    """What DVC writes after a run: an entry of the run cache for each stage that may have one, then dvc.lock."""
+    """Write what DVC writes after a run: run-cache entries for the stages that may have one, then dvc.lock."""
     for stage in stages:
         for dep in stage.deps:
             dep.get_hash = partial(getattr, dep, "hash_info")  # DVC would look at the data, which may not be here

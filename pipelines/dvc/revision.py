@@ -1,4 +1,4 @@
-"""Reads what git keeps (metrics, params, dvc.lock) at a revision or in the working tree, without checking it out."""
+"""Reads what git tracks (metrics, params, dvc.lock) at a revision or in the working tree, without checking it out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORKSPACE = "workspace"
 
 
 class Revision:
-    """The git-kept files of one commit, or of the working tree (of `folder`) where `commit` is None."""
+    """The git-tracked files of one commit, or of the working tree (of `folder`) if `commit` is None."""
 
     def __init__(self, name: str, commit: str | None, folder: Path = Path()) -> None:
         self.name = name
@@ -26,7 +26,7 @@ class Revision:
         self.folder = folder
 
     def read(self, path: str) -> str | None:
-        """The text of a file, None where the revision has no such file."""
+        """The text of a file, None if the revision has no such file."""
         try:
             if self.commit is None:
                 return (self.folder / path).read_bytes().decode()
@@ -46,7 +46,7 @@ class Revision:
         return {Path(path).stem: flatten(self._parsed(path, json.loads)) for path in paths}
 
     def files(self, folder: str) -> dict[str, str]:
-        """`path -> git's name of its content` of the files that git keeps below a folder (or of that one file)."""
+        """`path -> hash of its blob` for the files that git tracks below a folder (or for that one file)."""
         if self.commit is None:
             listed = self._git("ls-files", "-z", "-co", "--exclude-standard", "--", f":(literal){folder}")
             paths = sorted(path for path in set(listed.split("\0")) if path and (self.folder / path).is_file())
@@ -57,11 +57,11 @@ class Revision:
         return {path: about.split()[2] for about, path in entries}
 
     def mapping(self, path: str) -> dict[str, Any] | None:
-        """A YAML file whose top level is a mapping; None where the revision has no such file."""
+        """A YAML file whose top level is a mapping; None if the revision has no such file."""
         return None if self.read(path) is None else self._parsed(path, yaml.safe_load)
 
     def versions(self) -> dict[str, str]:
-        """Of the packages that compute numbers, the versions that the revision states."""
+        """The versions that the revision states for the packages that decide its numbers."""
         stated = next((found for path in VERSIONS if (found := self.mapping(path)) is not None), {})
         return {str(name).lower(): str(version) for name, version in stated.items()}
 
@@ -73,9 +73,9 @@ class Revision:
             content = parse(self.read(path) or "")
             json.dumps(content, default=str)  # a tree of plain values, neither circular nor endlessly deep
         except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-            raise StateError(f"{self.name}: {path}", f"cannot be read ({error})", "mend that file") from None
+            raise StateError(f"{self.name}: {path}", f"cannot be read ({error})", "fix that file") from None
         if not isinstance(content, dict):
-            raise StateError(f"{self.name}: {path}", "not a mapping at the top level", "mend that file")
+            raise StateError(f"{self.name}: {path}", "not a mapping at the top level", "fix that file")
         return content
 
 
@@ -93,17 +93,19 @@ def open_revision(name: str) -> Revision:
 
 
 def merge_base(head: Revision) -> str:
-    """Where the head (for the workspace: HEAD) left the main branch, as the remote knows that branch or this clone."""
+    """Where the head (for the workspace: HEAD) branched off main, the remote's if there is one, else this clone's."""
     for branch in ("refs/remotes/origin/main", "refs/heads/main"):
         try:
             return git("merge-base", branch, head.commit or "HEAD").decode().strip()
         except subprocess.CalledProcessError:
             continue
-    raise StateError("base", "no branch main here that HEAD left", "name a branch, tag or commit to compare with")
+    raise StateError(
+        "base", "no branch main here that HEAD branched off", "name a branch, tag or commit to compare with"
+    )
 
 
 def changed_files(*paths: str) -> list[str]:
-    """The files under some paths (git's wildcards allowed) that are not as HEAD has them, new ones included."""
+    """The files under some paths (git's wildcards allowed) that differ from HEAD, new ones included."""
     listed = git("status", "--porcelain", "-z", "--no-renames", "--", *paths).decode().split("\0")
     return [entry[3:] for entry in listed if entry]
 
@@ -118,7 +120,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def git(*arguments: str, env: Mapping[str, str] | None = None) -> bytes:
-    """What a git command prints; what of the environment is to be another for it is named."""
+    """What a git command prints; `env` is added to its environment."""
     try:
         environment = os.environ | dict(env or {})
         return subprocess.run(["git", *arguments], check=True, capture_output=True, env=environment).stdout

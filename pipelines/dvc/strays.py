@@ -1,4 +1,4 @@
-"""Files in which DVC and git differ: one that a single person has would be hashed into everybody's dvc.lock."""
+"""Finds files that DVC hashes and git does not track, or the reverse: dvc.lock would differ from person to person."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pipelines.dvc.revision import git
 
 
 def strays(repo: Any) -> list[str]:
-    """A line for each file of a stage's deps that git does not keep, or that DVC leaves out though git keeps it.
+    """A line for each file of a stage's deps that git does not track, or that git tracks but DVC ignores.
 
-    What stages and `dvc add` write is not meant.
+    What stages and `dvc add` write does not count.
     """
     from dvc.dependency import ParamsDependency
 
@@ -26,11 +26,11 @@ def strays(repo: Any) -> list[str]:
             continue  # an output, a part of one, or a folder of them
         seen = {name: file for name, file in paths_in(repo, path).items() if not any(within(file, o) for o in written)}
         lines |= {
-            f"{file}: DVC hashes it and git does not keep it; `git add` it (weights and data: `dvc add`) or remove it"
+            f"{file}: DVC hashes it but git does not track it; `git add` it (weights and data: `dvc add`) or remove it"
             for file in seen.keys() - tracked
         }
         lines |= {
-            f"{file}: git keeps it and DVC ignores it, so that no change of it is seen; mend .dvcignore or rename it"
+            f"{file}: git tracks it but DVC ignores it, so changes go unnoticed; fix .dvcignore or rename it"
             for file in tracked - seen.keys()
             if repo.fs.isfile(repo.fs.join(repo.root_dir, *file.split("/")))
         }

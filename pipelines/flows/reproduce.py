@@ -1,4 +1,4 @@
-"""`reproduce`: the DVC graph as a Prefect flow, one task per stage. DVC says what must run; Prefect when, beside what.
+"""`reproduce`: the DVC graph as a Prefect flow, one task per stage. DVC decides what must run, Prefect when.
 
 Only commands that run the flow and Prefect's workers import this: importing Prefect takes seconds.
 """
@@ -30,8 +30,8 @@ NOT_STARTED = "Invalid"
 
 
 def run(targets: Sequence[str], jobs: int) -> bool:
-    """Run the flow in this process; True when every stage is up to date at the end."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background begins with it ignored
+    """Run the flow in this process; True if every stage is up to date at the end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     state = reproduce(jobs=jobs, targets=list(targets), return_state=True)
     if state.name == NOT_STARTED:
         raise PixelproofError(str(state.message))
@@ -41,7 +41,7 @@ def run(targets: Sequence[str], jobs: int) -> bool:
 
 @flow(name="reproduce", persist_result=False)
 def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None = None) -> State[None]:
-    """Bring the targets (without any: all of dvc.yaml) up to date, up to `jobs` stages side by side."""
+    """Bring the targets (without any: all of dvc.yaml) up to date, up to `jobs` stages in parallel."""
     try:
         with open_repo() as repo:
             clear(repo)
@@ -64,7 +64,7 @@ def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None =
 def _submit(
     graph: Graph, changed: set[str], settings: Pipelines, processes: StageProcesses
 ) -> dict[str, PrefectFuture[State[None]]]:
-    """Submit every stage at once: Prefect lets each wait for those it needs, `processes` lets only a few run."""
+    """Submit every stage at once: Prefect makes each wait for those it needs, `processes` limits how many run."""
     ran: set[str] = set()
 
     def update(stage: str) -> State[None]:
@@ -75,7 +75,7 @@ def _submit(
         except StageFailedError as failure:
             return Failed(message=str(failure))
         if outcome is Outcome.SKIPPED:
-            return Completed(name="Skipped", message="nothing to do: what it reads came out the same")
+            return Completed(name="Skipped", message="nothing to do: its inputs came out the same")
         ran.add(stage)
         return Completed(name="Restored", message="from DVC's cache") if outcome is Outcome.RESTORED else Completed()
 
@@ -86,7 +86,7 @@ def _submit(
             task_run_name=stage,
             retries=settings.retries.get(stage.split("@")[0], 0),
             retry_delay_seconds=settings.retry_seconds,
-            cache_policy=NO_CACHE,  # what is up to date is DVC's to say
+            cache_policy=NO_CACHE,  # DVC decides what is up to date
             persist_result=False,
         )(update)
         futures[stage] = stage_task.submit(stage, wait_for=[futures[need] for need in graph.needs[stage]])
@@ -94,7 +94,7 @@ def _submit(
 
 
 def _publish_metrics() -> None:
-    """The metrics as they are now, as a table in Prefect."""
+    """Show the current metrics as a table in Prefect."""
     metrics = open_revision(WORKSPACE).metrics()
     columns = sorted({key for values in metrics.values() for key in values})
     rows = [{"architecture": arch} | {key: values.get(key) for key in columns} for arch, values in metrics.items()]
@@ -103,7 +103,7 @@ def _publish_metrics() -> None:
 
 
 def summary(states: dict[str, State[Any]]) -> State[None]:
-    """The flow's final state: what was done, or which stages failed and which were therefore not run."""
+    """The flow's final state: what was done, or which stages failed and which therefore did not run."""
     failed = [stage for stage, state in states.items() if state.is_failed() or state.is_crashed()]
     not_run = [stage for stage, state in states.items() if not state.is_final()]
     if failed or not_run:

@@ -23,7 +23,7 @@ SECONDS_TO_START = 120
 
 
 def serve(port: int) -> None:
-    """Serve until Ctrl-C or SIGTERM; an error when the server or the worker ends by itself."""
+    """Serve until Ctrl-C or SIGTERM; it is an error if the server or the worker ends by itself."""
     if not Path("prefect.yaml").is_file():
         raise StateError("prefect.yaml", "no such file", "run from the folder of the clone")
     check_free(port)
@@ -31,7 +31,7 @@ def serve(port: int) -> None:
     HOME.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"PREFECT_HOME": str(HOME.resolve()), "PREFECT_API_URL": api}
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background begins with it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         server = stack.enter_context(service("server", environment, "start", "--host", HOST, "--port", str(port)))
         wait_until_healthy(api, server)
@@ -49,13 +49,13 @@ def serve(port: int) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A polite SIGTERM ends everything as Ctrl-C does; a second one changes nothing."""
+    """SIGTERM ends everything as Ctrl-C does; a second one is ignored."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def check_free(port: int) -> None:
-    """Somebody else on the port would otherwise be taken for our server."""
+    """Refuse a port in use: another server there would be mistaken for ours."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -66,7 +66,7 @@ def check_free(port: int) -> None:
 
 @contextmanager
 def service(name: str, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`prefect server ...` or `prefect worker ...` for the time of the block, its output in a log file."""
+    """`prefect server ...` or `prefect worker ...` during the block, its output in a log file."""
     command = Command([executable(), name, *arguments], environment=environment)
     with (HOME / f"{name}.log").open("wb") as log, running(command, log) as process:
         try:
@@ -76,7 +76,7 @@ def service(name: str, environment: dict[str, str], *arguments: str) -> Iterator
 
 
 def end_runs(worker: subprocess.Popen[bytes]) -> None:
-    """A worker that ends kills its runs, which then cannot end their stages: they are asked first."""
+    """Interrupt a worker's runs first: when it ends it kills them, and they could not end their stages."""
     import psutil
 
     with suppress(psutil.NoSuchProcess):
@@ -98,23 +98,23 @@ def wait_until_healthy(api: str, server: subprocess.Popen[bytes]) -> None:
             if httpx.get(f"{api}/health", timeout=5, trust_env=False).is_success:
                 return
         time.sleep(0.2)
-    raise StateError("Prefect's server", f"no answer in {SECONDS_TO_START} s", f"look into {HOME / 'server.log'}")
+    raise StateError("Prefect's server", f"no answer in {SECONDS_TO_START} s", f"see {HOME / 'server.log'}")
 
 
 def prefect(environment: dict[str, str], *arguments: str) -> None:
-    """One command of Prefect's; what it says is shown only when it fails."""
+    """Run a Prefect command; its output is shown only if it fails."""
     code, lines = run(Command([executable(), *arguments], environment=environment))
     if code:
         found = f"exit code {code} ({' '.join(lines)})"
-        raise StateError(f"prefect {' '.join(arguments)}", found, "mend it, try again")
+        raise StateError(f"prefect {' '.join(arguments)}", found, "fix it and try again")
 
 
 def ended(name: str, process: subprocess.Popen[bytes]) -> StateError:
-    """The error for a process that should have gone on."""
+    """The error for a process that should have kept running."""
     found = f"ended by itself with exit code {process.returncode}"
-    return StateError(f"Prefect's {name}", found, f"look into {HOME / f'{name}.log'}")
+    return StateError(f"Prefect's {name}", found, f"see {HOME / f'{name}.log'}")
 
 
 def executable() -> str:
-    """Prefect's command beside this Python: also from a shell where the environment is not activated."""
+    """Prefect's command beside this Python, even if the environment is not activated."""
     return str(Path(sys.executable).with_name("prefect"))

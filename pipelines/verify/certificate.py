@@ -1,6 +1,6 @@
-"""The certificate of a verification: what came out, by which code, data, params and weights, with what, on what.
+"""The certificate of a verification: the metrics, what they rest on, and the versions and machine that computed them.
 
-The same result gives the same certificate but for the line `made`: no folders, no names of machines or people.
+The same result gives the same certificate except for the line `made`: no paths, no names of machines or people.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ FORMAT = 1
 OUTCOMES = ("different", "missing", "new", "within tolerance", "identical")
 FAILURES = ("different", "missing", "new")
 PROVES: dict[Mode, str] = {
-    "rebuilt": "Every stage ran in a clean clone of the commit, with nothing from DVC's cache but data that no stage "
-    "makes. So the metrics under `rebuilt` are what the commit's data, params and code give with the versions and the "
-    "processor below.",
-    "restored": "Data, weights and results were restored as the commit's dvc.lock names them, every byte hashed anew, "
-    "and only the stages that write metrics ran. So the metrics under `rebuilt` are what the stored results give. It "
-    "does not show that data, params and code give these results; `verify` without `--cached` does.",
+    "rebuilt": "Every stage ran in a clean clone of the commit, with nothing from DVC's cache except data that no "
+    "stage writes. So the metrics under `rebuilt` are what the commit's data, params and code produce with the "
+    "versions and the processor below.",
+    "restored": "Data, weights and results were restored by the hashes in the commit's dvc.lock, every byte was hashed "
+    "again, and only the stages that write metrics ran. So the metrics under `rebuilt` follow from the stored results. "
+    "This does not show that data, params and code produce these results; `verify` without `--cached` does.",
 }
 
 
 class Judged(NamedTuple):
-    """What became of one metric."""
+    """The outcome for one metric."""
 
     architecture: str
     metric: str
     committed: Any
     rebuilt: Any
     outcome: str
-    apart: float | None  # where both are numbers
+    apart: float | None  # if both are numbers
 
 
 def judge(committed: Metrics, rebuilt: Metrics, tolerance: float) -> list[Judged]:
@@ -72,7 +72,7 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was found; the certificate says it."""
+    """Everything that the certificate reports."""
 
     commit: str
     mode: Mode
@@ -125,7 +125,7 @@ def certify(evidence: Evidence) -> dict[str, Any]:
 
 
 def verdict(judged: list[Judged], mode: Mode, stale: bool) -> str:
-    """The worst of all, in words. Stored results of another tree say nothing of the commit's metrics."""
+    """The worst outcome, in words. Stored results of another tree say nothing about the commit's metrics."""
     found = {row.outcome for row in judged}
     if mode == "restored" and stale:
         return "stale"
@@ -135,12 +135,12 @@ def verdict(judged: list[Judged], mode: Mode, stale: bool) -> str:
 
 
 def exit_code(certificate: dict[str, Any]) -> ExitCode:
-    """Good where nothing differs by more than the tolerance; stored results of another tree cannot tell."""
+    """Good if nothing differs by more than the tolerance; stored results of another tree cannot tell."""
     return {"different": ExitCode.WORSE, "stale": ExitCode.CANNOT_TELL}.get(certificate["verdict"], ExitCode.GOOD)
 
 
 def summary(certificate: dict[str, Any]) -> str:
-    """One line: how many metrics are what."""
+    """One line: how many metrics have which outcome."""
     counts = certificate["counts"]
     said = [f"{counts[outcome]} {outcome}" for outcome in reversed(OUTCOMES) if counts[outcome]]
     return f"{certificate['verdict']}: {', '.join(said)}"
@@ -150,10 +150,10 @@ def markdown(certificate: dict[str, Any]) -> str:
     """The certificate for people, the verdict first."""
     machine, basis = certificate["machine"], certificate["rests on"]
     instructions = " ".join(machine["instructions"]) or "not known"
-    computed = "processor: " if certificate["mode"] == "rebuilt" else "processor, which only wrote the metrics: "
+    computed = "processor: " if certificate["mode"] == "rebuilt" else "processor (it only computed the metrics): "
     lines = [f"# Metrics of {certificate['commit'][:10]}: {summary(certificate)}", ""]
     if certificate["verdict"] == "stale":
-        lines += ["The stored results are of another tree than this commit's, so its metrics were not verified.", ""]
+        lines += ["The stored results are from another tree than this commit's, so its metrics were not verified.", ""]
     lines += [
         f"- commit: {code(certificate['commit'])}",
         f"- {certificate['mode']}: {certificate['proves']}",
@@ -170,13 +170,13 @@ def markdown(certificate: dict[str, Any]) -> str:
         "",
     ]
     if certificate["stale"]:
-        lines += [f"dvc.lock is not of the commit's tree: {_listed(certificate['stale'])}.", ""]
+        lines += [f"dvc.lock does not match the commit's tree: {_listed(certificate['stale'])}.", ""]
     lines += _stage_rows(certificate["stages"])
     lines += [
         "",
         "## What the metrics rest on",
         "",
-        "Hashes are MD5 as DVC records them; those of many are SHA-256.",
+        "Hashes are MD5 as DVC records them; those of several files or values are SHA-256.",
         "",
     ]
     lines += _basis_rows(basis)
@@ -185,9 +185,9 @@ def markdown(certificate: dict[str, Any]) -> str:
 
 
 def _metric_rows(rows: list[dict[str, Any]]) -> list[str]:
-    """Every metric; what needs a look stands first."""
+    """Every metric; those that need attention come first."""
     ordered = sorted(rows, key=lambda row: OUTCOMES.index(row["outcome"]))
-    header = ["architecture", "metric", "committed", "rebuilt", "apart", "outcome"]
+    header = ["architecture", "metric", "committed", "rebuilt", "difference", "outcome"]
     return table(
         header,
         [
@@ -217,7 +217,7 @@ def _stage_rows(stages: list[dict[str, Any]]) -> list[str]:
         ]
         for row in stages
     ]
-    return table(["stage", "here", "beside the committed dvc.lock"], rows)
+    return table(["stage", "here", "against the committed dvc.lock"], rows)
 
 
 def _basis_rows(basis: dict[str, Any]) -> list[str]:
@@ -242,7 +242,7 @@ def _version_rows(versions: dict[str, dict[str, str | None]]) -> list[str]:
 
 
 def other_versions(versions: dict[str, dict[str, str | None]]) -> list[str]:
-    """The packages that are not installed in the version that the commit states; a build (`+cpu`) is not compared."""
+    """The packages whose installed version is not the one the commit states; builds (`+cpu`) are not compared."""
     return [
         package
         for package, version in versions.items()

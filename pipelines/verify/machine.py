@@ -1,4 +1,4 @@
-"""What of a machine decides the last bits of a number. Never its name, its user or its folders."""
+"""Describes what in a machine decides the last bits of a number: never its name, its user or its folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTRUCTIONS = (
 
 
 def describe(compute: dict[str, Any]) -> dict[str, Any]:
-    """The processor and, with the section `compute` of params.yaml, on what networks run here."""
+    """The processor and, from the section `compute` of params.yaml, the device that networks run on here."""
     model, flags = processor()
     return {
         "processor": model,
@@ -31,7 +31,7 @@ def describe(compute: dict[str, Any]) -> dict[str, Any]:
 
 
 def device(asked: str | None) -> str:
-    """`cpu`, or the CUDA devices by their names; params without a device have nothing that computes on one."""
+    """`cpu`, or the CUDA devices by name; params may not state a device at all."""
     if asked is None:
         return "not stated in params.yaml"
     if asked == "cpu":
@@ -47,7 +47,7 @@ def device(asked: str | None) -> str:
 
 
 def installed(packages: list[str]) -> dict[str, str | None]:
-    """The version of each package here, with its build (`+cpu`); None where it is not installed."""
+    """The version of each package here, with its build (`+cpu`); None if it is not installed."""
     return {package: _version(package) for package in packages}
 
 

@@ -1,7 +1,7 @@
-"""A clean clone of a commit in a temporary folder: rebuilt from nothing, or restored from what DVC keeps.
+"""A clean clone of a commit in a temporary folder: rebuilt from scratch, or restored from what DVC keeps.
 
-The clone sees nothing of this one but git's objects, and of this machine's user nothing but the archives that were
-already downloaded. Whatever way the work ends, Ctrl-C included, the folder is gone afterwards.
+The clone sees only the git objects of this one, and only the already downloaded archives of this machine's user.
+However the work ends, Ctrl-C included, the folder is removed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.fetch.places import CACHE, MIRROR, cache_folder
 
 NEIGHBOUR = "cache-of-the-clone-beside"
-# Of the user's settings these decide which code, data or repository a tool takes.
+# The user's settings that decide which code, data or repository a tool uses.
 NOT_TAKEN_OVER = ("DVC_", "GIT_", "PREFECT_", "PYTHON", "XDG_")
 OF_ANOTHER_REPOSITORY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,15 +36,17 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def clean_clone(commit: str) -> Iterator[Clone]:
-    """A clone of the commit; it is gone when the block ends, by a signal too."""
-    # One whom `nohup` told to stay when the terminal goes must stay.
+    """A clone of the commit; it is removed when the block ends, even by a signal."""
+    # Under `nohup`, the end of the terminal must not end this.
     endings = [each for each in ENDINGS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
     before = {each: signal.signal(each, signal.default_int_handler) for each in endings}
     base = Path(tempfile.mkdtemp(prefix="pixelproof-verify-")).resolve()  # as DVC spells it
     try:
         yield Clone(base, commit)
     except OSError as error:
-        raise StateError(f"the clone of {commit[:10]}", str(error), "TMPDIR may name a folder with more room") from None
+        raise StateError(
+            f"the clone of {commit[:10]}", str(error), "TMPDIR can name a folder with more space"
+        ) from None
     finally:
         for each in endings:
             signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it
@@ -54,7 +56,7 @@ def clean_clone(commit: str) -> Iterator[Clone]:
 
 
 class Clone:
-    """A clean clone of a commit, with its own home, temporary folder and everything that DVC keeps."""
+    """A clean clone of a commit, with its own home, temporary folder, DVC cache and DVC state."""
 
     def __init__(self, base: Path, commit: str) -> None:
         self.commit = commit
@@ -69,7 +71,7 @@ class Clone:
         with open_repo(self.folder) as repo:
             stages = list(repo.index.stages)
             self.stages = [stage.name for stage in stages if stage.cmd]
-            self._sources = [stage.path_in_repo for stage in stages if not stage.cmd]  # what `dvc add` made
+            self._sources = [stage.path_in_repo for stage in stages if not stage.cmd]  # what `dvc add` wrote
             self._outputs = {
                 stage.name if stage.cmd else stage.path_in_repo: [
                     os.path.relpath(out.fs_path, self.folder) for out in stage.outs if out.use_cache
@@ -83,14 +85,14 @@ class Clone:
         self._remove_metrics()
 
     def rebuild(self) -> list[str]:
-        """Run every stage from nothing; the names of those that ran."""
+        """Run every stage from scratch, and return the names of those that ran."""
         self._restore(self._sources)
         return self._repro()
 
     def restore(self) -> tuple[list[str], dict[str, list[Difference]]]:
-        """Restore every output, hash it anew, and run only what writes metrics.
+        """Restore every output, hash it again, and run only what writes metrics.
 
-        The stages that ran, and by stage what of the tree is not what dvc.lock was written for.
+        Returns the stages that ran and, by stage, what in the tree does not match dvc.lock.
         """
         recorded = self.lock()
         self._restore([*self._sources, *recorded.stages])
@@ -106,12 +108,12 @@ class Clone:
         return read_lock(self._tree).only(self.stages)
 
     def _remove_metrics(self) -> None:
-        """Whatever of them git keeps: what is compared with the committed ones must have been written here."""
+        """Remove the committed metrics: those that are compared with them must have been written here."""
         for path in (*map(Path, self._kept_by_git), *(self.folder / "metrics").glob("*.json")):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _configure_dvc(self, cache: Path) -> None:
-        """A cache and a state of its own; for what must be restored, the cache and the remotes of the clone beside."""
+        """Give it its own cache and state; to restore from, the cache and the remotes of the original clone."""
         from dvc.config import Config
 
         with open_repo() as beside:
@@ -126,15 +128,15 @@ class Clone:
         self._has_remote = bool(default)
 
     def _restore(self, targets: list[str]) -> None:
-        """Bring what stages and .dvc files wrote from the cache of the clone beside, else from the remote."""
+        """Fetch outputs of stages and .dvc files from the cache of the original clone, else from the remote."""
         if not targets:
-            return  # DVC would take none for all
-        # With the user's credentials: what comes is known by its hash.
+            return  # DVC would take no target to mean all
+        # With the user's credentials: what is fetched is known by its hash.
         user = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "PYTHON"))}
         _tell("restoring from the cache of this clone")
-        self._dvc(user, "fetch", "--quiet", "--remote", NEIGHBOUR, *targets)  # what is not there is told below
+        self._dvc(user, "fetch", "--quiet", "--remote", NEIGHBOUR, *targets)  # what is missing is reported below
         if self._has_remote and self._missing(targets):
-            _tell("fetching from the remote what is not in that cache")
+            _tell("fetching what that cache lacks from the remote")
             self._dvc(user, "fetch", *targets)
         if missing := self._missing(targets):
             shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
@@ -142,7 +144,7 @@ class Clone:
             raise StateError(
                 f"revision {self.commit[:10]}",
                 f"not in this clone's cache {where}: {shown}",
-                f"`git checkout {self.commit[:10]} && dvc pull` brings it where a remote has it; without --cached "
+                f"`git checkout {self.commit[:10]} && dvc pull` fetches it if a remote has it; without --cached "
                 "`verify` builds it",
             )
         code, lines = self._dvc(user, "checkout", *targets)
@@ -150,13 +152,13 @@ class Clone:
             raise StateError(f"revision {self.commit[:10]}", f"`dvc checkout`: {_last(lines)}", "see the lines above")
 
     def _missing(self, targets: list[str]) -> list[str]:
-        """Of what the targets wrote, what is not in the clone's cache."""
+        """The outputs of the targets that are not in the clone's cache."""
         wanted = [path for target in targets for path in self._outputs[target]]
         absent = [path.rstrip("/") for path in self._ask("data", "status").get("not_in_cache", [])]
         return [path for path in absent if any(path == each or path.startswith(f"{each}/") for each in wanted)]
 
     def _stale(self) -> dict[str, list[Difference]]:
-        """By stage, what of the tree is not what dvc.lock says. Every byte is hashed anew: the state goes first."""
+        """By stage, what in the tree does not match dvc.lock. DVC's state is removed, so every byte is hashed again."""
         shutil.rmtree(self._dvc_state, ignore_errors=True)
         never_run = [stage for stage in self.stages if stage not in self.lock().stages]
         stale = {stage: [NEVER_RUN] for stage in never_run}
@@ -173,12 +175,12 @@ class Clone:
         return stale
 
     def _refuse_damage(self, outputs: dict[str, str]) -> None:
-        """The metrics that git keeps are judged later, one by one; anything else was just restored by its hash."""
+        """The metrics that git tracks are judged later, one by one; anything else was just restored by its hash."""
         for path, state in outputs.items():
             if str(self.folder / path) not in self._kept_by_git:
                 raise StateError(
                     f"revision {self.commit[:10]}",
-                    f"{path} as restored is {state}: its bytes are not those of dvc.lock",
+                    f"{path} as restored is {state}: its bytes do not match dvc.lock",
                     "remove the damaged file from DVC's cache and `dvc pull`, or `verify` without --cached",
                 )
 
@@ -188,11 +190,11 @@ class Clone:
         done = subprocess.run(command, cwd=self.folder, env=self._environment, capture_output=True, text=True)
         if done.returncode:
             said = _last(done.stderr.splitlines())
-            raise StateError(f"revision {self.commit[:10]}", f"`dvc {' '.join(arguments)}`: {said}", "mend it there")
+            raise StateError(f"revision {self.commit[:10]}", f"`dvc {' '.join(arguments)}`: {said}", "fix that commit")
         return dict(json.loads(done.stdout or "{}"))
 
     def _repro(self, *arguments: str) -> list[str]:
-        """Run stages, each announced with its number; the names of those that ran."""
+        """Run stages, announcing each with its number, and return the names of those that ran."""
         ran: list[str] = []
         began = time.monotonic()
         total = len(self._writers if arguments else self.stages)
@@ -209,17 +211,17 @@ class Clone:
             said = [line for line in lines if not line.startswith("ERROR: failed to reproduce")] or lines
             raise PixelproofError(
                 f"{stage} at {self.commit[:10]}: ended with exit code {code} in a clean clone: {_last(said)}; "
-                "all it said is above; mend it, or name a commit that runs"
+                "its output is above; fix it, or name a commit that runs"
             )
         return ran
 
     def _dvc(self, environment: dict[str, str], *arguments: str, tell: Callable[[str], None] | None = None) -> Ended:
-        """Run a DVC command, its lines shown as they come."""
+        """Run a DVC command, showing its lines as they come."""
         return run(Command([sys.executable, "-m", "dvc", *arguments], self.folder, environment), tell or _tell)
 
 
 def _changed_inputs(changed: dict[str, Any]) -> list[Difference]:
-    """As `dvc status` tells it: `path -> state`, of params `file -> {key: state}`."""
+    """As `dvc status` reports it: `path -> state`, of params `file -> {key: state}`."""
     return [
         difference
         for path, state in changed.items()
@@ -230,7 +232,7 @@ def _changed_inputs(changed: dict[str, Any]) -> list[Difference]:
 
 
 def _git_clone(commit: str, folder: Path) -> None:
-    """git's objects are linked, not copied, where that is possible; no hook of this machine runs."""
+    """Clone with git's objects linked, not copied, if possible; no hook of this machine runs."""
     environment = {name: value for name, value in os.environ.items() if name not in OF_ANOTHER_REPOSITORY}
     git = ["git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false"]
     for command in (
@@ -240,11 +242,11 @@ def _git_clone(commit: str, folder: Path) -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             said = _last(done.stderr.splitlines())
-            raise StateError(f"revision {commit[:10]}", f"cannot be cloned: {said}", "mend the repository")
+            raise StateError(f"revision {commit[:10]}", f"cannot be cloned: {said}", "repair the repository")
 
 
 def _own_environment(base: Path) -> dict[str, str]:
-    """The user's environment with folders of its own. Downloaded archives are shared, for each is verified."""
+    """The user's environment with its own folders. Downloaded archives are shared, as each is verified."""
     taken = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TAKEN_OVER)}
     folders = {
         "HOME": base / "home",
@@ -268,8 +270,8 @@ def _own_environment(base: Path) -> dict[str, str]:
 
 
 def _last(lines: list[str]) -> str:
-    """The last line that says something."""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    """The last line that is not empty."""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
 def _tell(line: str) -> None:

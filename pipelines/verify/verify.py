@@ -1,4 +1,4 @@
-"""`verify`: are the committed metrics what the commit gives? A clean clone of it answers, with a certificate.
+"""`verify`: are the committed metrics what the commit produces? Builds a clean clone, and writes a certificate.
 
 `verify workspace` rebuilds nothing: it compares the metrics in the working tree, as `make repro` left them, with those
 of HEAD.
@@ -49,12 +49,12 @@ def verify(name: str, cached: bool, out: Path | None) -> ExitCode:
     """Rebuild a commit in a clean clone (`cached`: restore it) and print its certificate, or write it into `out`.
 
     Returns:
-        Good when every metric is the committed one, or within the tolerance; cannot tell where the results that are
-        restored are of another tree than the commit's.
+        Good if every metric is the committed one, or within the tolerance; cannot tell if the restored results are from
+        another tree than the commit's.
     """
     if name == WORKSPACE:
         if cached or out:
-            found = "it is compared as it stands, and gives no certificate"
+            found = "it is compared as it is, without a certificate"
             raise StateError(f"verify {WORKSPACE}", found, "leave out --cached and --out, or name a commit")
         return verify_workspace()
     certificate = _certified(open_revision(name), cached, out)
@@ -69,7 +69,7 @@ def verify(name: str, cached: bool, out: Path | None) -> ExitCode:
 
 
 def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, Any]:
-    """What can fail at once does so before the clone is made: a rebuild takes minutes or hours."""
+    """What can fail early fails before the clone is made: a rebuild takes minutes or hours."""
     from pipelines.verify.machine import describe
     from pipelines.verify.rebuild import clean_clone
 
@@ -108,7 +108,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
 
 
 def _tolerance(params: dict[str, Any]) -> float:
-    """Of the commit's params only this one is read: its other knobs of the pipelines may be of another time."""
+    """Only this one of the commit's params is read: its other pipeline settings may be of another version."""
     tolerance = flatten(params).get("pipelines.tolerance")
     if not (is_number(tolerance) and 0 <= tolerance <= 1):
         raise ParamsError(
@@ -118,7 +118,7 @@ def _tolerance(params: dict[str, Any]) -> float:
 
 
 def _versions(revision: Revision) -> dict[str, dict[str, str | None]]:
-    """Of what computes numbers, the versions that the commit states and those that are installed here."""
+    """For the packages that decide numbers, the versions the commit states and those installed here."""
     from pipelines.verify.machine import installed
 
     stated = revision.versions()
@@ -128,7 +128,7 @@ def _versions(revision: Revision) -> dict[str, dict[str, str | None]]:
 
 
 def _note(revision: Revision, versions: dict[str, dict[str, str | None]]) -> None:
-    """Said before the long run: that the tree is another one, that the packages are."""
+    """Say before the long run if the tree is not clean, or the packages have other versions."""
     changed = changed_files() if open_revision("HEAD").commit == revision.commit else []
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -138,23 +138,25 @@ def _note(revision: Revision, versions: dict[str, dict[str, str | None]]) -> Non
             file=sys.stderr,
         )
     if other := other_versions(versions):
-        listed = ", ".join(f"{name} {versions[name]['installed']} for {versions[name]['stated']}" for name in other)
-        print(f"note: other versions are installed than the commit states: {listed}", file=sys.stderr)
+        listed = ", ".join(
+            f"{name} {versions[name]['installed']} instead of {versions[name]['stated']}" for name in other
+        )
+        print(f"note: the installed versions are not those the commit states: {listed}", file=sys.stderr)
 
 
 def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StateError(f"--out {out}", error.strerror or str(error), "name a folder that can be written") from None
+        raise StateError(f"--out {out}", error.strerror or str(error), "name a writable folder") from None
 
 
 def verify_workspace() -> ExitCode:
     """Print what differs from HEAD's metrics, where the report is, and the counts.
 
     Returns:
-        Good when nothing differs; cannot tell where HEAD has no metrics, and where something differs but the tree is
-        another than HEAD's, for then its metrics are to be others.
+        Good if nothing differs; cannot tell if HEAD has no metrics, or if something differs but the tree is not HEAD's,
+        since other metrics are then expected.
     """
     tolerance = load_pipelines().tolerance
     rebuilt, committed = open_revision(WORKSPACE).metrics(), open_revision("HEAD").metrics()
@@ -168,7 +170,7 @@ def verify_workspace() -> ExitCode:
     counts = Counter(row.outcome for row in judged)
     different = counts["different"] + counts["missing"]
     if not committed:
-        print(f"HEAD has no metrics: nothing to compare the {counts['new']} here with until metrics/ is committed")
+        print(f"HEAD has no metrics: commit metrics/ to compare the {counts['new']} here with it")
         return ExitCode.CANNOT_TELL
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(
@@ -178,7 +180,7 @@ def verify_workspace() -> ExitCode:
     if not different:
         return ExitCode.GOOD
     if changed := changed_files(*INPUTS):
-        print(f"as is to be expected: this tree is not HEAD's ({', '.join(changed)})")
+        print(f"this is expected: this tree is not HEAD's ({', '.join(changed)})")
         return ExitCode.CANNOT_TELL
     return ExitCode.WORSE
 

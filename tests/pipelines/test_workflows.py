@@ -226,7 +226,7 @@ def test_a_regression_fails_the_check(tmp_path: Path, code: str, refused: bool, 
 def test_what_cannot_be_compared_fails_at_once(repo: Path) -> None:
     (repo / "dvc.lock").write_text("stages: [1]")
     head = commit(repo)
-    with pytest.raises(AssertionError, match="not as DVC writes it"):
+    with pytest.raises(AssertionError, match="not in DVC's format"):
         bash(
             script("metrics.yml", "Compare"),
             repo,

@@ -42,7 +42,7 @@ def test_a_changed_file_of_code_is_named_once_with_its_readers(clone: Path, caps
     [
         ("params.yaml", "0.1,", "0.2,", "params.yaml: train: modified since the run (read by train@unet, train@fcn)"),
         ("examples/export.xml", "<a", "<b", "examples: modified since the run (read by cvat)"),
-        ("dvc.yaml", "stage.py cvat", "stage.py  cvat", "cvat: its command was changed since the run"),
+        ("dvc.yaml", "stage.py cvat", "stage.py  cvat", "cvat: its command has changed since the run"),
         ("metrics/unet.json", "0.5", "0.9", "metrics: modified since report wrote it"),
         ("dvc.yaml", "[seed]", "[seed, train]", "params.yaml: train: new since the run (read by download)"),
         ("params.yaml", "unet, fcn", "unet, fcn, new", "train@new: not in dvc.lock"),
@@ -65,7 +65,9 @@ def test_a_dependency_in_another_version_than_its_stage_wrote_is_stale(
     assert runs(repo) == ["download"]
     assert not check()
     found = lines(capsys)
-    assert found[0] == "data/download: dvc.lock records another version than its stage wrote (read by prepare)"
+    assert (
+        found[0] == "data/download: dvc.lock records a different version from the one its stage wrote (read by prepare)"
+    )
     assert len(found) == 2
 
 
@@ -102,14 +104,14 @@ def test_a_file_that_git_does_not_keep_is_named_until_it_is_added(
     (repo / ".dvcignore").write_text("*.tmp\n")
     sh("dvc", "repro", cwd=repo)  # takes them into dvc.lock, which is therefore not stale
     assert not check()
-    remedy = "DVC hashes it and git does not keep it; `git add` it (weights and data: `dvc add`) or remove it"
-    wrong = "dvc.lock does not say what runs read: 2 thing(s) above"
+    remedy = "DVC hashes it but git does not track it; `git add` it (weights and data: `dvc add`) or remove it"
+    wrong = "dvc.lock does not record all that runs read: 2 thing(s) above"
     assert lines(capsys) == [f"examples/ignored.bin: {remedy}", f"examples/note.txt: {remedy}", wrong]
     sh("git", "add", "-f", "examples/ignored.bin", "examples/note.txt", cwd=repo)
     assert check()
     sh("git", "add", "-f", "examples/draft.tmp", cwd=repo)
     assert not check()
-    assert "examples/draft.tmp: git keeps it and DVC ignores it" in lines(capsys)[1]
+    assert "examples/draft.tmp: git tracks it but DVC ignores it" in lines(capsys)[1]
 
 
 def test_data_that_dvc_keeps_in_a_folder_of_gits_is_no_stray(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,8 +131,8 @@ def test_code_that_dvc_yaml_does_not_list_is_named(repo: Path, capsys: pytest.Ca
     commit(repo)
     assert not check()
     assert [line for line in lines(capsys) if line.startswith("dvc.yaml: ")] == [
-        "dvc.yaml: fake: imports pixelproof/__init__.py, which its deps lack",
-        "dvc.yaml: fake: imports pixelproof/core/__init__.py, which its deps lack",
-        "dvc.yaml: fake: imports pixelproof/core/csp.py, which its deps lack",
-        "dvc.yaml: fake: deps hold stages/spare.py, which it does not import",
+        "dvc.yaml: fake: imports pixelproof/__init__.py, which its deps do not list",
+        "dvc.yaml: fake: imports pixelproof/core/__init__.py, which its deps do not list",
+        "dvc.yaml: fake: imports pixelproof/core/csp.py, which its deps do not list",
+        "dvc.yaml: fake: deps list stages/spare.py, which it does not import",
     ]

@@ -13,7 +13,7 @@ import pytest
 from tests.pipelines.conftest import commit, python, runs, sh
 
 LEFT = ["models/fcn/0", "results/fcn/0"]
-SAID = f"removed what nothing names any more: {', '.join(LEFT)}\n"
+SAID = f"removed leftovers: {', '.join(LEFT)}\n"
 
 
 def replace(path: str, old: str, new: str) -> None:

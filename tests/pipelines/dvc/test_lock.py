@@ -63,7 +63,7 @@ def test_only_a_hash_is_looked_up_as_one() -> None:
     ],
 )
 def test_a_lock_that_dvc_did_not_write_is_one_line(stages: Any) -> None:
-    with pytest.raises(StateError, match=r"^v1: dvc\.lock: not as DVC writes it; [^\n]*$"):
+    with pytest.raises(StateError, match=r"^v1: dvc\.lock: not in DVC's format; [^\n]*$"):
         parse_lock({"stages": stages}, "v1")
 
 

@@ -29,7 +29,7 @@ def relocked() -> list[str]:
     done = relock()
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-1] == "dvc.lock is of this tree: code, params and commands are those of the last run"
+    assert lines[-1] == "dvc.lock matches this tree: code, params and commands are those of the last run"
     return sorted(line.removeprefix("relocked ").split(":")[0] for line in lines if line.startswith("relocked "))
 
 
@@ -38,7 +38,7 @@ def refused() -> str:
     before = LOCK.read_bytes()
     done = relock()
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
-    assert done.stderr.startswith("error: dvc.lock: left as it is") and LOCK.read_bytes() == before
+    assert done.stderr.startswith("error: dvc.lock: left unchanged") and LOCK.read_bytes() == before
     return done.stdout
 
 
@@ -95,16 +95,16 @@ def test_an_edit_of_a_docstring_is_refused_where_the_module_prints_it(repo: Path
     sh("dvc", "repro", cwd=repo)
     commit(repo)
     replace("code/report.py", "Old", "New")
-    assert "code/report.py:1: other code than at" in refused()
+    assert "code/report.py:1: code differs from" in refused()
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("hello", "goodbye", "code/stage.py:4: other code than at {at} (read by download, cvat, prepare and 2 more)"),
-        ("name, *outs", "# why\nname, *more", "code/stage.py:3: other code than at {at}"),
-        ("control = ", "control: object = ", "code/stage.py:5: other code than at {at}"),
-        ("name, *outs", "import os\nname, *outs", "code/stage.py:2: other code than at {at}"),
+        ("hello", "goodbye", "code/stage.py:4: code differs from {at} (read by download, cvat, prepare and 2 more)"),
+        ("name, *outs", "# why\nname, *more", "code/stage.py:3: code differs from {at}"),
+        ("control = ", "control: object = ", "code/stage.py:5: code differs from {at}"),
+        ("name, *outs", "import os\nname, *outs", "code/stage.py:2: code differs from {at}"),
     ],
 )  # fmt: skip
 def test_a_change_of_code_is_refused_by_file_and_line(clone: Path, old: str, new: str, said: str) -> None:
@@ -118,14 +118,14 @@ def test_a_change_of_code_is_refused_though_it_was_committed(clone: Path) -> Non
     replace(STAGE, "hello", "goodbye")
     commit(clone)
     replace(STAGE, "import json", "# why\nimport json")
-    assert "code/stage.py:5: other code" in refused()
+    assert "code/stage.py:5: code differs" in refused()
 
 
 @pytest.mark.parametrize(
     ("path", "old", "new", "said"),
     [
         ("params.yaml", "lr: 0.1", "lr: 0.2", "params.yaml: train: modified since the run (read by train@unet"),
-        ("dvc.yaml", "stage.py cvat", "stage.py  cvat", "cvat: its command was changed since the run"),
+        ("dvc.yaml", "stage.py cvat", "stage.py  cvat", "cvat: its command has changed since the run"),
         ("metrics/unet.json", "0.5", "0.9", "metrics: modified since report wrote it"),
         ("examples/export.xml", "<a", "<!-- --><a", "examples/export.xml: changed since"),
     ],
@@ -154,7 +154,7 @@ def test_a_folder_of_code(package: Path) -> None:
     sh("dvc", "commit", "-f", "report", cwd=package)
     assert sh("git", "diff", "--numstat", "dvc.lock", cwd=package).stdout == "2\t2\tdvc.lock\n"
     replace("code/package/deep/two.py", "1)", "2)")
-    assert "code/package/deep/two.py:1: other code than at" in refused()
+    assert "code/package/deep/two.py:1: code differs from" in refused()
 
 
 @pytest.mark.parametrize("path", ["code/package/one.py", "code/report.py"])
@@ -175,7 +175,7 @@ def test_what_no_commit_can_vouch_for_is_refused(repo: Path) -> None:
     replace(STAGE, "(name + ", "('other ' + name + ")
     sh("dvc", "repro", cwd=repo)
     replace(STAGE, "import json", "# why\nimport json")
-    assert "train@unet: no commit has this run of it with the code that it read" in refused()
+    assert "train@unet: no commit has both its last run and the code that this run read" in refused()
 
 
 def test_a_file_that_is_no_python_now_is_one_line(clone: Path) -> None:

@@ -51,7 +51,7 @@ def test_differences_of_a_changed_tree_cannot_be_told(clone: Path, capsys: pytes
     Path("my data.dvc").touch()
     assert verify_workspace() == ExitCode.CANNOT_TELL
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "as is to be expected: this tree is not HEAD's (params.yaml, my data.dvc)"
+    assert last == "this is expected: this tree is not HEAD's (params.yaml, my data.dvc)"
 
 
 def test_a_number_where_there_was_null_is_different(clone: Path) -> None:
@@ -79,7 +79,11 @@ def test_a_head_without_metrics_cannot_be_told(clone: Path, capsys: pytest.Captu
     for path, text in kept.items():
         path.write_text(text)
     assert verify_workspace() == ExitCode.CANNOT_TELL
-    assert capsys.readouterr().out.splitlines()[-1].startswith("HEAD has no metrics: nothing to compare the 6 here")
+    assert (
+        capsys.readouterr()
+        .out.splitlines()[-1]
+        .startswith("HEAD has no metrics: commit metrics/ to compare the 6 here")
+    )
 
 
 def test_the_tolerance_is_a_checked_param(clone: Path) -> None:
