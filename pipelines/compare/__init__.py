@@ -1,1 +1,1 @@
-"""Two revisions in, what became better or worse and why out; `pipelines.compare` puts the parts together."""
+"""Compares two revisions: what improved or regressed, and why. compare.py puts the parts together."""

@@ -1,4 +1,4 @@
-"""The comparison as a comment on a pull request: the verdict first, and never longer than GitHub takes."""
+"""The comparison as a comment on a pull request: the verdict first, and never longer than GitHub allows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pipelines.compare.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSE
 from pipelines.compare.significance import Row
 from pipelines.markdown import PAGE_LIMIT, code, fit, table
 
-MOST = 12  # lines of one kind of cause, and classes; the page and the JSON have all of them
+MOST = 12  # lines per kind of cause, and classes; the page and the JSON have all of them
 
 
 def as_markdown(found: Comparison) -> str:
-    """The page, the long tables folded in where they fit."""
+    """The page, with the long tables collapsed if they fit."""
     short = [
         *head(found),
         *judged(found),
@@ -29,11 +29,11 @@ def as_markdown(found: Comparison) -> str:
 
 
 def head(found: Comparison) -> list[str]:
-    """The verdict, what was compared, and what went wrong or well."""
+    """The verdict, what was compared, and what regressed or improved."""
     names = [code(side.name) + (f" ({side.commit[:10]})" if side.commit else "") for side in (found.base, found.head)]
     lines = [f"### Comparison: {words.headline(found)}", "", f"base {names[0]}, head {names[1]}"]
     if found.stale:
-        lines += ["", "**dvc.lock of the head is stale**, so these may be the metrics of other code or params:", ""]
+        lines += ["", "**The head's dvc.lock is stale**, so these may be the metrics of other code or params:", ""]
         lines += _some([f"- {code(thing)}" for thing in found.stale])
     for verdict in (REGRESSED, IMPROVED):
         rows = found.of(GATE_SPLIT, verdict)
@@ -65,13 +65,13 @@ def judged(found: Comparison) -> list[str]:
 
 
 def retraining(found: Comparison) -> str:
-    """Whether the seeds tell how much retraining alone changes."""
+    """How much retraining alone changes, if several seeds tell."""
     measured = [row for row in found.rows if row.retraining is not None]
     if not measured:
-        return "How much retraining alone changes was not measured: each architecture was trained from one seed."
+        return "How much retraining alone changes was not measured: each architecture was trained with one seed."
     most = max(row.retraining or 0 for row in measured if row.metric == GATE_METRIC)
     return (
-        f"Retraining from other seeds alone changes mIoU by up to ±{most:.4f}; what is no larger is called its noise."
+        f"Retraining with other seeds alone changes mIoU by up to ±{most:.4f}; changes up to that are called its noise."
     )
 
 
@@ -99,13 +99,13 @@ def _class_cells(found: Comparison, row: Row) -> list[str]:
 
 
 def unjudged(found: Comparison) -> list[str]:
-    """What metrics/ says where the matrices cannot be had, and what would bring them."""
+    """What metrics/ says if the matrices are not available, and how to get them."""
     lines = []
     if found.unjudged or not found.rows:
         names = ", ".join(code(name) for name in found.unjudged) or "any architecture"
         lines = ["", f"Significance was not computed for {names}: not all of their per-image matrices are here."]
     if found.pulls:
-        lines += ["", "Results are missing here. If somebody has pushed them, this brings them:", ""]
+        lines += ["", "Results are missing here. If somebody has pushed them, this fetches them:", ""]
         lines += [f"- {code(command)}" for command in found.pulls]
     if found.metrics:
         lines += ["", *metrics_table(found.metrics)]
@@ -113,7 +113,7 @@ def unjudged(found: Comparison) -> list[str]:
 
 
 def untested(found: Comparison) -> list[str]:
-    """What changed in metrics/ of those that were judged: outlines, objects, calibration. Folded in."""
+    """What changed in metrics/ of those that were judged: boundaries, objects, calibration. Collapsed."""
     if not found.untested:
         return []
     summary = f"Not tested for significance: {tally(found.untested)}"
@@ -136,8 +136,8 @@ def why(found: Comparison) -> list[str]:
     lines = ["", "#### Why", ""]
     causes = found.causes()
     if not causes:
-        return [*lines, "Nothing that dvc.lock, params.yaml and requirements.lock record differs."]
-    lines += [f"What differs: **{', '.join(causes)}**" + (" alone." if len(causes) == 1 else "."), ""]
+        return [*lines, "Nothing that dvc.lock, params.yaml and requirements.lock record is different."]
+    lines += [f"What differs: **{', '.join(causes)}**" + (" only." if len(causes) == 1 else "."), ""]
     lines += _some([*data_lines(found), *file_lines(found, code_files=False)])
     lines += _some(
         [
@@ -148,7 +148,7 @@ def why(found: Comparison) -> list[str]:
     lines += _some(file_lines(found, code_files=True))
     lines += _some(
         [
-            f"- {code(v.package)}: {code(v.base)} → {code(v.head)}" + (" (decides numbers)" if v.numbers else "")
+            f"- {code(v.package)}: {code(v.base)} → {code(v.head)}" + (" (affects numbers)" if v.numbers else "")
             for v in found.versions
         ]
     )
@@ -156,7 +156,7 @@ def why(found: Comparison) -> list[str]:
 
 
 def data_lines(found: Comparison) -> list[str]:
-    """What became of the data."""
+    """What changed in the data."""
     lines = [f"- class {code(name)}: {what}" for what, name in found.data.classes]
     for change in found.data.splits:
         lines.append(f"- data, {words.SPLIT_NAMES[change.split]}: {words.split_words(change)}")
@@ -174,7 +174,9 @@ def data_lines(found: Comparison) -> list[str]:
     for move in found.data.moves[:MOST]:
         lines.append(f"- data: {code(move.id)} moved from {move.before} to {move.after}")
     for split in found.data.unknown:
-        lines.append(f"- data, {words.SPLIT_NAMES[split]}: another version; its files are not here to say what changed")
+        lines.append(
+            f"- data, {words.SPLIT_NAMES[split]}: another version, but its files are not here to say what changed"
+        )
     return lines
 
 
@@ -196,20 +198,20 @@ def _stages(names: Sequence[str], none: str) -> str:
 
 
 def data_change(found: Comparison) -> list[str]:
-    """What was compared where the two revisions were not asked the same."""
+    """What was compared if the evaluation data is not the same."""
     changed = [one for one in found.shared if one.changed]
     if not changed and not found.crossed:
         return []
     lines = ["", "#### The evaluation data changed", ""]
     if not found.crossed:
         lines += [
-            f"- {words.SPLIT_NAMES[one.split]}: compared on the {words.counted(one.images, 'image')} that both "
-            f"revisions have with the same labels; {words.counted(one.left_out, 'image')} left out (told by {one.by})"
+            f"- {words.SPLIT_NAMES[one.split]}: compared on the {words.counted(one.images, 'image')} that both revisions "
+            f"have with the same labels; {words.counted(one.left_out, 'image')} left out (matched by {one.by})"
             for one in changed
         ]
-        told = "evaluates both models on both versions of the data, and says how much each changed."
+        told = "evaluates both models on both versions of the data, and says how much is due to each."
         return [*lines, "", f"{code('--cross-evaluate')} {told}"]
-    header = ["architecture", "mIoU", "change", "because the data changed", "because the model changed"]
+    header = ["architecture", "mIoU", "change", "due to the data", "due to the model"]
     header += ["base model, base data", "base model, head data", "head model, base data", "head model, head data"]
     rows = [
         [
@@ -226,16 +228,16 @@ def data_change(found: Comparison) -> list[str]:
 def images(found: Comparison) -> list[str]:
     """The images that changed most, by name."""
     lines = []
-    for what, extremes in (("worse", found.worse), ("better", found.better)):
+    for what, extremes in (("drops", found.worse), ("gains", found.better)):
         for arch in sorted({one.arch for one in extremes}):
             these = [one for one in extremes if one.arch == arch][:3]
             shown = ", ".join(f"{code(f'{one.split}/{one.id}')} {words.signed(one.change)}" for one in these)
-            lines.append(f"- {code(arch)} got most {what}: {shown}")
-    return ["", "#### Images (mIoU of the image alone)", "", *_some(lines)] if lines else []
+            lines.append(f"- {code(arch)}, largest {what}: {shown}")
+    return ["", "#### Images (mIoU per image)", "", *_some(lines)] if lines else []
 
 
 def notes(found: Comparison) -> list[str]:
-    """What a reader should know beside."""
+    """What else a reader should know."""
     lines = [
         f"- {note.text}" + (f": {', '.join(map(code, note.names[:MOST]))}" if note.names else "")
         for note in found.notes
@@ -244,7 +246,7 @@ def notes(found: Comparison) -> list[str]:
 
 
 def every_number(found: Comparison) -> list[str]:
-    """All rows, folded in."""
+    """All rows, collapsed."""
     if not found.rows:
         return []
     header = ["architecture", "split", "metric", "base", "head", "change", "interval", "p", "p (Holm)", "verdict"]

@@ -1,4 +1,4 @@
-"""Why two revisions may differ: params, code and versions of packages, from what git keeps of both."""
+"""Why two revisions may differ: params, code and package versions, from what git tracks of both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_SET = "not set"
 
 @dataclass(frozen=True)
 class ParamChange:
-    """A knob with another value: as JSON, or `not set`; and the stages that read it."""
+    """A setting with another value: as JSON, or `not set`; and the stages that read it."""
 
     key: str
     base: str
@@ -35,7 +35,7 @@ class CodeChange:
 
     @property
     def is_code(self) -> bool:
-        """Whether it is a program; what else stages read is raw data: annotations, weights to begin with."""
+        """Whether it is code; what else stages read is raw data: annotations, pretrained weights."""
         return self.path.endswith(".py") or self.path.startswith(("pixelproof/", "stages/"))
 
 
@@ -50,7 +50,7 @@ class VersionChange:
 
 
 def changed_params(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[ParamChange]:
-    """One for each key path of params.yaml whose value is not the same."""
+    """One for each key path of params.yaml whose value differs."""
     old, new = (flatten(side.mapping("params.yaml") or {}) for side in (base, head))
     found = []
     for key in sorted(old.keys() | new.keys(), key=str):
@@ -64,14 +64,14 @@ def _json(values: dict[str, Any], key: str) -> str:
 
 
 def _readers_of(key: str, locks: tuple[Lock, Lock]) -> tuple[str, ...]:
-    """The stages that declare a key, or a section around it."""
+    """The stages that declare a key, or a section that contains it."""
     return tuple(sorted({stage for lock in locks for stage in lock.readers_of_param(key)}))
 
 
 def changed_code(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[CodeChange]:
-    """One for each file that stages depend on and whose content dvc.lock says is another; folders by their files.
+    """One for each file that stages depend on and whose hash in dvc.lock differs; folders are listed by file.
 
-    Each file stands once, with all the stages whose dependencies it is, or whose folders it lies in.
+    Each file appears once, with all the stages that depend on it or on a folder that contains it.
     """
     old, new = (lock.sources for lock in locks)
     kinds: dict[str, str] = {}
@@ -91,7 +91,7 @@ def _kind(path: str, old: Collection[str], new: Collection[str], gone: str) -> s
 
 
 def _inside(base: Revision, head: Revision, path: str) -> list[tuple[str, str]]:
-    """The files of a folder that git keeps and that differ, and how; nothing for what is no such folder."""
+    """The git-tracked files of a folder that differ, and how; empty if it is not such a folder."""
     old, new = base.files(path), head.files(path)
     if path in old or path in new:
         return []
@@ -99,7 +99,7 @@ def _inside(base: Revision, head: Revision, path: str) -> list[tuple[str, str]]:
 
 
 def changed_versions(base: Revision, head: Revision) -> list[VersionChange]:
-    """One for each package whose version is not the same: of those that decide numbers, then of all that are pinned."""
+    """One for each package whose version differs: first those that decide numbers, then all that are pinned."""
     old, new = base.versions(), head.versions()
     found = _differing(old, new, numbers=True)
     pinned = _differing(_pinned(base), _pinned(head), numbers=False)

@@ -1,7 +1,7 @@
-"""`compare`: two revisions in; what became better or worse, whether that is more than noise, and why, out.
+"""`compare`: what improved or regressed between two revisions, whether that is more than noise, and why.
 
-Of a revision only data is read: git's files, and by the hashes of its dvc.lock what DVC keeps. None of its code is run,
-unless --cross-evaluate asks for it, so that the page may be made for a stranger's fork.
+A revision is only read as data: what git tracks, and what DVC keeps by the hashes in its dvc.lock. None of its code is
+run unless --cross-evaluate asks for it, so the page can be made for a stranger's fork.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from pipelines.params import load_params
 from pixelproof.core.errors import ExitCode, StateError
 from pixelproof.core.files import write_json, write_text
 
-SHOWN = 3  # images of each architecture that got most worse, and most better
+SHOWN = 3  # images of each architecture with the largest drops, and the largest gains
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked beside the two revisions."""
+    """What is asked besides the two revisions."""
 
     out: Path | None = None
     fail_on_regression: bool = False
@@ -41,7 +41,7 @@ class Options:
 
 
 def compare(base: str | None, head: str, options: Options) -> ExitCode:
-    """Print the comparison as Markdown, or write it as Markdown, JSON and HTML; how it went is the gate's to say."""
+    """Print the comparison as Markdown, or write it as Markdown, JSON and HTML; the gate decides the exit code."""
     new = open_revision(head)
     old = open_revision(merge_base(new) if base is None else base)
     with open_repo() as repo:
@@ -56,9 +56,9 @@ def compare(base: str | None, head: str, options: Options) -> ExitCode:
 
 
 def through_gate(found: Comparison) -> ExitCode:
-    """Whether a metric regressed on validation; where that could not be computed it is an error, not a pass."""
+    """Whether a metric regressed on validation; if that could not be computed it is an error, not a pass."""
     if found.gate == "not computed":
-        names = ", ".join(found.unjudged) or "no image of validation that both revisions have with the same labels"
+        names = ", ".join(found.unjudged) or "no validation image that both revisions have with the same labels"
         fix = "; ".join(f"`{command}`" for command in found.pulls) or "evaluate both revisions, or --cross-evaluate"
         raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
     return {"regressed": ExitCode.WORSE, "cannot tell": ExitCode.CANNOT_TELL}.get(found.gate, ExitCode.GOOD)
@@ -101,12 +101,12 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
 
 
 def evaluation_data_changed(data: DataChange) -> bool:
-    """Whether the images that decide or that are shown are others, or labelled otherwise."""
+    """Whether the images of validation or test, or their labels, changed."""
     return bool({*(change.split for change in data.splits), *data.unknown} - {"train"})
 
 
 def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | None) -> Sides:
-    """The results to compare: on the head's data where both models were evaluated on it, else on the shared images."""
+    """The results to compare: on the head's data if both models were evaluated on it, else on the shared images."""
     stored, new = (found.found[name] for found in runs)
     if other is None:
         return sides_of(stored, new, runs, data)
@@ -116,7 +116,7 @@ def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | 
 
 
 def extremes(sides: dict[str, Sides]) -> tuple[tuple[pictures.Extreme, ...], tuple[pictures.Extreme, ...]]:
-    """The images of validation that got most worse and most better; nobody is to look at those of test for tuning."""
+    """The validation images with the largest drops and gains; not test images, so that nobody tunes on them."""
     worse, better = [], []
     for name, of in sides.items():
         base, head = (list(side.get(GATE_SPLIT, {}).values()) for side in (of.base, of.head))
@@ -134,32 +134,32 @@ def _pictures(found: tuple[pictures.Extreme, ...], sides: tuple[Outputs, Outputs
 
 
 def pulls(base: Outputs, head: Outputs) -> list[str]:
-    """The commands that would bring what was lacking; each once."""
+    """The commands that would fetch what was missing, each once."""
     return list(dict.fromkeys(filter(None, (base.pull(), head.pull()))))
 
 
 def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:
-    """What a reader should know beside."""
+    """What else a reader should know."""
     found = []
     for side in (base, head):
         if side.side.read("dvc.lock") is None:
-            found.append(Note("no dvc.lock, so of its data and code nothing is known", (side.side.name,)))
+            found.append(Note("no dvc.lock, so nothing is known of its data and code", (side.side.name,)))
         if side.unlike_lock:
-            text = "compared as it lies on the disk, which is not what dvc.lock records (`dvc repro`, or `dvc commit`)"
+            text = "compared as it is on disk, which is not what dvc.lock records (`dvc repro`, or `dvc commit`)"
             found.append(Note(text, tuple(sorted(side.unlike_lock))))
     if base.store.trouble:
-        found.append(Note("the default remote could not be asked", (base.store.trouble,)))
+        found.append(Note("the default remote could not be reached", (base.store.trouble,)))
     gone = sorted(evaluated(base).keys() - evaluated(head).keys())
     new = sorted(evaluated(head).keys() - evaluated(base).keys())
     found += [Note(f"only in the {side}", tuple(names)) for side, names in (("base", gone), ("head", new)) if names]
     classes = [of.classes.names if of.classes else () for of in runs]
     if all(classes) and sorted(classes[0]) != sorted(classes[1]):
-        found.append(Note("the classes are not the same, so mIoU is a mean over other classes"))
+        found.append(Note("the classes are not the same, so mIoU is a mean over different classes"))
     return found
 
 
 def stale(head: Outputs) -> tuple[tuple[str, ...], list[Note]]:
-    """What dvc.lock of the head is not of, told without data and without running anything."""
+    """Where the head's dvc.lock does not match its tree, found without data and without running anything."""
     from dvc.exceptions import DvcException
 
     from pipelines.dvc.check import stale_at
@@ -167,7 +167,7 @@ def stale(head: Outputs) -> tuple[tuple[str, ...], list[Note]]:
     try:
         return tuple(stale_at(head.store.repo, head.side)), []
     except (DvcException, StateError) as error:
-        return (), [Note("whether dvc.lock of the head is of its tree cannot be told", (" ".join(str(error).split()),))]
+        return (), [Note("cannot tell whether the head's dvc.lock matches its tree", (" ".join(str(error).split()),))]
 
 
 def write(found: Comparison, out: Path, worse: Pictures, better: Pictures) -> None:

@@ -1,13 +1,12 @@
-"""Where the evaluation data changed: both models on both versions of it, and the change split into two parts.
+"""If the evaluation data changed: both models on both versions of it, and the change split into two parts.
 
 With S(model, data) for a score, the whole change is S(head, head) - S(base, base). It is the sum of
 
     because the data changed   mean of S(base, head) - S(base, base) and S(head, head) - S(head, base)
     because the model changed  mean of S(head, base) - S(base, base) and S(head, head) - S(base, head)
 
-the decomposition of Oaxaca (1973) and Blinder (1973), with the weights of Reimers (1983): each effect is the mean of
-what it is in both orders, so that neither revision is the standard for the other. (For two factors that mean is also
-Shapley's value.)
+the decomposition of Oaxaca (1973) and Blinder (1973), with the weights of Reimers (1983): each effect is its mean over
+both orders, so that neither revision is the reference. (For two factors that mean is also the Shapley value.)
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ class Crossed:
 
     @property
     def by_exam(self) -> float | None:
-        """The part of the change that comes from the data."""
+        """The part of the change that is due to the data."""
         return _half(_minus(self.base_head, self.base_base), _minus(self.head_head, self.head_base))
 
     @property
     def by_model(self) -> float | None:
-        """The part of the change that the model made."""
+        """The part of the change that is due to the model."""
         return _half(_minus(self.head_base, self.base_base), _minus(self.head_head, self.base_head))
 
 
@@ -70,7 +69,7 @@ class Other:
 
 
 def cross_evaluate(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> Other:
-    """Run the networks of each revision, with its own code, over the data of the other."""
+    """Run the networks of each revision, with its own code, on the data of the other."""
     if lacking := sorted({*runs[0].lacking, *runs[1].lacking}):
         pulls = dict.fromkeys(filter(None, (base.pull(), head.pull())))
         commands = "; ".join(f"`{command}`" for command in pulls)
@@ -78,7 +77,7 @@ def cross_evaluate(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> Oth
     classes = [found.classes for found in runs]
     if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:
         found = "the two revisions do not have the same classes"
-        raise StateError("--cross-evaluate", found, "compare without it: a network cannot answer for other classes")
+        raise StateError("--cross-evaluate", found, "compare without it: a network cannot predict other classes")
     shared = sorted(runs[0].found.keys() & runs[1].found.keys())
     count = len(classes[0].names)
     return Other(
@@ -92,7 +91,7 @@ def _answers(model: Outputs, data: Outputs, runs: Runs, names: list[str], classe
     with worktree(model.side) as place:
         for name in names:
             for seed in sorted(runs.found[name]):
-                said = f"{model.side.name}: {name}-{seed} over the data of {data.side.name}"
+                said = f"{model.side.name}: {name}-{seed} on the data of {data.side.name}"
                 print(said, file=sys.stderr, flush=True)
                 content = evaluate_there(place, model, data, name, seed)
                 answers.setdefault(name, {})[seed] = read_matrices(content, classes, said)

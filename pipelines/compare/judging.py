@@ -1,4 +1,4 @@
-"""Brings what two revisions' networks made of the same images before the statistics of significance.py."""
+"""Prepares two revisions' results on the same images for the statistics of significance.py."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Asked = dict[int, Matrices]  # by seed
 
 @dataclass(frozen=True)
 class Sides:
-    """One architecture: by split the matrices of each seed, of both revisions over the same images and classes."""
+    """One architecture: by split, the matrices of each seed of both revisions, over the same images and classes."""
 
     classes: tuple[str, ...]
-    seed: int  # the first that both have; of it pictures are shown
+    seed: int  # the first that both have; its predictions are shown
     base: dict[str, Asked] = field(default_factory=dict)
     head: dict[str, Asked] = field(default_factory=dict)
     shared: tuple[SharedImages, ...] = ()
 
 
 def sides_of(base: Seeds, head: Seeds, runs: tuple[Runs, Runs], changes: DataChange) -> Sides:
-    """Both revisions brought to the images whose labels are the same, and to the classes of both."""
+    """Restrict both revisions to the images whose labels are the same, over the classes of both."""
     own = [found.classes.names if found.classes else () for found in runs]
     names = union(*own)
     sides: tuple[dict[str, Asked], dict[str, Asked]] = {}, {}
@@ -47,7 +47,7 @@ def sides_of(base: Seeds, head: Seeds, runs: tuple[Runs, Runs], changes: DataCha
 
 
 def judge_all(sides: Mapping[str, Sides], params: Params) -> list[Row]:
-    """The rows of every architecture and split, corrected together for all that is tested."""
+    """The rows of every architecture and split, corrected together for all tests."""
     pairs = [
         Pair(split, name, of.base[split], of.head[split])
         for name, of in sides.items()

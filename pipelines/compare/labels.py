@@ -1,4 +1,4 @@
-"""What became of the data: images added, removed, moved and relabelled, and which class turned into which."""
+"""What changed in the data: images added, removed, moved and relabelled, and which class turned into which."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True)
 class Turn:
-    """So many pixels that were of one class and are of another; `unlabelled` is what is to be ignored."""
+    """How many pixels changed from one class to another; `unlabelled` pixels are ignored."""
 
     before: str
     after: str
@@ -29,13 +29,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class SplitChange:
-    """What became of one split. `unread` counts relabelled masks that could not be compared pixel by pixel."""
+    """What changed in one split. `unread` counts relabelled masks that could not be compared pixel by pixel."""
 
     split: str
     images: tuple[int, int]
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    repainted: tuple[str, ...] = ()  # the photo is another one
+    repainted: tuple[str, ...] = ()  # the image itself changed
     relabelled: tuple[str, ...] = ()
     turned: tuple[Turn, ...] = ()
     unread: int = 0
@@ -48,7 +48,7 @@ class SplitChange:
 
 @dataclass(frozen=True)
 class Move:
-    """One image, with the same pixels, that now stands in another split."""
+    """One image, by its id, that is now in another split."""
 
     id: str
     before: str
@@ -57,15 +57,15 @@ class Move:
 
 @dataclass(frozen=True)
 class DataChange:
-    """All of it. `unknown` are the splits that differ, but whose files cannot be had on both sides."""
+    """All of it. `unknown` are the splits that differ, but whose files are not available on both sides."""
 
     splits: tuple[SplitChange, ...] = ()
     moves: tuple[Move, ...] = ()
-    classes: tuple[tuple[str, str], ...] = ()  # what became of a class, and its name
+    classes: tuple[tuple[str, str], ...] = ()  # what changed in a class, and its name
     unknown: tuple[str, ...] = ()
 
     def of(self, split: str) -> SplitChange | None:
-        """What became of a split; None where it is the same, or not known."""
+        """What changed in a split; None if it is the same, or not known."""
         return next((change for change in self.splits if change.split == split), None)
 
 
@@ -78,7 +78,7 @@ class Classes:
 
 
 def read_classes(outputs: Outputs) -> Classes | None:
-    """The classes of a revision's data; None where its dataset.json cannot be had."""
+    """The classes of a revision's data; None if its dataset.json is not available."""
     content = outputs.file(HEADER)
     try:
         listed = json.loads(content)["classes"] if content is not None else None
@@ -99,7 +99,7 @@ def changed_data(base: Outputs, head: Outputs) -> DataChange:
         path = f"{DATA}/{split}"
         here = base.is_here(path) or head.is_here(path)
         if not here and base.lock.hash_of(path) == head.lock.hash_of(path):
-            continue  # whether or not its files can be had
+            continue  # whether or not its files are available
         old, new = base.listing(path), head.listing(path)
         if old is None or new is None:
             if base.lock.hash_of(path) != head.lock.hash_of(path):
@@ -123,7 +123,7 @@ def split_change(
     path = f"{DATA}/{split}"
     (old_images, old_masks), (new_images, new_masks) = (by_id(side.listing(path) or {}) for side in (base, head))
     both = sorted(old_masks.keys() & new_masks.keys())
-    # Photos are compared by their bytes: .png or .jpg, the stage copies or encodes them the same each time.
+    # Images are compared by their bytes: .png or .jpg, the stage copies or encodes them the same way each time.
     repainted = [name for name in both if old_images.get(name) != new_images.get(name)]
     relabelled = [name for name in both if old_masks[name] != new_masks[name]]
     turned, unread = turns(path, relabelled, base, head, classes)
@@ -140,7 +140,7 @@ def split_change(
 
 
 def by_id(listing: Listing) -> tuple[dict[str, str], dict[str, str]]:
-    """The hashes of a split's photos and of its masks, by id."""
+    """The hashes of a split's images and of its masks, by id."""
     found: dict[str, dict[str, str]] = {"images": {}, "masks": {}}
     for name, oid in listing.items():
         folder, _, file = name.partition("/")
@@ -187,7 +187,7 @@ def labels(classes: Classes | None) -> Any:
 
 
 def decoded(content: bytes | None) -> NDArray[np.uint8] | None:
-    """A mask from the bytes of its PNG; None for what is none."""
+    """A mask from the bytes of its PNG; None if it is not one."""
     import cv2
 
     array = None if not content else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -195,10 +195,10 @@ def decoded(content: bytes | None) -> NDArray[np.uint8] | None:
 
 
 def changed_classes(old: Classes | None, new: Classes | None) -> list[tuple[str, str]]:
-    """What became of each class that is not as it was: added, removed, or of another id."""
+    """How each class changed, if it did: added, removed, or with another id."""
     if old is None or new is None or old.names == new.names:
         return []
     said = [("added", name) for name in new.names if name not in old.names]
     said += [("removed", name) for name in old.names if name not in new.names]
     both = [name for name in old.names if name in new.names]
-    return said + [("of another id", name) for name in both if old.names.index(name) != new.names.index(name)]
+    return said + [("has another id", name) for name in both if old.names.index(name) != new.names.index(name)]

@@ -1,4 +1,4 @@
-"""Two revisions' metrics/ side by side: all that is known where the per-image matrices cannot be had."""
+"""Two revisions' metrics/ side by side: all that is known if the per-image matrices are not available."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def compare_metrics(base: Metrics, head: Metrics) -> list[MetricRow]:
 
 
 def unjudged_rows(rows: Sequence[MetricRow], judged: Sequence[str], shared: Sequence[str]) -> tuple[MetricRow, ...]:
-    """What is known of the architectures that no test judged; of one that a single revision has, its mIoU says it all
-    once others were judged."""
+    """The rows of architectures that no test judged; of one that only one revision has, just its mIoU if others were
+    judged."""
     others = [row for row in rows if row.arch not in judged]
     return tuple(row for row in others if not judged or row.arch in shared or row.key.endswith("mIoU"))
 
 
 def untested_rows(rows: Sequence[MetricRow], judged: Sequence[str]) -> tuple[MetricRow, ...]:
-    """What changed of the judged architectures beside mIoU: outlines, objects, calibration, which have no test."""
+    """What else changed in the judged architectures: boundaries, objects and calibration, which are not tested."""
     changed = [row for row in rows if row.arch in judged and row.verdict != "unchanged"]
     return tuple(row for row in changed if not row.key.endswith("mIoU"))
 
 
 def tally(rows: Sequence[MetricRow]) -> str:
-    """How many metrics became better or worse, in one line; nothing that could not be judged is left unsaid."""
+    """How many metrics became better or worse, in one line, including those that could not be judged."""
     if not rows:
         return "neither revision has any"
     counts = Counter(row.verdict for row in rows)

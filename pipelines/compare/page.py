@@ -1,4 +1,4 @@
-"""comparison.html: one file that asks for nothing, runs no script, and keeps to a policy that it states itself."""
+"""comparison.html: one file that loads nothing, runs no script, and states its own content-security policy."""
 
 from __future__ import annotations
 

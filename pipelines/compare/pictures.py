@@ -1,4 +1,4 @@
-"""The images that got most worse and most better, and their pictures: photo, truth, what base and head made of it."""
+"""The images with the largest drops and gains, and their pictures: image, ground truth, both predictions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pixelproof.scoring.counts import counts
 from pixelproof.scoring.matrices import Matrices
 from pixelproof.scoring.scores import scores
 
-WIDTH = 240  # pixels: four of them stand side by side
-BEHIND = (128, 128, 128)  # what is not labelled
+WIDTH = 240  # pixels: four of them side by side
+BEHIND = (128, 128, 128)  # for unlabelled pixels
 
 
 @dataclass(frozen=True)
 class Extreme:
-    """One image whose own mIoU changed much: the mean over the seeds, and the wrong ones of its labelled pixels."""
+    """One image whose mIoU changed much: the mean over the seeds, and how many of its labelled pixels are wrong."""
 
     arch: str
     split: str
@@ -37,13 +37,13 @@ class Extreme:
 
     @property
     def change(self) -> float:
-        """Above 0 where the head is better."""
+        """Above 0 if the head is better."""
         return self.head - self.base
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture as a data URI; without one it cannot be had."""
+    """A picture as a data URI; None if it is not available."""
 
     title: str
     uri: str | None
@@ -52,7 +52,7 @@ class Tile:
 def extremes(
     arch: str, split: str, base: Sequence[Matrices], head: Sequence[Matrices], count: int, seed: int
 ) -> tuple[list[Extreme], list[Extreme]]:
-    """The `count` images that got most worse, and those that got most better; of equal ones the first by id.
+    """The `count` images with the largest drops, and those with the largest gains; of equal ones the first by id.
 
     Both sides hold the same images in the same order, a stack of matrices for each seed.
     """
@@ -77,7 +77,7 @@ def _wrong(matrix: NDArray[np.int64]) -> int:
 
 
 def tiles(of: Extreme, base: Outputs, head: Outputs, classes: tuple[Classes | None, Classes | None]) -> list[Tile]:
-    """Photo and truth as the head has them, and both predictions."""
+    """Image and ground truth as the head has them, and both predictions."""
     data, results = f"{DATA}/{of.split}", folder(of.arch, of.seed)
     photo = head.read(data, f"images/{of.id}.png") or head.read(data, f"images/{of.id}.jpg")
     truth = decoded(head.read(data, f"masks/{of.id}.png"))
@@ -92,7 +92,7 @@ def tiles(of: Extreme, base: Outputs, head: Outputs, classes: tuple[Classes | No
 
 
 def fetch(found: Sequence[Extreme], base: Outputs, head: Outputs) -> None:
-    """Bring what the pictures need, all at once."""
+    """Fetch what the pictures need, all at once."""
     predicted = [(folder(of.arch, of.seed), f"masks/{of.split}/{of.id}.png") for of in found]
     base.fetch(predicted)
     names = ("images/{}.png", "images/{}.jpg", "masks/{}.png")
@@ -107,7 +107,7 @@ def _photo(content: bytes | None) -> str | None:
 
 
 def _painted(mask: NDArray[np.uint8] | None, truth: NDArray[np.uint8] | None, classes: Classes | None) -> str | None:
-    """A label map in its classes' colours; where nobody labelled the image, nothing is shown of a prediction either."""
+    """A label map in its class colours; where the image is unlabelled, the prediction is not shown either."""
     import cv2
 
     if mask is None:

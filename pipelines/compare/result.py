@@ -1,4 +1,4 @@
-"""All that a comparison found: what the Markdown, the JSON and the HTML page are each a view of."""
+"""All that a comparison found; the Markdown, the JSON and the HTML page are views of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipelines.compare.pictures import Extreme, Tile
 from pipelines.compare.runs import SharedImages
 from pipelines.compare.significance import Row
 
-SCHEMA = 1  # of comparison.json: a greater number where a reader of the older one would go wrong
+SCHEMA = 1  # of comparison.json: increased when a reader of the older one would go wrong
 REGRESSED, IMPROVED = "regressed", "improved"
 GATE_SPLIT, SHOWN_SPLIT = "val", "test"
 GATE_METRIC = "mIoU"
-UNTOLD = frozenset({"too few groups", "not comparable"})  # verdicts that say nothing of a difference
+UNTOLD = frozenset({"too few groups", "not comparable"})  # verdicts that say nothing about a difference
 Gate = Literal["regressed", "passed", "cannot tell", "not computed"]
 
 
@@ -32,7 +32,7 @@ class SideName:
 
 @dataclass(frozen=True)
 class Note:
-    """What a reader should know beside: a sentence of ours, and the names (of anybody's choice) that it is about."""
+    """What else a reader should know: a sentence of ours, and the names (of anybody's choice) that it is about."""
 
     text: str
     names: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Comparison:
     head: SideName
     rows: tuple[Row, ...] = ()
     unjudged: tuple[str, ...] = ()
-    pulls: tuple[str, ...] = ()  # commands that would bring what was lacking
+    pulls: tuple[str, ...] = ()  # commands that would fetch what was missing
     metrics: tuple[MetricRow, ...] = ()  # of metrics/, for what could not be judged
     untested: tuple[MetricRow, ...] = ()  # of those that were judged: what their matrices do not tell
     shared: tuple[SharedImages, ...] = ()
@@ -57,16 +57,16 @@ class Comparison:
     versions: tuple[VersionChange, ...] = ()
     worse: tuple[Extreme, ...] = ()
     better: tuple[Extreme, ...] = ()
-    stale: tuple[str, ...] = ()  # what dvc.lock of the head is not of
+    stale: tuple[str, ...] = ()  # where the head's dvc.lock does not match its tree
     notes: tuple[Note, ...] = ()
     classes: Classes | None = None
 
     @property
     def gate(self) -> Gate:
-        """`regressed` for a regression on validation; `not computed` where something was not judged and none is known.
+        """`regressed` for a regression on validation; `not computed` if none is known but something was not judged.
 
-        `cannot tell` where no regression is known, but one of an architecture could not have been seen. Test is shown
-        and never decides: nobody should tune on the test set.
+        `cannot tell` if no regression is known, but an architecture's could not have been seen. The test set is shown
+        and never decides: nobody should tune on it.
         """
         verdicts: dict[str, set[str]] = {}
         for row in self.rows:

@@ -1,4 +1,4 @@
-"""The stored per-image matrices of both revisions, brought to one list of classes and one list of images."""
+"""The stored per-image matrices of both revisions, over one list of classes and one list of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Seeds = dict[int, dict[str, Matrices]]  # seed -> split -> matrices
 
 @dataclass(frozen=True)
 class Runs:
-    """By architecture what each seed's network made of each split; `lacking` says where that cannot be had."""
+    """By architecture, the matrices of each seed and split; `lacking` names those that are not available."""
 
     classes: Classes | None
     found: dict[str, Seeds] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Runs:
 
 
 def evaluated(outputs: Outputs) -> dict[str, list[int]]:
-    """`architecture -> seeds` that a revision evaluated: in its dvc.lock (or on the disk), and in its params."""
+    """`architecture -> seeds` that a revision evaluated: in its dvc.lock (or on disk), and in its params."""
     params = flatten(outputs.side.mapping("params.yaml") or {})
     names, seeds = (params.get(key) for key in ("architectures", "train.seeds"))
     found: dict[str, list[int]] = {}
@@ -42,12 +42,12 @@ def evaluated(outputs: Outputs) -> dict[str, list[int]]:
 
 
 def _asked(value: str | int, listed: Any) -> bool:
-    """Whether params list it; dvc.lock keeps what they listed once. Params without such a list ask for everything."""
+    """Whether params list it; dvc.lock also keeps what they used to list. Params without such a list ask for all."""
     return not isinstance(listed, list) or value in listed
 
 
 def read_runs(outputs: Outputs) -> Runs:
-    """All matrices of a revision that can be had; an architecture of which a seed is missing is `lacking`."""
+    """All available matrices of a revision; an architecture with a missing seed is `lacking`."""
     classes = read_classes(outputs)
     wanted = evaluated(outputs)
     outputs.fetch((folder(name, seed), MATRICES) for name, seeds in wanted.items() for seed in seeds)
@@ -68,7 +68,7 @@ def read_runs(outputs: Outputs) -> Runs:
 
 
 def folder(name: str, seed: int) -> str:
-    """Where evaluate writes."""
+    """The folder that evaluate writes."""
     return f"results/{name}/{seed}/evaluate"
 
 
@@ -78,7 +78,7 @@ def union(base: Sequence[str], head: Sequence[str]) -> list[str]:
 
 
 def spread(found: Matrices, own: Sequence[str], names: Sequence[str]) -> Matrices:
-    """The same counts where the classes stand in another list that holds them all."""
+    """The same counts for another list of classes that contains them all."""
     if list(own) == list(names):
         return found
     at = [names.index(name) for name in own]
@@ -94,7 +94,7 @@ class SharedImages:
     split: str
     images: int  # compared
     left_out: int  # of the images that either revision has
-    by: str  # how it was told that the labels are the same
+    by: str  # how the labels were judged to be the same
 
     @property
     def changed(self) -> bool:
@@ -105,10 +105,10 @@ class SharedImages:
 def common_ids(
     split: str, base: Sequence[Matrices], head: Sequence[Matrices], changes: DataChange
 ) -> tuple[list[str], SharedImages]:
-    """The images that all of the matrices have and whose photo and labels are the same in both revisions.
+    """The images that all of the matrices have and whose pixels and labels are the same in both revisions.
 
-    Told by the hashes of the files where these are known, and by the number of true pixels of each class: alone it is
-    nearly as good, for two different label maps hardly ever share it; with the hashes it finds classes renamed.
+    Judged by the hashes of the files if these are known, and by the number of true pixels of each class. The latter
+    alone is nearly as good, as two different label maps hardly ever share it; with the hashes it finds renamed classes.
     """
     every = [set(found.ids) for found in (*base, *head)]
     either, shared = set().union(*every), set.intersection(*every)
@@ -116,7 +116,7 @@ def common_ids(
     old, new = truths(base[0]), truths(head[0])
     touched = change.touched if change else frozenset()
     same = {name for name in shared - touched if old[name] == new[name]}
-    by = "the hashes of photos and labels" if known else "the true pixels of each class in an image"
+    by = "the hashes of images and labels" if known else "the true pixels of each class in an image"
     return sorted(same), SharedImages(split, len(same), len(either) - len(same), by)
 
 

@@ -1,26 +1,26 @@
-"""Whether what changed between two revisions is more than chance, and more than retraining changes anyway. Pure.
+"""Decides whether a change between two revisions is more than chance, and more than retraining would cause. Pure.
 
 Each row is one metric of one architecture on one split. Its score is the mean over the seeds of the score of each
-seed's pooled matrix; base and head are asked the same images, in groups (flights, scenes) that are drawn or swapped as
-a whole, in all seeds alike. The verdict of a row is the first of these that holds:
+seed's pooled matrix; base and head are scored on the same images, in groups (flights, scenes) that are drawn or swapped
+as a whole, in all seeds alike. The verdict of a row is the first of these that holds:
 
-- `not comparable`: the truth has no pixel of the class, or the score is undefined in a revision.
-- `identical`: in no group does the row's score rest on other pixels than before. Nothing is tested.
+- `not comparable`: the ground truth has no pixel of the class, or the score is undefined in a revision.
+- `identical`: in every group the row's score rests on the same pixel counts as before. Nothing is tested.
 - `equivalent within ±t`: the interval of the change at confidence 1 - 2 alpha lies within the metric's tolerance, which
-  is a test of either side at alpha (two one-sided tests, Schuirmann 1987). It stands before the next one: a change that
-  surely is smaller than what anybody minds is no news, however surely it is there.
+  is a test of either side at alpha (two one-sided tests, Schuirmann 1987). It comes before the next one: a change shown
+  to be too small to matter is no news, however significant it is.
 - `within retraining noise`, `improved` or `regressed`: p after Holm's correction of all rows is at most alpha. The
-  first of the three where the change is no larger than `retraining`.
-- `too few groups to tell`: so few groups differ that even the smallest p that they can give would not have been enough.
-- `within retraining noise`: the change is no larger than `retraining`; what is shown by neither test.
-- `no difference shown`: none of these; which does not say that there is none.
+  first of the three if the change is no larger than `retraining`.
+- `too few groups to tell`: so few groups differ that even their smallest possible p would not have been enough.
+- `within retraining noise`: the change is not significant, and no larger than `retraining`.
+- `no difference shown`: none of these, which does not mean that there is none.
 
 `retraining`, the seed floor, is how far apart two means over as many seeds lie in 1 - alpha of all cases when nothing
 but the seed differs: Student's t times the pooled standard deviation of the seeds within each revision times
-sqrt(2 / seeds). It is large for two seeds, honestly so, and it is not measured where both revisions have only one.
+sqrt(2 / seeds). It is large for two seeds, rightly so, and it is not measured if both revisions have only one.
 
 The paired interval is the percentile interval of the change at confidence 1 - alpha, over the same resamples of the
-groups for both. It is each row's own; p_holm alone takes account of how many rows there are.
+groups for both. It is per row; only p_holm accounts for the number of rows.
 """
 
 from __future__ import annotations
@@ -89,27 +89,27 @@ class Row:
     p: float | None
     p_holm: float | None
     groups: int
-    differing: int  # of the groups: those in which the score rests on other pixels than before
+    differing: int  # how many groups have other pixel counts than before
     seeds: int  # that were compared
     retraining: float | None  # None: not measured
     verdict: Verdict
-    words: str  # the verdict as it is to be read
+    words: str  # the verdict in words
 
     @property
     def retraining_words(self) -> str:
-        """How large a change retraining alone makes."""
+        """How much retraining alone changes the score."""
         return "not measured" if self.retraining is None else f"±{self.retraining:.4f}"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the rows of a pair are made of: an array has an entry for each row."""
+    """What the rows of a pair are made of: each array has one entry per row."""
 
     scores: Floats  # [2, rows]: base and head
     interval: tuple[Floats, Floats]
     narrow: tuple[Floats, Floats]  # at confidence 1 - 2 alpha, for equivalence
-    p: Floats  # NaN where nothing is to be tested
-    truth: NDArray[np.bool_]  # whether it has pixels to score
+    p: Floats  # NaN if there is nothing to test
+    truth: NDArray[np.bool_]  # whether the ground truth has pixels to score
     groups: int
     differing: NDArray[np.int64]
     seeds: int
@@ -117,12 +117,12 @@ class Measured:
 
     @property
     def change(self) -> Floats:
-        """Head less base."""
+        """Head minus base."""
         return np.asarray(self.scores[1] - self.scores[0])
 
 
 def judge(pairs: Sequence[Pair], classes: Sequence[str], params: Compare, seed: int) -> list[Row]:
-    """The rows of all pairs, corrected together: give all that is tested at once."""
+    """The rows of all pairs, corrected together: pass everything that is tested at once."""
     named = [(name, label, how) for name, how in params.metrics.items() for _, label in columns([name], classes)]
     each = [_Column(at, *column) for at, column in enumerate(named)]
     # Holm multiplies the smallest p by the number of tests: with fewer permutations nothing could be shown.
@@ -141,7 +141,7 @@ def judge(pairs: Sequence[Pair], classes: Sequence[str], params: Compare, seed: 
 
 
 def measure(pair: Pair, classes: Sequence[str], params: Compare, permutations: int, seed: int) -> Measured:
-    """The numbers of a pair. Its random draws are its own, so that another architecture beside it changes none."""
+    """The numbers of a pair. Its random draws are its own, so that adding an architecture changes none."""
     metrics, names = list(params.metrics), columns(list(params.metrics), classes)
     every = _units(pair)
     base, head = (np.stack(side, axis=1) for side in zip(*_paired_seeds(*every), strict=True))  # [groups, seeds, 3, C]
@@ -204,7 +204,7 @@ def _units(pair: Pair) -> tuple[Units, Units]:
 
 
 def _paired_seeds(base: Units, head: Units) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The seeds that both have; where there is none, the first with the first as far as they go."""
+    """The seeds that both have; if there are none, the first with the first, and so on as far as they go."""
     shared = sorted(base.keys() & head.keys())
     return [(base[s], head[s]) for s in shared] or list(zip(base.values(), head.values(), strict=False))
 
@@ -214,7 +214,7 @@ def _paired_seeds(base: Units, head: Units) -> list[tuple[NDArray[np.int64], NDA
 
 @dataclass(frozen=True)
 class _Column:
-    """One of the metrics that are tested, of all classes or of one, and its place in what was measured."""
+    """One of the tested metrics, of all classes or of one, and its place in what was measured."""
 
     at: int
     metric: str
@@ -234,13 +234,13 @@ class _Corrected:
         return float(holm(self.all)[self.place])
 
     def best(self, groups: int) -> float:
-        """What it would be if so many groups differed as clearly as they can, and the other rows stayed as they are."""
+        """What it would be if this many groups differed as clearly as possible, and the other rows stayed the same."""
         p = self.all.copy()
         p[self.place] = smallest_p(groups, self.permutations)
         return float(holm(p)[self.place])
 
     def needed(self, alpha: float) -> int:
-        """With how many differing groups it could be shown whatever the other rows are."""
+        """How many groups would have to differ for it to be significant, whatever the other rows are."""
         return groups_needed(alpha / int((~np.isnan(self.all)).sum()))
 
 
@@ -273,12 +273,12 @@ def _verdict(found: Measured, at: int, tested: Judgement, p: _Corrected, alpha: 
     change, floor = float(found.change[at]), float(found.retraining[at])
     differ, within_noise = int(found.differing[at]), abs(change) <= floor  # NaN is not
     if not found.truth[at]:
-        return "not comparable", "not comparable: no pixel of it in the truth"
+        return "not comparable", "not comparable: no pixel of it in the ground truth"
     if math.isnan(change):
         return "not comparable", "not comparable: undefined in a revision"
     if not differ:
         return "identical", "identical"
-    enough = found.groups >= groups_needed(alpha)  # of fewer, resamples are too few and too alike for an interval
+    enough = found.groups >= groups_needed(alpha)  # with fewer, there are too few distinct resamples for an interval
     if enough and -tested.tolerance <= found.narrow[0][at] and found.narrow[1][at] <= tested.tolerance:
         return "equivalent", f"equivalent within ±{tested.tolerance:g}"
     noise: tuple[Verdict, str] = "within retraining noise", f"within retraining noise (±{floor:.4f})"

@@ -1,7 +1,7 @@
 """What DVC keeps of a revision, by the hashes in its dvc.lock: from this clone's cache, else its default remote.
 
-Only hashes come from the revision. Which cache and which remote are asked is said by the configuration of the folder
-that compare runs in, and none of the revision's own dvc.yaml or .dvc/config is read: it may be a stranger's.
+Only hashes come from the revision. The cache and the remote are those configured in the folder that compare runs in;
+the revision's own dvc.yaml and .dvc/config, which may be a stranger's, are not read.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Store:
 
     def __init__(self, repo: Any) -> None:
         self.repo = repo
-        self.trouble = ""  # why the remote could not be asked
+        self.trouble = ""  # why the remote could not be reached
         self._remote: Any = None
         self._opened = False
 
     def listing(self, oid: str) -> Listing | None:
-        """The files of a folder; None where neither cache nor remote has its list."""
+        """The files of a folder; None if neither cache nor remote has its list."""
         found = _listing(self.repo.cache.local, oid)
         if found is None and (remote := self._lazy_remote()) is not None:
             try:
@@ -38,7 +38,7 @@ class Store:
         return found
 
     def fetch(self, oids: Iterable[str]) -> None:
-        """Bring what the cache lacks from the remote, many at once; what cannot be had is left out."""
+        """Fetch what the cache lacks from the remote, many at once; what is not available is left out."""
         from dvc_data.hashfile.hash_info import HashInfo
 
         cache = self.repo.cache.local
@@ -51,7 +51,7 @@ class Store:
             self.trouble = " ".join(str(error).split())
 
     def read(self, oid: str) -> bytes | None:
-        """The content of a file; None where it cannot be had, and where its bytes are not those of its hash."""
+        """The content of a file; None if it is not available, or if its bytes do not match its hash."""
         self.fetch([oid])
         try:
             content = Path(self.repo.cache.local.oid_to_path(oid)).read_bytes()
@@ -64,7 +64,7 @@ class Store:
         return f" ({self.trouble})" if self.trouble else ""
 
     def _lazy_remote(self) -> Any:
-        """The default remote, opened when the cache lacks something; None where there is none to ask."""
+        """The default remote, opened when the cache lacks something; None if there is none."""
         from dvc.exceptions import DvcException
 
         if not self._opened:
@@ -77,18 +77,18 @@ class Store:
 
 
 class Outputs:
-    """The outputs of one revision: by the hashes of its dvc.lock, and in the workspace first what lies on the disk."""
+    """The outputs of one revision: by the hashes of its dvc.lock; in the workspace, what is on disk comes first."""
 
     def __init__(self, side: Revision, store: Store) -> None:
         self.side = side
         self.store = store
         self.lock: Lock = read_lock(side)
-        self.unlike_lock: set[str] = set()  # folders and files on the disk that are not as dvc.lock records
-        self.lacking: set[str] = set()  # outputs that dvc.lock records and that cannot be had
+        self.unlike_lock: set[str] = set()  # folders and files on disk that differ from what dvc.lock records
+        self.lacking: set[str] = set()  # outputs that dvc.lock records but that are not available
         self._listings: dict[str, Listing | None] = {}
 
     def listing(self, path: str) -> Listing | None:
-        """The files of an output folder; None where it is not known, or cannot be had (then it is `lacking`)."""
+        """The files of an output folder; None if it is not known, or not available (then it is `lacking`)."""
         if path not in self._listings:
             self._listings[path] = self._disk_listing(path) or self._in_store(path)
         return self._listings[path]
@@ -98,12 +98,12 @@ class Outputs:
         return self.is_here(path) or (self.lock.hash_of(path) or "").endswith(".dir")
 
     def fetch(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """Make ready to read many files of output folders, each (folder, path below it)."""
+        """Prepare to read many files of output folders, each (folder, path below it)."""
         listings = [((self.listing(folder) or {}).get(name), folder) for folder, name in wanted]
         self.store.fetch(oid for oid, folder in listings if oid and not self.is_here(folder))
 
     def read(self, folder: str, name: str) -> bytes | None:
-        """A file of an output folder; None where the folder has none, or it cannot be had (then it is `lacking`)."""
+        """A file of an output folder; None if the folder has none, or it is not available (then it is `lacking`)."""
         oid = (self.listing(folder) or {}).get(name)
         if oid is None:
             return None
@@ -132,7 +132,7 @@ class Outputs:
         return [path.as_posix() for path in sorted(Path().glob(pattern))] if self.side.commit is None else []
 
     def is_here(self, folder: str) -> bool:
-        """Whether it is read from the disk."""
+        """Whether it is read from disk."""
         return self.side.commit is None and Path(folder).is_dir()
 
     def _disk_listing(self, path: str) -> Listing | None:
@@ -159,16 +159,16 @@ class Outputs:
         return found
 
     def pull(self) -> str | None:
-        """The command that brings what is lacking, once somebody has pushed it; None where nothing is."""
+        """The command that fetches what is missing, once somebody has pushed it; None if nothing is."""
         if not self.lacking:
             return None
         everywhere = [] if self.side.commit is None else ["--all-commits"]
         targets = sorted({self.lock.pull_target(path) for path in self.lacking})
-        return shlex.join(["dvc", "pull", *everywhere, *targets])  # names are a stranger's, and the line is pasted
+        return shlex.join(["dvc", "pull", *everywhere, *targets])  # names may be a stranger's, and the line is pasted
 
 
 def _listing(odb: Any, oid: str) -> Listing | None:
-    """The list of a folder in a cache or a remote; None where it is not there, or is no list of names and hashes."""
+    """The list of a folder in a cache or a remote; None if it is not there, or is not a list of names and hashes."""
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
     from dvc_objects.errors import ObjectFormatError

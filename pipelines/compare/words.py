@@ -1,4 +1,4 @@
-"""What a comparison says in words, without any markup: the same in Markdown and on the page."""
+"""The words of a comparison, without markup: the same in Markdown and on the page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def headline(found: Comparison) -> str:
 
 
 def _undecided(found: Comparison) -> str:
-    """What is said of validation where nothing regressed or improved on it."""
+    """What to say about validation if nothing regressed or improved on it."""
     verdicts = {row.verdict for row in found.rows if row.split == GATE_SPLIT}
     if not verdicts:
         return "validation was not compared"
@@ -61,7 +61,7 @@ def score(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A change with its sign; one that four decimals hide is shown all the same."""
+    """A change with its sign; one that four decimals would hide is shown with an exponent."""
     if value is None:
         return "not comparable"
     if value == 0:
@@ -87,7 +87,7 @@ def counted(number: int, what: str) -> str:
 
 
 def split_words(change: SplitChange) -> str:
-    """What became of a split, without names."""
+    """What changed in a split, without names."""
     parts = [
         f"{counted(len(ids), 'image')} {what}"
         for ids, what in (
@@ -99,7 +99,7 @@ def split_words(change: SplitChange) -> str:
         if ids
     ]
     before, after = change.images
-    return f"{', '.join(parts) or 'only what describes its images'} ({before:,} → {after:,} images)"
+    return f"{', '.join(parts) or 'only the metadata of its images'} ({before:,} → {after:,} images)"
 
 
 def named(names: Sequence[str], most: int = 5) -> tuple[list[str], int]:

@@ -27,7 +27,7 @@ LAST_LINES = 5  # of a stage that failed
 
 @contextmanager
 def worktree(side: Revision) -> Iterator[Path]:
-    """A folder with the files that git keeps of a revision; of the workspace also what is not committed yet."""
+    """A folder with the files that git tracks in a revision; for the workspace, also what is not committed yet."""
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as scratch:
         place = Path(scratch) / "tree"
         # Hooks would run here too, and one of DVC's checks data out.
@@ -57,7 +57,7 @@ def _snapshot(scratch: Path) -> str:
 
 
 def evaluate_there(place: Path, model: Outputs, data: Outputs, arch: str, seed: int) -> bytes:
-    """The matrices of one network of a revision, whose worktree this is, over the images and labels of another."""
+    """The matrices of one network of a revision, whose worktree this is, on the images and labels of another."""
     for path in inputs(model, arch, seed):
         source = data if path.startswith(f"{DATA}/") else model
         if not (place / path).exists():
@@ -66,14 +66,14 @@ def evaluate_there(place: Path, model: Outputs, data: Outputs, arch: str, seed: 
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     code, lines = run(Command(command, place, environment))
     if code:
-        said = " | ".join(lines[-LAST_LINES:]) or "said nothing"
+        said = " | ".join(lines[-LAST_LINES:]) or "no output"
         what = f"{model.side.name}: evaluating {arch}-{seed} on the data of {data.side.name}"
         raise StateError(what, f"ended with {code}: {said}", "compare without --cross-evaluate")
     return (place / folder(arch, seed) / MATRICES).read_bytes()
 
 
 def inputs(model: Outputs, arch: str, seed: int) -> list[str]:
-    """What the evaluate stage reads of what other stages wrote, as the revision's own dvc.lock says."""
+    """What the evaluate stage reads of other stages' outputs, according to the revision's own dvc.lock."""
     name = f"evaluate@{arch}-{seed}"
     record = model.lock.stages.get(name)
     if record is None:
@@ -84,13 +84,13 @@ def inputs(model: Outputs, arch: str, seed: int) -> list[str]:
 
 
 def _writer(outputs: Outputs, path: str) -> str | None:
-    """The output that a path is, or is a part of."""
+    """The output that a path is, or is part of."""
     above = [path, *(parent.as_posix() for parent in Path(path).parents)]
     return next((out for out in above if out in outputs.lock.outs), None)
 
 
 def _copy(source: Outputs, path: str, target: Path) -> None:
-    """Copy an output, or a part of one, out of what DVC keeps."""
+    """Copy an output, or a part of one, from what DVC keeps."""
     out = _writer(source, path)
     listing = source.listing(out) if out is not None and source.is_folder(out) else None
     if out is not None and listing is not None:
@@ -105,7 +105,7 @@ def _copy(source: Outputs, path: str, target: Path) -> None:
             raise StateError(
                 f"{source.side.name}: {name}",
                 f"neither in the cache nor in the default remote{source.store.why()}",
-                f"`{source.pull() or 'dvc repro'}` brings it",
+                f"run `{source.pull() or 'dvc repro'}`",
             )
         beside = target if name == path else target / name.removeprefix(f"{path}/")
         beside.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def test_without_matrices_the_page_is_of_metrics_and_says_so(repo: Path) -> None
 def test_the_same_on_both_sides_is_no_change(repo: Path) -> None:
     text = page("HEAD", "HEAD")
     assert "0 better, 0 worse, 6 unchanged" in text.splitlines()[0]
-    assert "Nothing that dvc.lock, params.yaml and requirements.lock record differs." in text
+    assert "Nothing that dvc.lock, params.yaml and requirements.lock record is different." in text
 
 
 def test_every_headline_is_better_in_its_direction() -> None:
@@ -117,7 +117,7 @@ def test_changed_code_is_named_by_file_and_reader(repo: Path) -> None:
 
 def test_a_side_without_dvc_lock_is_said(repo: Path) -> None:
     Path("dvc.lock").unlink()
-    assert "- no dvc.lock, so of its data and code nothing is known: `workspace`" in page().splitlines()
+    assert "- no dvc.lock, so nothing is known of its data and code: `workspace`" in page().splitlines()
 
 
 def test_a_stranger_s_lock_cannot_point_out_of_the_cache(repo: Path) -> None:
@@ -277,7 +277,7 @@ def test_classes_are_matched_by_name() -> None:
     counts = spread(stack([[1, 2], [3, 4]]), ["a", "b"], names).counts[0]
     assert counts.tolist() == [[4, 0, 3], [0, 0, 0], [2, 0, 1]]
     old, new = (Classes(of, ((0, 0, 0),) * 2) for of in (("a", "b"), ("b", "c")))
-    assert changed_classes(old, new) == [("added", "c"), ("removed", "a"), ("of another id", "b")]
+    assert changed_classes(old, new) == [("added", "c"), ("removed", "a"), ("has another id", "b")]
 
 
 # --- Markdown of anything --------------------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ def test_a_changed_exam_is_split_into_its_part_and_the_model_s(history: History)
     row_ = result.row("unet", "test")
     assert row_ and row_.base == cells["data"].base, "both models on the head's data"  # type: ignore[union-attr]
     assert result.rows[0].groups == 12 and row_.groups == 13
-    assert "because the data changed" in as_markdown(result)
+    assert "due to the data" in as_markdown(result)
     assert {path: Path(path).read_bytes() for path in kept} == kept
     assert sh("git", "worktree", "list", cwd=history.repo).stdout.count("\n") == 1
     assert sh("dvc", "status", cwd=history.repo).stdout == before
@@ -237,7 +237,7 @@ def test_the_default_is_the_workspace_against_where_it_left_main(history: Histor
     sh("git", "branch", "-m", "main", "trunk", cwd=history.repo)
     done = python("compare", cwd=history.repo)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: base: no branch main here that HEAD left; name a branch")
+    assert done.stderr.startswith("error: base: no branch main here that HEAD branched off; name a branch")
 
 
 def test_a_stale_lock_is_told_without_data_and_without_a_checkout(history: History) -> None:
@@ -246,7 +246,7 @@ def test_a_stale_lock_is_told_without_data_and_without_a_checkout(history: Histo
     sh("git", "checkout", "-q", history.base, cwd=history.repo)
     result = found(history.base, stale)
     assert [line.split(" (read")[0] for line in result.stale] == ["params.yaml: train.bias: modified since the run"]
-    assert "**dvc.lock of the head is stale**" in as_markdown(result)
+    assert "**The head's dvc.lock is stale**" in as_markdown(result)
     done = python("check", stale, cwd=history.repo)
     assert done.returncode == 1 and "dvc.lock is stale: 1 thing(s)" in done.stdout
     assert python("check", history.params, cwd=history.repo).returncode == 0
@@ -280,4 +280,4 @@ def test_two_seeds_are_told_from_retraining(history: History) -> None:
     result = found("workspace", "workspace")
     assert {row.seeds for row in result.rows} == {2}
     assert all(row.retraining is not None for row in result.rows)
-    assert "Retraining from other seeds alone changes mIoU by up to ±" in as_markdown(result)
+    assert "Retraining with other seeds alone changes mIoU by up to ±" in as_markdown(result)

@@ -147,10 +147,10 @@ def test_a_class_that_the_truth_lacks_is_not_tested() -> None:
         warnings.simplefilter("error")
         found = rows(network(1, 0.8, cars=0), network(2, 0.85, cars=0))
         empty = rows(network(1, 0.8, images=0), network(2, 0.8, images=0))
-    assert found["car"].words == "not comparable: no pixel of it in the truth"
+    assert found["car"].words == "not comparable: no pixel of it in the ground truth"
     assert (found["car"].base, found["car"].p, found["car"].p_holm) == (0.0, None, None)
     assert found["tree"].words == "improved"
-    assert words(empty) == {"not comparable: no pixel of it in the truth"}
+    assert words(empty) == {"not comparable: no pixel of it in the ground truth"}
     assert empty["mIoU"].base is None
 
 
