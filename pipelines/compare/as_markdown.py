@@ -205,8 +205,9 @@ def data_change(found: Comparison) -> list[str]:
     lines = ["", "#### The evaluation data changed", ""]
     if not found.crossed:
         lines += [
-            f"- {words.SPLIT_NAMES[one.split]}: compared on the {words.counted(one.images, 'image')} that both revisions "
-            f"have with the same labels; {words.counted(one.left_out, 'image')} left out (matched by {one.by})"
+            f"- {words.SPLIT_NAMES[one.split]}: compared on the {words.counted(one.images, 'image')} that both "
+            f"revisions have with the same labels; {words.counted(one.left_out, 'image')} left out "
+            f"(matched by {one.by})"
             for one in changed
         ]
         told = "evaluates both models on both versions of the data, and says how much is due to each."
