@@ -1,4 +1,4 @@
-# Every target sets up what it needs: .venv, with what requirements.lock names. GNU make and a POSIX sh are enough.
+# Every target sets up what it needs: .venv, from requirements.lock. GNU make and a POSIX sh are enough.
 .DEFAULT_GOAL := repro
 .PHONY: setup repro test check serve bench
 FORMS := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
@@ -6,7 +6,7 @@ FORMS := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 setup:
 	@bin/setup
 
-# Clear away what removed networks left, run what is out of date, then say where the report is and how the result
+# Remove what deleted networks left behind, run what is out of date, then print where the report is and how the result
 # compares with the committed metrics.
 repro: setup
 	bin/pixelproof params >/dev/null
@@ -14,8 +14,8 @@ repro: setup
 	bin/python -m dvc repro
 	bin/pixelproof verify workspace || [ $$? -eq 3 ]  # cannot tell: nothing to compare with yet, or a changed tree
 
-# Everything but what needs a GPU, and but the slow tests that no promise of the README hangs on. Threads that wait for
-# each other sleep: those of one process would take the cores from the other's by spinning.
+# Everything except GPU tests and slow tests; slow tests of what the README promises are included. Waiting threads
+# sleep: spinning ones would take cores from the other test processes.
 test: setup
 	OMP_WAIT_POLICY=passive bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 

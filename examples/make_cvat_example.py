@@ -1,9 +1,9 @@
-"""Makes examples/cvat: a small export as CVAT writes it ("for images 1.1"), of rendered scenes annotated as people do.
+"""Makes examples/cvat: a small export in CVAT's format ("for images 1.1"), of rendered scenes annotated as people do.
 
     python -m examples.make_cvat_example
 
-The ground is a box with masks and polygons above it, buildings are polygons, cars turned boxes (with the label
-`vehicle`, which prepare.map sends to `car`), persons turned ellipses, trees and obstacles brushed masks.
+The ground is a box with masks and polygons above it, buildings are polygons, cars rotated boxes (with the label
+`vehicle`, which prepare.map maps to `car`), persons rotated ellipses, trees and obstacles brushed masks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED, SIZE, IMAGES = 2024, 160, 2
 FLIGHTS = {"allotments": ".png", "harbour": ".jpg", "orchard": ".png", "suburb": ".jpg"}
 LABELS = {"car": "vehicle"}
 GROUND = ("paved", "soil", "grass", "water")
-SMALLEST = 8  # pixels: what a person would not annotate
+SMALLEST = 8  # pixels: a person would not annotate less
 
 
 def main(target: Path = TARGET) -> None:
@@ -48,7 +48,7 @@ def main(target: Path = TARGET) -> None:
 
 
 def scene_of(flight: str, shot: int) -> Scene:
-    """What an image of the example was rendered from."""
+    """The scene that an image of the example was rendered from."""
     return render(SEED, f"example-{flight}", shot, SIZE)
 
 
@@ -63,7 +63,7 @@ def _describe(task: Element) -> None:
 
 
 def _annotate(scene: Scene) -> list[Element]:
-    """The shapes of one scene: its ground from the most common one up, then each thing."""
+    """The shapes of one scene: its ground, the most common class first, then each thing."""
     names = [info.name for info in CLASSES]
     areas = {name: scene.mask == names.index(name) for name in GROUND}
     ground = sorted((n for n in GROUND if areas[n].sum() >= SMALLEST), key=lambda n: -int(areas[n].sum()))
@@ -77,7 +77,7 @@ def _annotate(scene: Scene) -> list[Element]:
 
 
 def _parts(area: Array, instances: Array) -> list[Array]:
-    """One area for each instance; for what has none, one for each connected part."""
+    """One area for each instance; without instances, one for each connected part."""
     if (instances[area] == 0).any():
         _, instances = cv2.connectedComponents(area.astype(np.uint8))
     found = [area & (instances == number) for number in np.unique(instances[area])]
@@ -88,7 +88,7 @@ def _thing(name: str, area: Array) -> list[Element]:
     label = LABELS.get(name, name)
     if name in ("tree", "obstacle"):
         return [_brushed(label, 4, area)]
-    outline = _outline(area)  # of what is one piece; a thing that is hidden in part falls through to a brushed mask
+    outline = _outline(area)  # for single pieces; a partly hidden thing falls through to a brushed mask
     (cx, cy), (wide, high), turn = cv2.minAreaRect(outline)
     if name == "car" and area.sum() > 0.85 * wide * high:
         left, top = cx - wide / 2, cy - high / 2
@@ -111,7 +111,7 @@ def _outline(area: Array) -> Array:
 
 
 def _brushed(label: str, z_order: int, area: Array) -> Element:
-    """A mask in CVAT's form: run lengths inside its bounding box."""
+    """A mask in CVAT's format: run lengths inside its bounding box."""
     rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
     top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
     rle = run_lengths(area[top:bottom, left:right]).replace(",", ", ")

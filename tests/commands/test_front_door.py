@@ -72,7 +72,7 @@ def test_a_copy_elsewhere_runs_the_nearest_clone(clone: Path, tmp_path: Path) ->
         assert call(copy, "where", "x", cwd=place).stdout == f"{expected} {place}/x {place}\n"
     outside = call(copy, "where", "x", cwd=tmp_path)
     assert (outside.returncode, outside.stdout) == (2, "")
-    assert outside.stderr == "error: no clone of pixelproof here or above; change into one\n"
+    assert outside.stderr == "error: no clone of pixelproof here or above; cd into one\n"
 
 
 def test_a_command_without_a_group_is_one_line(clone: Path) -> None:

@@ -151,7 +151,7 @@ def test_the_lock_and_the_regression_are_refused_and_the_comment_is_written_all_
     named = [step.get("name") or step["uses"].split("@")[0] for step in jobs["compare"]["steps"]]
     assert named[-3:] == [
         "actions/upload-artifact",
-        "dvc.lock is that of its params and code",
+        "dvc.lock matches its params and code",
         "No metric regressed on validation",
     ], "the page is kept before anything fails"
     assert jobs["comment"]["if"] == "${{ !cancelled() && needs.compare.outputs.written == 'yes' }}"
@@ -203,8 +203,8 @@ def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
     assert summary.read_text() == page
     assert outputs.read_text() == "written=yes\ncode=2\n", "no matrices: the gate is none, and that is no pass"
     with pytest.raises(AssertionError, match="metrics: modified since report wrote it"):
-        bash(script("metrics.yml", "dvc.lock is that of its params and code"), repo, HEAD_SHA=head)
-    bash(script("metrics.yml", "dvc.lock is that of its params and code"), repo, HEAD_SHA=base)
+        bash(script("metrics.yml", "dvc.lock matches its params and code"), repo, HEAD_SHA=head)
+    bash(script("metrics.yml", "dvc.lock matches its params and code"), repo, HEAD_SHA=base)
 
 
 @pytest.mark.parametrize(
