@@ -1,5 +1,5 @@
-"""The loop that one would write in PyTorch alone, with the project's network and settings: nothing of MMEngine runs,
-nothing is logged, saved or validated, and all batches lie in memory, normalised and in the right memory format."""
+"""A training loop in plain PyTorch, with the project's network and settings: without MMEngine, logging, saving or
+validation, and with all batches in memory, normalised and in the right memory format."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pixelproof.nn.build import build_model, read_config
 from pixelproof.nn.runtime import autocast, set_up
 from stages.train.params import Params
 
-BATCHES = 8  # that lie in memory
+BATCHES = 8  # in memory
 
 
 def train_bare(line: Connection, workspace: Path, arch: str) -> None:
-    """Train without end, held at a line."""
+    """Train without end, paused at a line."""
     import torch
 
     os.chdir(workspace)
@@ -46,11 +46,11 @@ def train_bare(line: Connection, workspace: Path, arch: str) -> None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), params.train.optimizer.clip)
         optimizer.step()
         schedule.step()
-        loss.item()  # whoever trains looks at it
+        loss.item()  # any training reads it
 
 
 def make_optimizer(model: Any, train: Any) -> Any:
-    """The optimizer of the params, fused as ours."""
+    """The optimizer of the params, fused like ours."""
     import torch
 
     chosen = train.optimizer
@@ -60,7 +60,7 @@ def make_optimizer(model: Any, train: Any) -> Any:
 
 
 def in_memory(model: Any, prepared: Path, classes: list[str], batch: int) -> Iterator[dict[str, Any]]:
-    """Some batches of the training split, over and over."""
+    """A few batches of the training set, over and over."""
     import numpy as np
     import torch
 
@@ -77,7 +77,7 @@ def in_memory(model: Any, prepared: Path, classes: list[str], batch: int) -> Ite
 
 
 class Loss:
-    """The weighted cross-entropies of both heads, as torch has them. Equal weights cost as much as others."""
+    """The weighted cross-entropies of both heads, from torch. Equal weights cost as much as others."""
 
     def __init__(self, model: Any, classes: int) -> None:
         import torch

@@ -1,9 +1,9 @@
 """`DATA_MIRROR=... python benchmarks/camvid.py [--only NAMES | --bought]`: what the zoo learns from CamVid alone.
 
-Trains from scratch on the 367 images of CamVid's training split at 224x224, in a fresh clone of the last commit whose
-params.yaml is changed as stated here, through `dvc repro`. Nothing is chosen on the test split. Then it leaves out one
-thing at a time of what the best one was trained with, a third as long, to say what bought what. `--keep` names a folder
-to go on from; `--only` leaves the second table out, `--bought` the first.
+Trains from scratch on the 367 images of CamVid's training set at 224x224, in a fresh clone of the last commit with
+params.yaml changed as stated here, through `dvc repro`. Nothing is chosen on the test set. Then an ablation: the best
+network again, a third as long, with one ingredient left out at a time. `--keep` names a folder to continue from;
+`--only` skips the second table, `--bought` the first.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SETTINGS: dict[str, Any] = {
 }
 NETWORKS: dict[str, dict[str, Any]] = {
     "kmeans": {},
-    "fcn8s": {"train.optimizer.lr": 0.0005},  # no normalisation: the default rate is too high for it
+    "fcn8s": {"train.optimizer.lr": 0.0005},  # no normalisation: the default learning rate is too high for it
     "segnet": {},
     "unet": {},
     "deeplabv3plus-r18": {},
@@ -61,7 +61,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     },
 }
 BEST = "unet-r18"  # with an encoder twice as wide as `small`, half of the published width
-SHORT: dict[str, Any] = {"train.iterations": 1000}  # what the comparisons take of it
+SHORT: dict[str, Any] = {"train.iterations": 1000}  # for the ablation
 WITHOUT: dict[str, dict[str, Any]] = {
     "nothing": {},
     "the Dice loss": {"train.loss": [{"name": "cross_entropy", "weight": 1.0}]},
@@ -87,7 +87,7 @@ def changed(clone: Path, arch: str, changes: dict[str, Any]) -> None:
 
 
 def measured(clone: Path, environ: dict[str, str], arch: str, changes: dict[str, Any]) -> list[str]:
-    """Train and evaluate one network; what comes out as the cells of a row."""
+    """Train and evaluate one network; its results as the cells of a row."""
     changed(clone, arch, changes)
     python = str(clone / "bin/python")
     first = [python, "-m", "dvc", "repro", "augment", "configure"]
@@ -108,8 +108,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tables = parser.add_mutually_exclusive_group()
     tables.add_argument("--only", nargs="+", choices=NETWORKS, metavar="NAME", help=f"of {', '.join(NETWORKS)}")
-    tables.add_argument("--bought", action="store_true", help="only the table of what bought what")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the clone in this folder, or go on in it")
+    tables.add_argument("--bought", action="store_true", help="only the ablation")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the clone in this folder, or continue in it")
     arguments = parser.parse_args()
     header = ["", "weights", "iterations", "training", "val accuracy", "val mIoU", "test accuracy", "test mIoU"]
     with tempfile.TemporaryDirectory() as temporary:

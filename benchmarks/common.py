@@ -1,4 +1,4 @@
-"""What the measurements share: where the project lies, and a table."""
+"""What the benchmarks share: the project's folder, and a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python benchmarks/compare.py`: `compare` from the stored matrices; asked is at most 2 minutes and 2 GiB.
+"""`python benchmarks/compare.py`: `compare` from the stored matrices; target: at most 2 minutes and 2 GiB.
 
 1,000 validation and 1,000 test images of 19 classes, 10 architectures, each revision's matrices in a DVC cache of a
 repository made for it, with the tests as strict as params.yaml says. Random matrices: only their size matters.
@@ -32,7 +32,7 @@ IMAGES, GROUPS, CLASSES, ARCHITECTURES = 1000, 100, 19, 10
 
 
 def main() -> None:
-    """Build the two revisions, compare them, print what that took."""
+    """Build the two revisions, compare them, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     rounds = parser.parse_args().rounds
@@ -42,7 +42,7 @@ def main() -> None:
         found = [measured(repo) for _ in range(rounds)]
     seconds, memory = (statistics.median(values) for values in zip(*found, strict=True))
     rows = [[f"{ARCHITECTURES} x 2 x {IMAGES:,} images x {CLASSES} classes", f"{seconds:.1f} s", f"{memory:.2f} GiB"]]
-    title = f"compare, from the stored matrices: median of {rounds} (asked: 120 s, 2 GiB)"
+    title = f"compare, from the stored matrices: median of {rounds} (target: 120 s, 2 GiB)"
     print_table(title, ["", "time", "peak memory"], rows)
 
 
@@ -62,7 +62,7 @@ def build(repo: Path) -> None:
         f"evaluate@net-{i}-0": {"cmd": "true", "outs": [f"results/net-{i}/0/evaluate"]} for i in range(ARCHITECTURES)
     }
     stages |= {"prepare": {"cmd": "true", "outs": ["data/prepared/dataset.json"]}}
-    # A stage's name in dvc.yaml has no @, so each has its own; compare reads dvc.lock alone.
+    # A stage's name in dvc.yaml cannot have an @, so each gets its own; compare reads only dvc.lock.
     listed = {name.replace("@", "-"): stage for name, stage in stages.items()}
     (repo / "dvc.yaml").write_text(yaml.safe_dump({"stages": listed}))
     for number in range(2):
@@ -105,7 +105,7 @@ def table(matrices: NDArray[np.int64]) -> bytes:
 
 
 def measured(repo: Path) -> tuple[float, float]:
-    """Seconds and GiB of one comparison of the two commits, in a process of its own."""
+    """Seconds and GiB of one comparison of the two commits, in its own process."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "commands", "compare", "HEAD~1", "HEAD", "--out", "out"]
     process = psutil.Popen(command, cwd=repo, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -122,7 +122,7 @@ def measured(repo: Path) -> tuple[float, float]:
 
 
 def sh(folder: Path, *command: str) -> None:
-    """Run a command that must go well."""
+    """Run a command that must succeed."""
     subprocess.run(command, cwd=folder, check=True)
 
 

@@ -1,7 +1,7 @@
-"""`python benchmarks/deterministic.py`: what `train.deterministic` costs, in images a second of a training step.
+"""`python benchmarks/deterministic.py`: what `train.deterministic` costs, in images per second of training.
 
-`--device cpu` where there is no CUDA; `--arch` names architectures. Each is measured in a process of its own, since
-torch stays deterministic in one that has been asked for it, and by turns with the other setting.
+Use `--device cpu` without CUDA; `--arch` names architectures. Each is measured in its own process, since torch stays
+deterministic once it is, and in turn with the other setting.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def images_per_second(arguments: Any, deterministic: bool) -> float:
 
 
 def now(device: str) -> float:
-    """The time at which all that was asked of the device is done."""
+    """The time once the device has finished."""
     import torch
 
     if device == "cuda":

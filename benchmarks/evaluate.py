@@ -1,8 +1,8 @@
-"""`python benchmarks/evaluate.py`: scoring masks, ours beside MMSegmentation's IoUMetric; asked: 5 times as fast.
+"""`python benchmarks/evaluate.py`: scoring masks, ours against MMSegmentation's IoUMetric; target: 5 times as fast.
 
-The job: predictions and truths of N images in, the IoU of each class over all of them out. Both get what they get in
-use, arrays here and data samples of tensors there, made before the clock starts; both give the same IoUs, or this ends.
-They take turns in one process, A B A B; the ratio is of the same round, and the table has medians.
+The job: predictions and ground truth of N images in, the IoU of each class over all of them out. Both get their usual
+input, arrays for ours and data samples of tensors for theirs, made before the clock starts. Both must give the same
+IoUs. They take turns in one process, A B A B; ratios are within a round, and the table has medians.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Scores = NDArray[np.float64]
 
 
 def masks(count: int) -> Masks:
-    """Truths of patches, a twentieth to ignore, and predictions that are right on four pixels of five."""
+    """Ground truth of patches, a twentieth of it ignored, and predictions that are right on four pixels of five."""
     draw = np.random.default_rng(0)
     made = []
     for _ in range(count):
@@ -45,7 +45,7 @@ def masks(count: int) -> Masks:
 
 
 def ours(pairs: Masks) -> Scores:
-    """One matrix over all images, as evaluate makes it."""
+    """One matrix over all images, as evaluate computes it."""
     total = np.zeros((CLASSES, CLASSES), np.int64)
     for truth, prediction in pairs:
         total += confusion(truth, prediction, CLASSES)
@@ -54,7 +54,7 @@ def ours(pairs: Masks) -> Scores:
 
 
 def samples(pairs: Masks) -> list[dict[str, Any]]:
-    """The same images as MMSegmentation's test loop hands them to its metric."""
+    """The same images as MMSegmentation's test loop passes them to its metric."""
     import torch
 
     return [
@@ -67,7 +67,7 @@ def samples(pairs: Masks) -> list[dict[str, Any]]:
 
 
 def theirs(given: list[dict[str, Any]]) -> Scores:
-    """What MMSegmentation's own metric does with an image, and then with all of them."""
+    """What MMSegmentation's own metric does with each image, and then with all of them."""
     from mmseg.evaluation.metrics import IoUMetric
 
     metric = IoUMetric(ignore_index=IGNORE)
@@ -81,7 +81,7 @@ def theirs(given: list[dict[str, Any]]) -> Scores:
 
 
 def seconds(work: Callable[[], Scores]) -> tuple[float, Scores]:
-    """How long it takes, and what comes out."""
+    """How long it takes, and the result."""
     start = time.perf_counter()
     found = work()
     return time.perf_counter() - start, found
@@ -90,8 +90,8 @@ def seconds(work: Callable[[], Scores]) -> tuple[float, Scores]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=101, help="default: 101, as many as CamVid has to validate on")
-    parser.add_argument("--rounds", type=int, default=9, help="default: 9, after one that does not count")
+    parser.add_argument("--images", type=int, default=101, help="default: 101, the size of CamVid's validation set")
+    parser.add_argument("--rounds", type=int, default=9, help="default: 9, after a warm-up round")
     arguments = parser.parse_args()
     pairs = masks(arguments.images)
     given = samples(pairs)
@@ -99,7 +99,7 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in works}
     for number in range(arguments.rounds + 1):
         found = {name: seconds(work) for name, work in works.items()}
-        np.testing.assert_allclose(found["IoUMetric"][1], found["**ours**"][1], rtol=1e-4)  # theirs are of 4 bytes
+        np.testing.assert_allclose(found["IoUMetric"][1], found["**ours**"][1], rtol=1e-4)  # theirs are float32
         for name, (taken, _) in found.items() if number else ():
             times[name].append(taken)
     ratios = [other / our for other, our in zip(*times.values(), strict=True)]
@@ -110,7 +110,7 @@ def main() -> None:
     title = f"Scoring {arguments.images} images of {WIDTH}x{HEIGHT}, {CLASSES} classes, {arguments.rounds} rounds"
     print_table(title, ["metric", "median", "rounds"], rows)
     print(f"\nOurs is {statistics.median(ratios):.1f} times as fast ({min(ratios):.1f} to {max(ratios):.1f}; ", end="")
-    print(f"asked: at least {ASKED:g}).")
+    print(f"target: at least {ASKED:g}).")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python benchmarks/help.py`: how long help takes; asked is below 0.5 s for a command and 1.5 s for a stage."""
+"""`python benchmarks/help.py`: how long help takes; target: below 0.5 s for a command and 1.5 s for a stage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = 5
 
 
 def seconds(command: Sequence[str]) -> float:
-    """One call of a help."""
+    """One call of --help."""
     start = time.perf_counter()
     subprocess.run([*command, "--help"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start

@@ -1,7 +1,7 @@
-"""`python benchmarks/intervals.py`: how long the intervals of all scores take; asked is at most 2 s on one core.
+"""`python benchmarks/intervals.py`: how long the intervals of all scores take; target: at most 2 s on one core.
 
-10,000 resamples of 1,000 images x 19 classes, each image a group of
-its own, which is the dearest case. From the matrices in memory to the interval of every score that metrics.json has.
+10,000 resamples of 1,000 images x 19 classes, each image its own group, which is the most expensive case. From the
+matrices in memory to the interval of every score in metrics.json.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ IMAGES, CLASSES, RESAMPLES, RUNS = 1000, 19, 10_000, 5
 
 
 def peak() -> float:
-    """The most memory that this process had so far, in MiB."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes of what the system counts in
+    """The peak memory of this process so far, in MiB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes per unit that the system counts in
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     seconds = [f"{statistics.median(times):.2f} s" for times in (wall, cpu)] + [f"{max(wall):.2f} s"]
     row = [f"{RESAMPLES:,} x {IMAGES:,} images x {CLASSES} classes", *seconds, f"{peak() - before:.0f} MiB"]
     title = f"Bootstrap intervals of every score on one core, {RUNS} runs"
-    print_table(title, ["resamples", "median", "of it processor time", "slowest", "memory above the matrices"], [row])
+    print_table(title, ["resamples", "median", "processor time", "slowest", "memory above the matrices"], [row])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""`python benchmarks/noop.py`: how long `dvc repro` takes with nothing to do; asked is at most 3 s.
+"""`python benchmarks/noop.py`: how long `dvc repro` takes with nothing to do; target: at most 3 s.
 
-Looks at this clone as it is, after `make repro`.
+Measures this clone as it is, after `make repro`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Validation mIoU after the same number of steps, stock's training against ours, from several seeds.
+"""Validation mIoU after the same number of steps, stock training against ours, with several seeds.
 
-Both have stock's optimizer and schedule (SGD, poly), its loss without class weights, and flips. So what differs is what
-makes ours faster: bf16, channels_last, the fused optimizer, the loader; and, as far as no param reaches, the first
-step's learning rate and the last one's (stock's ends at 1e-4).
+Both have stock's optimizer and schedule (SGD, poly), its loss without class weights, and flips. So they differ in what
+makes ours faster: bf16, channels_last, the fused optimizer, the loader; and, where no param can match them, in the
+learning rate of the first and the last step (stock's ends at 1e-4).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STOCKS_OWN: dict[str, Any] = {
 
 
 def stock_score(task: Task, work: Path, seed: int, iterations: int) -> float:
-    """mIoU by MMSegmentation's own metric after stock's training; its log goes to stderr."""
+    """mIoU by MMSegmentation's own metric after stock training; its log goes to stderr."""
     os.dup2(2, 1)
     config = stock_config(task, work, seed)
     end_after(config, iterations)
@@ -65,4 +65,4 @@ def print_quality(arch: str, scale: str, folder: Path, seeds: int, iterations: i
     print_table(title, ["seed", "stock (fp32)", "ours"], lines)
     apart_by = statistics.mean(ours) - statistics.mean(stock)
     most = max(max(side) - min(side) for side in (stock, ours))
-    print(f"\nOurs is {apart_by:+.4f} from stock in the mean (asked: within the spread of the seeds, {most:.4f}).\n")
+    print(f"\nOurs is {apart_by:+.4f} from stock on average (target: within the spread of the seeds, {most:.4f}).\n")

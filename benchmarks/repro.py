@@ -1,9 +1,9 @@
-"""`python benchmarks/repro.py [--runs 2] [--keep FOLDER]`: the default pipeline from nothing: seconds and peak memory.
+"""`python benchmarks/repro.py [--runs 2] [--keep FOLDER]`: the default pipeline from scratch: seconds and peak memory.
 
-Runs `dvc repro` of the last commit in a fresh clone that has a HOME, a temporary folder and a DVC cache of its own, and
-sees that every stage of the graph was executed. A second run has others, and is compared with the first byte for byte.
-Asked, on 2 cores: at most 10 minutes and 4 GiB. Memory is the sum of the resident sizes of the whole process tree,
-sampled five times a second; pages that processes share count once for each of them.
+Runs `dvc repro` of the last commit in a fresh clone with its own HOME, temporary folder and DVC cache, and checks that
+every stage of the graph ran. A second run has its own too, and is compared with the first byte for byte. Target, on 2
+cores: at most 10 minutes and 4 GiB. Memory is the sum of the resident sizes of the whole process tree, sampled five
+times a second; pages that processes share count once for each of them.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class Measured:
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes resident in a process and all it started."""
+    """Resident bytes of a process and all its descendants."""
     total = 0
     for each in (process, *process.children(recursive=True)):
         try:
             total += each.memory_info().rss
         except psutil.NoSuchProcess:
-            continue  # ended between the listing and the look
+            continue  # ended since it was listed
     return total
 
 
 def sample(process: psutil.Process, stages: list[Measured], ended: threading.Event) -> None:
-    """Keep the current stage's peak until the run has ended."""
+    """Track the current stage's peak until the run has ended."""
     while not ended.wait(PAUSE):
         try:
             stages[-1].peak = max(stages[-1].peak, resident(process))
@@ -61,14 +61,14 @@ def sample(process: psutil.Process, stages: list[Measured], ended: threading.Eve
 
 @dataclass
 class Run:
-    """One run of the pipeline in a clone of its own."""
+    """One run of the pipeline in its own clone."""
 
     clone: Path
     stages: list[Measured]
     end: float
 
     def rows(self) -> list[list[str]]:
-        """Stage by stage, and all."""
+        """Each stage, and the total."""
         ends = [*(stage.began for stage in self.stages[1:]), self.end]
         rows = [
             [stage.name, f"{until - stage.began:.1f} s", f"{stage.peak / 2**20:.0f} MiB"]
@@ -78,13 +78,13 @@ class Run:
         return [*rows, ["**all**", f"**{self.end - self.stages[0].began:.1f} s**", f"**{most / 2**20:.0f} MiB**"]]
 
     def digests(self) -> dict[str, str]:
-        """`path -> SHA-256` of everything that the compared folders hold."""
+        """`path -> SHA-256` of every file in the compared folders."""
         files = sorted(path for name in COMPARED for path in (self.clone / name).rglob("*") if path.is_file())
         return {str(path.relative_to(self.clone)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def clone_apart(folder: Path) -> tuple[Path, dict[str, str]]:
-    """A fresh clone of the last commit, or one kept, and an environment in which it shares no folder with anything."""
+    """A fresh clone of the last commit, or a kept one, and an environment that shares no folder with anything else."""
     clone = folder / "clone"
     if not clone.exists():
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
@@ -112,7 +112,7 @@ def measure(folder: Path) -> Run:
     ) as run:
         watcher = threading.Thread(target=sample, args=(psutil.Process(run.pid), stages, ended), daemon=True)
         watcher.start()
-        assert run.stdout is not None  # as asked for above
+        assert run.stdout is not None  # as requested above
         for line in run.stdout:
             print(line, end="", file=sys.stderr)
             if found := re.match(r"Running stage '(.+)':", line):
@@ -129,7 +129,7 @@ def measure(folder: Path) -> Run:
 
 
 def compared(first: dict[str, str], second: dict[str, str]) -> str:
-    """In words, how many files have the same bytes, and which have not."""
+    """How many files have the same bytes, and which do not, in words."""
     other = sorted(path for path in first | second if first.get(path) != second.get(path))
     same = len(first | second) - len(other)
     return f"{same} files identical, {len(other)} different" + "".join(f"\n- {path}" for path in other)
@@ -149,7 +149,7 @@ def main() -> None:
         runs = [measure(folder) for folder in folders]
         for number, run in enumerate(runs, 1):
             print_table(
-                f"`dvc repro` from nothing, default params, run {number}", ["stage", "time", "memory"], run.rows()
+                f"`dvc repro` from scratch, default params, run {number}", ["stage", "time", "memory"], run.rows()
             )
             print()
         if len(runs) == 2:

@@ -1,10 +1,10 @@
-"""How much `bin/pixelproof reproduce` costs when there is nothing to do, beside a Prefect flow of empty tasks.
+"""What `bin/pixelproof reproduce` costs when there is nothing to do, against a Prefect flow of empty tasks.
 
     python benchmarks/reproduce_overhead.py [--rounds N] [--server]
 
-Run it in a clone where `dvc repro` has been run. Both are whole commands, run in turns after a round that warms files,
-DVC's state and Prefect's database; medians are compared. With `--server` both use one Prefect server that is already
-up; without, each starts its temporary one, as it does on a machine with nothing running.
+Run it in a clone where `dvc repro` has been run. Both are whole commands, run in turn after a warm-up round for file
+caches, DVC's state and Prefect's database; medians are compared. With `--server` both use one Prefect server that is
+already up; without, each starts a temporary one, as on a machine with nothing running.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ nothing(int(sys.argv[1]))
 
 
 def seconds(command: list[str], environment: dict[str, str]) -> tuple[float, str]:
-    """How long a command takes, and what it said."""
+    """How long a command takes, and its output."""
     start = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     took = time.perf_counter() - start
@@ -55,7 +55,7 @@ def seconds(command: list[str], environment: dict[str, str]) -> tuple[float, str
 
 @contextmanager
 def prefect_server(environment: dict[str, str], port: int) -> Iterator[None]:
-    """A Prefect server on loopback for the time of the block."""
+    """A Prefect server on loopback during the block."""
     prefect = str(Path(sys.executable).with_name("prefect"))
     command = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -68,7 +68,7 @@ def prefect_server(environment: dict[str, str], port: int) -> Iterator[None]:
 
 
 def measure(rounds: int, environment: dict[str, str], scratch: Path) -> float:
-    """Print both medians; the ratio."""
+    """Print both medians, and return their ratio."""
     with open_repo() as repo:
         count = len(read_graph(repo).order)
     (scratch / "empty_flow.py").write_text(EMPTY_FLOW)
@@ -81,7 +81,7 @@ def measure(rounds: int, environment: dict[str, str], scratch: Path) -> float:
             took, said = seconds(command, environment)
             if command is ours and f"0 ran, 0 restored, {count} skipped" not in said:
                 sys.exit(f"there was something to do; run `dvc repro` first:\n{said}")
-            if number:  # the first round warms
+            if number:  # the first round is the warm-up
                 times[name].append(took)
     rows = [[name, f"{statistics.median(took):.2f} s", f"{max(took):.2f} s"] for name, took in times.items()]
     print_table(f"Nothing to do, {rounds} runs", ["command", "median", "slowest"], rows)
@@ -90,7 +90,7 @@ def measure(rounds: int, environment: dict[str, str], scratch: Path) -> float:
 
 
 def main() -> None:
-    """Measure and compare with what is promised."""
+    """Measure and compare with the target."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="measured rounds; default 5")
     parser.add_argument("--server", action="store_true", help="both use a server that is already up")
@@ -104,7 +104,7 @@ def main() -> None:
                 ratio = measure(arguments.rounds, environment | api, Path(folder))
         else:
             ratio = measure(arguments.rounds, environment, Path(folder))
-    print(f"ratio {ratio:.2f} (asked: at most 1.50)")
+    print(f"ratio {ratio:.2f} (target: at most 1.50)")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""MMSegmentation's own training: the zoo's config, run by MMEngine's Runner, and with one change after another.
+"""MMSegmentation's own training: the zoo's config, run by MMEngine's Runner, with one change after another.
 
-The config is the zoo's file for Cityscapes. Changed in it is what another dataset and machine need: the dataset with
-its size and classes, the batch, the loader's workers; batch norm of one process, as there is one; no weights to fetch;
-and the augmentation, which is ours (flips). Read as it is: network, losses, optimizer, schedule, hooks, loop, loader.
+The config is the zoo's file for Cityscapes, changed only as another dataset and machine require: the dataset with its
+size and classes, the batch size, the loader's workers, batch norm for a single process, no pretrained weights, and our
+augmentation (flips). Unchanged: network, losses, optimizer, schedule, hooks, loop, loader.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONFIGS = {
     "deeplabv3plus-r18": "deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024.py",
     "deeplabv3plus-r50": "deeplabv3plus/deeplabv3plus_r50-d8_4xb2-80k_cityscapes-512x1024.py",
 }
-# What the training of the project does otherwise, in the order in which the table adds it to stock.
+# What the project's training does differently, in the order in which the table adds it to stock.
 CHANGES = ("channels_last", "bf16 autocast", "fused optimizer", "no accuracy of training batches")
 
 
@@ -80,14 +80,14 @@ def stock_config(task: Task, work: Path, seed: int = 0) -> Any:
 
 
 def end_after(config: Any, iterations: int) -> None:
-    """Let training and schedule end after so many iterations, without validation and checkpoint."""
+    """End training and schedule after this many iterations, without validation and checkpoints."""
     config.train_cfg.max_iters, config.train_cfg.val_interval = iterations, iterations + 1
     config.param_scheduler[0].end = iterations
     config.default_hooks.checkpoint = None
 
 
 def stock_runner(config: Any, threads: int, changes: int = 0) -> Any:
-    """MMEngine's Runner for a config, with the first so many of `CHANGES`."""
+    """MMEngine's Runner for a config, with the first few of `CHANGES`."""
     import torch
     from mmengine.runner import Runner
     from mmseg.utils import register_all_modules
@@ -106,14 +106,14 @@ def stock_runner(config: Any, threads: int, changes: int = 0) -> Any:
 
 
 def in_channels_last(module: Any, given: Any, result: dict[str, Any]) -> dict[str, Any]:
-    """The batch that a preprocessor made, with its images in channels_last."""
+    """A preprocessor's batch, with its images in channels_last."""
     import torch
 
     return result | {"inputs": result["inputs"].contiguous(memory_format=torch.channels_last)}
 
 
 def autocast_wrapper() -> str:
-    """The name of an OptimWrapper whose forward pass runs in bf16: MMEngine's own refuses the CPU."""
+    """The name of an OptimWrapper whose forward pass runs in bf16, which MMEngine's own refuses on the CPU."""
     import torch
     from mmengine.optim import OptimWrapper
     from mmengine.registry import OPTIM_WRAPPERS
@@ -130,7 +130,7 @@ def autocast_wrapper() -> str:
 
 
 def train_stock(line: Connection, task: Task, work: Path, changes: int) -> None:
-    """Stock's training with the first so many of `CHANGES`, held at a line."""
+    """Stock training with the first few of `CHANGES`, paused at a line."""
     hold_loops(line)
     runner = stock_runner(stock_config(task, work), task.threads, changes)
     if changes > 3:

@@ -1,12 +1,12 @@
-"""`python benchmarks/train.py`: images a second in training: MMSegmentation's stock, a bare PyTorch loop, and ours.
+"""`python benchmarks/train.py`: images per second in training: MMSegmentation's stock, a bare PyTorch loop, and ours.
 
-Asked, on the CPU: at least 1.8 times stock for `unet` and 1.6 times for `deeplabv3plus-r18`, never below 0.95 of the
-bare loop, and less than 5 % of a step waiting for data. See stock.py and bare.py for the two others; ours is the stage
-`train`, held step by step. All train the same network on the same synthetic images with the same batch, threads and
-loader workers, those of params.yaml. Each is a process that stands still while the others take their turn, in rounds
-A B C A B C; ratios are of the same round, and the table has their medians. All together they take 10 GiB of memory.
+Targets, on the CPU: at least 1.8 times stock for `unet` and 1.6 times for `deeplabv3plus-r18`, never below 0.95 of the
+bare loop, and less than 5 % of a step waiting for data. See stock.py and bare.py for the other two; ours is the stage
+`train`, paused step by step. All train the same network on the same synthetic images with the same batch size, threads
+and loader workers, those of params.yaml. Each is a process that is paused while the others take their turn, in rounds
+A B C A B C; ratios are within a round, and the table has their medians. Together they take 10 GiB of memory.
 
-`--quality` instead trains stock and ours from several seeds, with stock's optimizer and schedule on both sides, and
+`--quality` instead trains stock and ours with several seeds, with stock's optimizer and schedule on both sides, and
 compares the validation mIoU after the same number of steps.
 """
 
@@ -35,12 +35,12 @@ from commands._pace import Round, Training, take_turns, train_in
 
 ASKED = {"unet": 1.8, "deeplabv3plus-r18": 1.6}  # times stock
 OF_BARE, WAITING = 0.95, 0.05
-PACE = {"full": (2, 4, 2), "small": (3, 5, 10)}  # scale -> steps to warm up, rounds, steps of a round
+PACE = {"full": (2, 4, 2), "small": (3, 5, 10)}  # scale -> warm-up steps, rounds, steps per round
 STOCK, OURS, BARE = "stock", "**ours** (+ loader, loss, optimizer and loop of our own)", "bare loop"
 
 
 def measure(task: Task, folder: Path, pace: tuple[int, int, int]) -> dict[str, list[Round]]:
-    """All variants in turns; ours and the bare loop come last."""
+    """All variants in turn; ours and the bare loop come last."""
     variants: dict[str, tuple[Any, ...]] = {STOCK: (train_stock, task, folder / "0", 0)}
     for number, change in enumerate(CHANGES, 1):
         variants[f"+ {change}"] = (train_stock, task, folder / str(number), number)
@@ -57,12 +57,12 @@ def measure(task: Task, folder: Path, pace: tuple[int, int, int]) -> dict[str, l
 
 
 def ratio(some: Sequence[Round], others: Sequence[Round]) -> float:
-    """How many times as fast, in the median of the rounds."""
+    """How many times as fast, as the median of the rounds."""
     return statistics.median(one.rate / other.rate for one, other in zip(some, others, strict=True))
 
 
 def waiting(rounds: Sequence[Round]) -> float:
-    """The share of the time without a batch."""
+    """The share of the time spent waiting for a batch."""
     return sum(each.waited for each in rounds) / sum(each.seconds for each in rounds)
 
 
@@ -80,11 +80,11 @@ def rows(found: dict[str, list[Round]]) -> list[list[str]]:
 
 
 def verdict(arch: str, found: dict[str, list[Round]]) -> str:
-    """What was asked, in a line."""
+    """The targets and results, in one line."""
     stock, bare, wait = ratio(found[OURS], found[STOCK]), ratio(found[OURS], found[BARE]), waiting(found[OURS])
     return (
-        f"Ours is {stock:.2f} times stock (asked: at least {ASKED[arch]}), {bare:.2f} times the bare loop (asked: at "
-        f"least {OF_BARE}), and waits for data {wait:.1%} of the time (asked: less than {WAITING:.0%})."
+        f"Ours is {stock:.2f} times stock (target: at least {ASKED[arch]}), {bare:.2f} times the bare loop (target: at "
+        f"least {OF_BARE}), and waits for data {wait:.1%} of the time (target: less than {WAITING:.0%})."
     )
 
 
@@ -110,11 +110,11 @@ def main() -> None:
     parser.add_argument("--scale", choices=sorted(PACE), action="append", help="default: both; full is the zoo's own")
     parser.add_argument("--rounds", type=int, help="measured rounds of each; default 4 at full, 5 at small")
     parser.add_argument("--threads", type=int, help="threads of each; default compute.threads of params.yaml")
-    parser.add_argument("--quality", action="store_true", help="compare validation mIoU in place of speed")
+    parser.add_argument("--quality", action="store_true", help="compare validation mIoU instead of speed")
     parser.add_argument("--seeds", type=int, default=3, help="with --quality: seeds of each side; default 3")
     parser.add_argument("--iterations", type=int, default=300, help="with --quality: steps of each; default 300")
     arguments = parser.parse_args()
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # stock would take one; see train_cuda.py
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # stock would use a GPU; see train_cuda.py
     os.chdir(ROOT)
     changes = {"compute.threads": arguments.threads} if arguments.threads else {}
     scales = arguments.scale or (["small"] if arguments.quality else ["full", "small"])

@@ -1,9 +1,9 @@
-"""`python benchmarks/train_cuda.py`: images a second in training on one NVIDIA GPU, beside what the GPU can do at most.
+"""`python benchmarks/train_cuda.py`: images per second in training on one NVIDIA GPU, against the GPU's limits.
 
-The same comparison as train.py, with `deeplabv3plus-r50` in the zoo's own size on 512x512 synthetic images: stock in
-fp32 and with TF32, stock with all of our changes, a bare loop with its batches on the GPU already, and ours (bf16,
-channels_last, and compiled where there is a `train.compile`). How busy the GPU is comes from torch's profiler, in a
-round of its own. The ceilings are a large bf16 matrix product and a copy within the GPU's memory, measured here too.
+The same comparison as train.py, with `deeplabv3plus-r50` at the zoo's own size on 512x512 synthetic images: stock in
+fp32 and with TF32, stock with all of our changes, a bare loop with its batches already on the GPU, and ours (bf16,
+channels_last, and compiled if there is a `train.compile`). GPU utilisation comes from torch's profiler, in a separate
+round. The ceilings are a large bf16 matrix product and a copy within the GPU's memory, measured here too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Row:
 
 
 def train_stock_on_gpu(line: Connection, task: Task, work: Path, changes: int, tf32: bool) -> None:
-    """Stock, with fp32 as it is written or with tensor cores' TF32."""
+    """Stock, with true fp32 or with TF32 on tensor cores."""
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -56,7 +56,7 @@ def train_stock_on_gpu(line: Connection, task: Task, work: Path, changes: int, t
 
 
 def measure(variants: dict[str, tuple[Any, ...]]) -> dict[str, Row]:
-    """All variants in turns, then a profiled round of each."""
+    """All variants in turn, then a profiled round of each."""
     with contextlib.ExitStack() as stack:
         trainings = {}
         for name, work in variants.items():
@@ -68,7 +68,7 @@ def measure(variants: dict[str, tuple[Any, ...]]) -> dict[str, Row]:
 
 
 def rows(found: dict[str, Row], flops: float, ceiling: float) -> list[list[str]]:
-    """The table; `flops` are those of one image, `ceiling` those that the GPU can do in a second."""
+    """The table; `flops` is per image, `ceiling` what the GPU can do per second."""
     lines = []
     for name, row in found.items():
         stock = next(iter(found.values())).rounds
@@ -110,7 +110,7 @@ def seconds(work: Callable[[], Any], repeats: int = 20) -> float:
 
 
 def matmul_ceiling(side: int = 8192) -> float:
-    """Operations a second of a large bf16 matrix product."""
+    """Operations per second of a large bf16 matrix product."""
     import torch
 
     matrix = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
@@ -118,7 +118,7 @@ def matmul_ceiling(side: int = 8192) -> float:
 
 
 def memory_ceiling(size: int = 2**31) -> float:
-    """Bytes a second read and written by a copy of 2 GiB."""
+    """Bytes per second read and written by a copy of 2 GiB."""
     import torch
 
     source = torch.zeros(size, device="cuda", dtype=torch.uint8)
@@ -129,8 +129,8 @@ def memory_ceiling(size: int = 2**31) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=16, help="images of a step; default 16")
-    parser.add_argument("--workers", type=int, default=8, help="processes that load data; default 8")
+    parser.add_argument("--batch", type=int, default=16, help="images per step; default 16")
+    parser.add_argument("--workers", type=int, default=8, help="loader workers; default 8")
     arguments = parser.parse_args()
     import torch
 
@@ -163,7 +163,7 @@ def main() -> None:
     print_table(f"{title}, on one {torch.cuda.get_device_name()}", header, rows(found, flops, products))
     print(
         f"\nCeilings: {products / 1e12:.0f} TFLOP/s (bf16 matrix product), {memory / 1e12:.2f} TB/s (copy). "
-        f"A step takes {flops / 1e9:.0f} GFLOP for an image."
+        f"A step takes {flops / 1e9:.0f} GFLOP per image."
     )
 
 

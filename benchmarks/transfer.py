@@ -1,9 +1,9 @@
-"""Does an encoder that was trained on the synthetic scenes help on CamVid? Validation mIoU, with it and without it.
+"""Does an encoder trained on the synthetic scenes help on CamVid? Validation mIoU, with and without it.
 
     python benchmarks/transfer.py [--arch unet] [--seeds 3] [--pretrain 900] [--iterations 600] [--points 4]
 
 Everything runs through `dvc repro` in two fresh clones of the last commit: one trains on the scenes, the other on
-CamVid, once from random weights and once from those of the first. CamVid is fetched, or taken from `DATA_MIRROR`.
+CamVid, once from random weights and once from those of the first. CamVid is downloaded, or taken from `DATA_MIRROR`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Scores = dict[int, float]  # iteration -> validation mIoU
 
 
 class Clone:
-    """A fresh clone with params of its own."""
+    """A fresh clone with its own params."""
 
     def __init__(self, folder: Path, **params: Any) -> None:
         folder.mkdir(parents=True)
@@ -38,7 +38,7 @@ class Clone:
         self.change(**params)
 
     def change(self, **params: Any) -> None:
-        """Change knobs by their key paths, `train__iterations=10`."""
+        """Change settings by their key paths, `train__iterations=10`."""
         yaml, path = YAML(), self.path / "params.yaml"
         values = yaml.load(path)
         for key, value in params.items():
@@ -85,7 +85,7 @@ def measure(arguments: argparse.Namespace, base: Path) -> dict[str, list[Scores]
 
 
 def rows(found: dict[str, list[Scores]]) -> tuple[list[str], list[list[str]]]:
-    """A row for each start and seed and, where there are several seeds, one for their mean."""
+    """A row for each start and seed and, if there are several seeds, one for their mean."""
     points = sorted({point for curves in found.values() for curve in curves for point in curve})
     table = []
     for name, curves in found.items():
@@ -93,7 +93,7 @@ def rows(found: dict[str, list[Scores]]) -> tuple[list[str], list[list[str]]]:
         if len(curves) > 1:
             means = [statistics.mean(curve[p] for curve in curves) for p in points]
             table.append([f"**{name}**", "**mean**", *(f"**{mean:.3f}**" for mean in means)])
-    return ["begins with", "seed", *(f"{point} iterations" for point in points)], table
+    return ["starts from", "seed", *(f"{point} iterations" for point in points)], table
 
 
 def main() -> None:
@@ -109,8 +109,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         found = measure(arguments, arguments.keep or Path(temporary))
-    title = f"CamVid, {arguments.arch} at scale {arguments.scale}: validation mIoU, from random weights and not"
-    print_table(f"{title}; {arguments.pretrain} iterations on the scenes before", *rows(found))
+    title = f"CamVid, {arguments.arch} at scale {arguments.scale}: validation mIoU, from random and pretrained weights"
+    print_table(f"{title}; {arguments.pretrain} iterations of pretraining on the scenes", *rows(found))
 
 
 if __name__ == "__main__":

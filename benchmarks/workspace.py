@@ -1,5 +1,5 @@
-"""A folder in which the stages run for a measurement: the working tree's code, its params with some changed, and data
-of its own from the synthetic source."""
+"""A folder in which the stages run for a benchmark: the working tree's code, its params with some changes, and its own
+data from the synthetic source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.common import ROOT
 from benchmarks.stock import Task
 
 STAGES = ("download", "prepare", "augment", "configure")
-ENDLESS = 1_000_000  # iterations: no validation and no checkpoint comes in the way of what is timed
+ENDLESS = 1_000_000  # iterations: no validation or checkpoint gets in the way of what is timed
 DATA = {
     "download.dataset": "synthetic",
     "download.synthetic.train_flights": 32,
@@ -31,7 +31,7 @@ DATA = {
 
 
 def make_task(arch: str, scale: str, folder: Path, iterations: int, changes: dict[str, Any]) -> Task:
-    """A workspace for one architecture at one scale, and what both sides are told."""
+    """A workspace for one architecture at one scale, and what both sides need to know."""
     intervals = {f"train.{name}": iterations for name in ("iterations", "val_interval", "checkpoint_interval")}
     only = {"architectures": [arch], "train.scale": scale}
     workspace = make_workspace(folder, DATA | intervals | only | changes)
@@ -52,7 +52,7 @@ def make_workspace(folder: Path, changes: dict[str, Any]) -> Path:
         for name in above:
             section = section[name]
         if last not in section:
-            sys.exit(f"error: params.yaml: {path}: not there; mend the benchmark")
+            sys.exit(f"error: params.yaml: {path}: no such key; fix the benchmark")
         section[last] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     for stage in STAGES:
@@ -61,7 +61,7 @@ def make_workspace(folder: Path, changes: dict[str, Any]) -> Path:
 
 
 def run_stage(folder: Path, stage: str, *arguments: str) -> None:
-    """Run one stage there as DVC would; its output is shown only where it fails."""
+    """Run one stage there as DVC would; its output is shown only if it fails."""
     command = [sys.executable, "-m", f"stages.{stage}", *arguments]
     done = subprocess.run(command, cwd=folder, env=dict(os.environ), capture_output=True, text=True)
     if done.returncode:
