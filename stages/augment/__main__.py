@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pixelproof.core.errors import run_main
 from pixelproof.core.params import load
+from pixelproof.core.times import run_stage
 from stages.augment.copies import augment
 from stages.augment.params import Params
 
@@ -20,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

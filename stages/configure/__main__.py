@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pixelproof.core.errors import run_main
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
+from pixelproof.core.times import run_stage
 from stages.configure.params import Params
 from stages.configure.pretrained import pinned
 from stages.configure.resolve import resolve
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pixelproof.core.errors import run_main
 from pixelproof.core.params import load
+from pixelproof.core.times import run_stage
 from stages.cvat.convert import convert
 from stages.cvat.export import find_exports
 from stages.cvat.params import Params
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

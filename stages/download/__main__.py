@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import cast
 
-from pixelproof.core.errors import run_main
 from pixelproof.core.files import whole_folder
 from pixelproof.core.params import load
+from pixelproof.core.times import run_stage
 from pixelproof.data.dataset import read_split
 from pixelproof.sources.request import Request, Source
 from stages.download import archive as fetch
@@ -46,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

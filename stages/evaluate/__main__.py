@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
+from pixelproof.core.times import run_stage
 from pixelproof.data.dataset import read_header, read_split
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
@@ -47,4 +48,4 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

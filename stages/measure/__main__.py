@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
 from pixelproof.core.progress import track
+from pixelproof.core.times import run_stage
 from pixelproof.data.dataset import Header, read_header, read_split
 from pixelproof.data.images import write_png
 from stages.measure import objects, places
@@ -67,4 +68,4 @@ def land(
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pixelproof.core.errors import StateError, run_main
+from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_json, write_text
 from pixelproof.core.leftovers import FOLDERS, leftovers
 from pixelproof.core.params import load
+from pixelproof.core.times import run_stage
 from stages.report.figures import headline, per_class_table
 from stages.report.gather import gather
 from stages.report.markdown import summary
@@ -50,4 +51,4 @@ def write(root: Path, params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

@@ -9,8 +9,9 @@ import signal
 import sys
 import uuid
 
-from pixelproof.core.errors import ParamsError, StateError, run_main
+from pixelproof.core.errors import ParamsError, StateError
 from pixelproof.core.params import load
+from pixelproof.core.times import run_stage
 from stages.train.params import Params
 
 
@@ -74,4 +75,4 @@ def named(code: int) -> str:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

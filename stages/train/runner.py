@@ -22,6 +22,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import LOOPS, OPTIM_WRAPPERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from pixelproof.core import times
 from pixelproof.nn.deterministic import DeterministicForms
 from pixelproof.nn.distributed import global_mean
 from pixelproof.nn.runtime import Compute, autocast
@@ -285,6 +286,7 @@ class Run:
         self.losses, self.best, self.done = state["losses"], state["best"], state["iteration"]
         self.curves.restore([tuple(row) for row in state["curves"]])
         runner.train_loop._iter = self.order.start = state["iteration"]
+        times.resumed()
         self.progress.say(f"resumed after iteration {state['iteration']}")
 
 

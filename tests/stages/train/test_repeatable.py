@@ -59,10 +59,15 @@ def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
         assert not all(torch.equal(plain[key], other[key]) for key in plain), name
 
 
-def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace) -> None:
-    """Killed in an iteration, while a checkpoint is written and in a validation: the same files as undisturbed."""
+def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in an iteration, while a checkpoint is written and in a validation: the same files as undisturbed.
+
+    Only the undisturbed one tells how long such a training takes.
+    """
+    monkeypatch.setenv("DVC_STAGE", "train@unet-0")
     undisturbed = workspace("undisturbed", **STATEFUL)
     train(undisturbed)
+    assert (undisturbed / ".pixelproof/times/train@unet-0.json").exists()
     for change, finished in {"iteration:8": 6, "checkpoint:2": 3, "validation:2": 6}.items():
         root = workspace(change.replace(":", "-"), **STATEFUL)
         assert drive(root, change).returncode == -signal.SIGKILL
@@ -71,6 +76,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace) -> No
         assert f"resumed after iteration {finished}" in again.stdout, change
         assert outputs(root) == outputs(undisturbed), change
         assert not (root / ".pixelproof/checkpoints/unet/0").exists()
+        assert not list((root / ".pixelproof/times").iterdir())
 
 
 def test_bf16_is_a_choice_and_repeats(workspace: Workspace) -> None:
