@@ -38,12 +38,17 @@ def open_repo(folder: Path = Path()) -> Iterator[Any]:
 
 
 def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:
-    """The stages that the targets need (all of dvc.yaml without targets), matrix stages expanded."""
+    """The stages that the targets need (all of dvc.yaml without targets), matrix stages expanded.
+
+    As for `dvc repro`, a frozen stage needs no other to be run.
+    """
     import networkx as nx
+    from dvc.repo.reproduce import get_active_graph
 
     graph = repo.index.graph
+    active = get_active_graph(graph)
     wanted = {stage for target in targets or ["dvc.yaml"] for stage in _collect(repo, target)}
-    needed = graph.subgraph(wanted.union(*(nx.descendants(graph, stage) for stage in wanted)))
+    needed = graph.subgraph(wanted.union(*(nx.descendants(active, stage) for stage in wanted)))
     position = {stage: number for number, stage in enumerate(repo.index.stages)}
     order = list(nx.lexicographical_topological_sort(needed.reverse(copy=False), key=position.__getitem__))
     return Graph(
