@@ -24,10 +24,14 @@ def files_in(repo: Any, path: str) -> dict[str, bytes]:
 
 def hash_of(path: str, files: Files) -> str:
     """The hash that DVC records for a folder with these files, or for that one file."""
+    return hash_of_digests(path, {name: hashlib.md5(c, usedforsecurity=False).hexdigest() for name, c in files.items()})
+
+
+def hash_of_digests(path: str, digests: Mapping[str, str]) -> str:
+    """The same where the files are known by their MD5 alone."""
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 
-    digests = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in files.items()}
     if path in digests:
         return digests[path]
     tree: Any = Tree()  # type: ignore[no-untyped-call]

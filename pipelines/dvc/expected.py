@@ -1,0 +1,62 @@
+"""What the files of the repository will be as far as stages have been decided on: the plan looks here, not on disk.
+
+A stage that will run leaves what nobody can know beforehand. One that DVC will restore leaves bytes that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.dvc.content import hash_of_digests
+from pipelines.dvc.listings import Listing, Recorded, kept, path_of, present, within, without
+from pipelines.dvc.lock import touches
+
+
+@dataclass
+class Expected:
+    """The working tree, but for the outputs that stages will have made anew by then."""
+
+    repo: Any
+    open: dict[str, str] = field(default_factory=dict)  # output -> the stage that may make another of it
+    restored: dict[str, Any] = field(default_factory=dict)  # output -> the hash that DVC will have given it back with
+    _hashes: dict[tuple[str, str], str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with the working tree as it is."""
+        self.recorded = Recorded(self.repo)
+
+    def leave_open(self, stage: str, outs: Sequence[Any]) -> None:
+        """A stage will run, or may: nobody knows what it will write."""
+        self.open |= {path_of(out): stage for out in outs}
+
+    def restore(self, outs: Sequence[Any]) -> None:
+        """DVC will bring these back, each with its hash."""
+        self.restored |= {path_of(out): out.hash_info for out in outs}
+
+    def writers(self, dep: Any) -> list[str]:
+        """The stages that may make another of what a stage reads, or of a part of it."""
+        path = path_of(dep)
+        return list(dict.fromkeys(stage for out, stage in self.open.items() if touches(path, [out])))
+
+    def hash_of(self, dep: Any) -> str | None:
+        """The hash that DVC will find of what a stage reads and nobody makes another of; None where it is missing."""
+        path = path_of(dep)
+        if path in self.restored:
+            return str(self.restored[path].value)
+        if touches(path, self.restored):
+            listing = self.listing(path)
+            return hash_of_digests(path, listing) if listing else None
+        key = path, dep.hash_name
+        if key not in self._hashes:
+            self._hashes[key] = str(dep.get_hash().value) if dep.exists else None
+        return self._hashes[key]
+
+    def listing(self, path: str) -> Listing:
+        """The files at a path."""
+        inside = [out for out in self.restored if touches(path, [out])]
+        files = dict(without(present(self.repo, path), inside))
+        for out in inside:
+            files |= within(kept(self.repo, out, self.restored[out]) or {}, path)
+        return files

@@ -1,0 +1,159 @@
+"""`plan`: which stages `dvc repro` would run, and why, before hours are spent. Nothing is run or written.
+
+Stages are looked at in the order in which they run. A stage whose command, params or known inputs changed will run,
+unless DVC has the results of just such a run. One below it may: DVC compares what was written and not who wrote it, so
+that whether it runs is known only when its inputs are there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from pipelines.dvc.expected import Expected
+from pipelines.dvc.graph import read_graph
+from pipelines.dvc.listings import path_of
+from pipelines.dvc.reasons import listed, of_inputs, of_outputs, of_waiting
+from pixelproof.core.errors import StateError
+
+Action = Literal["up to date", "runs", "may run", "restored", "frozen", "stops"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What `dvc repro` would do when it comes to a stage."""
+
+    stage: str
+    action: Action
+    reasons: tuple[str, ...] = ()
+
+
+def plan(repo: Any, targets: Sequence[str] = ()) -> list[Step]:
+    """A step for each stage that the targets need (all of dvc.yaml without targets), in the order of running.
+
+    Data of `dvc add` has a step only where it stops everything.
+
+    Raises:
+        StateError: a stage is being run.
+    """
+    refuse_writers(repo)
+    stages = {stage.addressing: stage for stage in repo.index.stages}
+    expected, steps = Expected(repo), []
+    for name in read_graph(repo, targets).order:
+        stage = stages[name]
+        step = _check_data(stage, expected) if stage.is_data_source else decide(stage, expected)
+        steps += [step] if step else []
+    return steps
+
+
+def refuse_writers(repo: Any) -> None:
+    """End where another process is writing what would be looked at: DVC notes them in a file."""
+    try:
+        writers = json.loads(Path(repo.tmp_dir, "rwlock").read_text(encoding="utf-8")).get("write", {})
+    except (FileNotFoundError, ValueError):  # none yet, or it is being written at this moment
+        writers = {}
+    for path, writer in writers.items():
+        if psutil.pid_exists(writer["pid"]):
+            found = f"another process writes it (`{writer['cmd']}`)"
+            raise StateError(path.removeprefix(f"{repo.root_dir}/"), found, "plan again when it has ended")
+
+
+def _check_data(stage: Any, expected: Expected) -> Step | None:
+    """DVC takes in what a person changed of added data; it does not bring what is missing."""
+    missing = [out for out in stage.outs if not out.exists]
+    if not missing:
+        return None
+    cached = stage.outs_cached()
+    if cached:
+        expected.restore(missing)
+    else:
+        expected.leave_open(stage.addressing, missing)
+    bring = "checkout" if cached else "pull"
+    reason = f"missing: {listed([path_of(out) for out in missing])}; `dvc {bring} {stage.addressing}` brings it"
+    return Step(stage.addressing, "stops", (reason,))
+
+
+def decide(stage: Any, expected: Expected) -> Step:
+    """What will become of a stage, and what it leaves to those below it."""
+    files = [dep for dep in stage.deps if dep not in stage.params]
+    waiting = [dep for dep in files if expected.writers(dep)]
+    known = [dep for dep in files if dep not in waiting]
+    changed, wrong = of_inputs(stage, known, expected), of_outputs(stage, expected)
+    if stage.frozen:
+        return _frozen(stage, changed, wrong)
+    absent = [path_of(dep) for dep in known if expected.hash_of(dep) is None]
+    absent += [f"{dep}: {key}" for dep in stage.params for key in set(dep.params) - dep.read_params().keys()]
+    if absent:
+        expected.leave_open(stage.addressing, stage.outs)
+        return Step(stage.addressing, "stops", (f"missing, and made by no stage: {listed(sorted(absent))}",))
+    if not changed and not wrong and not waiting:
+        return Step(stage.addressing, "up to date")
+    stored = stored_run(stage, changed, expected) if changed or wrong else stage
+    if stored and not waiting:
+        expected.restore(stored.outs)
+        place = "DVC's run cache, of a run with just these inputs" if changed else "DVC's cache"
+        return Step(stage.addressing, "restored", (*changed, *wrong, f"from {place}"))
+    expected.leave_open(stage.addressing, stage.outs)
+    if not stored:
+        return Step(stage.addressing, "runs", (*changed, *wrong))
+    otherwise = ("else restored from DVC's cache",) if changed or wrong else ()
+    return Step(stage.addressing, "may run", (of_waiting(waiting, expected), *changed, *wrong, *otherwise))
+
+
+def _frozen(stage: Any, changed: list[str], wrong: list[str]) -> Step:
+    missing = [path_of(out) for out in stage.outs if not out.exists]
+    if missing:
+        return Step(stage.addressing, "stops", (f"frozen, and missing: {listed(missing)}; unfreeze it or bring them",))
+    if not changed and not wrong:
+        return Step(stage.addressing, "up to date")
+    return Step(stage.addressing, "frozen", ("as dvc.yaml says; else it would run", *changed, *wrong))
+
+
+def stored_run(stage: Any, changed: Sequence[str], expected: Expected) -> Any | None:
+    """The outputs that DVC will restore in place of a run, as a stage of DVC's; None where it has to run.
+
+    What `StageCache.restore` in dvc/stage/cache.py does, without its writing. An input of which a stage may make
+    another is taken to come out as it was.
+    """
+    from dvc.stage.cache import _can_hash
+    from dvc.stage.serialize import to_single_stage_lockfile
+
+    runs = stage.repo.stage_cache
+    with _inputs(stage, expected):
+        if not _can_hash(stage):
+            return None
+        if changed:
+            entry = runs._load(stage)
+        else:
+            entry = to_single_stage_lockfile(stage) if all(out.hash_info for out in stage.outs) else None
+    made = runs._create_stage(entry, wdir=stage.wdir) if entry else None
+    return made if made and made.outs_cached() else None
+
+
+@contextmanager
+def _inputs(stage: Any, expected: Expected) -> Iterator[None]:
+    """Let a stage have read what it will find."""
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.meta import Meta
+
+    before = {dep: (dep.hash_info, dep.meta) for dep in stage.deps}
+    for dep in stage.deps:
+        if dep in stage.params:
+            dep.hash_info = dep.get_hash()
+        elif not expected.writers(dep):
+            dep.hash_info = HashInfo(dep.hash_name, expected.hash_of(dep))
+            dep.meta = Meta(isexec=dep.meta.isexec)  # the one fact of it, beside the hash, by which DVC looks runs up
+        dep.get_hash = partial(getattr, dep, "hash_info")
+    try:
+        yield
+    finally:
+        for dep, (hash_info, meta) in before.items():
+            dep.hash_info, dep.meta = hash_info, meta
+            del dep.get_hash

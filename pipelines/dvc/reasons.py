@@ -1,0 +1,104 @@
+"""Why DVC will not skip a stage, in words: what of its command, params, inputs and outputs is not as in dvc.lock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.dvc.expected import Expected
+from pipelines.dvc.listings import changes, path_of
+from pipelines.dvc.lock import role_of, unlike
+from pipelines.dvc.revision import flatten
+
+SHOWN = 3  # files or params that are named; of the others, how many there are
+WIDEST = 30  # characters of a param's value
+BY_HAND = "output changed by hand"
+
+
+def of_inputs(stage: Any, deps: Sequence[Any], expected: Expected) -> list[str]:
+    """What changed of a stage's command, its params, and those of its inputs that are known beforehand."""
+    if is_new(stage):
+        return ["never run: dvc.lock does not have it"]
+    found = ["it runs each time, as dvc.yaml says"] if stage.always_changed or stage.is_callback else []
+    found += ["its command was changed in dvc.yaml"] if stage.cmd_changed else []
+    if params := [line for dep in stage.params for line in _params(dep)]:
+        found.append(f"params changed: {listed(params)}")
+    changed: dict[str, list[str]] = {}
+    for dep in deps:
+        if not is_same(dep, expected):
+            changed.setdefault(_kind(dep), []).extend(_files(dep, expected))
+    return found + [f"{kind} changed: {listed(files)}" for kind, files in changed.items()]
+
+
+def is_new(stage: Any) -> bool:
+    """Whether dvc.lock knows of no run of a stage."""
+    return stage.name not in stage.dvcfile.lockfile_contents.get("stages", {})
+
+
+def is_same(dep: Any, expected: Expected) -> bool:
+    """Whether a stage will find of an input what it read last time."""
+    return bool(dep.hash_info) and expected.hash_of(dep) == dep.hash_info.value
+
+
+def _params(dep: Any) -> list[str]:
+    """`train.iterations 900 -> 1800`, for each value that is another than in dvc.lock."""
+    before, now = flatten(dep.hash_info.value or {}), flatten(dep.read_params())
+    where = "" if str(dep) == dep.DEFAULT_PARAMS_FILE else f"{dep}: "
+    return [f"{where}{key} {_value(before, key)} -> {_value(now, key)}" for key in unlike(before, now)]
+
+
+def _value(values: dict[str, Any], key: str) -> str:
+    if key not in values:
+        return "nothing"
+    text = json.dumps(values[key], ensure_ascii=False, default=str).strip('"')
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 4]} ..."
+
+
+def _kind(dep: Any) -> str:
+    return "code" if role_of(path_of(dep), False) == "code" else "input"
+
+
+def _files(part: Any, expected: Expected) -> list[str]:
+    """The files in which an input or output differs from dvc.lock; itself, where nobody knows what it was."""
+    path = path_of(part)
+    if not part.hash_info:
+        return [f"{path} (not read before)"]
+    before = expected.recorded.listing(path, part.hash_info) if part.is_in_repo else None
+    return [path] if before is None else changes(before, expected.listing(path)) or [path]
+
+
+def of_outputs(stage: Any, expected: Expected) -> list[str]:
+    """What is wrong with the outputs of a stage's last run in the working tree."""
+    words: dict[str, list[str]] = {}
+    for out in () if is_new(stage) else stage.outs:
+        if problem := _problem(out):
+            paths = _files(out, expected) if problem == BY_HAND else [path_of(out)]
+            words.setdefault(problem, []).extend(paths)
+    return [f"{problem}: {listed(paths)}" for problem, paths in words.items()]
+
+
+def _problem(out: Any) -> str:
+    lost = out.use_cache and out.changed_cache()
+    if not out.hash_info:
+        return "an output that dvc.lock does not have"
+    if not out.exists:
+        return "missing, and not in DVC's cache" if lost else "missing"
+    if out.changed_checksum():
+        return BY_HAND
+    return "here, but not in DVC's cache" if lost else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def of_waiting(deps: Sequence[Any], expected: Expected) -> str:
+    """On whose outputs it depends whether a stage runs."""
+    writers = list(dict.fromkeys(name for dep in deps for name in expected.writers(dep)))
+    if len(deps) == 1 and len(writers) == 1:
+        return f"if {writers[0]} makes another {path_of(deps[0])}"
+    names = writers[:2] + ([f"{len(writers) - 2} more"] if len(writers) > 2 else [])
+    return f"if {' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} makes something new"
