@@ -19,7 +19,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 HISTORY = "CHANGELOG.md"  # names what was as well
-ELSEWHERE = {"NAME", "COMMAND", "plan", "gc"}  # no command: what stands for any, and what is named before it is there
+ELSEWHERE = {"NAME", "COMMAND"}  # no command: what stands for any, and what is named before it is there
 CODE = r"(?:commands|pipelines|pixelproof|stages|tests|bin|benchmarks|docs|examples|\.github|\.ci)"
 
 

@@ -31,6 +31,8 @@ from tests.workspace import stages_of
             "pipelines.compare.compare.compare",
             ("main", "workspace", Options(None, True, True)),
         ),
+        ("plan", "pipelines.dvc.planned.show", ([], False)),
+        ("plan train@unet-0 report --json", "pipelines.dvc.planned.show", (["train@unet-0", "report"], True)),
         ("reproduce", "pipelines.flows.reproduce.run", ([], 1)),
         ("reproduce --jobs 3 train@unet-0 report", "pipelines.flows.reproduce.run", (["train@unet-0", "report"], 3)),
         ("serve", "pipelines.flows.serve.serve", (4200,)),
@@ -86,7 +88,7 @@ def test_no_stage_depends_on_a_command(stage: str) -> None:
     assert not [path for path in found if path.split("/")[0] == "commands"]
 
 
-@pytest.mark.parametrize("command", ["check", "verify workspace", "compare HEAD"])
+@pytest.mark.parametrize("command", ["check", "plan", "verify workspace", "compare HEAD"])
 def test_the_quick_commands_never_import_prefect(clone: Path, command: str) -> None:
     program = (
         "import runpy, sys\n"
