@@ -1,4 +1,4 @@
-"""Says the plan: two lines for each stage that `dvc repro` would not skip, then how many and how long; or JSON."""
+"""Says the plan: a few lines for each stage that `dvc repro` would not skip, then how many and how long; or JSON."""
 
 from __future__ import annotations
 
@@ -48,13 +48,14 @@ def total(steps: Sequence[Step], estimates: Estimates, action: str) -> float:
 
 
 def lines_of(steps: Sequence[Step], estimates: Estimates, width: int) -> list[str]:
-    """A stage, what would be done and how long that takes; below it why."""
+    """A stage, what would be done and how long that takes; below it why, a line for each reason."""
     shown = [step for step in steps if step.action != "up to date"]
     column = max((len(step.stage) for step in shown), default=0)
     lines = []
     for step in shown:
         head = f"{step.stage:<{column}}  {step.action:<8}  {estimates.get(step.stage, '')}".rstrip()
-        lines += wrapped(head, width) + [f"    {line}" for line in wrapped("; ".join(step.reasons), width - 4)]
+        why = [line for reason in step.reasons for line in wrapped(reason, width - 4)]
+        lines += [*wrapped(head, width), *(f"    {line}" for line in why)]
     return lines
 
 
@@ -81,7 +82,8 @@ def how_long(steps: Sequence[Step], estimates: Estimates) -> str:
     if untimed == len(estimates):
         return "How long that takes nobody can tell: none of them was timed on this machine"
     times = [f"about {duration(sure)}"] if sure else []
-    times += [f"{duration(sure + may)} with those that may"] if may else []
+    if duration(sure + may) != duration(sure) or not sure:
+        times.append(f"{duration(sure + may)} with those that may")
     rest = f", and {untimed} that {'was' if untimed == 1 else 'were'} not timed here" if untimed else ""
     return f"As they last took on this machine: {', '.join(times)}{rest}"
 
