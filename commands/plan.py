@@ -1,8 +1,8 @@
-"""What would run, why, and how long that takes; nothing runs.
+"""What would run, why, and how long it would take; runs nothing.
 
-For each stage that `dvc repro` would not skip: what changed, and the time that it last took on this machine. A stage
-`may run` where another makes what it reads: it is skipped where that comes out as it was. DVC restores what it has the
-results of. Times are of one stage after another.
+For each stage that `dvc repro` would not skip: what changed, and how long it last took on this machine. A stage `may
+run` if another remakes its inputs: it is skipped if they come out as before. DVC restores results that it already has.
+Times are those of one stage after another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ GROUP = "run"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which stages, and in which form."""
     parser.add_argument("targets", nargs="*", help="stages (`train` is all of its matrix); default: all of dvc.yaml")
-    parser.add_argument("--json", action="store_true", help="for programs: every stage, also those up to date")
+    parser.add_argument("--json", action="store_true", help="for programs: every stage, including those up to date")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
-"""What the files of the repository will be as far as stages have been decided on: the plan looks here, not on disk.
+"""What the repository's files would be after the stages planned so far: the plan looks here, not on disk.
 
-A stage that will run leaves what nobody can know beforehand. One that DVC will restore leaves bytes that it has.
+The outputs of a stage that will run are unknown. Those of a stage that DVC will restore are in its cache.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from pipelines.dvc.lock import touches
 
 @dataclass
 class Expected:
-    """The working tree, but for the outputs that stages will have made anew by then."""
+    """The working tree, except for outputs that stages will have remade by then."""
 
     repo: Any
-    open: dict[str, str] = field(default_factory=dict)  # output -> the stage that may make another of it
-    restored: dict[str, Any] = field(default_factory=dict)  # output -> the hash that DVC will have given it back with
+    open: dict[str, str] = field(default_factory=dict)  # output -> the stage that may remake it
+    restored: dict[str, Any] = field(default_factory=dict)  # output -> the hash with which DVC restores it
     _hashes: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Begin with the working tree as it is."""
+        """Start with the working tree as it is."""
         self.recorded = Recorded(self.repo)
 
     def leave_open(self, stage: str, outs: Sequence[Any]) -> None:
-        """A stage will run, or may: nobody knows what it will write."""
+        """A stage will or may run: what it writes is unknown."""
         self.open |= {path_of(out): stage for out in outs}
 
     def restore(self, outs: Sequence[Any]) -> None:
-        """DVC will bring these back, each with its hash."""
+        """DVC will restore these, each with its hash."""
         self.restored |= {path_of(out): out.hash_info for out in outs}
 
     def writers(self, dep: Any) -> list[str]:
-        """The stages that may make another of what a stage reads, or of a part of it."""
+        """The stages that may remake what a stage reads, or a part of it."""
         path = path_of(dep)
         return list(dict.fromkeys(stage for out, stage in self.open.items() if touches(path, [out])))
 
     def hash_of(self, dep: Any) -> str | None:
-        """The hash that DVC will find of what a stage reads and nobody makes another of; None where it is missing."""
+        """The hash that DVC will find for an input that no stage remakes; None if it is missing."""
         path = path_of(dep)
         if path in self.restored:
             return str(self.restored[path].value)

@@ -1,4 +1,4 @@
-"""How long stages will take, as they last took on this machine; said only of what was timed here."""
+"""How long stages will take, going by their last runs on this machine; only for what was timed here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipelines.dvc.revision import flatten
 from pixelproof.core import times
 from pixelproof.core.machine import machine
 
-SCALE = {"train": "train.iterations"}  # stage -> the param that its time grows with: `900`, or `40 epochs`
+SCALE = {"train": "train.iterations"}  # stage -> the param that its time is proportional to: `900`, or `40 epochs`
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds, None where nobody can tell; and how that is known."""
+    """Seconds (None if unknown), and what they are based on."""
 
     seconds: float | None
     note: str = ""
@@ -30,18 +30,17 @@ class Estimate:
 def estimate(stage: str, params: Mapping[str, Any]) -> Estimate:
     """How long a stage will take.
 
-    The time of a training is taken to grow with its iterations; other stages, and trainings with the same iterations,
-    are taken to need what they last did.
+    Training time is assumed to be proportional to the iterations; other stages, to take as long as last time.
 
     Args:
-        stage: its name, as `train@unet-0`.
+        stage: its name, such as `train@unet-0`.
         params: those of params.yaml, by their key paths.
     """
     last = times.last(stage)
     if last is None:
         return Estimate(None, "not timed here yet")
     if last.machine != machine():
-        return Estimate(None, "timed on another machine alone")
+        return Estimate(None, "timed only on another machine")
     key = SCALE.get(base_name(stage), "")
     before, now = flatten(last.params).get(key), params.get(key)
     factor = ratio(before, now)
@@ -54,7 +53,7 @@ def estimate(stage: str, params: Mapping[str, Any]) -> Estimate:
 
 
 def ratio(before: Any, now: Any) -> float | None:
-    """How many times more one span is than another: 2 of `20 epochs` to `40 epochs`, None of epochs to iterations."""
+    """The ratio of two spans: 2 for `20 epochs` and `40 epochs`, None for epochs and iterations."""
     if before == now:
         return 1.0
     (old, *old_unit), (new, *new_unit) = str(before).split(), str(now).split()
@@ -64,7 +63,7 @@ def ratio(before: Any, now: Any) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes, or hours and minutes: no finer than a guess may be."""
+    """Seconds, minutes, or hours and minutes: no finer than an estimate can be."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{max(round(seconds), 1)} s"

@@ -1,4 +1,4 @@
-"""Which files a folder holds, and which it held when DVC recorded its hash, so that a change of one can be named."""
+"""Which files a folder holds, and which it held when DVC recorded its hash, so that changed files can be named."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pipelines.dvc.lock import LOCK, touches
 from pipelines.dvc.revision import git
 
 Listing = Mapping[str, str]  # path in the repository -> MD5; a single file lists itself
-COMMITS = 8  # that may hold the code of the last run: to read more of them takes seconds
+COMMITS = 8  # that may hold the code of the last run; reading more takes seconds
 
 
 def path_of(part: Any) -> str:
-    """The path in the repository of what a stage reads or writes; of what lies elsewhere, the one it goes by."""
+    """The path within the repository of an input or output; if it is outside, its name in dvc.yaml."""
     repo = part.repo
     return str(part.fs_path).removeprefix(f"{repo.root_dir}/") if part.is_in_repo else str(part)
 
@@ -34,7 +34,7 @@ def present(repo: Any, path: str) -> Listing:
 
 
 def kept(repo: Any, path: str, hash_info: Any) -> Listing | None:
-    """The files of an output with a hash, as DVC's cache knows them; None where it does not."""
+    """The files of an output with this hash, according to DVC's cache; None if it is not there."""
     from dvc_data.hashfile.tree import Tree
     from dvc_objects.errors import ObjectFormatError
 
@@ -51,14 +51,14 @@ def _listed(path: str, tree: Any) -> Listing:
 
 
 class Recorded:
-    """What folders held at the last runs: of data DVC's cache knows, of code git, in one of a few commits."""
+    """What folders held at the last runs: data is looked up in DVC's cache, code in a few of git's commits."""
 
     def __init__(self, repo: Any) -> None:
         self.repo = repo
         self.at = cache(self._at)
 
     def listing(self, path: str, hash_info: Any) -> Listing | None:
-        """The files at a path when it had a hash; None where nobody knows any more."""
+        """The files at a path when it had this hash; None if that is no longer known."""
         found = kept(self.repo, path, hash_info)
         return self.at(path, str(hash_info.value)) if found is None else found
 
@@ -72,7 +72,7 @@ class Recorded:
 
 
 def candidates(path: str, value: str) -> list[str]:
-    """Commits that may hold what had this hash: HEAD, those that wrote the hash into dvc.lock, the path's latest."""
+    """Commits that may hold what had this hash: HEAD, those that wrote it into dvc.lock, the latest of the path."""
     latest = ("log", f"-{COMMITS // 2}", "--format=%H")
     try:
         locked = git(*latest, f"-S{value}", "--", LOCK).decode().split()
@@ -96,10 +96,10 @@ def changes(before: Listing, after: Listing) -> list[str]:
 
 
 def within(listing: Listing, path: str) -> Listing:
-    """The part of a listing that a path is or holds."""
+    """The part of a listing at or below a path."""
     return {name: digest for name, digest in listing.items() if name == path or name.startswith(f"{path}/")}
 
 
 def without(listing: Listing, paths: list[str]) -> Listing:
-    """What of a listing lies in none of some paths."""
+    """A listing without what lies at or below some paths."""
     return {name: digest for name, digest in listing.items() if not any(touches(name, [path]) for path in paths)}

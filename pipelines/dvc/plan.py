@@ -1,8 +1,8 @@
 """`plan`: which stages `dvc repro` would run, and why, before hours are spent. Nothing is run or written.
 
-Stages are looked at in the order in which they run. A stage whose command, params or known inputs changed will run,
-unless DVC has the results of just such a run. One below it may: DVC compares what was written and not who wrote it, so
-that whether it runs is known only when its inputs are there.
+Stages are examined in the order in which they run. A stage whose command, params or known inputs changed will run,
+unless DVC has the results of exactly such a run. A stage below it may run: DVC compares contents, so whether it runs is
+known only once its inputs exist.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Step:
 
 
 def plan(repo: Any, targets: Sequence[str] = ()) -> list[Step]:
-    """A step for each stage that the targets need (all of dvc.yaml without targets), in the order of running.
+    """A step for each stage that the targets need (without targets: all of dvc.yaml), in the order of running.
 
-    Data of `dvc add` has a step only where it stops everything.
+    Data added by `dvc add` has a step only if it stops the run.
 
     Raises:
         StateError: a stage is being run.
@@ -54,19 +54,19 @@ def plan(repo: Any, targets: Sequence[str] = ()) -> list[Step]:
 
 
 def refuse_writers(repo: Any) -> None:
-    """End where another process is writing what would be looked at: DVC notes them in a file."""
+    """Refuse to plan while another process is writing; DVC lists the writers in a file."""
     try:
         writers = json.loads(Path(repo.tmp_dir, "rwlock").read_text(encoding="utf-8")).get("write", {})
-    except (FileNotFoundError, ValueError):  # none yet, or it is being written at this moment
+    except (FileNotFoundError, ValueError):  # none yet, or just being written
         writers = {}
     for path, writer in writers.items():
         if psutil.pid_exists(writer["pid"]):
             found = f"another process writes it (`{writer['cmd']}`)"
-            raise StateError(path.removeprefix(f"{repo.root_dir}/"), found, "plan again when it has ended")
+            raise StateError(path.removeprefix(f"{repo.root_dir}/"), found, "wait for it to end, then plan again")
 
 
 def _check_data(stage: Any, expected: Expected) -> Step | None:
-    """DVC takes in what a person changed of added data; it does not bring what is missing."""
+    """DVC takes in changes of added data; it does not fetch missing data."""
     missing = [out for out in stage.outs if not out.exists]
     if not missing:
         return None
@@ -76,12 +76,12 @@ def _check_data(stage: Any, expected: Expected) -> Step | None:
     else:
         expected.leave_open(stage.addressing, missing)
     bring = "checkout" if cached else "pull"
-    reason = f"missing: {listed([path_of(out) for out in missing])}; `dvc {bring} {stage.addressing}` brings it"
+    reason = f"missing: {listed([path_of(out) for out in missing])}; run `dvc {bring} {stage.addressing}`"
     return Step(stage.addressing, "stops", (reason,))
 
 
 def decide(stage: Any, expected: Expected) -> Step:
-    """What will become of a stage, and what it leaves to those below it."""
+    """What would happen to a stage; what it leaves for the stages below goes into `expected`."""
     files = [dep for dep in stage.deps if dep not in stage.params]
     waiting = [dep for dep in files if expected.writers(dep)]
     known = [dep for dep in files if dep not in waiting]
@@ -92,13 +92,13 @@ def decide(stage: Any, expected: Expected) -> Step:
     absent += [f"{dep}: {key}" for dep in stage.params for key in set(dep.params) - dep.read_params().keys()]
     if absent:
         expected.leave_open(stage.addressing, stage.outs)
-        return Step(stage.addressing, "stops", (f"missing, and made by no stage: {listed(sorted(absent))}",))
+        return Step(stage.addressing, "stops", (f"missing, and no stage makes it: {listed(sorted(absent))}",))
     if not changed and not wrong and not waiting:
         return Step(stage.addressing, "up to date")
     stored = stored_run(stage, changed, expected) if changed or wrong else stage
     if stored and not waiting:
         expected.restore(stored.outs)
-        place = "DVC's run cache, of a run with just these inputs" if changed else "DVC's cache"
+        place = "DVC's run cache, which has a run with exactly these inputs" if changed else "DVC's cache"
         return Step(stage.addressing, "restored", (*changed, *wrong, f"from {place}"))
     expected.leave_open(stage.addressing, stage.outs)
     if not stored:
@@ -110,17 +110,17 @@ def decide(stage: Any, expected: Expected) -> Step:
 def _frozen(stage: Any, changed: list[str], wrong: list[str]) -> Step:
     missing = [path_of(out) for out in stage.outs if not out.exists]
     if missing:
-        return Step(stage.addressing, "stops", (f"frozen, and missing: {listed(missing)}; unfreeze it or bring them",))
+        return Step(stage.addressing, "stops", (f"frozen, and missing: {listed(missing)}; unfreeze it or fetch them",))
     if not changed and not wrong:
         return Step(stage.addressing, "up to date")
-    return Step(stage.addressing, "frozen", ("as dvc.yaml says; else it would run", *changed, *wrong))
+    return Step(stage.addressing, "frozen", ("frozen in dvc.yaml; otherwise it would run", *changed, *wrong))
 
 
 def stored_run(stage: Any, changed: Sequence[str], expected: Expected) -> Any | None:
-    """The outputs that DVC will restore in place of a run, as a stage of DVC's; None where it has to run.
+    """The outputs that DVC would restore instead of running, as one of DVC's stages; None if it has to run.
 
-    What `StageCache.restore` in dvc/stage/cache.py does, without its writing. An input of which a stage may make
-    another is taken to come out as it was.
+    It does what `StageCache.restore` in dvc/stage/cache.py does, without writing. An input that may be made anew is
+    assumed to come out as before.
     """
     from dvc.stage.cache import _can_hash
     from dvc.stage.serialize import to_single_stage_lockfile
@@ -139,7 +139,7 @@ def stored_run(stage: Any, changed: Sequence[str], expected: Expected) -> Any | 
 
 @contextmanager
 def _inputs(stage: Any, expected: Expected) -> Iterator[None]:
-    """Let a stage have read what it will find."""
+    """Give a stage the input hashes that it would find."""
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.meta import Meta
 

@@ -1,4 +1,4 @@
-"""Says the plan: a few lines for each stage that `dvc repro` would not skip, then how many and how long; or JSON."""
+"""Prints the plan: each stage that `dvc repro` would not skip, with its reasons, and a summary; or it all as JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipelines.dvc.plan import Step, plan
 from pipelines.dvc.revision import WORKSPACE, flatten, open_revision
 
 NARROWEST, WIDEST = 80, 120  # columns
-Estimates = Mapping[str, Estimate]  # of the stages that would run or may
+Estimates = Mapping[str, Estimate]  # of the stages that would or may run
 
 
 def show(targets: Sequence[str], as_json: bool) -> None:
-    """Print what `dvc repro` of the targets (without any: of all of dvc.yaml) would run here and now."""
+    """Print what `dvc repro` of the targets (without any: all of dvc.yaml) would run now."""
     with open_repo() as repo, repo.lock:
         steps = plan(repo, targets)
         remote = repo.config["core"].get("remote")
@@ -33,7 +33,7 @@ def show(targets: Sequence[str], as_json: bool) -> None:
 
 
 def as_data(steps: Sequence[Step], estimates: Estimates) -> dict[str, Any]:
-    """The plan for other programs: every stage, also those that are up to date."""
+    """The plan for other programs: every stage, including those that are up to date."""
     stages = []
     for step in steps:
         time = estimates.get(step.stage, Estimate(None))
@@ -43,12 +43,12 @@ def as_data(steps: Sequence[Step], estimates: Estimates) -> dict[str, Any]:
 
 
 def total(steps: Sequence[Step], estimates: Estimates, action: str) -> float:
-    """The seconds of the stages of which they are known."""
+    """The seconds of those stages whose time is known."""
     return sum(estimates[step.stage].seconds or 0 for step in steps if step.action == action)
 
 
 def lines_of(steps: Sequence[Step], estimates: Estimates, width: int) -> list[str]:
-    """A stage, what would be done and how long that takes; below it why, a line for each reason."""
+    """Each stage, what would be done and how long that takes; below it, a line for each reason."""
     shown = [step for step in steps if step.action != "up to date"]
     column = max((len(step.stage) for step in shown), default=0)
     lines = []
@@ -60,7 +60,7 @@ def lines_of(steps: Sequence[Step], estimates: Estimates, width: int) -> list[st
 
 
 def summary(steps: Sequence[Step], estimates: Estimates, remote: str | None, width: int) -> list[str]:
-    """How many stages would run, for how long, and what may be done instead."""
+    """How many stages would run, for how long, and what could be done instead."""
     stages = [step for step in steps if not step.stage.endswith(".dvc")]
     count = Counter(step.action for step in stages)
     rest = [f"{count['may run']} may"] if count["may run"] else []
@@ -71,16 +71,16 @@ def summary(steps: Sequence[Step], estimates: Estimates, remote: str | None, wid
     if stop := next((step.stage for step in steps if step.action == "stops"), None):
         sentences.append(f"`dvc repro` would stop at {stop}")
     if remote and any("not in DVC's cache" in reason for step in stages for reason in step.reasons):
-        sentences.append(f"`dvc pull` may bring what is missing from the remote {remote!r}, so that less runs")
+        sentences.append(f"`dvc pull` may fetch what is missing from the remote {remote!r}, so that fewer run")
     return wrapped(". ".join(sentences) + ".", width)
 
 
 def how_long(steps: Sequence[Step], estimates: Estimates) -> str:
-    """The time of what would run, and of all that may, one stage after another."""
+    """The time of what would run, and of all that may run, one stage after another."""
     sure, may = (total(steps, estimates, action) for action in ("runs", "may run"))
     untimed = sum(time.seconds is None for time in estimates.values())
     if untimed == len(estimates):
-        return "How long that takes nobody can tell: none of them was timed on this machine"
+        return "How long that takes is unknown: none of them was timed on this machine"
     times = [f"about {duration(sure)}"] if sure else []
     if duration(sure + may) != duration(sure) or not sure:
         times.append(f"{duration(sure + may)} with those that may")

@@ -1,4 +1,4 @@
-"""Why DVC will not skip a stage, in words: what of its command, params, inputs and outputs is not as in dvc.lock."""
+"""Why DVC will not skip a stage, in words: which of its command, params, inputs and outputs differ from dvc.lock."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pipelines.dvc.listings import changes, path_of
 from pipelines.dvc.lock import role_of, unlike
 from pipelines.dvc.revision import flatten
 
-SHOWN = 3  # files or params that are named; of the others, how many there are
+SHOWN = 3  # files or params that are named; the others are counted
 WIDEST = 30  # characters of a param's value
 BY_HAND = "output changed by hand"
 
 
 def of_inputs(stage: Any, deps: Sequence[Any], expected: Expected) -> list[str]:
-    """What changed of a stage's command, its params, and those of its inputs that are known beforehand."""
+    """What changed in a stage's command, its params, and those inputs that are known in advance."""
     if is_new(stage):
-        return ["never run: dvc.lock does not have it"]
-    found = ["it runs each time, as dvc.yaml says"] if stage.always_changed or stage.is_callback else []
+        return ["never run: it is not in dvc.lock"]
+    found = ["dvc.yaml lets it run every time"] if stage.always_changed or stage.is_callback else []
     found += ["its command was changed in dvc.yaml"] if stage.cmd_changed else []
     if params := [line for dep in stage.params for line in _params(dep)]:
         found.append(f"params changed: {listed(params)}")
@@ -32,17 +32,17 @@ def of_inputs(stage: Any, deps: Sequence[Any], expected: Expected) -> list[str]:
 
 
 def is_new(stage: Any) -> bool:
-    """Whether dvc.lock knows of no run of a stage."""
+    """Whether dvc.lock has no run of a stage."""
     return stage.name not in stage.dvcfile.lockfile_contents.get("stages", {})
 
 
 def is_same(dep: Any, expected: Expected) -> bool:
-    """Whether a stage will find of an input what it read last time."""
+    """Whether an input will be what the stage read last time."""
     return bool(dep.hash_info) and expected.hash_of(dep) == dep.hash_info.value
 
 
 def _params(dep: Any) -> list[str]:
-    """`train.iterations 900 -> 1800`, for each value that is another than in dvc.lock."""
+    """`train.iterations 900 -> 1800`, for each value that differs from dvc.lock."""
     before, now = flatten(dep.hash_info.value or {}), flatten(dep.read_params())
     where = "" if str(dep) == dep.DEFAULT_PARAMS_FILE else f"{dep}: "
     return [f"{where}{key} {_value(before, key)} -> {_value(now, key)}" for key in unlike(before, now)]
@@ -60,7 +60,7 @@ def _kind(dep: Any) -> str:
 
 
 def _files(part: Any, expected: Expected) -> list[str]:
-    """The files in which an input or output differs from dvc.lock; itself, where nobody knows what it was."""
+    """The files of an input or output that differ from dvc.lock; just its path, if its contents are no longer known."""
     path = path_of(part)
     if not part.hash_info:
         return [f"{path} (not read before)"]
@@ -69,7 +69,7 @@ def _files(part: Any, expected: Expected) -> list[str]:
 
 
 def of_outputs(stage: Any, expected: Expected) -> list[str]:
-    """What is wrong with the outputs of a stage's last run in the working tree."""
+    """What is wrong in the working tree with the outputs of a stage's last run."""
     words: dict[str, list[str]] = {}
     for out in () if is_new(stage) else stage.outs:
         if problem := _problem(out):
@@ -81,12 +81,12 @@ def of_outputs(stage: Any, expected: Expected) -> list[str]:
 def _problem(out: Any) -> str:
     lost = out.use_cache and out.changed_cache()
     if not out.hash_info:
-        return "an output that dvc.lock does not have"
+        return "output not in dvc.lock"
     if not out.exists:
-        return "missing, and not in DVC's cache" if lost else "missing"
+        return "output missing, and not in DVC's cache" if lost else "output missing"
     if out.changed_checksum():
         return BY_HAND
-    return "here, but not in DVC's cache" if lost else ""
+    return "output present, but not in DVC's cache" if lost else ""
 
 
 def listed(names: Sequence[str]) -> str:
@@ -96,9 +96,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 def of_waiting(deps: Sequence[Any], expected: Expected) -> str:
-    """On whose outputs it depends whether a stage runs."""
+    """Which stages' outputs decide whether this one runs."""
     writers = list(dict.fromkeys(name for dep in deps for name in expected.writers(dep)))
     if len(deps) == 1 and len(writers) == 1:
-        return f"if {writers[0]} makes another {path_of(deps[0])}"
+        return f"if {writers[0]} changes {path_of(deps[0])}"
     names = writers[:2] + ([f"{len(writers) - 2} more"] if len(writers) > 2 else [])
-    return f"if {' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} makes something new"
+    return f"if {' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} changes its inputs"

@@ -1,7 +1,7 @@
 """How long each stage last took here: `.pixelproof/times/<stage>.json`, which `pixelproof plan` reads.
 
-They stand apart from what stages write, in a folder of the clone that neither git nor DVC looks at: no result rests on
-how long it took. Only whole runs count, and only those that DVC started, for it says by which name a stage goes.
+Times are kept apart from what stages write, in a folder that neither git nor DVC tracks: no result depends on how long
+it took. Only complete runs count, and only those that DVC started, because DVC passes on the stage's name.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pixelproof.core.machine import machine
 from pixelproof.core.params import declared_keys, handed, read_yaml
 
 FOLDER = Path(".pixelproof/times")
-STAGE = "DVC_STAGE"  # in the environment of a command that DVC runs: the name of the stage
+STAGE = "DVC_STAGE"  # DVC sets it to the stage's name
 
 
 @dataclass(frozen=True)
 class Taken:
-    """How long a whole run of a stage took, on which machine and with which params."""
+    """How long a complete run of a stage took, on which machine and with which params."""
 
     seconds: float
     machine: str
@@ -33,14 +33,13 @@ class Taken:
 
 
 def run_stage(main: Callable[[], ExitCode | None], environ: Mapping[str, str] = os.environ) -> None:
-    """Run the main of a stage as `run_main` does, and note how long it took.
+    """Run the main function of a stage as `run_main` does, and record how long it took.
 
-    Whatever keeps the time from being noted fails no stage.
+    Failing to record the time never fails the stage.
 
     Args:
-        main: the stage's.
-        environ: where DVC says which stage it is. One of several processes of a training notes nothing: their parent
-            does.
+        main: the stage's main function.
+        environ: where DVC names the stage. The processes of a distributed training record nothing: their parent does.
     """
     name = environ.get(STAGE, "")
     if not name or "RANK" in environ:
@@ -51,17 +50,17 @@ def run_stage(main: Callable[[], ExitCode | None], environ: Mapping[str, str] = 
         _mark(name).unlink(missing_ok=True)
         params = handed(read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), name.split("@")[0]))
     began = time.monotonic()
-    run_main(main)  # leaves by `sys.exit` where the stage failed
+    run_main(main)  # raises SystemExit if the stage failed
     with suppress(Exception):
         note(name, Taken(round(time.monotonic() - began, 1), machine(), params))
 
 
 def note(name: str, taken: Taken) -> None:
-    """Write down how long a run of a stage took, unless it went on from where another was ended.
+    """Record how long a run of a stage took, unless it resumed an earlier one.
 
     Args:
-        name: the stage, as `train@unet-0`.
-        taken: what is written.
+        name: the stage, such as `train@unet-0`.
+        taken: what to record.
     """
     if _mark(name).exists():
         _mark(name).unlink()
@@ -70,10 +69,10 @@ def note(name: str, taken: Taken) -> None:
 
 
 def resumed(environ: Mapping[str, str] = os.environ) -> None:
-    """Say that this run of a stage goes on from where another was ended, so that its time is none of a whole run.
+    """Mark this run of a stage as resumed: its time is not that of a complete run.
 
     Args:
-        environ: where DVC says which stage it is. A file carries it from one of several processes to their parent.
+        environ: where DVC names the stage. The mark is a file, so that a child process can tell its parent.
     """
     if name := environ.get(STAGE, ""):
         with suppress(OSError):
@@ -82,13 +81,13 @@ def resumed(environ: Mapping[str, str] = os.environ) -> None:
 
 
 def last(name: str) -> Taken | None:
-    """How long the last whole run of a stage in this clone took.
+    """How long the last complete run of a stage in this clone took.
 
     Args:
-        name: the stage, as `train@unet-0`.
+        name: the stage, such as `train@unet-0`.
 
     Returns:
-        None where there was none, or where the file is not as `note` writes it. It may be of another machine.
+        None if there was none, or if the file is not of the form that `note` writes. It may be from another machine.
     """
     try:
         found = read_json(_path(name))
@@ -106,5 +105,5 @@ def _mark(name: str) -> Path:
 
 
 def _file_name(name: str) -> str:
-    """Without the folder in which `dvc repro` was typed: `../dvc.yaml:train@unet-0`."""
+    """The stage without its dvc.yaml, which DVC adds when it is run from a subfolder: `../dvc.yaml:train@unet-0`."""
     return name.rsplit(":", maxsplit=1)[-1].replace("/", "-")

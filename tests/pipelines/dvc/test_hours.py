@@ -28,7 +28,7 @@ def test_without_a_time_nothing_is_guessed() -> None:
 
 def test_a_time_of_another_machine_is_none_of_this_one() -> None:
     note("prepare", Taken(60, "some other processor, 96 cores", {}))
-    assert estimate("prepare", {}) == Estimate(None, "timed on another machine alone")
+    assert estimate("prepare", {}) == Estimate(None, "timed only on another machine")
 
 
 def test_a_training_grows_with_its_iterations() -> None:

@@ -124,7 +124,7 @@ def test_reasons_name_keys_values_and_files(repo: Path) -> None:
         "input changed: examples/b.xml (new), examples/export.xml (deleted)",
     )
     assert steps["train@unet"].reasons == ("params changed: train.lr 0.1 -> 0.2", "code changed: code/stage.py")
-    assert steps["report"].reasons == ("if train@unet or train@fcn makes something new",)
+    assert steps["report"].reasons == ("if train@unet or train@fcn changes its inputs",)
 
 
 def test_a_folder_of_code_is_named_by_its_files_even_commits_later(repo: Path) -> None:
@@ -158,7 +158,7 @@ def test_lost_outputs_are_restored_from_the_cache(repo: Path, change: str) -> No
     assert by_action(steps, "restored") == {"cvat", "train@unet"}
     assert by_action(steps, "up to date") == {"download", "prepare", "train@fcn", "report"}
     expected = {
-        "deleted": ("missing: models/unet", "from DVC's cache"),
+        "deleted": ("output missing: models/unet", "from DVC's cache"),
         "by hand": (
             "output changed by hand: models/unet/mine.txt (new), models/unet/out.txt (deleted)",
             "from DVC's cache",
@@ -175,7 +175,7 @@ def test_an_undone_change_is_restored_from_the_run_cache(repo: Path) -> None:
     assert by_action(steps, "restored") == {"train@unet", "train@fcn"}
     assert steps["train@unet"].reasons == (
         "params changed: train.lr 0.2 -> 0.1",
-        "from DVC's run cache, of a run with just these inputs",
+        "from DVC's run cache, which has a run with exactly these inputs",
     )
     assert steps["report"].action == "up to date"  # the models come out the same
 
@@ -197,7 +197,9 @@ def test_what_is_restored_is_known_to_those_who_read_all_or_a_part_of_it(repo: P
 def test_in_a_fresh_clone_everything_runs(clone: Path) -> None:
     steps = hold(clone)
     assert by_action(steps, "runs") == set(MADE)
-    assert steps["prepare"].reasons == ("missing, and not in DVC's cache: data/prepared/train, data/prepared/test",)
+    assert steps["prepare"].reasons == (
+        "output missing, and not in DVC's cache: data/prepared/train, data/prepared/test",
+    )
     assert steps["report"].action == "may run"
 
 
@@ -216,7 +218,7 @@ def test_a_stage_that_may_run_is_restored_where_its_input_comes_out_the_same(rep
     shutil.rmtree("models/unet")
     steps = hold(repo)  # cvat writes what it did
     assert steps["train@unet"].reasons == (
-        "if prepare makes another data/prepared/train", "missing: models/unet", "else restored from DVC's cache",
+        "if prepare changes data/prepared/train", "output missing: models/unet", "else restored from DVC's cache",
     )  # fmt: skip
     assert (repo / "models/unet").exists()
 
@@ -225,7 +227,7 @@ def test_an_output_that_the_cache_lost_runs_though_it_is_here(repo: Path) -> Non
     sh("dvc", "gc", "--workspace", "--force", cwd=repo)
     shutil.rmtree(".dvc/cache/files")
     steps = hold(repo)
-    assert steps["train@unet"].reasons == ("here, but not in DVC's cache: models/unet",)
+    assert steps["train@unet"].reasons == ("output present, but not in DVC's cache: models/unet",)
     assert by_action(steps, "runs") == set(MADE)
 
 
@@ -235,7 +237,7 @@ def test_a_frozen_stage_never_runs(repo: Path) -> None:
     replace("examples/export.xml", "<a", "<b")
     steps = hold(repo)
     assert steps["cvat"] == Step(
-        "cvat", "frozen", ("as dvc.yaml says; else it would run", "input changed: examples/export.xml")
+        "cvat", "frozen", ("frozen in dvc.yaml; otherwise it would run", "input changed: examples/export.xml")
     )
     assert by_action(steps, "up to date") == {*ORDER} - {"cvat"}
 
@@ -250,8 +252,8 @@ def test_what_a_frozen_stage_needs_does_not_run_for_it(repo: Path) -> None:
 @pytest.mark.parametrize(
     ("lost", "where", "reason"),
     [
-        ("examples", "cvat", "missing, and made by no stage: examples"),
-        ("data/cvat", "cvat", "frozen, and missing: data/cvat; unfreeze it or bring them"),
+        ("examples", "cvat", "missing, and no stage makes it: examples"),
+        ("data/cvat", "cvat", "frozen, and missing: data/cvat; unfreeze it or fetch them"),
     ],
 )
 def test_where_dvc_would_stop_the_plan_says_so(repo: Path, lost: str, where: str, reason: str) -> None:
@@ -268,7 +270,7 @@ def test_where_dvc_would_stop_the_plan_says_so(repo: Path, lost: str, where: str
 def test_a_param_that_is_gone_stops_it(repo: Path) -> None:
     replace("params.yaml", "seed: 0\n", "")
     step = planned()["download"]
-    assert (step.action, step.reasons) == ("stops", ("missing, and made by no stage: params.yaml: seed",))
+    assert (step.action, step.reasons) == ("stops", ("missing, and no stage makes it: params.yaml: seed",))
     assert sh("dvc", "repro", cwd=repo, check=False).returncode != 0
 
 
@@ -283,7 +285,7 @@ def test_data_of_dvc_add_is_taken_in_where_it_changed_and_stops_where_it_is_miss
     assert "labels.dvc" not in hold(repo)
     shutil.rmtree("labels")
     steps = planned()
-    assert steps["labels.dvc"].reasons == ("missing: labels; `dvc checkout labels.dvc` brings it",)
+    assert steps["labels.dvc"].reasons == ("missing: labels; run `dvc checkout labels.dvc`",)
     assert by_action(steps, "up to date") == set(ORDER)
     assert sh("dvc", "repro", cwd=repo, check=False).returncode != 0
     sh("dvc", "checkout", "labels.dvc", cwd=repo)
@@ -292,7 +294,7 @@ def test_data_of_dvc_add_is_taken_in_where_it_changed_and_stops_where_it_is_miss
 
 def test_a_stage_that_runs_each_time_is_told(repo: Path) -> None:
     replace("dvc.yaml", "  cvat:\n", "  cvat:\n    always_changed: true\n")
-    assert hold(repo)["cvat"].reasons == ("it runs each time, as dvc.yaml says",)
+    assert hold(repo)["cvat"].reasons == ("dvc.yaml lets it run every time",)
 
 
 def test_long_lists_and_values_are_cut(repo: Path) -> None:
@@ -308,7 +310,7 @@ def test_long_lists_and_values_are_cut(repo: Path) -> None:
 def test_while_another_process_writes_nothing_can_be_told(repo: Path) -> None:
     writer = {"pid": os.getpid(), "cmd": "dvc repro"}
     (repo / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(repo / "models/unet"): writer}}))
-    with pytest.raises(StateError, match=r"^models/unet: another process writes it .* plan again when it has ended"):
+    with pytest.raises(StateError, match=r"^models/unet: another process writes it .* then plan again"):
         planned()
     writer["pid"] = 2**22 + 1  # none: one that was killed
     (repo / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(repo / "models/unet"): writer}}))

@@ -34,7 +34,7 @@ def test_a_plan_is_read_in_two_lines_a_stage_and_a_sum(repo: Path, capsys: pytes
         "train@fcn   runs      not timed here yet",
         "    params changed: train.lr 0.1 -> 0.2",
         "report      may run   about 40 s",
-        "    if train@unet or train@fcn makes something new",
+        "    if train@unet or train@fcn changes its inputs",
         "2 of 6 stages would run, 1 may. As they last took on this machine: about 2 min,",
         "3 min with those that may, and 1 that was not timed here.",
     ]
@@ -50,12 +50,12 @@ def test_where_all_is_up_to_date_one_line_says_so(repo: Path, capsys: pytest.Cap
 def test_in_a_fresh_clone_a_remote_is_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show(["download"], as_json=False)
     said = " ".join(capsys.readouterr().out.split())
-    assert said.endswith("How long that takes nobody can tell: none of them was timed on this machine.")
+    assert said.endswith("How long that takes is unknown: none of them was timed on this machine.")
     assert "remote" not in said
     sh("dvc", "remote", "add", "-d", "store", "/nowhere", cwd=clone)
     show(["download"], as_json=False)
     said = " ".join(capsys.readouterr().out.split())
-    assert "`dvc pull` may bring what is missing from the remote 'store', so that less runs." in said
+    assert "`dvc pull` may fetch what is missing from the remote 'store', so that fewer run." in said
 
 
 def test_programs_get_every_stage(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
