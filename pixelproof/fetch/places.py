@@ -5,7 +5,6 @@ No place is trusted: a mirror's copy, the cache's and a fresh download all pass 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from filelock import FileLock, Timeout
 
 from pixelproof.core.errors import FetchError
 from pixelproof.core.progress import say
@@ -178,12 +179,19 @@ def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_
 
 @contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
-    """Clones share the cache: one downloads, the others wait and find the file there."""
+    """Clones share the cache: one downloads, the others wait and find the file there.
+
+    The kernel releases the lock of a process that dies. A soft lock would stay, so a file system without locks is an
+    error instead.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{name}: another process is fetching it; waiting")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        say(f"{name}: another process is fetching it; waiting")
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from pixelproof.fetch.transfer import Patience
 from pixelproof.sources.request import Archive
 from stages.download.archive import obtain
 from tests.pixelproof.fetch.server import DIGEST, FILES, QUICK, Place, Server
+
+ROOT = Path(__file__).parents[3]
 
 # --- a bad server ----------------------------------------------------------------------------------------------------
 
@@ -177,6 +182,73 @@ def test_two_at_the_same_time_download_once(place: Place) -> None:
         folders = [job.result() for job in jobs]
     assert len(server.asked) == 1
     assert all((folder / "a.png").read_bytes() == FILES["CamVid/a.png"] for folder in folders)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pixelproof.fetch.places import _locked
+with _locked(Path(sys.argv[1]), "Repo-1"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(place: Place) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which holds the lock of the archive in the cache until it is killed."""
+    command = [sys.executable, "-c", HOLDER, str(place.cache / "Repo-1.lock")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_lock_is_waited_for_and_ends_with_its_killed_holder(
+    place: Place, holder: subprocess.Popen[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = place.at(place.serve())
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(place.obtain)
+        with pytest.raises(TimeoutError):
+            job.result(timeout=1)
+        assert server.asked == []
+        assert "Repo-1: another process is fetching it; waiting\n" in capfd.readouterr().err
+        holder.kill()
+        job.result(timeout=30)
+    assert len(server.asked) == 1
+
+
+def test_a_lock_that_a_killed_process_left_is_not_waited_for(
+    place: Place, holder: subprocess.Popen[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    holder.kill()
+    holder.wait()
+    assert (place.cache / "Repo-1.lock").exists()
+    place.at(place.serve())
+    place.obtain()
+    assert "waiting" not in capfd.readouterr().err
+
+
+def test_a_file_system_without_locks_is_an_error(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    place.at(place.serve())
+    with pytest.raises(FetchError, match=r"cache: Function not implemented.*PIXELPROOF_CACHE"):
+        place.obtain()
+
+
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a folder where not even root may write")
+def test_a_read_only_cache_is_an_error(place: Place) -> None:
+    place.cache = Path("/sys")
+    place.at(place.serve())
+    with pytest.raises(FetchError, match=r"/sys.*PIXELPROOF_CACHE") as caught:
+        place.obtain()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(place: Place) -> None:
