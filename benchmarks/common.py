@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixelproof.core.machine import machine
+from pixelproof.core.table import markdown_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -13,5 +14,4 @@ ROOT = Path(__file__).parent.parent
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a Markdown table under a title that says where it was measured."""
     print(f"# {title}\n\nMeasured on: {machine()}\n")
-    for row in (header, ["---"] * len(header), *rows):
-        print("| " + " | ".join(row) + " |")
+    print(*markdown_table(header, rows), sep="\n")

@@ -85,10 +85,10 @@ def write_outputs(repo: Path, number: int) -> None:
         draw = np.random.default_rng([1, arch, number])
         shares = np.full((CLASSES, CLASSES), 0.2 / CLASSES) + np.eye(CLASSES) * 0.8
         matrices = draw.multinomial(truth, shares)
-        (folder / "matrices.parquet").write_bytes(table(matrices))
+        (folder / "matrices.parquet").write_bytes(matrices_parquet(matrices))
 
 
-def table(matrices: NDArray[np.int64]) -> bytes:
+def matrices_parquet(matrices: NDArray[np.int64]) -> bytes:
     """The table that evaluate writes."""
     split, image, true, predicted = np.nonzero(matrices)
     columns = {

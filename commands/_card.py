@@ -5,13 +5,13 @@ The headings follow Mitchell et al., "Model Cards for Model Reporting", FAT* 201
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
 from typing import Any
 
 from commands._trained import Trained
+from pixelproof.core.table import markdown_table
 from pixelproof.data.dataset import Header
 from pixelproof.nn.build import read_config
 from pixelproof.scoring.catalogue import in_tables
@@ -46,7 +46,9 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
         "Use and limits": limits(exported.shape),
         "The ONNX file": usage(trained.arch, exported.shape, trained.header),
         "Digests and versions": [
-            *table(["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in exported.digests.items()]),
+            *markdown_table(
+                ["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in exported.digests.items()]
+            ),
             "",
             ", ".join(f"{name} {version}" for name, version in sorted(exported.versions.items())),
         ],
@@ -67,7 +69,7 @@ def metrics_table(metrics: dict[str, Any]) -> list[str]:
     """The scores of each split."""
     shown = in_tables(per_class=False)
     rows = [[split, *(number(reduce(getitem, m.keys, found)) for m in shown)] for split, found in metrics.items()]
-    return table(["split", *(metric.title for metric in shown)], rows)
+    return markdown_table(["split", *(metric.title for metric in shown)], rows)
 
 
 def classes_table(header: Header, train: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
@@ -77,7 +79,7 @@ def classes_table(header: Header, train: dict[str, Any], metrics: dict[str, Any]
         [i, name, percent(shares[name]), *(number(metrics[split]["classes"][name]["iou"]) for split in metrics)]
         for i, name in enumerate(header.names())
     ]
-    return table(["id", "class", "share of training pixels", *(f"IoU, {split}" for split in metrics)], rows)
+    return markdown_table(["id", "class", "share of training pixels", *(f"IoU, {split}" for split in metrics)], rows)
 
 
 def data(header: Header, cards: dict[str, dict[str, Any]]) -> list[str]:
@@ -94,7 +96,7 @@ def data(header: Header, cards: dict[str, dict[str, Any]]) -> list[str]:
     return [
         f"Sources: {', '.join(licences) or header.name}. The train split also has augmented copies.",
         "",
-        *table(["split", "images", "by source", "groups", "labelled pixels"], rows),
+        *markdown_table(["split", "images", "by source", "groups", "labelled pixels"], rows),
         *(["", *(f"- {note}" for note in notes)] if notes else []),
     ]
 
@@ -133,7 +135,7 @@ def usage(arch: str, size: tuple[int, int], header: Header) -> list[str]:
     """Inputs, outputs and code that runs them."""
     (height, width), classes = size, len(header.classes)
     return [
-        *table(
+        *markdown_table(
             ["", "name", "type", "shape", "what"],
             [
                 ["input", "`image`", "uint8", f"N, {height}, {width}, 3", "RGB, 0 to 255; normalised inside the graph"],
@@ -151,13 +153,6 @@ def usage(arch: str, size: tuple[int, int], header: Header) -> list[str]:
         'Image.fromarray(classes[0]).save("classes.png")',
         "```",
     ]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """A Markdown table; `|` in a cell is escaped."""
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in [head, *rows]]
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
 
 
 def number(value: float | None) -> str:

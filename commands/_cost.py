@@ -24,7 +24,7 @@ from pixelproof.core.files import write_json
 from pixelproof.core.machine import machine
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.core.progress import track
-from pixelproof.core.table import table
+from pixelproof.core.table import text_table
 from pixelproof.data.dataset import read_header
 from pixelproof.nn.build import class_ids
 from pixelproof.nn.runtime import Compute, out_of_memory, set_up
@@ -202,4 +202,4 @@ def described(found: dict[str, Cost], settings: dict[str, Any]) -> list[str]:
         f"channels_last {str(settings['channels_last']).lower()}, {settings['threads']} threads; {settings['runs']} "
         f"passes after {settings['warm_up']} warm-up passes"
     )
-    return [f"measured on: {where(settings['device'])}", text, "", *table(HEAD, rows)]
+    return [f"measured on: {where(settings['device'])}", text, "", *text_table(HEAD, rows)]

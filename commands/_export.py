@@ -44,12 +44,12 @@ def export(arch: str, seed: int, out: Path) -> None:
 
 def evidence(trained: Trained) -> dict[str, Any]:
     """What the stages wrote about the data and the network: the data cards and the metrics."""
-    places = {split: Path(f"results/data/{split}.json") for split in SPLITS}
-    places["metrics"] = Path(f"results/{trained.arch}/{trained.seed}/evaluate/metrics.json")
-    for path in places.values():
+    paths = {split: Path(f"results/data/{split}.json") for split in SPLITS}
+    paths["metrics"] = Path(f"results/{trained.arch}/{trained.seed}/evaluate/metrics.json")
+    for path in paths.values():
         if not path.is_file():
             raise StateError(str(path), "no such file", what_trains(trained.arch, trained.seed))
-    return {name: read_json(path) for name, path in places.items()}
+    return {name: read_json(path) for name, path in paths.items()}
 
 
 def versions() -> dict[str, str]:

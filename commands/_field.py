@@ -41,13 +41,13 @@ def receptive_fields(network: Network) -> list[int | None]:
         # The larger image has a quarter more of its own rows above and below: look for the field there first.
         guesses = {i: (last[i][0] + height // 4, last[i][1] + height // 4) for i in maps if i in last}
         found = bisect(network, height, maps, guesses)
-        settled |= {i: size(height, rows) for i, rows in found.items() if guesses.get(i) == rows}
+        settled |= {i: field(height, rows) for i, rows in found.items() if guesses.get(i) == rows}
         last = found
-    fields = {i: size(HEIGHTS[-1], rows) for i, rows in last.items()} | settled
+    fields = {i: field(HEIGHTS[-1], rows) for i, rows in last.items()} | settled
     return [fields.get(i) for i in range(count)]
 
 
-def size(height: int, rows: Rows) -> int:
+def field(height: int, rows: Rows) -> int:
     """The receptive field, given the fewest rows from the top and from the bottom of an image that reach it."""
     return height + 2 - sum(rows)
 

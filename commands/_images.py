@@ -50,8 +50,8 @@ def expanded(argument: str, folder: Path = Path()) -> Iterator[Path]:
     """The files of one argument, sorted; it is an error if there are none."""
     there = Path(folder, argument).exists()
     matches = [argument] if there else sorted(glob.glob(argument, root_dir=folder, recursive=True))  # noqa: PTH207
-    places = [Path(folder, match) for match in matches]
-    files = [file for path in places for file in (below(path) if path.is_dir() else [path])]
+    paths = [Path(folder, match) for match in matches]
+    files = [file for path in paths for file in (below(path) if path.is_dir() else [path])]
     if not files:
         found = f"no image ({', '.join(ENDINGS)}) in it" if matches else "no such file or folder, and no match"
         raise StateError(argument, found, "name images, folders of images or patterns such as 'photos/**/*.jpg'")
@@ -87,7 +87,7 @@ def check_image(path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata, and images that are large but not too large
             with Image.open(path) as opened:
-                found = unfit(opened)
+                found = unsuitable(opened)
                 opened.load()
     except Exception as error:  # whatever a decoder raises on a damaged file
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -97,7 +97,7 @@ def check_image(path: Path) -> None:
     read_photo(path)
 
 
-def unfit(opened: Opened) -> str | None:
+def unsuitable(opened: Opened) -> str | None:
     """Why an opened image cannot be used; None if it can."""
     frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":  # a JPEG with previews or a second view behind it

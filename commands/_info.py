@@ -7,7 +7,7 @@ from typing import Any
 
 from commands._resolved import resolved
 from pixelproof.core.params import pick, read_yaml
-from pixelproof.core.table import table
+from pixelproof.core.table import text_table
 from pixelproof.data.dataset import read_header
 from pixelproof.nn.runtime import Compute
 
@@ -43,7 +43,7 @@ def describe(config: dict[str, Any], height: int, width: int, classes: int) -> l
     idle = sum(count for name, _, count, _ in parts if name == "auxiliary_head")
     parameters = sum(count for name, _, count, _ in parts if "." not in name)
     rows = [[indented(name), kind, f"{count:,}", f"{flops / 1e9:.3f}"] for name, kind, count, flops in parts]
-    lines = table(
+    lines = text_table(
         ["part", "kind", "parameters", "GFLOPs"], [*rows, ["total", "", f"{parameters:,}", f"{total / 1e9:.3f}"]]
     )
     lines += ["", f"layers with weights: {', '.join(f'{count} {kind}' for kind, count in layers.items())}"]
@@ -59,7 +59,7 @@ def describe(config: dict[str, Any], height: int, width: int, classes: int) -> l
         [name, "x".join(map(str, shape)), stride(height, shape[1]), "the whole image" if field is None else str(field)]
         for name, shape, field in zip(names, shapes, fields, strict=True)
     ]
-    return [*lines, *table(["output", "shape", "stride", "receptive field"], described)]
+    return [*lines, *text_table(["output", "shape", "stride", "receptive field"], described)]
 
 
 def count_layers(model: Any) -> dict[str, int]:

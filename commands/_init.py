@@ -64,7 +64,7 @@ class Found:
 
     samples: list[Sample]
     unlabelled: float  # share of the pixels that no shape covers
-    sizes: list[float | None]  # by class: the mean share of its image that one object covers
+    shares: list[float | None]  # by class: the mean share of its image that one object covers
 
 
 def measure(root: Path) -> Found:
@@ -81,7 +81,7 @@ def measure(root: Path) -> Found:
             owner[instances] = mask  # an instance has one class
             for number, count in zip(owner[1:], counts[1:], strict=True):
                 shares[int(number)].append(int(count) / mask.size)
-    return Found(samples, outside / pixels, [sum(sizes) / len(sizes) if sizes else None for sizes in shares])
+    return Found(samples, outside / pixels, [sum(each) / len(each) if each else None for each in shares])
 
 
 def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
@@ -93,8 +93,8 @@ def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
     """
     values = params.model_dump()
     known = {label.name: label.thing for label in kept.classes} if kept else {}
-    for label, size in zip(values["classes"], found.sizes, strict=True):
-        label["thing"] = known.get(label["name"], size is not None and size <= OBJECT)
+    for label, share in zip(values["classes"], found.shares, strict=True):
+        label["thing"] = known.get(label["name"], share is not None and share <= OBJECT)
     name = next((label.name for label in params.classes if label.name.lower() == BACKGROUND["name"]), IGNORED)
     if name == IGNORED and found.unlabelled > UNLABELLED and not kept:
         values["classes"].append(BACKGROUND)

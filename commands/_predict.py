@@ -21,7 +21,7 @@ from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import Header
 from pixelproof.data.images import Array
-from pixelproof.data.resize import fit_image
+from pixelproof.data.resize import resize_image
 from pixelproof.nn.runtime import out_of_memory
 from stages.evaluate.params import Inference, Params
 from stages.evaluate.predict import Prediction, load_logits, prediction
@@ -88,7 +88,7 @@ def write(paths: Sequence[Path], network: Network, shown: Shown, header: Header,
                 write_bytes(folder / "masks" / f"{name}.png", mask_png(found.labels, header))
                 write_bytes(folder / "overlays" / f"{name}.jpg", overlay_jpg(image, found.labels, header))
                 rows.append(scores(name, found, len(header.classes)))
-            write_text(folder / "scores.csv", table(rows, header))
+            write_text(folder / "scores.csv", scores_csv(rows, header))
     except OSError as error:
         raise StateError(str(error.filename or out), str(error.strerror).lower(), "give --out another folder") from None
 
@@ -99,7 +99,7 @@ def predict(network: Network, image: Image, shown: Shown, path: Path) -> Predict
     rows, columns = shown.of(height, width)
     same = (rows, columns) == (height, width)
     try:
-        logits = network([image if same else fit_image(image, columns, rows)])
+        logits = network([image if same else resize_image(image, columns, rows)])
         if same:
             found = prediction(logits)
             return Prediction(found.labels[0], found.certainty[0])
@@ -115,7 +115,7 @@ def resized(probabilities: NDArray[np.float32], height: int, width: int) -> Pred
     """The most probable class after resizing probabilities (CHW), one class at a time to save memory."""
     labels, certainty = np.zeros((height, width), np.uint8), np.full((height, width), -1, np.float32)
     for index, plane in enumerate(probabilities):
-        here = fit_image(plane, width, height)
+        here = resize_image(plane, width, height)
         labels[here > certainty] = index
         np.maximum(certainty, here, out=certainty)
     return Prediction(labels, certainty)
@@ -155,7 +155,7 @@ def scores(name: Path, found: Prediction, classes: int) -> list[str]:
     return [name.as_posix(), str(width), str(height), *(f"{number:.6f}" for number in (certainty, *shares))]
 
 
-def table(rows: Sequence[Sequence[str]], header: Header) -> str:
+def scores_csv(rows: Sequence[Sequence[str]], header: Header) -> str:
     """The content of scores.csv."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -19,6 +19,7 @@ from pixelproof.core.errors import DataError
 from pixelproof.core.machine import usable_cores
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.core.progress import say
+from pixelproof.core.table import markdown_table
 from pixelproof.data import dataset
 from stages.train.params import Params
 
@@ -56,7 +57,7 @@ def speed(name: str | None) -> None:
     present = {key: pick(values, key) for key in choices}
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, Stopwatch(Path(folder), arch, values) as watch:
         trials = search(watch.first(present), choices, watch.measure)
-    print(*table(arch, values, trials), "", *advice(trials), sep="\n")
+    print(*trials_table(arch, values, trials), "", *advice(trials), sep="\n")
 
 
 def check_inputs(arch: str) -> None:
@@ -168,18 +169,17 @@ def described(setting: Setting) -> str:
     return ", ".join(f"{key}: {json.dumps(value).strip(chr(34))}" for key, value in setting.items())
 
 
-def table(arch: str, values: dict[str, Any], trials: Sequence[Trial]) -> list[str]:
+def trials_table(arch: str, values: dict[str, Any], trials: Sequence[Trial]) -> list[str]:
     """A Markdown table of all trials; each row says what it changes in the current params."""
     present = trials[0].setting
     sample = dataset.read_split(PREPARED, "train")[0]
     what = f"{arch}, {sample.width}x{sample.height}, batch {pick(values, 'train.batch')}"
-    lines = [f"{what}; medians of {ROUNDS} rounds, in turn", ""]
-    lines += ["| params | images/s | ratio |", "| --- | --- | --- |"]
+    rows = []
     for trial in trials:
         other = {key: value for key, value in trial.setting.items() if value != present[key]}
         name = described(other) or f"current ({described(present)})"
-        lines.append(f"| {name} | {trial.rate:.1f} | {trial.ratio:.2f} |")
-    return lines
+        rows.append([name, f"{trial.rate:.1f}", f"{trial.ratio:.2f}"])
+    return [f"{what}; medians of {ROUNDS} rounds, in turn", "", *markdown_table(["params", "images/s", "ratio"], rows)]
 
 
 def advice(trials: Sequence[Trial]) -> list[str]:

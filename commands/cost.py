@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 
+from commands._arguments import height_x_width, positive
 from commands._catalogue import path_from
-from pixelproof.core.table import positive, size
 
 GROUP = "networks"
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which networks, on what, how often, and where the numbers go."""
     parser.add_argument("--arch", nargs="+", metavar="NAME", help="default: `architectures` of params.yaml")
     parser.add_argument("--batch", nargs="+", type=positive, help="batch sizes (default: 1 and evaluate.batch)")
-    parser.add_argument("--size", type=size, metavar="HxW", help="image size; default: that of prepare in params.yaml")
+    parser.add_argument("--size", type=height_x_width, metavar="HxW", help="image size; default: that of params.yaml")
     parser.add_argument("--warm-up", type=positive, default=3, help="warm-up passes (default: 3)")
     parser.add_argument("--runs", type=positive, default=20, help="timed passes (default: 20)")
     parser.add_argument("--json", type=path_from, help="a file to write the numbers to")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from pixelproof.core.table import positive, size
+from commands._arguments import height_x_width, positive
 
 GROUP = "networks"
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network, and for which images."""
     parser.add_argument("name", help="any architecture of pixelproof/networks/architectures")
     parser.add_argument("--scale", choices=["small", "full"], help="default: train.scale of params.yaml")
-    parser.add_argument("--size", type=size, metavar="HxW", help="image size; default: that of prepare in params.yaml")
+    parser.add_argument("--size", type=height_x_width, metavar="HxW", help="image size; default: that of params.yaml")
     parser.add_argument("--classes", type=positive, help="how many; default: as in data/prepared, else Cityscapes' 19")
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 
+from commands._arguments import positive
 from commands._catalogue import folder_from, path_from
 from commands._shown import shown
-from pixelproof.core.table import positive
 
 GROUP = "networks"
 

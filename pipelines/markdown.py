@@ -1,4 +1,4 @@
-"""Markdown from strings that nobody has checked: they can neither format, link, mention nor break a table."""
+"""Markdown from strings that nobody has checked: they can neither format, link nor mention."""
 
 from __future__ import annotations
 
@@ -20,28 +20,12 @@ def code(text: Any) -> str:
     return f"{fence}{padding}{shown}{padding}{fence}"
 
 
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """The lines of a table; a `|` inside a cell is escaped, which holds inside code spans too."""
-    return [
-        f"| {' | '.join(cells)} |"
-        for cells in (header, ["---"] * len(header), *([c.replace("|", "\\|") for c in row] for row in rows))
-    ]
-
-
 def number(value: float) -> str:
     """A metric's value with four decimals, counts as they are."""
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
-def size(count: int | None) -> str:
-    """A number of bytes for people: `3.4 MB`."""
-    if count is None:
-        return "size not recorded"
-    power = min(max(len(str(count)) - 1, 0) // 3, 4)
-    return f"{count / 1000**power:.1f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}" if power else f"{count} B"
-
-
-def fit(lines: list[str], limit: int = PAGE_LIMIT) -> str:
+def shortened(lines: list[str], limit: int = PAGE_LIMIT) -> str:
     """The lines as one page of at most `limit` characters (and bytes: some count those); what is left out is said."""
     page = "\n".join(lines) + "\n"
     if len(page.encode()) <= limit:

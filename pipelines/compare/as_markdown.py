@@ -8,7 +8,8 @@ from pipelines.compare import words
 from pipelines.compare.metrics import MetricRow, tally
 from pipelines.compare.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
 from pipelines.compare.significance import Row
-from pipelines.markdown import PAGE_LIMIT, code, fit, table
+from pipelines.markdown import PAGE_LIMIT, code, shortened
+from pixelproof.core.table import markdown_table
 
 MOST = 12  # lines per kind of cause, and classes; the page and the JSON have all of them
 
@@ -25,7 +26,7 @@ def as_markdown(found: Comparison) -> str:
         *notes(found),
     ]
     long = [*short, *untested(found), *every_number(found)]
-    return fit(long if len("\n".join(long).encode()) < PAGE_LIMIT else short)
+    return shortened(long if len("\n".join(long).encode()) < PAGE_LIMIT else short)
 
 
 def head(found: Comparison) -> list[str]:
@@ -53,13 +54,13 @@ def judged(found: Comparison) -> list[str]:
         [code(arch), *_cells(found.row(arch, GATE_SPLIT)), *_cells(found.row(arch, SHOWN_SPLIT), p=False)]
         for arch in found.architectures()
     ]
-    said = ["", *table(header, lines)]
+    said = ["", *markdown_table(header, lines)]
     said += ["", retraining(found)]
     rows = [row for verdict in (REGRESSED, IMPROVED) for row in found.of(GATE_SPLIT, verdict)]
     rows = [row for row in rows if row.label is not None or row.metric != GATE_METRIC]
     if rows:
         header = ["architecture", "validation", "base", "head", "change", "p (Holm)", "verdict", "change on test"]
-        said += ["", *table(header, [_class_cells(found, row) for row in rows[:MOST]])]
+        said += ["", *markdown_table(header, [_class_cells(found, row) for row in rows[:MOST]])]
         said += [f"and {len(rows) - MOST} more"] if len(rows) > MOST else []
     return said
 
@@ -123,7 +124,7 @@ def untested(found: Comparison) -> list[str]:
 def metrics_table(rows: Sequence[MetricRow]) -> list[str]:
     """Numbers of metrics/ side by side."""
     header = ["architecture", "metric", "base", "head", "change", "verdict"]
-    return table(header, [[code(row.arch), code(row.key), *map(_plain, row[2:])] for row in rows])
+    return markdown_table(header, [[code(row.arch), code(row.key), *map(_plain, row[2:])] for row in rows])
 
 
 def _plain(value: str) -> str:
@@ -223,7 +224,7 @@ def data_change(found: Comparison) -> list[str]:
         ]
         for one in found.crossed
     ]
-    return [*lines, *table(header, rows), "", "The verdicts above compare both models on the head's data."]
+    return [*lines, *markdown_table(header, rows), "", "The verdicts above compare both models on the head's data."]
 
 
 def images(found: Comparison) -> list[str]:
@@ -264,7 +265,7 @@ def every_number(found: Comparison) -> list[str]:
         ]
         for row in found.rows
     ]
-    return ["", "<details><summary>Every number</summary>", "", *table(header, rows), "", "</details>"]
+    return ["", "<details><summary>Every number</summary>", "", *markdown_table(header, rows), "", "</details>"]
 
 
 def _some(lines: list[str]) -> list[str]:

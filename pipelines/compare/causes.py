@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.dvc.lock import Lock, unlike
+from pipelines.dvc.lock import DvcLock, unlike
 from pipelines.dvc.revision import VERSIONS, Revision, flatten
 
 PINNED = "requirements.lock"
@@ -49,7 +49,7 @@ class VersionChange:
     numbers: bool
 
 
-def changed_params(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[ParamChange]:
+def changed_params(base: Revision, head: Revision, locks: tuple[DvcLock, DvcLock]) -> list[ParamChange]:
     """One for each key path of params.yaml whose value differs."""
     old, new = (flatten(side.mapping("params.yaml") or {}) for side in (base, head))
     found = []
@@ -63,12 +63,12 @@ def _json(values: dict[str, Any], key: str) -> str:
     return json.dumps(values[key], default=str, ensure_ascii=False) if key in values else NOT_SET
 
 
-def _readers_of(key: str, locks: tuple[Lock, Lock]) -> tuple[str, ...]:
+def _readers_of(key: str, locks: tuple[DvcLock, DvcLock]) -> tuple[str, ...]:
     """The stages that declare a key, or a section that contains it."""
     return tuple(sorted({stage for lock in locks for stage in lock.readers_of_param(key)}))
 
 
-def changed_code(base: Revision, head: Revision, locks: tuple[Lock, Lock]) -> list[CodeChange]:
+def changed_code(base: Revision, head: Revision, locks: tuple[DvcLock, DvcLock]) -> list[CodeChange]:
     """One for each file that stages depend on and whose hash in dvc.lock differs; folders are listed by file.
 
     Each file appears once, with all the stages that depend on it or on a folder that contains it.

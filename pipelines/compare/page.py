@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.compare import words
 from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
-from pixelproof.core.csp import policy
+from pixelproof.core.csp import content_security_policy
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -30,7 +30,7 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
         found=found,
         headline=words.headline(found),
         style=style,
-        policy=policy(style),
+        policy=content_security_policy(style),
         splits=words.SPLIT_NAMES,
         gate_split=GATE_SPLIT,
         shown_split=SHOWN_SPLIT,

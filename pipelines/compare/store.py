@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipelines.dvc.lock import HASH, Lock, read_lock
+from pipelines.dvc.lock import HASH, DvcLock, read_lock
 from pipelines.dvc.revision import Revision
 
 Listing = dict[str, str]  # of a folder: a file's path below it -> its md5
@@ -82,7 +82,7 @@ class Outputs:
     def __init__(self, side: Revision, store: Store) -> None:
         self.side = side
         self.store = store
-        self.lock: Lock = read_lock(side)
+        self.lock: DvcLock = read_lock(side)
         self.unlike_lock: set[str] = set()  # folders and files on disk that differ from what dvc.lock records
         self.lacking: set[str] = set()  # outputs that dvc.lock records but that are not available
         self._listings: dict[str, Listing | None] = {}

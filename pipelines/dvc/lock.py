@@ -47,7 +47,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Lock:
+class DvcLock:
     """The stages of a dvc.lock by name; none if there is no such file."""
 
     stages: dict[str, Record] = field(default_factory=dict)
@@ -84,12 +84,12 @@ class Lock:
         writers = [name for name, record in self.stages.items() if path in record.outs and "@" in name]
         return base_name(writers[-1]) if writers else path
 
-    def only(self, names: Iterable[str]) -> Lock:
+    def only(self, names: Iterable[str]) -> DvcLock:
         """Only these stages: DVC keeps the entries of stages that dvc.yaml no longer has."""
-        return Lock({name: self.stages[name] for name in names if name in self.stages})
+        return DvcLock({name: self.stages[name] for name in names if name in self.stages})
 
 
-def read_lock(side: Revision) -> Lock:
+def read_lock(side: Revision) -> DvcLock:
     """dvc.lock of a revision; an empty one if it has none.
 
     Raises:
@@ -98,7 +98,7 @@ def read_lock(side: Revision) -> Lock:
     return parse_lock(side.mapping(LOCK), side.name)
 
 
-def parse_lock(content: dict[str, Any] | None, where: str) -> Lock:
+def parse_lock(content: dict[str, Any] | None, where: str) -> DvcLock:
     """The lock of a dvc.lock's content; an empty one for None.
 
     Raises:
@@ -106,7 +106,7 @@ def parse_lock(content: dict[str, Any] | None, where: str) -> Lock:
     """
     try:
         stages = _mapping((content or {}).get("stages", {}))
-        return Lock({str(name): _record(entry) for name, entry in stages.items()})
+        return DvcLock({str(name): _record(entry) for name, entry in stages.items()})
     except (AttributeError, TypeError, KeyError):
         raise StateError(f"{where}: {LOCK}", "not in DVC's format", "fix it, or run `dvc repro`") from None
 
@@ -167,7 +167,7 @@ class Difference:
 NEVER_RUN = Difference("stage", "not in the committed dvc.lock")
 
 
-def differences(committed: Lock, rebuilt: Lock) -> dict[str, list[Difference]]:
+def differences(committed: DvcLock, rebuilt: DvcLock) -> dict[str, list[Difference]]:
     """For each stage of the rebuilt lock, how it differs; an empty list if it is the same."""
     written = committed.outs.keys() | rebuilt.outs.keys()
     return {
@@ -190,7 +190,7 @@ def unlike(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [key for key in keys if (key in before) != (key in after) or before.get(key) != after.get(key)]
 
 
-def rests_on(committed: Lock, rebuilt: Lock) -> dict[Role, list[dict[str, Any]]]:
+def rests_on(committed: DvcLock, rebuilt: DvcLock) -> dict[Role, list[dict[str, Any]]]:
     """What the metrics rest on: each file and folder of data, code, weights and results with its hash."""
     before = dict(_read(committed)) | committed.outs
     listed: dict[str, dict[str, Any]] = {}
@@ -203,7 +203,7 @@ def rests_on(committed: Lock, rebuilt: Lock) -> dict[Role, list[dict[str, Any]]]
     return roles
 
 
-def _read(lock: Lock) -> Iterator[tuple[str, str | None]]:
+def _read(lock: DvcLock) -> Iterator[tuple[str, str | None]]:
     return (entry for record in lock.stages.values() for entry in record.deps.items())
 
 
@@ -216,7 +216,7 @@ def role_of(path: str, is_output: bool) -> Role:
     return "code" if path.endswith(".py") else "data"
 
 
-def params_of(lock: Lock) -> dict[str, Any]:
+def params_of(lock: DvcLock) -> dict[str, Any]:
     """Every param that a stage declares, by its key path."""
     values: dict[str, Any] = {}
     for record in lock.stages.values():

@@ -17,7 +17,7 @@ from typing import Any
 from pipelines.dvc.check import check, is_written, readers_of, stale_things
 from pipelines.dvc.content import Files, files_in, hash_of
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.lock import LOCK, Lock, Record, read_lock
+from pipelines.dvc.lock import LOCK, DvcLock, Record, read_lock
 from pipelines.dvc.revision import WORKSPACE, Revision, git, open_revision
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_bytes
@@ -104,7 +104,7 @@ def unlike(repo: Any, stages: list[Any], changed: Mapping[str, list[Any]]) -> li
 def find_bases(repo: Any, code: Mapping[str, set[str]]) -> dict[str, Base]:
     """For each stage, the newest ancestor of HEAD that has its run in dvc.lock and the code of that run."""
     now, found = read_lock(open_revision(WORKSPACE)), dict[str, Base]()
-    locks: dict[str | None, Lock] = {}
+    locks: dict[str | None, DvcLock] = {}
     paths = set[str]().union(*code.values())
     for commit in git("rev-list", "--first-parent", "HEAD", "--", LOCK, *sorted(paths)).decode().split():
         side = Revision(commit[:10], commit)

@@ -11,9 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeGuard
 
-from pipelines.dvc.lock import Difference, Lock, digest, params_of, rests_on
-from pipelines.markdown import code, table
+from pipelines.dvc.lock import Difference, DvcLock, digest, params_of, rests_on
+from pipelines.markdown import code
 from pixelproof.core.errors import ExitCode
+from pixelproof.core.table import markdown_table
 
 Mode = Literal["rebuilt", "restored"]
 Metrics = dict[str, dict[str, Any]]
@@ -78,8 +79,8 @@ class Evidence:
     mode: Mode
     tolerance: float
     judged: list[Judged]
-    committed: Lock
-    rebuilt: Lock
+    committed: DvcLock
+    rebuilt: DvcLock
     stages: dict[str, list[Difference]]
     ran: list[str]
     versions: dict[str, dict[str, str | None]]  # package -> stated by the commit, installed here
@@ -188,7 +189,7 @@ def _metric_rows(rows: list[dict[str, Any]]) -> list[str]:
     """Every metric; those that need attention come first."""
     ordered = sorted(rows, key=lambda row: OUTCOMES.index(row["outcome"]))
     header = ["architecture", "metric", "committed", "rebuilt", "difference", "outcome"]
-    return table(
+    return markdown_table(
         header,
         [
             [
@@ -217,7 +218,7 @@ def _stage_rows(stages: list[dict[str, Any]]) -> list[str]:
         ]
         for row in stages
     ]
-    return table(["stage", "here", "against the committed dvc.lock"], rows)
+    return markdown_table(["stage", "here", "against the committed dvc.lock"], rows)
 
 
 def _basis_rows(basis: dict[str, Any]) -> list[str]:
@@ -230,7 +231,7 @@ def _basis_rows(basis: dict[str, Any]) -> list[str]:
     same = f"no: {_listed(other)}" if other else "yes"
     rows.append(["code", f"{len(files)} files", code(basis["code"]["sha256"]), same])
     rows.append(["params", f"{len(params['values'])} values", code(params["sha256"]), _as_committed(params)])
-    return table(["what", "path", "hash", "as committed"], rows)
+    return markdown_table(["what", "path", "hash", "as committed"], rows)
 
 
 def _version_rows(versions: dict[str, dict[str, str | None]]) -> list[str]:
@@ -238,7 +239,7 @@ def _version_rows(versions: dict[str, dict[str, str | None]]) -> list[str]:
     for package, version in versions.items():
         differs = "" if package not in other_versions(versions) else " **(differs)**"
         rows.append([code(package), version["stated"] or "", f"{version['installed'] or 'not installed'}{differs}"])
-    return table(["package", "stated by the commit", "installed here"], rows)
+    return markdown_table(["package", "stated by the commit", "installed here"], rows)
 
 
 def other_versions(versions: dict[str, dict[str, str | None]]) -> list[str]:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.lock import NEVER_RUN, Difference, Lock, read_lock
+from pipelines.dvc.lock import NEVER_RUN, Difference, DvcLock, read_lock
 from pipelines.dvc.revision import Revision
 from pipelines.processes import Command, Ended, run
 from pixelproof.core.errors import PixelproofError, StateError
-from pixelproof.fetch.places import CACHE, MIRROR, cache_folder
+from pixelproof.fetch.obtain import CACHE, MIRROR, cache_folder
 
 NEIGHBOUR = "cache-of-the-clone-beside"
 # The user's settings that decide which code, data or repository a tool uses.
@@ -103,7 +103,7 @@ class Clone:
         """`architecture -> {key path: value}` of what was written."""
         return self._tree.metrics()
 
-    def lock(self) -> Lock:
+    def lock(self) -> DvcLock:
         """dvc.lock as the run left it."""
         return read_lock(self._tree).only(self.stages)
 

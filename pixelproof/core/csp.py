@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 
-def policy(style: str, script: str | None = None) -> str:
+def content_security_policy(style: str, script: str | None = None) -> str:
     """Nothing may be loaded or run but the pictures in the page, this style and this script, told by their hashes."""
     rules = {"default-src": "'none'", "img-src": "data:", "style-src": digest(style)}
     rules |= {"script-src": digest(script)} if script is not None else {}

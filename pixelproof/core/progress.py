@@ -89,7 +89,7 @@ class Progress:
     def _print(self, parts: Sequence[str]) -> None:
         self._last, self._waiting = time.monotonic(), []
         if self.terminal:
-            print(f"\r\x1b[K{fitted(parts, _width(self.stream))}", end="", file=self.stream, flush=True)
+            print(f"\r\x1b[K{shortened(parts, _width(self.stream))}", end="", file=self.stream, flush=True)
             _open[:] = [self.stream]
         else:
             print(", ".join(parts), file=self.stream, flush=True)
@@ -127,14 +127,14 @@ def end_line() -> None:
         print(file=_open.pop(), flush=True)
 
 
-def fitted(parts: Sequence[str], width: int) -> str:
+def shortened(parts: Sequence[str], width: int) -> str:
     """Parts as one line no wider than a terminal, never cut inside a word; the first and the last part stay longest.
 
-    >>> fitted(["unet: 3/72", "loss 0.61", "0:20 left"], 40)
+    >>> shortened(["unet: 3/72", "loss 0.61", "0:20 left"], 40)
     'unet: 3/72, loss 0.61, 0:20 left'
-    >>> fitted(["unet: 3/72", "loss 0.61", "0:20 left"], 30)
+    >>> shortened(["unet: 3/72", "loss 0.61", "0:20 left"], 30)
     'unet: 3/72, 0:20 left'
-    >>> fitted(["unet: 3/72", "loss 0.61", "0:20 left"], 15)
+    >>> shortened(["unet: 3/72", "loss 0.61", "0:20 left"], 15)
     'unet: 3/72, ...'
     """
     kept = list(parts)

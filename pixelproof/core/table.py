@@ -1,31 +1,37 @@
-"""What several commands read from a command line and print to a terminal."""
+"""Tables as lines of text: for a terminal, and in Markdown."""
 
 from __future__ import annotations
 
-import argparse
-import re
 from collections.abc import Iterable, Sequence
 
 
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
-    return int(text)
+def text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table for a terminal: the first two columns to the left and the others to the right.
 
-
-def size(text: str) -> tuple[int, int]:
-    """Height and width."""
-    if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)):
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 512x1024, found {text!r}")
-    return int(match[1]), int(match[2])
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Columns, the first two to the left and the others to the right."""
+    >>> text_table(["part", "kind", "parameters"], [["head", "conv", "12"], ["in all", "", "1,234"]])
+    ['part    kind  parameters', 'head    conv          12', 'in all             1,234']
+    """
     cells = [list(head), *map(list, rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     aligned = [
         [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in cells
     ]
     return ["  ".join(row).rstrip() for row in aligned]
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: bool = False) -> list[str]:
+    """The lines of a Markdown table. A `|` inside a cell is escaped, which holds inside code spans too.
+
+    Args:
+        head: The names of the columns.
+        rows: The cells, shown by `str`.
+        numbers: Whether all columns but the first hold numbers, which stand to the right.
+
+    Example:
+        >>> markdown_table(["class", "IoU"], [["road|path", 0.5]], numbers=True)
+        ['| class | IoU |', '| :-- | --: |', '| road\\\\|path | 0.5 |']
+    """
+    rule = [":--", *["--:"] * (len(head) - 1)] if numbers else ["---"] * len(head)
+    escaped = ([str(cell).replace("|", "\\|") for cell in row] for row in (head, *rows))
+    first, *others = (f"| {' | '.join(row)} |" for row in escaped)
+    return [first, f"| {' | '.join(rule)} |", *others]

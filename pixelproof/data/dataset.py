@@ -137,9 +137,9 @@ class SplitWriter:
         """Write index.csv and return its samples, in its order."""
         samples = [self.samples[key] for key in sorted(self.samples)]
         text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows([_cell(getattr(s, column)) for column in COLUMNS] for s in samples)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(getattr(s, column)) for column in COLUMNS] for s in samples)
         write_text(self.root / self.split / "index.csv", text.getvalue())
         return samples
 
@@ -356,8 +356,8 @@ def _index(path: Path) -> list[Sample]:
     """The lines of an index.csv, each checked on its own."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file, strict=True)
-            columns, rows = table.fieldnames or [], list(table)
+            reader = csv.DictReader(file, strict=True)
+            columns, rows = reader.fieldnames or [], list(reader)
     except OSError as error:
         raise DataError(path, "the index of a split", reason(error), REBUILD) from None
     except (csv.Error, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 from pixelproof.core.errors import FetchError
 from pixelproof.core.files import sha256
-from pixelproof.fetch.places import Wanted, obtain
+from pixelproof.fetch.obtain import Wanted, obtain
 from pixelproof.fetch.transfer import Patience, shown
 
 MAX_BYTES = 8 << 30
@@ -25,7 +25,7 @@ def obtain_file(
     Args:
         url: A file:// url is read in place; others come from a mirror, the cache or the network.
         digest: Its SHA-256, or the first 8 digits or more.
-        environ: Names the mirror and the cache (see places.py).
+        environ: Names the mirror and the cache (see obtain.py).
         patience: How long to bear a bad connection.
 
     Returns:

@@ -48,7 +48,7 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
         RefusedError: The server says no.
         FetchError: The file is larger than the limit, the url is invalid, or too many attempts in a row failed.
     """
-    failures, most = 0, _size(part)
+    failures, most = 0, _bytes_on_disk(part)
     while True:
         try:
             with httpx.Client(timeout=patience.stall, follow_redirects=True, headers=HEADERS) as client:
@@ -57,8 +57,8 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
             reason = str(error) or type(error).__name__
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise FetchError(shown(url), str(error), "check the address") from None
-        failures = failures + 1 if _size(part) < most + STEP else 1
-        most = max(most, _size(part))
+        failures = failures + 1 if _bytes_on_disk(part) < most + STEP else 1
+        most = max(most, _bytes_on_disk(part))
         if failures >= patience.attempts:
             raise FetchError(shown(url), reason, f"{failures} attempts in a row failed")
         pause = patience.backoff * 2 ** (failures - 1)
@@ -78,7 +78,7 @@ def shown(url: str) -> str:
 
 
 def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
-    have = _size(part)
+    have = _bytes_on_disk(part)
     with client.stream("GET", url, headers={"Range": f"bytes={have}-"} if have else {}) as answer:
         start, total = _extent(answer, url, part, have)
         if (total or 0) > limit:
@@ -101,7 +101,7 @@ def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
 
 
 def _extent(answer: httpx.Response, url: str, part: Path, have: int) -> tuple[int, int | None]:
-    """The byte at which the answer begins, and the size of the whole file if the server states it."""
+    """The byte at which the answer begins, and the bytes of the whole file if the server states it."""
     status = answer.status_code
     if status == 200:  # also from a server that ignores ranges
         length = answer.headers.get("content-length", "")
@@ -129,5 +129,5 @@ def _megabytes(done: int, total: int | None) -> str:
     return f"{done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB ({100 * done // total} %)" if total else " MB")
 
 
-def _size(path: Path) -> int:
+def _bytes_on_disk(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0

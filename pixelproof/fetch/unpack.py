@@ -33,8 +33,8 @@ DISTRUST = "do not trust this archive"
 class Readable(Protocol):
     """What the content of a member can do."""
 
-    def read(self, size: int, /) -> bytes:
-        """The next bytes, at most `size`; empty at the end."""
+    def read(self, count: int, /) -> bytes:
+        """The next bytes, at most `count`; empty at the end."""
         ...
 
 
@@ -111,8 +111,8 @@ class _Counted:
     def __init__(self, stream: Readable, budget: _Budget) -> None:
         self.stream, self.budget = stream, budget
 
-    def read(self, size: int, /) -> bytes:
-        block = self.stream.read(size)
+    def read(self, count: int, /) -> bytes:
+        block = self.stream.read(count)
         self.budget.spend(len(block))
         return block
 

@@ -19,6 +19,7 @@ from typing import Literal
 
 from pixelproof.core.errors import StateError, run_main
 from pixelproof.core.files import write_text
+from pixelproof.core.table import markdown_table
 from pixelproof.scoring import formulas
 from pixelproof.scoring.counts import Counts
 from pixelproof.scoring.formulas import Floats
@@ -233,7 +234,7 @@ def markdown() -> str:
         ]
         for metric in CATALOGUE.values()
     ]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [head, ["---"] * len(head), *rows])
+    return "\n".join(markdown_table(head, rows)) + "\n"
 
 
 def with_table(text: str, where: str) -> str:

@@ -45,13 +45,13 @@ class Objects:
 
     Attributes:
         shape: height and width of the map.
-        places: of the pixels that belong to an object, in the flattened map.
+        indices: of the pixels that belong to an object, in the flattened map.
         numbers: of the object that each of these pixels belongs to.
         classes: of object 1, 2, ...
     """
 
     shape: tuple[int, ...]
-    places: Numbers
+    indices: Numbers
     numbers: Numbers
     classes: Numbers
 
@@ -64,28 +64,28 @@ class Objects:
         Returns:
             At [1], [2], ... those of object 1, 2, ...; [0] is of no object.
         """
-        numbers = self.numbers if where is None else self.numbers[where.ravel()[self.places]]
+        numbers = self.numbers if where is None else self.numbers[where.ravel()[self.indices]]
         return np.bincount(numbers, minlength=len(self.classes) + 1)
 
     def within(self, where: Where) -> Objects:
         """The same objects under the same numbers with only some of their pixels, of an object maybe none."""
-        inside = where.ravel()[self.places]
-        return replace(self, places=self.places[inside], numbers=self.numbers[inside])
+        inside = where.ravel()[self.indices]
+        return replace(self, indices=self.indices[inside], numbers=self.numbers[inside])
 
     def mostly_outside(self, where: Where) -> Where:
         """Which objects have more than half of their pixels elsewhere, laid out as `areas`."""
         return self.areas() > 2 * self.areas(where)
 
-    def first_places(self) -> Numbers:
-        """Where each object is met first, row by row, laid out as `areas`; the map's size for one without pixels."""
+    def first_indices(self) -> Numbers:
+        """The first index of each object, laid out as `areas`; the number of all pixels for one that has none."""
         first = np.full(len(self.classes) + 1, self.shape[0] * self.shape[1])
-        np.minimum.at(first, self.numbers, self.places)
+        np.minimum.at(first, self.numbers, self.indices)
         return first
 
     def as_map(self) -> Numbers:
         """The number of each pixel's object, 0 for none."""
         numbers = np.zeros(self.shape, np.int64)
-        numbers.ravel()[self.places] = self.numbers
+        numbers.ravel()[self.indices] = self.numbers
         return numbers
 
 
@@ -107,14 +107,14 @@ def true_objects(truth: Labels, instances: Instances | None, things: Sequence[in
     of_things = is_thing[truth]
     numbered = of_things & (instances > 0)
     rest = components(np.where(numbered, np.uint8(IGNORE), truth), things if (of_things != numbered).any() else ())
-    places = np.flatnonzero(numbered)
-    ids = truth.ravel()[places].astype(np.int64) << 16 | instances.ravel()[places]
+    indices = np.flatnonzero(numbered)
+    ids = truth.ravel()[indices].astype(np.int64) << 16 | instances.ravel()[indices]
     there = np.zeros((max(things) + 1) << 16, np.bool_)
     there[ids] = True
     keys = np.flatnonzero(there)
     return Objects(
         truth.shape,
-        np.concatenate([places, rest.places]),
+        np.concatenate([indices, rest.indices]),
         np.concatenate([np.searchsorted(keys, ids) + 1, rest.numbers + len(keys)]),
         np.concatenate([keys >> 16, rest.classes]),
     )
@@ -131,7 +131,7 @@ def components(labels: Labels, things: Sequence[int]) -> Objects:
         >>> components(np.array([[2, 0, 1], [0, 2, 0], [1, 0, 0]], np.uint8), [1, 2]).as_map().tolist()
         [[3, 0, 1], [0, 3, 0], [2, 0, 0]]
     """
-    places, numbers, classes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], list[int]()
+    indices, numbers, classes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], list[int]()
     for label in things:
         inside = labels == label
         at = np.flatnonzero(inside)
@@ -143,10 +143,10 @@ def components(labels: Labels, things: Sequence[int]) -> Objects:
         first[of[::-1]] = at[::-1]  # the last one that is written stays: the first of each
         rank = np.zeros(count, np.int64)
         rank[1 + np.argsort(first[1:])] = np.arange(1, count)
-        places.append(at)
+        indices.append(at)
         numbers.append(rank[of] + len(classes))
         classes += [label] * (count - 1)
-    return Objects(labels.shape, np.concatenate(places), np.concatenate(numbers), np.array(classes, np.int64))
+    return Objects(labels.shape, np.concatenate(indices), np.concatenate(numbers), np.array(classes, np.int64))
 
 
 def match(true: Objects, predicted: Objects, above: float) -> list[Pair]:
@@ -161,8 +161,8 @@ def match(true: Objects, predicted: Objects, above: float) -> list[Pair]:
         The pairs, the largest IoU first.
     """
     other_of = np.zeros(true.shape, np.int64).ravel()
-    other_of[predicted.places] = predicted.numbers
-    others = other_of[true.places]
+    other_of[predicted.indices] = predicted.numbers
+    others = other_of[true.indices]
     span = len(predicted.classes) + 1
     keys, overlaps = np.unique((true.numbers * span + others)[others > 0], return_counts=True)
     area_of, other_area_of = true.areas().tolist(), predicted.areas().tolist()

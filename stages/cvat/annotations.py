@@ -30,7 +30,7 @@ def parse(export: Export) -> Element:
     from defusedxml.common import DefusedXmlException
 
     where = f"{export.path}: {ANNOTATIONS}"
-    if ANNOTATIONS not in export.sizes:
+    if ANNOTATIONS not in export.lengths:
         raise DataError(export.path, f"{ANNOTATIONS} at the top", "none", AGAIN)
     try:
         root: Element = ElementTree.fromstring(export.read(ANNOTATIONS))
@@ -65,7 +65,7 @@ def _image(
         if value in seen:
             raise DataError(where, f"each image's {key} once", f"{value} twice", AGAIN)
         seen[value] = name
-    width, height = (_size(where, node, key) for key in ("width", "height"))
+    width, height = (_side(where, node, key) for key in ("width", "height"))
     shapes = []
     for number, shape in enumerate(node, start=1):
         place = f"{where}, shape {number} ({shape.tag})"
@@ -90,14 +90,14 @@ def _check_skipped(where: str, kind: str, skip: Collection[str]) -> None:
 def _member(export: Export, node: Element, where: str) -> str:
     """Where CVAT puts an image: under images/, under its subset in a project's export; older ones at the top."""
     name = node.get("name", "")
-    places = [f"images/{node.get('subset')}/{name}", f"images/{name}", name]
-    for place in places[0 if node.get("subset") else 1 :]:
-        if place in export.sizes:
-            return place
+    paths = [f"images/{node.get('subset')}/{name}", f"images/{name}", name]
+    for path in paths[0 if node.get("subset") else 1 :]:
+        if path in export.lengths:
+            return path
     raise DataError(where, f"its file images/{name} in the export", "no such file", AGAIN)
 
 
-def _size(where: str, node: Element, key: str) -> int:
+def _side(where: str, node: Element, key: str) -> int:
     text = node.get(key, "")
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= 1 << 16):
         raise DataError(where, f"a {key} of 1 to {1 << 16} pixels", repr(text), AGAIN)

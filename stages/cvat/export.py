@@ -22,14 +22,14 @@ class Export:
 
     name: str
     path: Path
-    sizes: dict[str, int]
+    lengths: dict[str, int]  # in bytes
     archive: zipfile.ZipFile | None = None
 
     def read(self, member: str) -> bytes:
         """One file's content."""
         where = f"{self.path}: {member}"
-        if self.sizes[member] > MAX_BYTES:
-            raise DataError(where, f"at most {MAX_BYTES} bytes", str(self.sizes[member]), "leave it out of the export")
+        if (found := self.lengths[member]) > MAX_BYTES:
+            raise DataError(where, f"at most {MAX_BYTES} bytes", str(found), "leave it out of the export")
         if self.archive is None:
             return (self.path / member).read_bytes()
         try:

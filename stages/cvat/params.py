@@ -49,7 +49,7 @@ class Cvat(Section):
         return value
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Cvat:
+    def _names_are_known(self) -> Cvat:
         names = [label.name for label in self.classes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -55,7 +55,7 @@ def area(shape: Any, width: int, height: int) -> tuple[tuple[slice, slice], Arra
 def _renumber(instances: Array) -> Array:
     """1, 2, 3, ... without the gaps that hidden shapes leave."""
     found = np.unique(instances[instances > 0])
-    table = np.zeros(int(instances.max()) + 1, np.uint16)
-    table[found] = np.arange(1, len(found) + 1)
-    renumbered: Array = table[instances]
+    renumber = np.zeros(int(instances.max()) + 1, np.uint16)
+    renumber[found] = np.arange(1, len(found) + 1)
+    renumbered: Array = renumber[instances]
     return renumbered

@@ -118,11 +118,11 @@ def _number(where: str, key: str, text: str | None) -> float:
     return value
 
 
-def _coordinate(where: str, key: str, text: str | None, size: int) -> float:
+def _coordinate(where: str, key: str, text: str | None, side: int) -> float:
     """A finite number not further outside the image than the image is large."""
     value = _number(where, key, text)
-    if not -size <= value <= 2 * size:
-        raise DataError(where, f"{key} within {-size} to {2 * size}", str(value), REDRAW)
+    if not -side <= value <= 2 * side:
+        raise DataError(where, f"{key} within {-side} to {2 * side}", str(value), REDRAW)
     return value
 
 

@@ -13,7 +13,7 @@ from pixelproof.core.params import load
 from pixelproof.core.times import run_stage
 from pixelproof.data.dataset import read_split
 from pixelproof.sources.request import Request, Source
-from stages.download import archive as fetch
+from stages.download.archive import obtain_archive
 from stages.download.params import Params
 
 TARGET = Path("data/download")
@@ -26,7 +26,7 @@ def write(params: Params, target: Path) -> str:
     section = getattr(params.download, name, None)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=target.parent) as beside, whole_folder(target) as folder:
-        archive = fetch.obtain(source.ARCHIVE, Path(beside) / "archive") if source.ARCHIVE else None
+        archive = obtain_archive(source.ARCHIVE, Path(beside) / "archive") if source.ARCHIVE else None
         options = section.model_dump() if section else {}
         source.convert(Request(params.seed, archive, options, params.download.workers), folder)
         return summary(name, folder)

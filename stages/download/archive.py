@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pixelproof.core.errors import FetchError
-from pixelproof.fetch import places
-from pixelproof.fetch.places import Wanted
+from pixelproof.fetch.obtain import Wanted, obtain
 from pixelproof.fetch.transfer import Patience
 from pixelproof.fetch.unpack import digest, unpack
 from pixelproof.sources.request import Archive
@@ -17,7 +16,7 @@ from pixelproof.sources.request import Archive
 FORMS = (".tar", ".tar.gz", ".zip")
 
 
-def obtain(
+def obtain_archive(
     archive: Archive, into: Path, environ: Mapping[str, str] = os.environ, patience: Patience | None = None
 ) -> Path:
     """Unpack an archive's wanted folder into `into`, verified: from a mirror, else the cache, else the url."""
@@ -31,7 +30,7 @@ def obtain(
         max_bytes=archive.max_bytes,
         verify=lambda path: _unpacked(archive, path, into),
     )
-    places.obtain(wanted, environ, patience)
+    obtain(wanted, environ, patience)
     return into
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pixelproof.data.resize import fit_image
+from pixelproof.data.resize import resize_image
 from stages.evaluate.params import Flip
 from stages.evaluate.slide import Image, Network
 
@@ -32,7 +32,7 @@ def augmented(network: Network, images: list[Image], flips: Sequence[Flip], scal
     total: torch.Tensor | None = None
     for scale, axes in views:
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        scaled = images if size == (width, height) else [fit_image(image, *size) for image in images]
+        scaled = images if size == (width, height) else [resize_image(image, *size) for image in images]
         found = network([np.flip(image, axes) for image in scaled]).float().softmax(dim=1)
         found = resized(found.flip([axis - 2 for axis in axes]), height, width)
         total = found if total is None else total + found

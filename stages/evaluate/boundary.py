@@ -66,18 +66,18 @@ def count(truth: Labels, prediction: Labels, classes: int, tolerances: Sequence[
 
 @dataclass(frozen=True)
 class _Pixels:
-    """Some pixels of an image by their places: they are few, and counting them is quicker than masking them all."""
+    """Some pixels of an image by their indices: they are few, and counting them is quicker than masking them all."""
 
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     labels: Labels
 
     @classmethod
     def of(cls, labels: Labels, where: Places) -> _Pixels:
-        places = np.flatnonzero(where)
-        return cls(places, labels.ravel()[places])
+        indices = np.flatnonzero(where)
+        return cls(indices, labels.ravel()[indices])
 
     def labels_where(self, where: Places) -> Labels:
-        return self.labels[where[self.places]]
+        return self.labels[where[self.indices]]
 
 
 def update(total: Counts, image: Counts) -> Counts:
@@ -129,8 +129,8 @@ def within(true: Labels, predicted: Labels, tolerances: Sequence[int]) -> Iterat
 
     Places without a pixel are 255, and what is said of them means nothing. Each pair is to be read before the next.
 
-    One step for each place in the disk, for all pixels and classes at once: the maps are flattened with a frame around
-    them that keeps rows apart, so that a place is one shift of the whole map.
+    One step for each offset in the disk, for all pixels and classes at once: the maps are flattened with a frame around
+    them that keeps rows apart, so that an offset is one shift of the whole map.
     """
     reach = tolerances[-1]
     height, width = true.shape

@@ -67,7 +67,7 @@ def compute(objects: Iterable[Object], names: Mapping[int, str]) -> dict[str, di
     return {name: scores(of[label]) for label, name in names.items()}
 
 
-def compute_sizes(objects: Sequence[Object], names: Mapping[int, str], medium: int, large: int) -> dict[str, Any]:
+def compute_by_area(objects: Sequence[Object], names: Mapping[int, str], medium: int, large: int) -> dict[str, Any]:
     """The same of all things together: of all sizes, then of small, medium and large ones, by class too."""
     strata = {"all": (0, np.inf), "small": (0, medium), "medium": (medium, large), "large": (large, np.inf)}
     found: dict[str, Any] = {}
@@ -98,7 +98,7 @@ def extents(objects: Objects) -> list[tuple[int, int, int, int]]:
     """Left, top, width and height of each object; [0] is of none of them."""
     height, width = objects.shape
     ends = []
-    for along in (objects.places % width, objects.places // width):
+    for along in (objects.indices % width, objects.indices // width):
         first = np.full(len(objects.classes) + 1, height * width)
         last = np.zeros_like(first)
         np.minimum.at(first, objects.numbers, along)

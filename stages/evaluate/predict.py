@@ -36,11 +36,11 @@ class Prediction:
 Predict = Callable[[list[Image]], Prediction]
 
 
-def batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
+def batches(examples: Iterable[Example], most: int) -> Iterator[list[Example]]:
     """Cut examples into batches in their order; a batch also ends where the images' size changes."""
     batch: list[Example] = []
     for example in examples:
-        if batch and (len(batch) == size or batch[0][1].shape != example[1].shape):
+        if batch and (len(batch) == most or batch[0][1].shape != example[1].shape):
             yield batch
             batch = []
         batch.append(example)

@@ -27,18 +27,18 @@ def slide(network: Network, images: list[Image], window: int, stride: int) -> to
     more, and no window holds anything but pixels. Along a side that is shorter, the window is as long as that side.
     """
     height, width = images[0].shape[:2]
-    places = [
+    windows = [
         (slice(top, top + window), slice(left, left + window))
         for top in starts(height, window, stride)
         for left in starts(width, window, stride)
     ]
-    if len(places) == 1:
+    if len(windows) == 1:
         return network(images)
-    parts = (network([image[place] for image in images]).float() for place in places)
+    parts = (network([image[each] for image in images]).float() for each in windows)
     first = next(parts)
     total = first.new_zeros(*first.shape[:2], height, width)
     count = first.new_zeros(height, width)
-    for (rows, columns), logits in zip(places, chain([first], parts), strict=True):
+    for (rows, columns), logits in zip(windows, chain([first], parts), strict=True):
         total[..., rows, columns] += logits
         count[rows, columns] += 1
     return total / count

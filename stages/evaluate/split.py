@@ -78,7 +78,7 @@ class Tally:
             "intervals": intervals(images, self.groups, self.names, drawn.resamples, drawn.confidence, rng),
             "boundary": boundary.compute(self.edges, self.params.boundary.tolerances, self.names),
             "objects": objects.compute(found, self.things),
-            "sizes": objects.compute_sizes(found, self.things, sizes.medium, sizes.large),
+            "sizes": objects.compute_by_area(found, self.things, sizes.medium, sizes.large),
             "calibration": calibration.compute(self.certain, bins),
         }
         diagrams = {

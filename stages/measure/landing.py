@@ -125,7 +125,7 @@ class Judge:
     def judge(self, disk: Disk) -> Judgement:
         """Whether a disk lies wholly on safe ground; which classes it touches or comes too near to."""
         at = disk.y, disk.x
-        wholly, smallest = (self._fits(radius, at) for radius in (disk.radius, self.rules.radius))
+        wholly, smallest = (self._clear(radius, at) for radius in (disk.radius, self.rules.radius))
         inside = _steps(from_centre(self.truth.shape, disk) - 0.5) / STEP < disk.radius
         open_ = [*self.rules.safe, IGNORE]
         touched = tuple(int(n) for n in np.unique(self.truth[inside]) if n not in open_)
@@ -133,7 +133,7 @@ class Judge:
         too_near = tuple(n for n in near if n not in touched)
         return Judgement(VERDICTS[wholly], smallest, float(self.strict[at]), touched, too_near)
 
-    def _fits(self, radius: float, at: tuple[int, int]) -> bool | None:
+    def _clear(self, radius: float, at: tuple[int, int]) -> bool | None:
         if radius <= self.strict[at]:
             return True
         return False if radius > self.loose[at] else None

@@ -49,8 +49,8 @@ def predicted_ones(labels: Array, truth: Array, things: Sequence[int], smallest:
 def in_reading_order(objects: Objects, kept: NDArray[np.bool_]) -> Objects:
     """Some of the objects (number 1, 2, ...: kept or not), numbered anew by their first pixels, row by row."""
     numbers = 1 + np.flatnonzero(kept)
-    numbers = numbers[np.argsort(objects.first_places()[numbers])]
+    numbers = numbers[np.argsort(objects.first_indices()[numbers])]
     again = np.zeros(len(kept) + 1, np.int64)
     again[numbers] = 1 + np.arange(len(numbers))
     there = again[objects.numbers]
-    return Objects(objects.shape, objects.places[there > 0], there[there > 0], objects.classes[numbers - 1])
+    return Objects(objects.shape, objects.indices[there > 0], there[there > 0], objects.classes[numbers - 1])

@@ -28,18 +28,18 @@ def target_classes(
 
 
 def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], renames: Mapping[str, str]) -> Array:
-    """A table of 256 entries from a source's class ids to the target ids; 255 stays 255."""
+    """The target id of each of a source's class ids, as an array of 256 entries; 255 stays 255."""
     names = [info.name for info in targets]
     for name in renames:
         if name not in header.names():
             raise unknown_name(f"prepare.map.{source}", name, header.names())
-    table = np.full(256, IGNORE, np.uint8)
+    ids = np.full(256, IGNORE, np.uint8)
     for info in header.classes:
         target = renames.get(info.name, info.name)
         if target == IGNORED and info.name in renames:
             continue
         if target in names:
-            table[info.id] = names.index(target)
+            ids[info.id] = names.index(target)
         elif info.name in renames:
             raise unknown_name(f"prepare.map.{source}.{info.name}", target, [*names, IGNORED])
         else:
@@ -48,4 +48,4 @@ def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], r
                 f"no line for the class {info.name!r} of {source}",
                 f"map it to one of: {', '.join([*names, IGNORED])}{nearest(info.name, names)}",
             )
-    return table
+    return ids

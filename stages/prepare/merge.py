@@ -18,7 +18,7 @@ from pixelproof.data.dataset import (
     write_header,
 )
 from pixelproof.data.images import Array
-from pixelproof.data.resize import fit_image, fit_labels, fit_sample
+from pixelproof.data.resize import resize_image, resize_labels, resize_sample
 from stages.prepare.card import Card
 from stages.prepare.mapping import lookup, target_classes
 from stages.prepare.params import Prepare
@@ -29,7 +29,7 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
     """Merge the sources under `data` into `data/prepared`, write the cards; returns the images of each split."""
     sources = [read_source(name, data / name) for name in params.sources]
     classes = target_classes({s.name: s.header for s in sources}, params.map)
-    tables = {s.name: lookup(s.name, s.header, classes, params.map.get(s.name, {})) for s in sources}
+    ids = {s.name: lookup(s.name, s.header, classes, params.map.get(s.name, {})) for s in sources}
     placed = place(sources, params)
     header = Header("prepared", classes, _origins(sources))
     by_split = {split: Card(classes) for split in SPLITS}
@@ -37,7 +37,7 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in SPLITS}
         for one in track(placed, "prepare: images", len(placed)):
-            _write(one, tables[one.source.name], params, writers[one.split], by_split[one.split])
+            _write(one, ids[one.source.name], params, writers[one.split], by_split[one.split])
         for writer in writers.values():
             writer.close()
     with whole_folder(cards) as folder:
@@ -47,22 +47,22 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
     return {split: card.images for split, card in by_split.items()}
 
 
-def _write(one: Placed, table: Array, params: Prepare, writer: SplitWriter, card: Card) -> None:
-    """Fit one image into the prepared form; an image that already has the size is copied byte for byte."""
-    sample, image, mask, instances = _read(one, table)
+def _write(one: Placed, ids: Array, params: Prepare, writer: SplitWriter, card: Card) -> None:
+    """Resize one image and add it; one that has the size already is copied byte for byte."""
+    sample, image, mask, instances = _read(one, ids)
     width, height = params.width, params.height
     copied: Path | None = image_path(one.source.root, one.found_in, one.sample.id)
     if (sample.width, sample.height) != (width, height):
-        sample, copied = fit_sample(sample, width, height), None
-        image, mask = fit_image(image, width, height), fit_labels(mask, width, height)
-        instances = None if instances is None else fit_labels(instances, width, height)
+        sample, copied = resize_sample(sample, width, height), None
+        image, mask = resize_image(image, width, height), resize_labels(mask, width, height)
+        instances = None if instances is None else resize_labels(instances, width, height)
     writer.add(sample, copied or image, mask, instances)
     card.add(sample, image, mask, instances)
 
 
-def _read(one: Placed, table: Array) -> tuple[Sample, Array, Array, Array | None]:
+def _read(one: Placed, ids: Array) -> tuple[Sample, Array, Array, Array | None]:
     root, split, sample = one.source.root, one.found_in, one.sample
-    mask = table[read_mask(root, split, sample, len(one.source.header.classes))]
+    mask = ids[read_mask(root, split, sample, len(one.source.header.classes))]
     return sample, read_image(root, split, sample), mask, read_instances(root, split, sample)
 
 

@@ -10,7 +10,7 @@ from pixelproof.core.files import whole_folder, write_json, write_text
 from pixelproof.core.leftovers import FOLDERS, leftovers
 from pixelproof.core.params import load
 from pixelproof.core.times import run_stage
-from stages.report.figures import headline, per_class_table
+from stages.report.figures import headline, per_class_csv
 from stages.report.gather import gather
 from stages.report.markdown import summary
 from stages.report.page import render
@@ -45,7 +45,7 @@ def write(root: Path, params: Params) -> None:
         write_text(reports / "summary.md", summary(results))
         write_plots(reports / "plots", results)
         write_vega(reports / "vega.js")
-        write_text(metrics / "per_class.csv", per_class_table(results))
+        write_text(metrics / "per_class.csv", per_class_csv(results))
         for name, runs in results.runs.items():
             write_json(metrics / f"{name}.json", headline(runs))
 

@@ -134,7 +134,7 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, DIGITS)
 
 
-def per_class_table(results: Results) -> str:
+def per_class_csv(results: Results) -> str:
     """Every class of every architecture and split as CSV; an empty cell where the split could not tell."""
     import pandas as pd
 

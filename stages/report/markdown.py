@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
+from pixelproof.core.table import markdown_table
 from pixelproof.scoring.catalogue import headlines
 from stages.report.figures import Figure, Span, confusions, figure_of, keys_of, over_seeds, ranking, span
 from stages.report.gather import Results, Run
@@ -25,10 +26,10 @@ def summary(results: Results) -> str:
                 f"# {plain(results.title)}",
                 f"{headed(results, names[0])} {len(results.header.classes)} classes; images: {data}.",
                 "## Architectures",
-                table(*architectures(results, names)),
+                "\n".join(markdown_table(*architectures(results, names), numbers=True)),
                 wrapped(sureness(results, names[0])),
                 "## Classes (IoU, test)" + (f", the {MOST} hardest" if len(results.header.classes) > MOST else ""),
-                table(*classes(results, names)),
+                "\n".join(markdown_table(*classes(results, names), numbers=True)),
                 f"## What {plain(names[0])} gets wrong",
                 "\n".join(wrapped(f"- {line}") for line in mistakes(results, names[0])),
             ]
@@ -146,24 +147,18 @@ def short(number: float | None) -> str:
     """A count in three digits: 1,807,753 is 1.81 M."""
     if number is None:
         return "absent"
-    for letter, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= 0.9995 * size:
-            value = number / size
+    for letter, power in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * power:
+            value = number / power
             digits = sum(value < most for most in (9.995, 99.95))
             return f"{value:.{digits}f}\u00a0{letter}"
     return f"{number:.0f}"
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table: names to the left, numbers to the right."""
-    rule = [":--", *["--:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
-
-
 def plain(name: str) -> str:
-    """A name that Markdown and HTML leave as it is."""
+    """A name that Markdown and HTML leave as it is; a bar matters in tables alone, where markdown_table escapes it."""
     text = " ".join(name.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join("\\" + letter if letter in "\\|`*_[]#~!" else letter for letter in text)
+    return "".join("\\" + letter if letter in "\\`*_[]#~!" else letter for letter in text)
 
 
 def percent(share: float | None, digits: int = 0) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pixelproof.core.csp import policy
+from pixelproof.core.csp import content_security_policy
 from stages.report.charts.chart import HUES, SYMBOLS, turn
 from stages.report.figures import over_seeds, ranking
 from stages.report.gather import Results
@@ -73,7 +73,7 @@ def render(results: Results) -> str:
     style = "\n".join([*map(read, sheets), styles.rules()])
     script = "\n".join(map(read, scripts))
     return environment.get_template("index.html").render(
-        body=Markup(body), style=Markup(style), script=Markup(script), policy=policy(style, script)
+        body=Markup(body), style=Markup(style), script=Markup(script), policy=content_security_policy(style, script)
     )
 
 

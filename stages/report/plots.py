@@ -27,12 +27,12 @@ WHITE = 255
 def write_plots(folder: Path, results: Results) -> None:
     """Write the files that the `plots` of dvc.yaml name."""
     for name, curve in CURVES.items():
-        write_text(folder / f"{name}.csv", curve_table(results, curve))
+        write_text(folder / f"{name}.csv", curve_csv(results, curve))
     for name, runs in results.runs.items():
         counts = pooled(runs, len(results.header.classes))
         if counts.any():  # of an empty test split DVC would draw nothing, and complain
-            write_text(folder / f"confusion/{name}.csv", confusion_table(counts, results.header.names()))
-            write_text(folder / f"iou/{name}.csv", iou_table(runs, results.header.names()))
+            write_text(folder / f"confusion/{name}.csv", confusion_csv(counts, results.header.names()))
+            write_text(folder / f"iou/{name}.csv", iou_csv(runs, results.header.names()))
         for sample, picture in predictions(results, runs[0]):
             write_png(folder / f"predictions/{name}/{sample.id}.png", picture)
 
@@ -45,7 +45,7 @@ def write_vega(path: Path) -> None:
     write_text(path, bundle)  # DVC's templates are of 5.2
 
 
-def curve_table(results: Results, curve: str) -> str:
+def curve_csv(results: Results, curve: str) -> str:
     """One curve of every architecture as CSV: a line for each iteration, a column for each architecture."""
     import pandas as pd
 
@@ -54,7 +54,7 @@ def curve_table(results: Results, curve: str) -> str:
     return frame.sort_index().to_csv(index_label="iteration", lineterminator="\n")
 
 
-def confusion_table(counts: NDArray[np.int64], labels: list[str]) -> str:
+def confusion_csv(counts: NDArray[np.int64], labels: list[str]) -> str:
     """A confusion matrix as CSV for a template that counts lines: each is one percent of a true class's pixels."""
     import pandas as pd
 
@@ -83,7 +83,7 @@ def whole_percents(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return percents
 
 
-def iou_table(runs: list[Run], labels: list[str]) -> str:
+def iou_csv(runs: list[Run], labels: list[str]) -> str:
     """The IoU of each class of the test split as CSV, without those that the split could not tell."""
     import pandas as pd
 

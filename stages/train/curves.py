@@ -37,7 +37,7 @@ class Curves:
                 self.live.log_metric(name, value, timestamp=False)
             self.live.make_summary()
 
-    def table(self) -> str:
+    def as_csv(self) -> str:
         """All rows as CSV."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -37,17 +37,17 @@ class Labelled:
     names: list[str]
 
     @classmethod
-    def open(cls, places: list[tuple[Path, str]]) -> Labelled:
+    def open(cls, splits: list[tuple[Path, str]]) -> Labelled:
         """Open splits that share their classes; all images must have one size."""
-        headers = {root: dataset.read_header(root) for root, _ in places}
-        first = headers[places[0][0]]
+        headers = {root: dataset.read_header(root) for root, _ in splits}
+        first = headers[splits[0][0]]
         for root, header in headers.items():
             if header.names() != first.names():
                 raise DataError(root, f"the classes {first.names()}", str(header.names()), "run `dvc repro`")
-        items = tuple((root, split, sample) for root, split in places for sample in dataset.read_split(root, split))
+        items = tuple((root, split, sample) for root, split in splits for sample in dataset.read_split(root, split))
         sizes = {(sample.width, sample.height) for _, _, sample in items}
         if not items or len(sizes) > 1:
-            where = ", ".join(str(root / split) for root, split in places)
+            where = ", ".join(str(root / split) for root, split in splits)
             raise DataError(
                 where, "images of one size", f"{len(items)} of sizes {sorted(sizes)}", "see `prepare` in params.yaml"
             )

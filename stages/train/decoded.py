@@ -35,9 +35,9 @@ class Decoded:
 
     def __init__(self, data: Labelled, digest: str, gib: float, folder: Path = FOLDER) -> None:
         self.data, (self.width, self.height) = data, data.size
-        self.size = self.width * self.height * 4  # RGB and the mask
-        self.kept = min(len(data), int(gib * 2**30) // self.size)
-        self.place = folder / f"{digest}-{self.kept}"
+        self.bytes_each = self.width * self.height * 4  # RGB and the mask
+        self.kept = min(len(data), int(gib * 2**30) // self.bytes_each)
+        self.path = folder / f"{digest}-{self.kept}"
         self.maps = self._mapped() if self.kept and self._reserved() else None
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class Decoded:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
-        self.maps = self._mapped() if self.kept and self.place.is_dir() else None
+        self.maps = self._mapped() if self.kept and self.path.is_dir() else None
 
     def id(self, index: int) -> str:
         """What an image is called."""
@@ -70,33 +70,33 @@ class Decoded:
 
     def _reserved(self) -> bool:
         """Make room for all pixels at once: a disk that is full is found here, and not by a crash in a mapping."""
-        if self.place.is_dir():
+        if self.path.is_dir():
             return True
-        shutil.rmtree(self.place.parent, ignore_errors=True)  # of other data; who maps them keeps them
-        beside = self.place.with_name(f"{self.place.name}.{os.getpid()}")
+        shutil.rmtree(self.path.parent, ignore_errors=True)  # of other data; who maps them keeps them
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             beside.mkdir(parents=True)
-            for name, size in (("pixels", self.kept * self.size), ("sums", self.kept * 4)):
+            for name, count in (("pixels", self.kept * self.bytes_each), ("sums", self.kept * 4)):
                 with (beside / name).open("wb") as file:
-                    take_room(file, size)
-            beside.rename(self.place)
+                    take_room(file, count)
+            beside.rename(self.path)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
-        return self.place.is_dir()  # where there is no room, nothing is kept; another training may have been faster
+        return self.path.is_dir()  # where there is no room, nothing is kept; another training may have been faster
 
     def _mapped(self) -> tuple[Any, Any, Any]:
-        pixels = np.memmap(self.place / "pixels", np.uint8, "r+", shape=(self.kept, self.size))
-        sums = np.memmap(self.place / "sums", np.uint32, "r+", shape=(self.kept,))
+        pixels = np.memmap(self.path / "pixels", np.uint8, "r+", shape=(self.kept, self.bytes_each))
+        sums = np.memmap(self.path / "sums", np.uint32, "r+", shape=(self.kept,))
         return pixels, sums, np.zeros(self.kept, bool)
 
 
-def take_room(file: BinaryIO, size: int) -> None:
-    """Let a new file have its size and its room on the disk; macOS gives room only to what is written."""
+def take_room(file: BinaryIO, count: int) -> None:
+    """Give a new file its length and its room on the disk; macOS gives room only to what is written."""
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
+        os.posix_fallocate(file.fileno(), 0, count)
         return
-    for start in range(0, size, len(ZEROS)):
-        file.write(ZEROS[: size - start])
+    for start in range(0, count, len(ZEROS)):
+        file.write(ZEROS[: count - start])
 
 
 def checksum(pixels: Any) -> int:

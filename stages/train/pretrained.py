@@ -1,4 +1,4 @@
-"""First weights from a file instead of random ones: fetched, verified, fitted to the network's names, and loaded.
+"""First weights from a file instead of random ones: fetched, verified, renamed to the network's names, and loaded.
 
 Files of others hold an encoder under names of theirs. The names of torchvision's ResNets and of MMSegmentation's
 encoders are those of ours; torchvision's VGG16 and MobileNetV2 are told by theirs and renamed. Only tensors are read:
@@ -36,10 +36,10 @@ def start(model: nn.Module, config: Mapping[str, Any], say: Callable[[str], None
         return
     encoder_of(model, "train.pretrained", source.get("path") or source["url"])
     name, content = verified(source, config["architecture"])
-    fitted = fit(rename(tensors(name, content), model), model.state_dict())
-    fitted.check(name, config["scale"])
-    model.load_state_dict(fitted.state, strict=False)
-    say(f"pretrained: {fitted.summary()}")
+    matched = match(rename(tensors(name, content), model), model.state_dict())
+    matched.check(name, config["scale"])
+    model.load_state_dict(matched.state, strict=False)
+    say(f"pretrained: {matched.summary()}")
 
 
 def verified(source: Mapping[str, str], arch: str) -> tuple[str, bytes]:
@@ -137,19 +137,19 @@ def mobilenet_name(key: str, blocks: list[str]) -> str:
     return f"{blocks[number - 1]}.conv.{pair}.{('conv', 'bn')[kind]}.{tensor}"
 
 
-# --- what fits -------------------------------------------------------------------------------------------------------
+# --- what matches ----------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class Fitted:
-    """What of a file fits a network, and what does not."""
+class Match:
+    """Which tensors of a file match a network's, and which do not."""
 
     state: State  # to be loaded
     wanted: list[str]  # the encoder's tensors
     missing: dict[str, str]  # of these, by what is wrong with each
     unexpected: int  # tensors for the encoder that it does not have
-    others: int  # tensors of the other parts that fit
-    left_out: int  # and that do not, such as the weights of other classes
+    others: int  # tensors of the other parts that match
+    left_out: int  # and those that do not, such as the weights of other classes
 
     def summary(self) -> str:
         """Counts, in one line."""
@@ -173,26 +173,26 @@ class Fitted:
         raise DataError(name, f"{ENOUGH:.0%} of the encoder's tensors or more, in name and shape", found, fix)
 
 
-def fit(state: State, target: Mapping[str, Tensor]) -> Fitted:
+def match(state: State, target: Mapping[str, Tensor]) -> Match:
     """Compare a file's tensors with a network's, by name and shape."""
-    fitting = {key: value for key, value in state.items() if key in target and value.shape == target[key].shape}
+    matching = {key: value for key, value in state.items() if key in target and value.shape == target[key].shape}
     wanted = [key for key in target if key.startswith(ENCODER) and not key.endswith(COUNTER)]
-    missing = {key: difference(state.get(key), target[key]) for key in wanted if key not in fitting}
+    missing = {key: difference(state.get(key), target[key]) for key in wanted if key not in matching}
     counted = [key for key in state if not key.endswith(COUNTER)]
     inside = [key for key in counted if key.startswith(ENCODER)]
     outside = [key for key in counted if not key.startswith(ENCODER)]
-    return Fitted(
-        fitting,
+    return Match(
+        matching,
         wanted,
         missing,
         unexpected=sum(key not in target for key in inside),
-        others=sum(key in fitting for key in outside),
-        left_out=sum(key not in fitting for key in outside),
+        others=sum(key in matching for key in outside),
+        left_out=sum(key not in matching for key in outside),
     )
 
 
 def difference(found: Tensor | None, expected: Tensor) -> str:
-    """Why a tensor does not fit."""
+    """Why a tensor does not match."""
     if found is None:
         return "is not there"
     return f"is {'x'.join(map(str, found.shape))}, not {'x'.join(map(str, expected.shape))}"

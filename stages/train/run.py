@@ -168,7 +168,7 @@ def publish(arch: str, seed: int, run: Any, names: list[str], results: Path) -> 
         "best_iteration": run.best["iteration"],
         "val_mIoU": round(run.best["mIoU"], 6),
     }
-    write_text(results / "curves.csv", run.curves.table())
+    write_text(results / "curves.csv", run.curves.as_csv())
     with whole_folder(Path(f"models/{arch}/{seed}")) as folder:
         save_weights(folder / "weights.safetensors", run.best["weights"])
         write_json(folder / "facts.json", facts)

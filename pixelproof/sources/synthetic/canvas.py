@@ -30,7 +30,7 @@ class Patch:
 class Canvas:
     """What is known about each pixel before light falls on it. Lengths are in metres, positions in pixels."""
 
-    size: int
+    side: int  # in pixels
     metres_per_pixel: float
     albedo: Array = field(init=False)
     height: Array = field(init=False)
@@ -39,7 +39,7 @@ class Canvas:
     instances: int = 0
 
     def __post_init__(self) -> None:
-        shape = (self.size, self.size)
+        shape = (self.side, self.side)
         self.albedo = np.zeros((*shape, 3), np.float32)
         self.height = np.zeros(shape, np.float32)
         self.label = np.zeros(shape, np.uint8)
@@ -48,7 +48,7 @@ class Canvas:
     def patch(self, x: float, y: float, radius: float, angle: float = 0.0) -> Patch:
         """The window within `radius` metres of a point, its axes turned by `angle`."""
         reach = radius / self.metres_per_pixel + 2
-        rows, columns = (_within(at - reach, at + reach, self.size) for at in (y, x))
+        rows, columns = (_within(at - reach, at + reach, self.side) for at in (y, x))
         dx = (np.arange(columns.start, columns.stop, dtype=np.float32) - x) * self.metres_per_pixel
         dy = (np.arange(rows.start, rows.stop, dtype=np.float32) - y) * self.metres_per_pixel
         cos, sin = float(np.cos(angle)), float(np.sin(angle))
@@ -58,7 +58,7 @@ class Canvas:
 
     def everywhere(self, x: float, y: float, angle: float = 0.0) -> Patch:
         """The whole canvas in the coordinates of a point and a direction."""
-        return self.patch(x, y, 3 * self.size * self.metres_per_pixel, angle)
+        return self.patch(x, y, 3 * self.side * self.metres_per_pixel, angle)
 
     def cover(self, distance: Array) -> Array:
         """How much of each pixel a shape covers (0 to 1), from the signed distance to its border in metres."""
@@ -86,10 +86,10 @@ class Canvas:
         self.height[patch.window][inside] = np.broadcast_to(np.asarray(height, np.float32), inside.shape)[inside]
 
 
-def _within(low: float, high: float, size: int) -> slice:
+def _within(low: float, high: float, side: int) -> slice:
     """The pixels of the canvas between two positions; none where both are outside."""
-    first = min(max(0, int(low)), size)
-    return slice(first, max(first, min(size, int(high) + 1)))
+    first = min(max(0, int(low)), side)
+    return slice(first, max(first, min(side, int(high) + 1)))
 
 
 def box(u: Array, v: Array, length: float, width: float, corner: float = 0.0) -> Array:

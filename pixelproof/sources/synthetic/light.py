@@ -35,7 +35,7 @@ def shadow(canvas: Canvas, flight: Flight) -> Array:
         dx, dy = step * k * np.cos(flight.azimuth), step * k * np.sin(flight.azimuth)
         shift = np.array([[1, 0, dx], [0, 1, dy]])
         towards_sun = cv2.warpAffine(
-            canvas.height, shift, (canvas.size, canvas.size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            canvas.height, shift, (canvas.side, canvas.side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         )
         np.maximum(hidden, towards_sun - np.float32(step * k * fall), out=hidden)
     dark: Array = cv2.GaussianBlur(np.clip((hidden - canvas.height) / 0.25, 0, 1), (0, 0), 0.8)
@@ -51,17 +51,17 @@ def _openness(canvas: Canvas) -> Array:
 
 def photograph(rng: np.random.Generator, light: Array, flight: Flight) -> Array:
     """What the camera makes of the light: exposure, white balance, haze, blur, noise, 8 bits."""
-    size = light.shape[0]
+    side = light.shape[0]
     gain = flight.exposure * np.sqrt(0.16 / max(float(light.mean()), 0.02)) * 1.15
     image = light * gain * flight.white_balance
     image = image * (1 - flight.haze) + flight.haze
-    ramp = np.linspace(-1, 1, size, dtype=np.float32) ** 2
+    ramp = np.linspace(-1, 1, side, dtype=np.float32) ** 2
     image *= (1 - 0.12 * (ramp[None, :] + ramp[:, None]))[..., None]
     image = cv2.GaussianBlur(image, (0, 0), flight.blur)
     image = _shake(rng, image, flight.motion)
     encoded = np.clip(image, 0, 1) ** np.float32(1 / 2.2)
     noise = rng.standard_normal(image.shape, dtype=np.float32) * flight.noise * np.float32(0.7)
-    noise += rng.standard_normal((size, size, 1), dtype=np.float32) * flight.noise * np.float32(0.7)
+    noise += rng.standard_normal((side, side, 1), dtype=np.float32) * flight.noise * np.float32(0.7)
     pixels: Array = (np.clip(encoded + noise, 0, 1) * 255 + 0.5).astype(np.uint8)
     return pixels
 

@@ -24,18 +24,18 @@ class Scene:
     metres_per_pixel: float
 
 
-def render(seed: int, name: str, number: int, size: int) -> Scene:
+def render(seed: int, name: str, number: int, side: int) -> Scene:
     """Image `number` of flight `name`; nothing else in the dataset affects it."""
     conditions = flight(seed, name)
     rng = generator(seed, f"{name}/{number}")
-    canvas = Canvas(size + 2 * MARGIN, conditions.metres_per_pixel)
+    canvas = Canvas(side + 2 * MARGIN, conditions.metres_per_pixel)
     populate(rng, canvas, conditions)
     lit = light.illuminate(canvas, conditions)
-    inner = (slice(MARGIN, MARGIN + size), slice(MARGIN, MARGIN + size))
+    inner = (slice(MARGIN, MARGIN + side), slice(MARGIN, MARGIN + side))
     image = light.photograph(rng, lit[inner], conditions)
     _, numbers = np.unique(canvas.instance[inner], return_inverse=True)
     first = 0 if (canvas.instance[inner] == 0).any() else 1
-    instances = (numbers.reshape(size, size) + first).astype(np.uint16)
+    instances = (numbers.reshape(side, side) + first).astype(np.uint16)
     return Scene(image, canvas.label[inner].copy(), instances, conditions.metres_per_pixel)
 
 
@@ -76,7 +76,7 @@ class Places:
         """A place on one of these kinds of ground with `radius` metres free around it; None if all is full."""
         reach = radius / self.canvas.metres_per_pixel
         for _ in range(20):
-            x, y = (float(value) for value in self.rng.uniform(4, self.canvas.size - 4, 2))
+            x, y = (float(value) for value in self.rng.uniform(4, self.canvas.side - 4, 2))
             if not np.isin(self._around(self.canvas.label, x, y, 0.5 * reach), kinds).all():
                 continue
             if any(np.hypot(x - a, y - b) < reach + r for a, b, r in self.taken):

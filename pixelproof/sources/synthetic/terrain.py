@@ -42,12 +42,12 @@ def lay(rng: np.random.Generator, canvas: Canvas, flight: Flight) -> Terrain:
 
 
 def _somewhere(rng: np.random.Generator, canvas: Canvas) -> tuple[float, float]:
-    x, y = rng.uniform(0.25, 0.75, 2) * canvas.size
+    x, y = rng.uniform(0.25, 0.75, 2) * canvas.side
     return float(x), float(y)
 
 
 def _noise(rng: np.random.Generator, canvas: Canvas, metres: float) -> Array:
-    return smooth_noise(rng, (canvas.size, canvas.size), metres / canvas.metres_per_pixel)
+    return smooth_noise(rng, (canvas.side, canvas.side), metres / canvas.metres_per_pixel)
 
 
 def _surface(
@@ -134,7 +134,7 @@ def _road(rng: np.random.Generator, canvas: Canvas, flight: Flight, axis: float)
 
 def _water(rng: np.random.Generator, canvas: Canvas, flight: Flight) -> Array:
     """A pond, a stream or a walled canal; returns where it is."""
-    x, y = rng.uniform(0.2, 0.8, 2) * canvas.size
+    x, y = rng.uniform(0.2, 0.8, 2) * canvas.side
     patch = canvas.everywhere(float(x), float(y), rng.uniform(0, np.pi))
     shape = rng.integers(3)
     wobble = 0.5 * _noise(rng, canvas, 2.5)

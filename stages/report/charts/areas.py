@@ -80,8 +80,8 @@ def legend(areas: Mapping[str, Areas], shapes: Shapes) -> dict[str, str]:
 
 def bounds(areas: Mapping[str, Areas]) -> tuple[float, float]:
     """The least and the largest area that is drawn, with some room."""
-    sizes = [size for found in areas.values() for true, area, _, _ in found for size in (true, area)]
-    return min(sizes) / 1.3, max(sizes) * 1.3
+    both = [each for found in areas.values() for true, area, _, _ in found for each in (true, area)]
+    return min(both) / 1.3, max(both) * 1.3
 
 
 def steps(low: float, high: float) -> list[float]:

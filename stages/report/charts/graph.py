@@ -70,8 +70,8 @@ def stages_of(graph: dict[str, Any], params: dict[str, Any]) -> list[Stage]:
     found = []
     for name, made in (graph.get("stages") or {}).items():
         over = made.get("matrix")
-        sizes = [size(values, params) for values in over.values()] if isinstance(over, dict) else []
-        runs = prod(n for n in sizes if n) if sizes and all(sizes) else None
+        counts = [count(values, params) for values in over.values()] if isinstance(over, dict) else []
+        runs = prod(n for n in counts if n) if counts and all(counts) else None
         outs = [*made.get("outs", []), *made.get("metrics", []), *made.get("plots", [])]
         reads = tuple(map(path, made.get("deps", [])))
         found.append(Stage(str(name), reads, tuple(map(path, outs)), over is not None, runs))
@@ -83,7 +83,7 @@ def path(entry: Any) -> str:
     return str(next(iter(entry)) if isinstance(entry, dict) else entry)
 
 
-def size(values: Any, params: dict[str, Any]) -> int | None:
+def count(values: Any, params: dict[str, Any]) -> int | None:
     """How many values one side of a matrix has: a list, or the `${key}` of one in params."""
     if isinstance(values, str) and values.startswith("${") and values.endswith("}"):
         here: Any = params

@@ -37,7 +37,7 @@ class Cell:
 def context(results: Results) -> dict[str, Any]:
     """Three tables, a chart of intervals, and one of quality against each cost."""
     names = ranking(results)
-    views = {key: table(results, names, columns) for key, columns in columns_of(results).items()}
+    views = {key: rows_of(results, names, columns) for key, columns in columns_of(results).items()}
     costs = {name: results.runs[name][0].cost for name in names}
     charts = {key: chart for key in COSTS if (chart := scatter(results, names, key))}
     return {
@@ -69,7 +69,7 @@ def columns_of(results: Results) -> dict[str, list[Column]]:
     }
 
 
-def table(results: Results, names: list[str], columns: list[Column]) -> tuple[list[Column], list[list[Cell]]]:
+def rows_of(results: Results, names: list[str], columns: list[Column]) -> tuple[list[Column], list[list[Cell]]]:
     """The columns, and a row of cells for each architecture."""
     cells: list[list[Cell]] = [[] for _ in names]
     for column in columns:

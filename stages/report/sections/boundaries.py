@@ -41,7 +41,9 @@ def context(results: Results) -> dict[str, Any]:
     names = ranking(results)
     at = tolerances(results)
     tables = {
-        f"{key}-{tolerance}": table(results, names, key, tolerance) for key in MEASURES for tolerance in reversed(at)
+        f"{key}-{tolerance}": class_table(results, names, key, tolerance)
+        for key in MEASURES
+        for tolerance in reversed(at)
     }
     return {
         "charts": [drawn for key in MEASURES if (drawn := chart(results, names, key))],
@@ -70,7 +72,7 @@ def chart(results: Results, names: list[str], key: str) -> Chart | None:
     return dots(groups, names, list(results.runs), MEASURES[key], "the mean over the classes; 1 is best")
 
 
-def table(results: Results, names: list[str], key: str, tolerance: str) -> Table:
+def class_table(results: Results, names: list[str], key: str, tolerance: str) -> Table:
     """One measure at one tolerance, class by class."""
 
     def cells(*keys: str) -> list[tuple[Figure, bool]]:

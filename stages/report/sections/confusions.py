@@ -157,8 +157,8 @@ def in_percent(share: float) -> str:
 
 def compact(count: int) -> str:
     """A number of pixels in at most four digits: 12.3k."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
-            value = count / size
+    for power, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= power:
+            value = count / power
             return f"{value:.1f}{unit}" if value < 99.95 else f"{value:.0f}{unit}"
     return str(count)

@@ -257,12 +257,12 @@
         return tile;
       });
       dialog.querySelector(".large").replaceChildren(...tiles);
-      table(image);
+      listClasses(image);
       const held = data.classes.map((_, at) => image.scores.some(of => of.iou[at] !== null));
       dialog.querySelectorAll(".legend li").forEach((item, at) => { item.hidden = !held[at]; });
     }
 
-    function table(image) {
+    function listClasses(image) {
       const cell = (row, kind, text, scope = null) => {
         const made = row.appendChild(document.createElement(kind));
         made.textContent = text;

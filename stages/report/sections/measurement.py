@@ -1,4 +1,4 @@
-"""How well a network measures: objects found, missed and invented, and how far their sizes are from the true ones."""
+"""How well a network measures: objects found, missed and invented, and how far their measurements are off."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.report.measured import MINUS, amount, count, over_runs, percents, re
 
 TITLE = "Measuring objects"
 ORDER = 90
-SIZES = {  # by the name of the measure: what people call it, its name and its unit on the ground, its unit in the image
+MEASUREMENTS = {  # by key: what people call it, its key and unit on the ground, its unit in the image
     "area": ("area", "area_m2", "m²", "px"),
     "oriented_height": ("long side", "oriented_height_m", "m", "px"),
     "oriented_width": ("short side", "oriented_width_m", "m", "px"),
@@ -53,7 +53,7 @@ class Line:
     name: str
     color: tuple[int, int, int]
     counts: dict[str, Figure]  # by kind
-    sizes: dict[str, Error]
+    measurements: dict[str, Error]
     surface: list[Error]
 
 
@@ -75,7 +75,7 @@ def context(results: Results) -> dict[str, Any]:
         "smallest": results.params.measure.get("objects", {}).get("smallest"),
         "lines": lines,
         "kinds": KINDS,
-        "sizes": {key: label for key, (label, *_) in SIZES.items()},
+        "measurements": {key: label for key, (label, *_) in MEASUREMENTS.items()},
         "surface": [label or key for key, (label, _) in SURFACE.items()],
         "options": {str(number): name for number, name in enumerate(names)},
         "trusted": TRUSTED,
@@ -102,12 +102,12 @@ def check(run: Run, things: list[str]) -> None:
 def line(runs: list[Run], name: str, color: tuple[int, int, int]) -> Line:
     """A class over the seeds."""
     counts = {kind: over_runs(runs, lambda run, kind=kind: run.measured["classes"][name][kind]) for kind in KINDS}  # type: ignore[misc]
-    sizes = {}
-    for key, (label, ground, metres, pixels) in SIZES.items():
+    measurements = {}
+    for key, (label, ground, metres, pixels) in MEASUREMENTS.items():
         scaled = all(errors(run, name)[ground]["objects"] for run in runs)
-        sizes[key] = error(runs, name, label, key, *((ground, metres) if scaled else (key, pixels)))
+        measurements[key] = error(runs, name, label, key, *((ground, metres) if scaled else (key, pixels)))
     surface = [error(runs, name, label or key, key, key, unit) for key, (label, unit) in SURFACE.items()]
-    return Line(name, color, counts, sizes, surface)
+    return Line(name, color, counts, measurements, surface)
 
 
 def errors(run: Run, name: str) -> dict[str, Any]:
@@ -145,13 +145,15 @@ def facts(lines: dict[str, list[Line]], pairs: dict[str, Areas]) -> list[tuple[s
         rest = f"of the {true:,.0f} objects are found by {best}{most}: {found:,.0f}. It invents {invented:,.0f} more."
         said.append((f"{known[best]:.0%}".replace("%", "\u00a0%"), rest))
     first = next(iter(lines))
-    sizes = [(row.name, size) for row in lines[first] for size in row.sizes.values() if size.relative.mean is not None]
-    if sizes:
-        good = sum(size.trusted for _, size in sizes)
-        worst, size = max(sizes, key=lambda item: item[1].relative.mean or 0)
-        rest = f"of the sizes by {first} are within {TRUSTED:.0%} at the median. ".replace("%", "\u00a0%")
-        rest += f"The least sure is the {size.label} of {worst}: {size.relative.mean:.1%}".replace("%", "\u00a0%")
-        said.append((f"{good} of {len(sizes)}", rest + " off."))
+    measurements = [
+        (row.name, one) for row in lines[first] for one in row.measurements.values() if one.relative.mean is not None
+    ]
+    if measurements:
+        good = sum(one.trusted for _, one in measurements)
+        worst, largest = max(measurements, key=lambda item: item[1].relative.mean or 0)
+        rest = f"of the measurements by {first} are within {TRUSTED:.0%} at the median. ".replace("%", "\u00a0%")
+        rest += f"The least sure is the {largest.label} of {worst}: {largest.relative.mean:.1%}".replace("%", "\u00a0%")
+        said.append((f"{good} of {len(measurements)}", rest + " off."))
     if first in pairs:
         ends = (f"{value - 1:+.0%}" for value in quartiles(pairs[first]))
         low, _, high = (end.replace("-", MINUS).replace("%", "\u00a0%") for end in ends)

@@ -24,8 +24,8 @@ from pipelines.compare.store import Outputs, Store
 from pipelines.compare.words import headline
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import open_revision
-from pipelines.markdown import PAGE_LIMIT, code, fit, size
-from pixelproof.core.csp import policy
+from pipelines.markdown import PAGE_LIMIT, code, shortened
+from pixelproof.core.csp import content_security_policy
 from pixelproof.core.errors import ExitCode, StateError
 from pixelproof.scoring.catalogue import headlines
 from pixelproof.scoring.matrices import Matrices
@@ -170,8 +170,9 @@ def test_the_html_page_escapes_everything_and_states_a_policy_that_it_keeps() ->
     assert EVIL not in text and text.count("&lt;img src=x onerror=alert(1)&gt;") >= 14
     assert "<script" not in text and " style=" not in text and "http://" not in text and "https://" not in text
     style = text[text.index("<style>") + 7 : text.index("</style>")]
-    assert policy(style).replace("'", "&#39;") in text, "the hash in the policy is that of this very style"
-    assert "unsafe" not in policy(style) and policy(style).startswith("default-src 'none'")
+    policy = content_security_policy(style)
+    assert policy.replace("'", "&#39;") in text, "the hash in the policy is that of this very style"
+    assert "unsafe" not in policy and policy.startswith("default-src 'none'")
     assert ".class-1 { background: rgb(4 5 6) }" in style
 
 
@@ -298,29 +299,14 @@ def test_code_spans(text: str, span: str) -> None:
     assert code(text) == span
 
 
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (3_400_000, "3.4 MB"),
-        (5 * 10**13, "50.0 TB"),
-        (None, "size not recorded"),
-    ],
-)
-def test_sizes(count: int | None, text: str) -> None:
-    assert size(count) == text
-
-
 def test_a_page_that_is_too_long_is_cut_between_lines_and_says_so() -> None:
     lines = [f"line {number} é" for number in range(20_000)]
-    cut = fit(lines)
+    cut = shortened(lines)
     assert len(cut) <= len(cut.encode()) <= PAGE_LIMIT
     kept = cut.splitlines()
     assert kept[:-2] == lines[: len(kept) - 2]
     assert kept[-1].startswith(f"**{20_000 - (len(kept) - 2)} more lines left out**")
-    assert fit(lines[:10]) == "\n".join(lines[:10]) + "\n"
+    assert shortened(lines[:10]) == "\n".join(lines[:10]) + "\n"
 
 
 def test_the_pages_go_into_a_folder_when_asked(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.dvc.lock import Lock, Record, parse_lock, read_lock
+from pipelines.dvc.lock import DvcLock, Record, parse_lock, read_lock
 from pipelines.dvc.revision import WORKSPACE, Revision, open_revision
 from pixelproof.core.errors import StateError
 
@@ -41,7 +41,7 @@ def test_what_a_lock_says() -> None:
     assert lock.readers_of_param("prepare.width") == ["prepare"] and lock.readers_of_param("train.bat") == []
     assert [lock.pull_target(path) for path in ("data", "models/unet", "else")] == ["data", "train", "else"]
     assert lock.only(["train@unet-0", "new"]).stages.keys() == {"train@unet-0"}
-    assert parse_lock(None, "v1") == Lock()
+    assert parse_lock(None, "v1") == DvcLock()
 
 
 def test_only_a_hash_is_looked_up_as_one() -> None:
@@ -75,6 +75,6 @@ def test_what_the_real_dvc_writes_is_read_of_any_tree(repo: Path, tmp_path: Path
     assert record.deps.keys() == {"code/stage.py", "data/prepared/train"} and record.outs.keys() == {"models/unet"}
     assert all(lock.hash_of(path) for path in lock.outs)
     Path("dvc.lock").unlink()
-    assert read_lock(open_revision(WORKSPACE)) == Lock()
+    assert read_lock(open_revision(WORKSPACE)) == DvcLock()
     (tmp_path / "dvc.lock").write_text("stages: {a: {cmd: there}}")
     assert read_lock(Revision("there", None, tmp_path)).stages == {"a": Record("there")}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.dvc.lock import Difference, Lock, differences, digest, params_of, parse_lock, rests_on
+from pipelines.dvc.lock import Difference, DvcLock, differences, digest, params_of, parse_lock, rests_on
 from pipelines.verify.certificate import Judged, judge, verdict
 from pipelines.verify.machine import describe, installed
 
@@ -62,7 +62,7 @@ def entry(path: str, md5: str) -> dict[str, str]:
     return {"path": path, "md5": md5}
 
 
-def lock(weights: str = "w", code: str = "c", **params: Any) -> Lock:
+def lock(weights: str = "w", code: str = "c", **params: Any) -> DvcLock:
     """Two stages: one trains from data that git keeps, one reads a file of what the first wrote."""
     return parse_lock({"stages": stages(weights, code, **params)}, "v1")
 

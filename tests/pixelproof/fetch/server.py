@@ -17,7 +17,7 @@ import numpy as np
 
 from pixelproof.fetch.transfer import Patience
 from pixelproof.sources.request import Archive
-from stages.download.archive import obtain
+from stages.download.archive import obtain_archive
 
 FILES = {f"CamVid/{name}": np.random.default_rng(i).bytes(200_000) for i, name in enumerate(("a.png", "b/c.png"))}
 DIGEST = hashlib.sha256(
@@ -148,7 +148,7 @@ class Place:
         archive = Archive("Repo", "1", self.url, "CamVid", digest, max_files=10, max_bytes=2_000_000)
         environ = {"DATA_MIRROR": mirror, "PIXELPROOF_CACHE": str(self.cache)}
         shutil.rmtree(self.into, ignore_errors=True)
-        folder = obtain(archive, self.into, environ, patience)
+        folder = obtain_archive(archive, self.into, environ, patience)
         assert {f"CamVid/{p.relative_to(folder)}": p.read_bytes() for p in folder.rglob("*.png")} == FILES
 
     def part(self) -> Path:

@@ -18,7 +18,7 @@ from pixelproof.core.errors import FetchError
 from pixelproof.fetch import transfer
 from pixelproof.fetch.transfer import Patience
 from pixelproof.sources.request import Archive
-from stages.download.archive import obtain
+from stages.download.archive import obtain_archive
 from tests.pixelproof.fetch.server import DIGEST, FILES, QUICK, Place, Server
 
 ROOT = Path(__file__).parents[3]
@@ -178,7 +178,7 @@ def test_two_at_the_same_time_download_once(place: Place) -> None:
     archive = Archive("Repo", "1", place.url, "CamVid", DIGEST, max_files=10, max_bytes=2_000_000)
     environ = {"PIXELPROOF_CACHE": str(place.cache)}
     with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(obtain, archive, place.folder / name, environ, QUICK) for name in ("one", "two")]
+        jobs = [pool.submit(obtain_archive, archive, place.folder / name, environ, QUICK) for name in ("one", "two")]
         folders = [job.result() for job in jobs]
     assert len(server.asked) == 1
     assert all((folder / "a.png").read_bytes() == FILES["CamVid/a.png"] for folder in folders)
@@ -187,7 +187,7 @@ def test_two_at_the_same_time_download_once(place: Place) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pixelproof.fetch.places import _locked
+from pixelproof.fetch.obtain import _locked
 with _locked(Path(sys.argv[1]), "Repo-1"):
     print("held", flush=True)
     time.sleep(60)

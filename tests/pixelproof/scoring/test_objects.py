@@ -62,7 +62,7 @@ def test_components_are_those_of_scikit_image_in_its_order() -> None:
 def test_regions_of_all_classes_in_reading_order_are_those_of_one_scan_by_scikit_image() -> None:
     for _, guess, _ in random_masks(2, 200):
         found = components(guess, THINGS)
-        order = np.argsort(found.first_places()[1:])
+        order = np.argsort(found.first_indices()[1:])
         again = np.zeros(len(order) + 1, np.int64)
         again[1 + order] = 1 + np.arange(len(order))
         assert np.array_equal(

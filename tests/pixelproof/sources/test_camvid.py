@@ -16,7 +16,7 @@ from pixelproof.data.images import decode
 from pixelproof.fetch.unpack import digest
 from pixelproof.sources import camvid
 from pixelproof.sources.request import Request
-from stages.download.archive import obtain
+from stages.download.archive import obtain_archive
 
 FRAMES = {"train": ["0016E5_00390", "0001TP_006690"], "val": ["0016E5_07959"], "test": ["0001TP_008550"]}
 
@@ -58,7 +58,7 @@ def test_from_archive_to_dataset(raw: Path, tmp_path: Path) -> None:
     archive = dataclasses.replace(camvid.ARCHIVE, digest=digest(raw))
     with tarfile.open(tmp_path / f"{archive.name}.tar", "w") as packed:
         packed.add(raw, f"{archive.name}/CamVid")
-    folder = obtain(archive, tmp_path / "unpacked", {"DATA_MIRROR": str(tmp_path)})
+    folder = obtain_archive(archive, tmp_path / "unpacked", {"DATA_MIRROR": str(tmp_path)})
     camvid.convert(request(folder), tmp_path / "out")
     verify(tmp_path / "out")
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from stages.evaluate.objects import Object, compute, compute_sizes, find
+from stages.evaluate.objects import Object, compute, compute_by_area, find
 
 Labels = NDArray[np.uint8]
 GREY = 255
@@ -110,7 +110,7 @@ def test_scores_by_class_and_size() -> None:
     none: dict[str, Any] = dict.fromkeys(by_class["car"])
     assert by_class["tree"] == none | {"found": 0, "missed": 0, "invented": 0}
 
-    sizes = compute_sizes(objects, THINGS, 10, 100)
+    sizes = compute_by_area(objects, THINGS, 10, 100)
     assert {k: (v["found"], v["missed"], v["invented"]) for k, v in sizes.items()} == {
         "all": (2, 2, 1), "small": (0, 2, 0), "medium": (1, 0, 1), "large": (1, 0, 0),
     }  # fmt: skip

@@ -28,7 +28,7 @@ from pixelproof.data.dataset import (
     write_header,
 )
 from pixelproof.data.images import Array
-from pixelproof.data.resize import fit_image, fit_labels
+from pixelproof.data.resize import resize_image, resize_labels
 from stages.prepare.merge import prepare
 from stages.prepare.params import Prepare
 
@@ -285,5 +285,5 @@ def test_a_broken_source_leaves_what_was_prepared(tmp_path: Path) -> None:
 def test_labels_are_not_shifted_by_parts_of_a_pixel(size: int) -> None:
     """On a ramp, image and labels say the same position; OpenCV's plain nearest would be off by up to a half."""
     ramp = np.tile(np.arange(60, dtype=np.uint8), (60, 1))
-    image, labels = fit_image(np.stack([ramp * 4] * 3, 2), size, size), fit_labels(ramp, size, size)
+    image, labels = resize_image(np.stack([ramp * 4] * 3, 2), size, size), resize_labels(ramp, size, size)
     assert abs((image[..., 0] / 4 - labels)[:, 3:-3].mean()) < 0.06

@@ -64,7 +64,7 @@ def test_sizes_by_another_way(made: Path) -> None:
             found = [rows[rows["kind"] == "found"] for rows in own]
             assert line.counts["true"].mean == np.mean([(rows["kind"] != "invented").sum() for rows in own])
             assert line.counts["invented"].mean == np.mean([(rows["kind"] == "invented").sum() for rows in own])
-            for key, error in line.sizes.items():
+            for key, error in line.measurements.items():
                 medians = [(f[f"error_{key}"].abs() / f[f"true_{key}"]).median() for f in found if len(f)]
                 assert error.relative.values == pytest.approx(medians, abs=2e-6) and error.unit == "px"
                 assert error.trusted == (bool(medians) and np.mean(medians) <= 0.1)
@@ -80,12 +80,16 @@ def test_sizes_by_another_way(made: Path) -> None:
 def test_metres_count_where_all_seeds_have_some(made: Path) -> None:
     results = gather(made, PARAMS)
     errors = {name: dict.fromkeys(("median_absolute", "median_relative", "bias"), 0.5) | {"objects": 3} for name in (
-        *measurement.SIZES, *measurement.SURFACE, *(row[1] for row in measurement.SIZES.values())
+        *measurement.MEASUREMENTS, *measurement.SURFACE, *(row[1] for row in measurement.MEASUREMENTS.values())
     )}  # fmt: skip
     errors["area_m2"]["bias"] = 2.25
     car = {"true": 4, "found": 3, "missed": 1, "invented": 0, "errors": errors}
     line = measurement.line([replace(results.runs["unet"][0], measured={"classes": {"car": car}})], "car", (0, 0, 0))
-    assert (line.sizes["area"].unit, line.sizes["area"].bias.mean, line.sizes["perimeter"].unit) == ("m²", 2.25, "m")
+    assert (
+        line.measurements["area"].unit,
+        line.measurements["area"].bias.mean,
+        line.measurements["perimeter"].unit,
+    ) == ("m²", 2.25, "m")
 
 
 def test_landing_by_another_way(made: Path) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 
-from stages.report.plots import confusion_table, whole_percents
+from stages.report.plots import confusion_csv, whole_percents
 
 LABELS = ["road", "NA", 'a "b", c', "never there"]
 
@@ -25,7 +25,7 @@ def test_whole_percents_add_up_and_are_next_to_the_true_ones() -> None:
 
 def test_a_confusion_table_counts_back_to_its_matrix() -> None:
     counts = np.array([[75, 20, 5, 0], [0, 3, 0, 0], [1, 1, 2, 0], [0, 0, 0, 0]])
-    head, *lines = csv.reader(io.StringIO(confusion_table(counts, LABELS)))
+    head, *lines = csv.reader(io.StringIO(confusion_csv(counts, LABELS)))
     assert head == ["true class", "predicted class"]
     seen = Counter((LABELS.index(truth), LABELS.index(predicted)) for truth, predicted in lines)
     assert seen == {(0, 0): 75, (0, 1): 20, (0, 2): 5, (1, 1): 100, (2, 0): 25, (2, 1): 25, (2, 2): 50}

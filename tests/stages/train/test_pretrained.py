@@ -23,7 +23,7 @@ from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.nn.build import build_model
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
-from stages.train.pretrained import fit, rename, start, tensors
+from stages.train.pretrained import match, rename, start, tensors
 from tests.stages.train.conftest import Workspace, train
 from tests.stages.train.test_repeatable import Malicious, drive
 
@@ -47,10 +47,10 @@ def randomised(network: nn.Module) -> nn.Module:
 
 def load_named(model: Any, state: dict[str, Tensor]) -> str:
     """As a training does it; the line that is printed."""
-    fitted = fit(rename(state, model), model.state_dict())
-    fitted.check("file.pth", "full")
-    model.load_state_dict(fitted.state, strict=False)
-    return fitted.summary()
+    matched = match(rename(state, model), model.state_dict())
+    matched.check("file.pth", "full")
+    model.load_state_dict(matched.state, strict=False)
+    return matched.summary()
 
 
 # --- the names of others ---------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_torchvisions_resnet_has_the_names_of_ours() -> None:
         load_named(built("fcn-r18-d8"), state)
     small = built("unet-r18", "small")
     with pytest.raises(DataError, match=r"is 64x3x7x7, not 16x3x7x7; .*train.scale: full"):
-        fit(rename(state, small), small.state_dict()).check("file.pth", "small")
+        match(rename(state, small), small.state_dict()).check("file.pth", "small")
 
 
 def vgg16(norm: bool) -> nn.Module:
@@ -184,18 +184,18 @@ def test_nests_and_prefixes_are_taken_off(tmp_path: Path) -> None:
         "d.safetensors": save(whole),
     }
     for name, content in files.items():
-        fitted = fit(rename(tensors(name, content), model), model.state_dict())
-        assert not fitted.missing and not fitted.unexpected, name
-        assert all(torch.equal(fitted.state[key], value) for key, value in whole.items()), name
+        matched = match(rename(tensors(name, content), model), model.state_dict())
+        assert not matched.missing and not matched.unexpected, name
+        assert all(torch.equal(matched.state[key], value) for key, value in whole.items()), name
 
 
 def test_nine_tenths_are_enough_and_less_is_not() -> None:
     """Of ten tensors one may be missing; one of another shape counts as missing, a counter of batches as nothing."""
     target = {f"backbone.{i}": torch.zeros(2) for i in range(10)} | {"backbone.num_batches_tracked": torch.zeros(())}
     state = {f"backbone.{i}": torch.ones(2) for i in range(9)}
-    fit(state, target).check("f", "full")
+    match(state, target).check("f", "full")
     with pytest.raises(DataError, match=r"found 8 of 10 \(backbone.8 is 3, not 2; backbone.9 is not there\)"):
-        fit(state | {"backbone.8": torch.ones(3)}, target).check("f", "full")
+        match(state | {"backbone.8": torch.ones(3)}, target).check("f", "full")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04nothing", np.random.default_rng(0).bytes(500)])

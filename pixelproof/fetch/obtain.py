@@ -57,7 +57,7 @@ def obtain(wanted: Wanted, environ: Mapping[str, str] = os.environ, patience: Pa
     Raises:
         FetchError: No place has it with the right contents; the message says what is wrong with each.
     """
-    local, remotes = places(wanted, environ.get(MIRROR, ""))
+    local, remotes = locations(wanted, environ.get(MIRROR, ""))
     cache = cache_folder(environ)
     refusals: list[str] = []
     try:
@@ -86,7 +86,7 @@ def _noted(refusals: list[str]) -> Iterator[None]:
         say(refusals[-1])
 
 
-def places(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]]:
+def locations(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]]:
     """Where to look for a file.
 
     Args:
