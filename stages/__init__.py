@@ -1,1 +1,1 @@
-"""What runs: one package per DVC stage, and beside them what stages share."""
+"""What runs: one package for each DVC stage."""

@@ -1,1 +1,1 @@
-"""Public datasets, and the synthetic one, as a canonical dataset."""
+"""Converts a public or synthetic dataset to the canonical form."""

@@ -20,7 +20,7 @@ TARGET = Path("data/download")
 
 
 def write(params: Params, target: Path) -> str:
-    """Write the asked dataset into `target`, whole or not at all; returns one line that says what it holds."""
+    """Write the configured dataset to `target`, all or nothing; return a summary in one line."""
     name = params.download.dataset
     source = cast(Source, importlib.import_module(f"pixelproof.sources.{name}"))
     section = getattr(params.download, name, None)

@@ -1,4 +1,4 @@
-"""A source's archive: found and verified (see pixelproof.fetch), and unpacked."""
+"""Fetches (see pixelproof.fetch), verifies and unpacks a source's archive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMS = (".tar", ".tar.gz", ".zip")
 def obtain_archive(
     archive: Archive, into: Path, environ: Mapping[str, str] = os.environ, patience: Patience | None = None
 ) -> Path:
-    """Unpack an archive's wanted folder into `into`, verified: from a mirror, else the cache, else the url."""
+    """Unpack the folder we need of an archive into `into`, verified. It comes from a mirror, the cache or its URL."""
     wanted = Wanted(
         name=archive.name,
         key=archive.name,
@@ -35,12 +35,14 @@ def obtain_archive(
 
 
 def _unpacked(archive: Archive, path: Path, into: Path) -> None:
-    """Unpack, and compare the contents' digest with the one that the source states; leave nothing where they differ."""
+    """Unpack, and check the digest of the contents against the source's; leave nothing behind if they differ."""
     try:
         found = digest(unpack(path, archive.folder, into, archive.max_files, archive.max_bytes))
         if found != archive.digest:
             expected = f"expected {archive.digest[:16]}..."
-            raise FetchError(path.name, f"contents with the digest {found[:16]}..., {expected}", "not this revision")
+            raise FetchError(
+                path.name, f"contents with the digest {found[:16]}..., {expected}", "this is not the pinned revision"
+            )
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)
         raise

@@ -10,21 +10,23 @@ from pixelproof.sources import names
 
 
 class Synthetic(Section):
-    """The knobs of the embedded renderer."""
+    """The settings of the built-in renderer."""
 
-    train_flights: int = Field(ge=1, le=1000, description="flights of the train split; more change no older image")
-    val_flights: int = Field(ge=1, le=1000, description="flights of the val split")
-    test_flights: int = Field(ge=1, le=1000, description="flights of the test split")
-    images_per_flight: int = Field(ge=1, le=100, description="images of one flight; more change no older image")
+    train_flights: int = Field(
+        ge=1, le=1000, description="flights in the train split; adding some changes no existing image"
+    )
+    val_flights: int = Field(ge=1, le=1000, description="flights in the val split")
+    test_flights: int = Field(ge=1, le=1000, description="flights in the test split")
+    images_per_flight: int = Field(ge=1, le=100, description="images per flight; adding some changes no existing image")
     side: int = Field(ge=32, le=1024, description="width and height of an image in pixels")
 
 
 class Download(Section):
-    """Which dataset, and what its source needs to know."""
+    """Which dataset to use, and the settings of its source."""
 
     dataset: str = Field(description="a file of pixelproof/sources: synthetic, camvid, or none (own data only)")
-    workers: int = Field(ge=1, le=64, description="processes that render or convert; changes no byte")
-    synthetic: Synthetic = Field(description="the embedded aerial scenes, used where dataset is synthetic")
+    workers: int = Field(ge=1, le=64, description="processes that render or convert; does not affect the output")
+    synthetic: Synthetic = Field(description="the built-in aerial scenes, used if dataset is synthetic")
 
     @field_validator("dataset")
     @classmethod
@@ -35,7 +37,7 @@ class Download(Section):
 
 
 class Params(Section):
-    """What the download stage reads of params.yaml."""
+    """The part of params.yaml that the download stage reads."""
 
-    seed: int = Field(ge=0, description="every random choice flows from it")
-    download: Download = Field(description="the public or rendered dataset that the run begins with")
+    seed: int = Field(ge=0, description="the source of all random choices")
+    download: Download = Field(description="the public or rendered dataset to start from")
