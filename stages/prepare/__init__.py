@@ -1,1 +1,1 @@
-"""Merges the sources, checks them, maps classes, sizes and splits."""
+"""Merges the sources: checks them, maps their classes, resizes and splits their images."""

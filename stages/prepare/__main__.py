@@ -1,4 +1,4 @@
-"""The stage `prepare`: merge the sources, map their classes, size and split them, count what is there."""
+"""The stage `prepare`: merge the sources, map their classes, resize and split their images, write data cards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.prepare.params import Params
 
 
 def main() -> None:
-    """Read data/download and data/cvat as params say, write data/prepared and results/data."""
+    """Read the configured sources; write data/prepared and results/data."""
     argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__).parse_args()
     counts = prepare(Path("data"), Path("results/data"), load("prepare", Params).prepare)
     print("prepare: " + ", ".join(f"{split} {images}" for split, images in counts.items()))

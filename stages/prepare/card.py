@@ -1,4 +1,4 @@
-"""The data card of a split: what it holds, counted while it is written."""
+"""The data card of a split: statistics that are collected while it is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pixelproof.data.images import Array
 
 @dataclass
 class Card:
-    """Sums over the images of one split; integers, so that the order of the images changes no digit."""
+    """Sums over the images of one split; they are integers, so the order of the images does not matter."""
 
     classes: tuple[ClassInfo, ...]
     images: int = 0
@@ -52,7 +52,7 @@ class Card:
         self.instances.update(int(pair) >> 16 for pair in pairs)
 
     def as_json(self) -> dict[str, Any]:
-        """The card as it is written; shares are of the labelled pixels."""
+        """The card as it is written; shares are relative to the labelled pixels."""
         labelled = sum(count for number, count in self.pixels.items() if number != IGNORE)
         every = labelled + self.pixels[IGNORE]
         return {
@@ -66,7 +66,7 @@ class Card:
         }
 
     def _class(self, info: ClassInfo, labelled: int) -> dict[str, Any]:
-        """`pixels_where_present` is what median-frequency weights divide by (Eigen and Fergus, ICCV 2015)."""
+        """`pixels_where_present` is the denominator of median-frequency weights (Eigen and Fergus, ICCV 2015)."""
         pixels = self.pixels[info.id]
         return {
             "id": info.id,

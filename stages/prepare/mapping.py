@@ -1,4 +1,4 @@
-"""The classes of the prepared data, and how each source's class ids become theirs."""
+"""The classes of the prepared data, and the mapping of each source's class ids to them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ IGNORED = "ignore"
 def target_classes(
     headers: Mapping[SourceName, Header], renames: Mapping[SourceName, Mapping[str, str]]
 ) -> tuple[ClassInfo, ...]:
-    """The classes of the first source, less those that its own map sends elsewhere, numbered anew."""
+    """The classes of the first source, except those that its own map renames or ignores, renumbered."""
     first, header = next(iter(headers.items()))
     moved = renames.get(first, {})
     kept = [info for info in header.classes if info.name not in moved]
     if not kept:
-        raise ParamsError(f"prepare.map.{first}", "every class mapped to another", "leave at least one as it is")
+        raise ParamsError(f"prepare.map.{first}", "every class mapped to another", "keep at least one as it is")
     return tuple(replace(info, id=number) for number, info in enumerate(kept))
 
 
@@ -45,7 +45,7 @@ def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], r
         else:
             raise ParamsError(
                 f"prepare.map.{source}",
-                f"no line for the class {info.name!r} of {source}",
+                f"no entry for the class {info.name!r} of {source}",
                 f"map it to one of: {', '.join([*names, IGNORED])}{nearest(info.name, names)}",
             )
     return ids

@@ -1,4 +1,4 @@
-"""Writing the prepared dataset and its data cards."""
+"""Writes the prepared dataset and its data cards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stages.prepare.plan import Placed, Source, crossing_groups, place, read_sou
 
 
 def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
-    """Merge the sources under `data` into `data/prepared`, write the cards; returns the images of each split."""
+    """Merge the sources in `data` into `data/prepared`, write the cards; return the number of images of each split."""
     sources = [read_source(name, data / name) for name in params.sources]
     classes = target_classes({s.name: s.header for s in sources}, params.map)
     ids = {s.name: lookup(s.name, s.header, classes, params.map.get(s.name, {})) for s in sources}
@@ -71,7 +71,7 @@ def _origins(sources: list[Source]) -> tuple[dict[str, str], ...]:
 
 
 def _notes(placed: list[Placed], split: str, params: Prepare) -> list[str]:
-    """What a reader of the numbers should know of this split."""
+    """What a reader of the metrics should know about this split."""
     notes = []
     here = [p.sample for p in placed if p.split == split]
     if not here:

@@ -13,17 +13,17 @@ SourceName = Literal["download", "cvat"]
 
 
 class Prepare(Section):
-    """What is merged, and into what size and splits."""
+    """What to merge, the image size and the splits."""
 
     sources: list[SourceName] = Field(
-        min_length=1, max_length=2, description="what is merged; the first one's classes are the classes"
+        min_length=1, max_length=2, description="datasets to merge; the first one defines the classes"
     )
     width: int = Field(ge=16, le=8192, description="width of every prepared image, in pixels")
     height: int = Field(ge=16, le=8192, description="height of every prepared image, in pixels")
     map: dict[SourceName, dict[str, str]] = Field(
-        description="per source: its class -> a class of the first source, or `ignore`; equal names need no line"
+        description="per source: its class -> a class of the first source, or `ignore`; equal names need no entry"
     )
-    split: Split = Field(description="how groups are shared out where a source publishes no split")
+    split: Split = Field(description="how to split the groups of a source that has no splits of its own")
 
     @field_validator("sources")
     @classmethod
@@ -34,6 +34,6 @@ class Prepare(Section):
 
 
 class Params(Section):
-    """What the stage reads of params.yaml."""
+    """The part of params.yaml that the stage reads."""
 
-    prepare: Prepare = Field(description="what is merged, and into what size and splits")
+    prepare: Prepare = Field(description="what to merge, the image size and the splits")

@@ -15,7 +15,7 @@ from stages.prepare.params import Prepare, SourceName
 
 @dataclass(frozen=True)
 class Source:
-    """A canonical dataset that a stage before this one wrote."""
+    """A canonical dataset written by an earlier stage."""
 
     name: SourceName
     root: Path
@@ -25,7 +25,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Placed:
-    """One image, where it lies and where it goes."""
+    """One image, where it comes from and which split it goes to."""
 
     source: Source
     found_in: str
@@ -34,16 +34,16 @@ class Placed:
 
 
 def read_source(name: SourceName, root: Path) -> Source:
-    """Read a source's header and its splits: the published ones, or the one that stands for none."""
+    """Read a source's header and splits: the published ones, or the single unsplit one."""
     header = read_header(root)
     splits = {s: read_split(root, s) for s in (*SPLITS, UNSPLIT) if (root / s / "index.csv").exists()}
     if not any(splits.values()):
-        raise ParamsError("prepare.sources", f"{name!r}, which holds no image", "leave it out, or give it images")
+        raise ParamsError("prepare.sources", f"{name!r}, which holds no image", "remove it, or add images")
     return Source(name, root, header, splits)
 
 
 def place(sources: list[Source], params: Prepare) -> list[Placed]:
-    """Every image with its split, sorted by split and id; published splits are kept as published."""
+    """Every image with its split, sorted by split and id; published splits are kept."""
     shares = params.split
     placed = [
         Placed(source, found, sample, _split(found, sample, shares))
@@ -58,7 +58,7 @@ def place(sources: list[Source], params: Prepare) -> list[Placed]:
 
 
 def crossing_groups(placed: list[Placed], split: str) -> list[str]:
-    """Groups of a published split that stand in an earlier one too (train before val before test)."""
+    """Groups of a published split that are also in an earlier one (train before val before test)."""
     earlier = SPLITS[: SPLITS.index(split)]
     before = {p.sample.group for p in placed if p.split in earlier}
     return sorted(before & {p.sample.group for p in placed if p.split == split})
@@ -69,7 +69,7 @@ def _split(found: str, sample: Sample, shares: Split) -> str:
 
 
 def _check_filled(placed: list[Placed], shares: Split) -> None:
-    """A split that we make and that stays empty is a mistake; what a source publishes is its own affair."""
+    """An empty split is an error if we made it, but not if a source publishes it that way."""
     groups = Counter(p.sample.group for p in placed if p.found_in == UNSPLIT)
     counts = Counter(p.split for p in placed)
     empty = empty_splits({s: counts[s] for s in SPLITS}, shares.val, shares.test)
@@ -77,7 +77,7 @@ def _check_filled(placed: list[Placed], shares: Split) -> None:
         return
     salt = best_salt(groups, shares.val, shares.test)
     if salt is None:
-        fix = "no salt fills every split: more groups are needed (cvat.group: image makes each image one)"
+        fix = "no salt fills every split: more groups are needed (with `cvat.group: image`, each image is one)"
     else:
         share = images_per_split(groups, shares.val, shares.test, salt)
         fix = f"set it to {salt}, which gives " + ", ".join(f"{split} {share[split]}" for split in SPLITS)
@@ -94,19 +94,19 @@ def _check_ids(placed: list[Placed]) -> None:
         other = seen.setdefault(one.sample.id, one)
         if other is not one:
             raise DataError(
-                _index(one), "ids that no other image has", f"{one.sample.id!r}, also in {_index(other)}",
+                _index(one), "unique ids", f"{one.sample.id!r}, also in {_index(other)}",
                 "rename one of the two images",
             )  # fmt: skip
 
 
 def _check_groups(placed: list[Placed]) -> None:
-    """A group whose split we decide must not stand in another split through another source."""
+    """A group that we assign to a split must not be in another split of another source."""
     ours = {p.sample.group: p for p in placed if p.found_in == UNSPLIT}
     for one in placed:
         other = ours.get(one.sample.group)
         if other is not None and other.split != one.split:
             found = f"{one.sample.group!r} in {one.split}, and in {other.split} through {_index(other)}"
-            raise DataError(_index(one), "groups in one split", found, "rename the group in one of the two")
+            raise DataError(_index(one), "each group in one split only", found, "rename the group in one of the two")
 
 
 def _index(placed: Placed) -> str:

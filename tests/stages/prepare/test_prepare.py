@@ -215,7 +215,7 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
     [
         (
             {"map": {"cvat": {"mud": "ignore"}}},
-            "prepare.map.cvat: found no line for the class 'vehicle' of cvat; map it to",
+            "prepare.map.cvat: found no entry for the class 'vehicle' of cvat; map it to",
         ),
         (
             {"map": {"cvat": {"vehicle": "cart", "mud": "road"}}},
@@ -225,7 +225,7 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
             {"map": {"cvat": {"vehicle": "car", "mud": "ignore", "mut": "road"}}},
             "'mut'; allowed: grass, mud, road, vehicle",
         ),
-        ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "leave at least one as it is"),
+        ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "keep at least one as it is"),
     ],
 )
 def test_classes_that_match_nothing(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_sources_that_clash_or_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cvat/all/index\.csv.*'x', also in .*download/train/index\.csv"):
         prepare(tmp_path, tmp_path / "cards", section(map={}))
     write(tmp_path, "cvat", PUBLIC, all=[f"{group}/own-{group}" for group in "bcd"])
-    with pytest.raises(DataError, match=r"expected groups in one split, found '[bcd]'"):
+    with pytest.raises(DataError, match=r"expected each group in one split only, found '[bcd]'"):
         prepare(tmp_path, tmp_path / "cards", section(map={}))
 
 
@@ -263,7 +263,9 @@ def test_an_empty_split_names_the_salt_that_fills_it(tmp_path: Path) -> None:
     )
     assert sorted(splits_of(tmp_path).values()) == ["test", "train", "val"]
     write(tmp_path, "cvat", PUBLIC, all=["g0/own0", "g1/own1"])
-    with pytest.raises(ParamsError, match=r"no salt fills every split: more groups are needed \(cvat.group: image"):
+    with pytest.raises(
+        ParamsError, match=r"no salt fills every split: more groups are needed \(with `cvat.group: image"
+    ):
         prepare(tmp_path, tmp_path / "cards", section(sources=["cvat"], map={}))
     prepare(tmp_path, tmp_path / "cards", section(sources=["cvat"], map={}, split={"val": 0.0, "test": 0.0, "salt": 0}))
     assert set(splits_of(tmp_path).values()) == {"train"}
