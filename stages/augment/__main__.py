@@ -1,4 +1,4 @@
-"""The stage `augment`: changed copies of the train split, made offline by a policy in params.yaml."""
+"""The stage `augment`: augmented copies of the train split, made offline by the policy in params.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making the copies: each one a function of (seed, id, copy) alone, whoever makes it and when."""
+"""Makes the copies; each depends on (seed, id, copy) alone, not on the process that makes it or the order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SPLIT = "train"
 
 
 def augment(prepared: Path, target: Path, params: Augment, seed: int) -> int:
-    """Write the copies of the train split as a dataset of their own; returns how many."""
+    """Write the copies of the train split as a separate dataset; return their number."""
     read = read_header(prepared)
     header = Header("augmented", read.classes, read.sources)
     samples = read_split(prepared, SPLIT)
@@ -47,7 +47,7 @@ def augment(prepared: Path, target: Path, params: Augment, seed: int) -> int:
 
 
 def _run(work: partial[list[Sample]], samples: list[Sample], workers: int) -> Iterator[list[Sample]]:
-    """Do the work here, or in several processes that start from nothing (no state of this one reaches them)."""
+    """Do the work here, or in several spawned processes, which inherit no state from this one."""
     if workers == 1 or len(samples) < 2:
         yield from map(work, samples)
         return
@@ -57,12 +57,12 @@ def _run(work: partial[list[Sample]], samples: list[Sample], workers: int) -> It
 
 
 def _start() -> None:
-    """One thread in each process: the processes are what runs side by side."""
+    """One OpenCV thread per process: the processes already run in parallel."""
     cv2.setNumThreads(1)
 
 
 def make_copies(prepared: Path, root: Path, header: Header, params: Augment, seed: int, sample: Sample) -> list[Sample]:
-    """Write every copy of one image; returns their lines of the index."""
+    """Write every copy of one image; return their index entries."""
     image = read_image(prepared, SPLIT, sample)
     mask = read_mask(prepared, SPLIT, sample, len(header.classes))
     instances = read_instances(prepared, SPLIT, sample)
@@ -76,10 +76,10 @@ def make_copies(prepared: Path, root: Path, header: Header, params: Augment, see
 
 
 def generator(seed: int, sample_id: str, copy: int) -> np.random.Generator:
-    """The random numbers of one copy of one image."""
+    """The random generator for one copy of one image."""
     return np.random.default_rng([seed, copy, *hashlib.sha256(sample_id.encode()).digest()])
 
 
 def copy_of(sample: Sample, copy: int) -> Sample:
-    """A copy's line of the index: its own id, its original as parent, the same group; it measures nothing."""
+    """A copy's index entry: a new id, the original as parent, the same group, and no scale."""
     return replace(sample, id=f"{sample.id}.aug{copy}", parent=sample.id, metres_per_pixel=None, x=None, y=None)

@@ -1,4 +1,4 @@
-"""The one module that knows Albumentations: a policy's steps as seeded functions of image and labels."""
+"""The only module that uses Albumentations: a policy's steps as seeded functions of image and labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from stages.augment.params import Color, Crop, Flip, Noise, Rotate, Step
 
 
 def apply(policy: list[Step], rng: np.random.Generator, image: Array, mask: Array, instances: Array) -> list[Array]:
-    """Image, mask and instances after every step that `rng` chooses.
+    """Apply the steps that `rng` chooses to image, mask and instances.
 
-    Each step gets a seed of its own: Albumentations' Compose seeds all its transforms alike, and then they all fire
-    or none does. Mask and instances go through as one plane of 32-bit floats, which hold 24 bits exactly, so that
-    both move alike and what comes in from outside is ignored and no instance.
+    Each step gets its own seed: Albumentations' Compose seeds all its transforms alike, so that all of them fire or
+    none. Mask and instances are packed into one plane of 32-bit floats, which hold 24 bits exactly: both move alike,
+    and pixels from outside the image become ignored and belong to no instance.
     """
     labels = (instances.astype(np.float32) * 256 + mask).astype(np.float32)
     for step in policy:
@@ -35,8 +35,8 @@ def apply(policy: list[Step], rng: np.random.Generator, image: Array, mask: Arra
 
 @lru_cache(maxsize=64)
 def _transform(step: Step, width: int, height: int) -> Any:
-    """Albumentations' transform for a step; whether it fires is decided by the caller."""
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its version check asks the network
+    """Albumentations' transform for a step; the caller decides whether it fires."""
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its version check would go online
     import albumentations as A  # noqa: N812
     import cv2
 
@@ -48,7 +48,7 @@ def _transform(step: Step, width: int, height: int) -> Any:
             return A.Rotate(turn, border_mode=cv2.BORDER_CONSTANT, fill=0, fill_mask=IGNORE, p=1)
         case Crop():
             ratio = width / height
-            labels = cv2.INTER_NEAREST_EXACT  # pixel centres, as the image's own interpolation has them
+            labels = cv2.INTER_NEAREST_EXACT  # aligned to pixel centres, like the image's interpolation
             area, shape = (step.area, 1), (ratio, ratio)
             return A.RandomResizedCrop((height, width), scale=area, ratio=shape, mask_interpolation=labels, p=1)
         case Color():
