@@ -1,1 +1,1 @@
-"""Annotations drawn in CVAT, as a canonical dataset."""
+"""Converts annotations drawn in CVAT to a canonical dataset."""

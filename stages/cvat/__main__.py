@@ -1,4 +1,4 @@
-"""The stage `cvat`: exports of CVAT ("for images 1.1") become a canonical dataset."""
+"""The stage `cvat`: convert CVAT exports ("CVAT for images 1.1") to a canonical dataset."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stages.cvat.params import Params
 
 
 def main() -> None:
-    """Read the exports that params name, write data/cvat."""
+    """Read the configured exports; write data/cvat."""
     argparse.ArgumentParser(prog="python -m stages.cvat", description=__doc__).parse_args()
     params = load("cvat", Params).cvat
     exports, images, skipped = convert(find_exports(Path(params.exports)), Path("data/cvat"), params)
     print(f"cvat: {images} images of {exports} exports")
     for kind, count in sorted(skipped.items()):
-        print(f"cvat: {count} shapes of the kind {kind!r} left out, as cvat.skip says")
+        print(f"cvat: {count} shapes of the kind {kind!r} skipped, as set by cvat.skip")
 
 
 if __name__ == "__main__":

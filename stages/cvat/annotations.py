@@ -1,4 +1,4 @@
-"""annotations.xml, parsed and checked: images with names, sizes and shapes that can be trusted."""
+"""Parses annotations.xml, and checks the names, sizes and shapes of its images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.cvat.shapes import AREAS, WITHOUT_AREA, check_label, checked
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One `<image>`: where its file lies in the export, and its shapes as Datumaro will read them."""
+    """One `<image>`: the path of its file in the export, and its shapes as Datumaro will read them."""
 
     name: str
     member: str
@@ -31,7 +31,7 @@ def parse(export: Export) -> Element:
 
     where = f"{export.path}: {ANNOTATIONS}"
     if ANNOTATIONS not in export.lengths:
-        raise DataError(export.path, f"{ANNOTATIONS} at the top", "none", AGAIN)
+        raise DataError(export.path, f"{ANNOTATIONS} at the top level", "none", AGAIN)
     try:
         root: Element = ElementTree.fromstring(export.read(ANNOTATIONS))
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
@@ -49,7 +49,7 @@ def read_images(export: Export, root: Element, labels: Collection[str], skip: Co
 
 
 def count_skipped(root: Element) -> Counter[str]:
-    """How many shapes of each kind that has no area."""
+    """The number of shapes without area, by kind."""
     return Counter(shape.tag for image in root.findall("image") for shape in image if shape.tag in WITHOUT_AREA)
 
 
@@ -63,7 +63,7 @@ def _image(
     for key in ("id", "name"):
         value = f"{key} {node.get(key)!r}"
         if value in seen:
-            raise DataError(where, f"each image's {key} once", f"{value} twice", AGAIN)
+            raise DataError(where, f"a unique {key} for each image", f"{value} twice", AGAIN)
         seen[value] = name
     width, height = (_side(where, node, key) for key in ("width", "height"))
     shapes = []
@@ -88,7 +88,7 @@ def _check_skipped(where: str, kind: str, skip: Collection[str]) -> None:
 
 
 def _member(export: Export, node: Element, where: str) -> str:
-    """Where CVAT puts an image: under images/, under its subset in a project's export; older ones at the top."""
+    """An image's path in the export: in images/ (by subset in a project's export), in older exports at the top."""
     name = node.get("name", "")
     paths = [f"images/{node.get('subset')}/{name}", f"images/{name}", name]
     for path in paths[0 if node.get("subset") else 1 :]:

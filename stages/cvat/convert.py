@@ -1,4 +1,4 @@
-"""From exports to the canonical dataset: check, stage what Datumaro can be trusted with, import, rasterise."""
+"""Converts exports to the canonical dataset: check, stage what was checked for Datumaro, import, rasterise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COPIED = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
 
 @dataclass(frozen=True)
 class Item:
-    """One image on its way: its line of the index, and its shapes for Datumaro."""
+    """One image to convert, with its index entry."""
 
     export: Export
     image: AnnotatedImage
@@ -39,7 +39,7 @@ class Item:
 
 
 def convert(exports: list[Path], target: Path, params: Cvat) -> tuple[int, int, Counter[str]]:
-    """Write the canonical dataset; returns the numbers of exports and images, and what was left out."""
+    """Write the canonical dataset; return the number of exports, of images, and of skipped shapes by kind."""
     header = Header("cvat", classes_of(params), ({"name": "cvat", "exports": params.exports},))
     with ExitStack() as stack, whole_folder(target) as root:
         opened = [stack.enter_context(open_export(path)) for path in exports]
@@ -53,12 +53,12 @@ def convert(exports: list[Path], target: Path, params: Cvat) -> tuple[int, int, 
 
 
 def classes_of(params: Cvat) -> tuple[ClassInfo, ...]:
-    """The classes that params list; their place in the list is their id."""
+    """The configured classes; a class's position in the list is its id."""
     return tuple(ClassInfo(i, c.name, _rgb(c.color), c.thing) for i, c in enumerate(params.classes))
 
 
 def read_items(exports: list[Export], params: Cvat) -> tuple[list[Item], Counter[str]]:
-    """Every image of every export, checked, with its id and group; and what was left out, counted."""
+    """Every image of every export, checked, with its id and group; and the number of skipped shapes by kind."""
     labels = [label.name for label in params.classes]
     items: dict[str, Item] = {}
     skipped: Counter[str] = Counter()
@@ -72,9 +72,9 @@ def read_items(exports: list[Export], params: Cvat) -> tuple[list[Item], Counter
             other = items.setdefault(item.sample.id, item)
             if other is not item:
                 raise DataError(
-                    f"{export.path}: image {image.name!r}", "an id that no other image has",
-                    f"{item.sample.id!r} also for {other.image.name!r} in {other.export.path}",
-                    "rename one of the two, or set cvat.group: export, which puts the export's name into the ids",
+                    f"{export.path}: image {image.name!r}", "a unique id",
+                    f"{item.sample.id!r}, also that of {other.image.name!r} in {other.export.path}",
+                    "rename one of the two, or set `cvat.group: export`, which adds the export's name to the ids",
                 )  # fmt: skip
     return [items[key] for key in sorted(items)], skipped
 
@@ -93,7 +93,7 @@ def labelled(items: list[Item], params: Cvat, folder: Path) -> Iterator[tuple[It
 
 
 def _through_datumaro(folder: Path, items: list[Item], labels: list[str]) -> dict[str, list[Any]]:
-    """Each image's shapes as Datumaro reads them from the export that the checked shapes make up."""
+    """Each image's shapes as Datumaro reads them from a temporary export of the checked shapes."""
     from datumaro.components.dataset import Dataset
 
     path = folder / ANNOTATIONS
@@ -112,13 +112,13 @@ def _through_datumaro(folder: Path, items: list[Item], labels: list[str]) -> dic
         if len(shapes.get(item.sample.id, [])) != len(item.image.shapes):
             raise DataError(
                 f"{item.export.path}: image {item.image.name!r}", f"{len(item.image.shapes)} shapes",
-                f"{len(shapes.get(item.sample.id, []))} from Datumaro", "report this export to the project",
+                f"{len(shapes.get(item.sample.id, []))} from Datumaro", "please report this export as a bug",
             )  # fmt: skip
     return shapes
 
 
 def _stage_image(folder: Path, item: Item) -> None:
-    """Put an image where the dataset will have it: .png and .jpg as they are, anything else as PNG."""
+    """Write an image to its place in the dataset: .png and .jpg unchanged, anything else as PNG."""
     where, content = f"{item.export.path}: {item.image.member}", item.export.read(item.image.member)
     path = _staged(folder, item)
     if PurePosixPath(item.image.member).suffix.lower() in COPIED:
@@ -132,11 +132,11 @@ def _stage_image(folder: Path, item: Item) -> None:
         write_png(path, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     found = f"{image.shape[1]}x{image.shape[0]}"
     if found != (expected := f"{item.image.width}x{item.image.height}"):
-        raise DataError(where, f"the size that {ANNOTATIONS} states, {expected}", found, AGAIN)
+        raise DataError(where, f"the size given in {ANNOTATIONS}, {expected}", found, AGAIN)
 
 
 def _decode(where: str, content: bytes) -> Array:
-    """An image of a kind that the dataset does not hold; Pillow finds out whether it is whole."""
+    """Decode an image that must be converted; Pillow detects truncated files."""
     from PIL import Image
 
     try:
@@ -151,7 +151,7 @@ def _decode(where: str, content: bytes) -> Array:
 
 
 def _unreadable(where: str, content: bytes) -> DataError:
-    return DataError(where, "a whole image", f"{len(content)} bytes that do not decode", AGAIN)
+    return DataError(where, "a whole image", f"{len(content)} bytes that cannot be decoded", AGAIN)
 
 
 def _staged(folder: Path, item: Item) -> Path:

@@ -1,4 +1,4 @@
-"""Finding exports and reading files out of them, zip or folder, without ever leaving them."""
+"""Finds exports (zip files or folders) and reads their files, never following a path out of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 from pixelproof.core.errors import DataError
 
 ANNOTATIONS = "annotations.xml"
-MAX_BYTES = 1 << 30  # of one file: more is not an image, and would fill the memory
+MAX_BYTES = 1 << 30  # per file: anything larger is not an image, and would exhaust memory
 AGAIN = "export again from CVAT as 'CVAT for images 1.1' with 'Save images' on"
 
 
 @dataclass(frozen=True)
 class Export:
-    """An opened export: its name, and its files by their path inside it."""
+    """An open export: its name, and its files by their path inside it."""
 
     name: str
     path: Path
@@ -54,13 +54,13 @@ def find_exports(folder: Path) -> list[Path]:
 
 
 def export_name(path: Path) -> str:
-    """The export's name: the file's without .zip, or the folder's."""
+    """The export's name: the file name without .zip, or the folder's name."""
     return path.name.removesuffix(path.suffix) if path.suffix.lower() == ".zip" else path.name
 
 
 @contextmanager
 def open_export(path: Path) -> Iterator[Export]:
-    """Open a zip or a folder; links and names that lead out of it are errors."""
+    """Open a zip or a folder; links, and paths that lead out of it, are errors."""
     if path.is_symlink():
         raise DataError(path, "a file or a folder", "a link", "put the export itself there")
     if path.is_dir():
@@ -89,7 +89,7 @@ def _is_export(path: Path) -> bool:
 def _folder_files(root: Path) -> Iterator[tuple[str, int]]:
     for path in sorted(root.rglob("*")):
         if path.is_symlink():
-            raise DataError(path, "a file or a folder", "a link", "replace it with what it leads to")
+            raise DataError(path, "a file or a folder", "a link", "replace it with the file it points to")
         if path.is_file():
             yield path.relative_to(root).as_posix(), path.stat().st_size
 

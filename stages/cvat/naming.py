@@ -1,4 +1,4 @@
-"""What an image of an export is called here, and what it must stay together with."""
+"""The ids of images, and the groups that must stay in one split."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from stages.cvat.params import Grouping
 def id_of(export: str, name: str, group: Grouping) -> str:
     """`flight3-0001` for `flight3/0001.png`.
 
-    The export's name is part of it only where exports are what matters: a task exported anew under another file name
-    must not move its images to another split.
+    The export's name is part of it only if images are grouped by export: exporting a task again under another file
+    name must not move its images to another split.
     """
     stem = PurePosixPath(name).with_suffix("").as_posix()
     return slug(f"{export}/{stem}" if group == "export" else stem)
 
 
 def group_of(export: str, name: str, task: str, group: Grouping) -> str:
-    """The folder of the image's name, else its task in a project's export, else the export; or as params say."""
+    """The image's folder, else its task (in a project's export), else the export; or what cvat.group says."""
     if group == "image":
         return id_of(export, name, group)
     folder = PurePosixPath(name).parent.as_posix()
@@ -29,5 +29,5 @@ def group_of(export: str, name: str, task: str, group: Grouping) -> str:
 
 
 def slug(name: str) -> str:
-    """A name that can be an id: runs of other characters become `-`."""
+    """A valid id from a name: runs of characters that an id cannot have become `-`."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-._") or "image"

@@ -11,12 +11,12 @@ from pixelproof.core.errors import ParamsError, unknown_name
 from pixelproof.core.params import Section
 
 Grouping = Literal["folder", "export", "image"]
-IGNORED = "ignore"  # what cvat.background says for pixels that belong to no class
+IGNORED = "ignore"  # the value of cvat.background for pixels that belong to no class
 Skippable = Literal["polyline", "points", "cuboid", "skeleton", "tag"]
 
 
 class Label(Section):
-    """One label of the exports, which becomes one class; its id is its place in the list."""
+    """One label of the exports, which becomes one class; its position in the list is its id."""
 
     name: str = Field(min_length=1, description="the label's name in CVAT")
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb, for masks shown to people")
@@ -24,18 +24,16 @@ class Label(Section):
 
 
 class Cvat(Section):
-    """Where the exports lie and what their labels mean."""
+    """Where the exports are, and what their labels mean."""
 
     exports: str = Field(
-        description="folder of this repository; each .zip or folder in it with annotations.xml is read"
+        description="a folder of this repository; every .zip in it, and every folder with annotations.xml, is read"
     )
     group: Grouping = Field(
-        description="what never spans two splits: the image's folder in CVAT (else task, else export), export, or image"
+        description="what must stay in one split: the image's folder in CVAT (else task, else export), export or image"
     )
     background: str = Field(description="class of the pixels that no shape covers, or `ignore`")
-    skip: list[Skippable] = Field(
-        description="kinds of shape that have no area and are left out, counted; else an error"
-    )
+    skip: list[Skippable] = Field(description="kinds of shapes without area to skip and count; any other is an error")
     classes: list[Label] = Field(
         min_length=1, max_length=255, description="the labels of the exports: name, color, thing"
     )
@@ -53,13 +51,13 @@ class Cvat(Section):
         names = [label.name for label in self.classes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ParamsError("cvat.classes", f"{twice[0]!r} twice", "each name once")
+            raise ParamsError("cvat.classes", f"{twice[0]!r} twice", "use each name once")
         if self.background not in [*names, IGNORED]:
             raise unknown_name("cvat.background", self.background, [*names, IGNORED])
         return self
 
 
 class Params(Section):
-    """What the stage reads of params.yaml."""
+    """The part of params.yaml that the stage reads."""
 
     cvat: Cvat = Field(description="annotations drawn in CVAT")

@@ -1,4 +1,4 @@
-"""From Datumaro's shapes to a mask of class ids and a map of instances."""
+"""Rasterises Datumaro's shapes to a mask of class ids and a map of instances."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def rasterise(
 ) -> tuple[Array, Array]:
     """Paint the shapes: a higher z_order lies on top, ties go to the later shape.
 
-    A pixel belongs to a shape when its centre does: what CVAT's own mask exports do, and shapes that share an edge
-    share no pixel. Shapes of one label in one CVAT group are one instance.
+    A pixel belongs to a shape if its centre does, as in CVAT's own mask exports; shapes that share an edge then share
+    no pixel. Shapes with the same label in one CVAT group are one instance.
     """
     mask = np.full((height, width), background, np.uint8)
     instances = np.zeros((height, width), np.uint16)
@@ -33,9 +33,9 @@ def rasterise(
 
 
 def area(shape: Any, width: int, height: int) -> tuple[tuple[slice, slice], Array]:
-    """The pixels of one of Datumaro's shapes (mask, polygon, box or turned box): a window, and which of it they are.
+    """The pixels of one of Datumaro's shapes (mask, polygon, box or rotated box): a window, and a mask of it.
 
-    Only the window is drawn: a hundred polygons on a photograph of 12 megapixels would take ten seconds otherwise.
+    Only the window is drawn: a hundred polygons on a 12-megapixel photo would otherwise take ten seconds.
     """
     from datumaro.components.annotation import AnnotationType
     from datumaro.util import mask_tools
@@ -53,7 +53,7 @@ def area(shape: Any, width: int, height: int) -> tuple[tuple[slice, slice], Arra
 
 
 def _renumber(instances: Array) -> Array:
-    """1, 2, 3, ... without the gaps that hidden shapes leave."""
+    """Renumber the instances 1, 2, 3, ...: hidden shapes leave gaps."""
     found = np.unique(instances[instances > 0])
     renumber = np.zeros(int(instances.max()) + 1, np.uint16)
     renumber[found] = np.arange(1, len(found) + 1)

@@ -1,7 +1,7 @@
-"""Checks every shape of an export before Datumaro sees it, and writes what Datumaro would lose as what it keeps.
+"""Checks every shape of an export before Datumaro sees it, and converts those that Datumaro would drop.
 
-Datumaro drops ellipses without a word and accepts points that are no numbers, short run lengths and unknown labels.
-Here each of these is an error that names the image and the shape, and an ellipse becomes a mask.
+Datumaro silently drops ellipses, and accepts coordinates that are not numbers, run lengths that are too short and
+unknown labels. Here an ellipse becomes a mask, and the others are errors that name the image and the shape.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pixelproof.data.images import Array
 
 AREAS = ("polygon", "box", "ellipse", "mask")
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
-REDRAW = "mend the shape in CVAT and export again"
+REDRAW = "fix the shape in CVAT and export again"
 
 
 def check_label(where: str, shape: Element, labels: Collection[str]) -> str:
@@ -32,7 +32,7 @@ def check_label(where: str, shape: Element, labels: Collection[str]) -> str:
 
 
 def checked(where: str, shape: Element, width: int, height: int) -> Element:
-    """The shape as Datumaro will read it: attributes that Datumaro needs, every value checked."""
+    """The shape as Datumaro will read it: only the attributes it needs, every value checked."""
     made = _BUILDERS[shape.tag](where, shape, width, height)
     for key in ("z_order", "group_id"):
         made.set(key, str(_integer(where, shape, key, default=0)))
@@ -62,7 +62,7 @@ def _box(where: str, shape: Element, width: int, height: int) -> Element:
 
 
 def _ellipse(where: str, shape: Element, width: int, height: int) -> Element:
-    """Rasterised here, as a run-length mask; CVAT turns clockwise, in degrees."""
+    """Rasterise to a run-length mask; CVAT rotates clockwise, in degrees."""
     cx, rx = (_coordinate(where, key, shape.get(key), width) for key in ("cx", "rx"))
     cy, ry = (_coordinate(where, key, shape.get(key), height) for key in ("cy", "ry"))
     turn = _number(where, "rotation", shape.get("rotation", "0"))
@@ -93,7 +93,7 @@ _BUILDERS: dict[str, Callable[[str, Element, int, int], Element]] = {
 
 
 def ellipse_area(cx: float, cy: float, rx: float, ry: float, turn: float, width: int, height: int) -> Array:
-    """The pixels whose centres lie in an ellipse turned clockwise by `turn` degrees."""
+    """The pixels whose centres are in an ellipse rotated clockwise by `turn` degrees."""
     x = np.arange(width)[None, :] + 0.5 - cx
     y = np.arange(height)[:, None] + 0.5 - cy
     cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
@@ -102,7 +102,7 @@ def ellipse_area(cx: float, cy: float, rx: float, ry: float, turn: float, width:
 
 
 def run_lengths(area: Array) -> str:
-    """CVAT's run lengths: row by row, alternately outside and inside, beginning outside."""
+    """CVAT's run lengths: row by row, alternately outside and inside, starting outside."""
     flat = area.ravel().astype(np.int8)
     edges = np.flatnonzero(np.diff(flat, prepend=0, append=1 - flat[-1]))
     return ",".join(map(str, np.diff(edges, prepend=0)))
@@ -119,7 +119,7 @@ def _number(where: str, key: str, text: str | None) -> float:
 
 
 def _coordinate(where: str, key: str, text: str | None, side: int) -> float:
-    """A finite number not further outside the image than the image is large."""
+    """A finite number, outside the image by at most the image's side."""
     value = _number(where, key, text)
     if not -side <= value <= 2 * side:
         raise DataError(where, f"{key} within {-side} to {2 * side}", str(value), REDRAW)

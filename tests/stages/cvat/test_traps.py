@@ -93,12 +93,12 @@ def _xml(old: str, new: str) -> Callable[[FakeExport], None]:
     [
         (_no_file, "its file images/2.png in the export, found no such file"),
         (_bytes(encoded(20, 16)[:-30]), "images/2.png: expected a whole image"),
-        (_bytes(b""), "0 bytes that do not decode"),
-        (_bytes(b"no image"), "8 bytes that do not decode"),
-        (_bytes(encoded(16, 20)), "the size that annotations.xml states, 20x16, found 16x20"),
-        (_xml('id="1"', 'id="0"'), "each image's id once, found id '0' twice"),
-        (_xml('name="2.png"', 'name="1.png"'), "each image's name once, found name '1.png' twice"),
-        (_xml('name="2.png"', 'name="1.jpg"'), "'1' also for '1.png'"),
+        (_bytes(b""), "0 bytes that cannot be decoded"),
+        (_bytes(b"no image"), "8 bytes that cannot be decoded"),
+        (_bytes(encoded(16, 20)), "the size given in annotations.xml, 20x16, found 16x20"),
+        (_xml('id="1"', 'id="0"'), "a unique id for each image, found id '0' twice"),
+        (_xml('name="2.png"', 'name="1.png"'), "a unique name for each image, found name '1.png' twice"),
+        (_xml('name="2.png"', 'name="1.jpg"'), "'1', also that of '1.png'"),
         (_xml('name="2.png"', 'name="../2.png"'), "a relative name inside the export, found '../2.png'"),
         (_xml('name="2.png"', 'name="/etc/2.png"'), "a relative name inside the export"),
         (_xml('name="2.png"', 'name=""'), "a relative name inside the export"),
@@ -154,7 +154,7 @@ def test_zip(tmp_path: Path) -> None:
         assert expected in refused(tmp_path / name, tmp_path)
     with zipfile.ZipFile(tmp_path / "none.zip", "w"):
         pass
-    assert "annotations.xml at the top, found none" in refused(tmp_path / "none.zip", tmp_path)
+    assert "annotations.xml at the top level, found none" in refused(tmp_path / "none.zip", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../../evil.png", "/evil.png", "images/..\\evil.png", "C:/evil.png"])
@@ -181,7 +181,7 @@ def test_links(tmp_path: Path) -> None:
 
 def test_the_same_image_name_in_two_exports(tmp_path: Path) -> None:
     exports = [FakeExport().add("1.png").zip(tmp_path / f"{name}.zip") for name in ("north", "south")]
-    with pytest.raises(DataError, match=r"south\.zip: image '1\.png'.*north\.zip; .*set cvat\.group: export"):
+    with pytest.raises(DataError, match=r"south\.zip: image '1\.png'.*north\.zip; .*set `cvat\.group: export`"):
         convert(exports, tmp_path / "out", params())
 
 
