@@ -1,1 +1,1 @@
-"""Each architecture's file, its bases and the params, resolved into one JSON."""
+"""Resolves each architecture's file, its bases and the params into one JSON file."""

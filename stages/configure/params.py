@@ -1,4 +1,4 @@
-"""The params of configure: which architectures, their size and changes, and what their training begins with."""
+"""The params of configure: the architectures, their scale, their overrides and their initial weights."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from stages.configure.resolve import names
 
 
 class Shape(Section):
-    """The knobs of `train` that shape a network and its first weights."""
+    """The settings of `train` that define a network and its initial weights."""
 
-    scale: Literal["small", "full"] = Field(description="small trains on a CPU; full is the paper's size")
+    scale: Literal["small", "full"] = Field(description="small trains on a CPU; full is as in the paper")
     pretrained: str = Field(
-        description="first weights: none (random), imagenet, a file in pretrained/, or a url with #sha256=<64 hex>"
+        description="initial weights: none (random), imagenet, a file in pretrained/, or a url with #sha256=<64 hex>"
     )
 
 
 class Changes(Section):
-    """Changes of networks by the architecture's name: for all of a run, or (in `evaluate`) for its end alone."""
+    """Overrides by architecture: for the whole run, or (in `evaluate`) for evaluation only."""
 
     overrides: Overrides = Field(description="by architecture: {a key of its data/configs/<architecture>.json: value}")
 
 
 class Params(Section):
-    """What configure reads."""
+    """The part of params.yaml that configure reads."""
 
     architectures: list[str] = Field(min_length=1, description="names of files in pixelproof/networks/architectures/")
     configure: Changes

@@ -1,7 +1,7 @@
-"""What a training begins with instead of random weights, pinned by its SHA-256: `train.pretrained` of params.yaml.
+"""Initial weights other than random ones, pinned by their SHA-256: `train.pretrained` in params.yaml.
 
-`imagenet` is what an architecture's own file states as `imagenet = dict(url=..., sha256=...)`. Where only the first
-digits of a digest are published (in the file's name, as torch.hub verifies it), `sha256` is these digits.
+`imagenet` means the weights that an architecture's file names: `imagenet = dict(url=..., sha256=...)`. If only the
+first digits of a digest are published (in the file's name, as torch.hub checks it), `sha256` holds those digits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ALLOWED = f"allowed: none, imagenet, a file in {FOLDER}/, or <http(s):// or file
 
 
 def pinned(value: str, arch: str) -> dict[str, str] | None:
-    """Where an architecture's first weights are and what their SHA-256 is; None where they are random."""
+    """The location and SHA-256 of an architecture's initial weights; None if they are random."""
     if value == "none":
         return None
     if value == "imagenet":
@@ -29,27 +29,27 @@ def pinned(value: str, arch: str) -> dict[str, str] | None:
 
 
 def imagenet(arch: str) -> dict[str, str]:
-    """The weights that an architecture's file states."""
+    """The ImageNet weights that an architecture's file names."""
     if stated := stated_by(arch):
         return stated
     others = ", ".join(name for name in names() if stated_by(name))
-    raise ParamsError(KEY, "'imagenet'", f"{arch} states no such weights; these do: {others}")
+    raise ParamsError(KEY, "'imagenet'", f"{arch} has no such weights; these have: {others}")
 
 
 def stated_by(arch: str) -> dict[str, str] | None:
-    """An architecture's `imagenet`, None where it has none."""
+    """An architecture's `imagenet`; None if it has none."""
     stated = read(ARCHITECTURES / f"{arch}.py").get("imagenet")
     if stated is None:
         return None
     digest = str(stated.get("sha256", ""))
     if set(stated) != {"url", "sha256"} or not re.fullmatch("[0-9a-f]{8,64}", digest):
         expected = "`imagenet = dict(url=..., sha256=<8 to 64 hex digits>)`"
-        raise DataError(f"architectures/{arch}.py", expected, str(dict(stated)), "mend the file")
+        raise DataError(f"architectures/{arch}.py", expected, str(dict(stated)), "fix the file")
     return {"url": str(stated.url), "sha256": digest}
 
 
 def from_url(value: str) -> dict[str, str]:
-    """A url with its digest behind it, as pip writes it."""
+    """A URL followed by its digest, as in pip."""
     url, _, fragment = value.partition("#")
     scheme, _, rest = url.partition("://")
     digest = fragment.removeprefix("sha256=").lower()
@@ -60,7 +60,7 @@ def from_url(value: str) -> dict[str, str]:
 
 
 def from_folder(value: str) -> dict[str, str]:
-    """A file of the folder `pretrained`: nothing else of the repository is a dependency of configure."""
+    """A file in the folder `pretrained`, the only place for weights that configure depends on."""
     path = PurePosixPath(value)
     if path.is_absolute() or path.parts[:1] != (FOLDER,) or ".." in path.parts or len(path.parts) < 2:
         raise ParamsError(KEY, repr(value), ALLOWED)
@@ -71,6 +71,6 @@ def from_folder(value: str) -> dict[str, str]:
 
 
 def check_ending(value: str, name: str) -> None:
-    """That the name is one of a kind of file that can be loaded without running code."""
+    """Check that the file is of a kind that can be loaded without running code."""
     if not name.lower().endswith(ENDINGS):
         raise ParamsError(KEY, repr(value), f"expected a name that ends in {', '.join(ENDINGS)}")

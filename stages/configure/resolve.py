@@ -1,7 +1,7 @@
-"""One architecture's file, its bases and the params, resolved into plain data: no paths, no dates.
+"""Resolves an architecture's file, its bases and the params into plain data: no paths, no dates.
 
-MMEngine reads the file. MMSegmentation's own zoo is there as `_base_ = 'mmseg::...'`. A file's `small` holds what
-`train.scale: small` changes in it; without it both scales are the same.
+MMEngine reads the file; `_base_ = 'mmseg::...'` refers to MMSegmentation's own zoo. `small` in a file holds what
+`train.scale: small` changes; without it, both scales are the same.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pixelproof.nn.overrides import overridden
 NETWORKS = Path(__file__).parents[2] / "pixelproof/networks"
 ARCHITECTURES = NETWORKS / "architectures"
 
-# ImageNet's mean and deviation, RGB: what every encoder that can be loaded later was trained with.
+# ImageNet's mean and standard deviation, RGB: all encoders that can be loaded were trained with them.
 NORMALIZE = {"type": "Normalize", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
 
 def names() -> list[str]:
-    """The architectures there are: the files of the folder."""
+    """The available architectures: the files of the folder."""
     return sorted(path.stem for path in ARCHITECTURES.glob("*.py"))
 
 
 def resolve(name: str, scale: str, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The config of an architecture at a scale, as plain data with the digests of the modules it names.
 
-    The overrides come last: their keys are those that data/configs/<name>.json shows.
+    Overrides are applied last; their keys are those in data/configs/<name>.json.
     """
     if name not in names():
         raise unknown_name("architectures", name, names())
@@ -51,24 +51,24 @@ def resolve(name: str, scale: str, overrides: Mapping[str, Any] | None = None) -
 
 
 def read(path: Path) -> Any:
-    """An MMEngine config. Its import of a base in `mmseg::` must not look for a package to install."""
+    """Read an MMEngine config. A base in `mmseg::` must not make it look for a package to install."""
     import mmengine.config.config
     import mmengine.config.utils
     from mmengine.config import Config
 
     mmengine.config.utils.MODULE2PACKAGE["mmseg"] = "mmseg"
     try:
-        # What it would import is not needed to read it, and only `modules` is imported to build it.
+        # Reading it needs none of its imports; building it imports only `modules`.
         return Config.fromfile(os.fspath(path), lazy_import=False, import_custom_modules=False)
     except Exception as error:  # any mistake in the file: a config is code
         raise DataError(
-            f"architectures/{path.name}", "an MMEngine config", f"{type(error).__name__}: {error}", "mend the file"
+            f"architectures/{path.name}", "an MMEngine config", f"{type(error).__name__}: {error}", "fix the file"
         ) from error
 
 
 def adapt(model: dict[str, Any]) -> list[str]:
-    """What differs from the zoo: batch norm of one process, our normalisation, nothing fetched, classes left open, and
-    whole images in place of windows of a crop's size. Gives the modules that this takes."""
+    """Change what differs from the zoo: single-process batch norm, our normalisation, no downloads, an open number of
+    classes, and whole images instead of windows of the crop size. Return the modules that this needs."""
     modules = []
     model["data_preprocessor"] = dict(NORMALIZE)
     if test_cfg := model.get("test_cfg"):
@@ -76,23 +76,23 @@ def adapt(model: dict[str, Any]) -> list[str]:
         model["test_cfg"] = kept | {"mode": "whole"}
     for value in walk(model):
         value.pop("pretrained", None)
-        value.pop("sampler", None)  # of hard pixels: what a loss counts is for `train.loss` to say
+        value.pop("sampler", None)  # of hard pixels: `train.loss` decides which pixels a loss counts
         if value.get("type") == "SyncBN":
-            value["type"] = "BN"  # a run on several devices makes it synchronised again
+            value["type"] = "BN"  # a run on several devices turns it back into SyncBN
         if value.get("type") == "PIDHead":
-            value["type"] = "BoundaryPIDHead"  # masks come without the boundaries that the other one asks for
+            value["type"] = "BoundaryPIDHead"  # our masks lack the boundaries that PIDHead needs
             modules.append("pidnet")
         if "init_cfg" in value:
             value["init_cfg"] = unfetched(value["init_cfg"])
         if "num_classes" in value:
             value["num_classes"] = None
         if "class_weight" in value:
-            value["class_weight"] = None  # of another dataset's classes; `train.balance` gives those of ours
+            value["class_weight"] = None  # for another dataset's classes; ours come from `train.balance`
     return modules
 
 
 def unfetched(init: Any) -> Any:
-    """How to draw first weights, without those that would be fetched."""
+    """The initialisation rules, without those that download weights."""
     if isinstance(init, list):
         return [rule for rule in init if unfetched(rule)] or None
     return None if isinstance(init, dict) and init.get("type") == "Pretrained" else init
@@ -106,14 +106,14 @@ def walk(value: Any) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """Tuples as lists, and nothing that JSON has no form for."""
+    """The same value in JSON's types: tuples become lists."""
     if isinstance(value, dict):
         return {str(key): plain(v) for key, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def digest(name: str, module: str) -> str:
-    """The digest of a module's code, which an architecture names: a change of it reruns the training."""
+    """The digest of the code of a module that an architecture names; a change in it reruns the training."""
     path = NETWORKS / f"{module}.py"
     if not path.is_file():
         raise unknown_name(f"architectures/{name}.py: modules", module, (p.stem for p in NETWORKS.glob("*.py")))

@@ -1,4 +1,4 @@
-"""Tries networks that params change: one that does not fit together would else fail deep inside a training."""
+"""Tries out networks with overrides: parts that do not match would otherwise fail deep inside a training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Changes = Mapping[str, Any]
 
 
 def try_overrides(config: dict[str, Any], trained: Changes | None, evaluated: Changes | None) -> None:
-    """Run the network of a config as it is to be trained, and as it is to be evaluated, where params change it."""
+    """Run a config's network as it will be trained and as it will be evaluated, if there are overrides for either."""
     name = config["architecture"]
     if trained:
         weights_of(config, f"configure.overrides.{name}")
@@ -23,11 +23,11 @@ def try_overrides(config: dict[str, Any], trained: Changes | None, evaluated: Ch
         key = f"evaluate.overrides.{name}"
         changed = config | {"model": overridden(config["model"], evaluated, key)}
         if weights_of(changed, key) != weights_of(config, f"configure.overrides.{name}"):
-            raise ParamsError(key, "changes that need other weights", "move them to configure.overrides")
+            raise ParamsError(key, "overrides that need other weights", "move them to configure.overrides")
 
 
 def weights_of(config: dict[str, Any], key: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of a network's weights, once it has run as in training."""
+    """The shapes of a network's weights, after one run in training mode."""
     import torch
 
     from pixelproof.nn.build import build_model
@@ -40,8 +40,8 @@ def weights_of(config: dict[str, Any], key: str) -> dict[str, tuple[int, ...]]:
         with torch.no_grad():
             model.train()(**batch, mode="tensor" if hasattr(model, "fit") else "loss")
     except DataError:
-        pass  # it takes images of other sizes, as it says itself
-    except Exception as error:  # whatever a layer raises on what it is given: a config is code
+        pass  # it needs images of another size, and says so itself
+    except Exception as error:  # a layer may raise anything: a config is code
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise ParamsError(key, found, "expected changes that fit each other and the rest of the network") from error
+        raise ParamsError(key, found, "expected overrides that match each other and the rest of the network") from error
     return {weight: tuple(tensor.shape) for weight, tensor in model.state_dict().items()}

@@ -54,8 +54,8 @@ def test_each_documented_knob_gives_a_network_that_runs(name: str, changes: dict
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("fcn-r18-d8", {"backbone.base_channels": 8}, r"RuntimeError: .*channels.*; expected changes that fit"),
-        ("fcn-r18-d8", {"auxiliary_head.in_channels": 8}, r"RuntimeError: .*channels.*; expected changes that fit"),
+        ("fcn-r18-d8", {"backbone.base_channels": 8}, r"RuntimeError: .*channels.*; expected overrides that match"),
+        ("fcn-r18-d8", {"auxiliary_head.in_channels": 8}, r"RuntimeError: .*channels.*; expected overrides that match"),
     ],
 )
 def test_a_network_that_does_not_fit_together_is_refused(name: str, changes: dict[str, Any], message: str) -> None:

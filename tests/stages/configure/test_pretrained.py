@@ -47,7 +47,7 @@ def test_the_command_writes_what_a_training_begins_with(tmp_path: Path) -> None:
     assert mine["unet"] == configs["unet"] | {"pretrained": {"path": "pretrained/mine.safetensors", "sha256": digest}}
     refused, _ = configured(tmp_path, "imagenet", ["unet-r18", "unet"])
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
-    assert re.search("unet states no such weights; these do: .*fcn-r18-d8.*unet-r18", refused.stderr)
+    assert re.search("unet has no such weights; these have: .*fcn-r18-d8.*unet-r18", refused.stderr)
 
 
 def test_a_url_brings_its_digest() -> None:
