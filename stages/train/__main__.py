@@ -1,4 +1,4 @@
-"""Train one architecture with one seed, and publish the weights that were best on validation."""
+"""Train one architecture with one seed, and publish the weights that scored best on validation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages.train.params import Params
 
 
 def main() -> None:
-    """Train in this process or in one process for each CUDA device."""
+    """Train in this process, or in one process for each CUDA device."""
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
     parser.add_argument("--arch", required=True, help="the architecture: a config that `configure` resolved")
     parser.add_argument("--seed", required=True, type=int, help="one of train.seeds")
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def devices(params: Params) -> int:
-    """How many processes a training takes on this machine."""
+    """How many processes to train with on this machine."""
     from pixelproof.nn.runtime import pick_device
 
     if pick_device(params.compute) == "cpu":
@@ -48,25 +48,25 @@ def devices(params: Params) -> int:
 
 
 def launch(processes: int, threads: int) -> None:
-    """Run this command again as several processes, as torchrun does; when one of them ends, it ends the others."""
+    """Run this command again as several processes, like torchrun; when one of them fails, the others are stopped."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # else MMEngine sets them to 1, and warns of it
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # otherwise MMEngine sets them to 1, with a warning
         os.environ.setdefault(name, str(threads))
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what it says stands in our one line
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # our own one-line error says the same
     meeting = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": uuid.uuid4().hex}
     config = LaunchConfig(1, 1, processes, max_restarts=0, **meeting)  # type: ignore[arg-type]
     try:
         elastic_launch(config, sys.executable)("-m", "stages.train", *sys.argv[1:])
-    except SignalException:  # its processes are ended by now
+    except SignalException:  # its processes have stopped by now
         raise KeyboardInterrupt from None
     except ChildFailedError as error:
         ends = {rank: failure.exitcode for rank, failure in sorted(error.failures.items())}
-        first = {rank: code for rank, code in ends.items() if code != -signal.SIGTERM}  # the others were ended
+        first = {rank: code for rank, code in ends.items() if code != -signal.SIGTERM}  # the others were stopped
         found = ", ".join(f"process {rank} ended with {named(code)}" for rank, code in (first or ends).items())
-        raise StateError("the training", found, "any message of theirs stands above") from None
+        raise StateError("the training", found, "see their messages above") from None
 
 
 def named(code: int) -> str:

@@ -1,8 +1,8 @@
 """Checkpoints to resume from. They live outside the stage's outputs, which DVC deletes before it runs the stage, in a
 folder of the clone named by the digest of everything the training depends on: data, params, code, config, versions.
 
-A checkpoint is one file, replaced whole, and holds tensors and plain values only: torch reads it with
-`weights_only=True` and nothing else, so that loading it runs no code.
+A checkpoint is one file, replaced atomically. It holds only tensors and plain values, and is read with
+`weights_only=True`, so that loading it runs no code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def files_of_inputs(arch: str, seed: int) -> dict[str, str]:
 
 
 def digest_of_inputs(arch: str, seed: int, files: dict[str, str], where: dict[str, Any]) -> str:
-    """The digest of all that dvc.yaml declares for this training, and of where it computes."""
+    """The digest of all that dvc.yaml declares for this training, and of the devices it runs on."""
     params = handed(read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), "train"))
     return hashlib.sha256(json.dumps([arch, seed, params, where, files], sort_keys=True).encode()).hexdigest()
 
@@ -46,7 +46,7 @@ class Checkpoints:
         self.path = self.runs / key / "checkpoint.pt"
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint, whole or not at all; survives a power cut."""
+        """Replace the checkpoint atomically; it survives a power cut."""
         import torch
 
         buffer = io.BytesIO()
@@ -62,8 +62,8 @@ class Checkpoints:
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            found = f"not a checkpoint of ours ({' '.join(str(error).split())[:120]})"
-            raise StateError(str(self.path), found, "delete the file to train from the start") from None
+            found = f"not one of our checkpoints ({' '.join(str(error).split())[:120]})"
+            raise StateError(str(self.path), found, "delete the file to train from scratch") from None
         return state
 
     def remove(self) -> None:

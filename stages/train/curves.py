@@ -13,7 +13,7 @@ Row = tuple[int, str, float]
 
 @dataclass
 class Curves:
-    """Rows of (iteration, name, value), and the DVCLive folder that follows them. A None folder follows nothing."""
+    """Rows of (iteration, name, value), which are also shown live in a DVCLive folder, unless it is None."""
 
     folder: Path | None
     rows: list[Row] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Curves:
             self.live = open_live(self.folder)
 
     def restore(self, rows: list[Row]) -> None:
-        """Take up the rows of a killed process."""
+        """Restore the rows of a killed process."""
         for step in sorted({iteration for iteration, _, _ in rows}):
             self.add(step, {name: value for iteration, name, value in rows if iteration == step})
 
@@ -46,11 +46,11 @@ class Curves:
 
 
 def open_live(folder: Path) -> Any:
-    """DVCLive writing one folder. It opens no DVC repository: a training would read what it does not depend on."""
+    """DVCLive in one folder. It must not open the DVC repository: a training would read files it does not depend on."""
     from dvclive import Live
 
     class FolderLive(Live):  # type: ignore[misc]
         def _init_dvc(self) -> None:
-            self._dvc_file = "dvc.yaml"  # the one thing that is needed of it
+            self._dvc_file = "dvc.yaml"  # all that is needed of it
 
     return FolderLive(str(folder), dvcyaml=None, save_dvc_exp=False, report=None, monitor_system=False)

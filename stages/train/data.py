@@ -1,8 +1,8 @@
-"""Training data whose every sample depends on (seed, position, id) alone.
+"""Training data in which each sample depends on (seed, position, id) alone.
 
-A position counts images from the first one of the run. The order is a fresh permutation for each epoch, drawn from
-(seed, epoch); a sample's flips are drawn from (seed, position, id). So neither the number of loader workers, nor a
-validation in between, nor a resumed run changes a pixel.
+Positions count the images of a run from its start. Each epoch has a new permutation, drawn from (seed, epoch); a
+sample's flips are drawn from (seed, position, id). So neither the number of loader workers, nor validations, nor
+resuming a run changes a pixel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-ORDER, SAMPLE = 1, 2  # streams of random numbers that must not meet
+ORDER, SAMPLE = 1, 2  # separate streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Labelled:
         return self.items[0][2].width, self.items[0][2].height
 
     def id(self, index: int) -> str:
-        """What an image is called."""
+        """The id of an image."""
         return self.items[index][2].id
 
     def read(self, index: int) -> Pair:
@@ -82,7 +82,7 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def id(self, index: int) -> str:
-        """What an image is called."""
+        """The id of an image."""
 
     def read(self, index: int) -> Pair:
         """Image and mask."""
@@ -107,7 +107,7 @@ class TrainSet:
 
 
 def flip(image: NDArray[np.uint8], mask: NDArray[np.uint8], flips: tuple[Flip, ...], rng: np.random.Generator) -> Pair:
-    """Flip image and mask together, each way with even odds."""
+    """Flip image and mask together, along each axis with probability 0.5."""
     for axis, name in ((1, "horizontal"), (0, "vertical")):
         if name in flips and rng.random() < 0.5:
             image, mask = np.flip(image, axis), np.flip(mask, axis)
@@ -150,7 +150,7 @@ def permutation(seed: tuple[int, int], epoch: int, images: int) -> NDArray[np.in
 
 
 def collate(pairs: list[Pair]) -> dict[str, Any]:
-    """A batch as the network's preprocessor takes it: uint8 images NCHW and masks NHW."""
+    """A batch as the network's preprocessor expects it: uint8 images NCHW and masks NHW."""
     import torch
 
     images, masks = zip(*pairs, strict=True)
@@ -161,7 +161,7 @@ def collate(pairs: list[Pair]) -> dict[str, Any]:
 
 
 def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLoader[Any]:
-    """Torch's loader over a training set in an order."""
+    """A torch loader over a training set in a given order."""
     from torch.utils.data import DataLoader
 
     return DataLoader(

@@ -1,8 +1,8 @@
-"""Training images kept decoded: a file of pixels that all loader processes and all trainings on the same data map.
+"""Cache of decoded training images: a file of pixels that all loader processes and trainings on the same data map.
 
-It lies in a folder of the clone, outside DVC, named by the digest of the images' files, and changes no number. An image
-is decoded, and checked, when it is first asked for. Its checksum is written after its pixels, and compared when a
-process first reads it: what a power cut left half-written is decoded again.
+It is in a folder of the clone, outside DVC, named by the digest of the image files, and does not affect results. An
+image is decoded and checked on first use. Its checksum is written after its pixels, and compared when a process first
+reads it, so that an image which a power cut left half-written is decoded again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def key(files: dict[str, str]) -> str:
 
 
 class Decoded:
-    """Reads like the `Labelled` that it keeps; what does not fit into `gib` is decoded each time."""
+    """Reads like the `Labelled` that it caches; images beyond `gib` are decoded each time."""
 
     def __init__(self, data: Labelled, digest: str, gib: float, folder: Path = FOLDER) -> None:
         self.data, (self.width, self.height) = data, data.size
@@ -44,18 +44,18 @@ class Decoded:
         return len(self.data)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"maps": None}  # pickled, the pixels would travel
+        return self.__dict__ | {"maps": None}  # otherwise the pixels would be pickled too
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
         self.maps = self._mapped() if self.kept and self.path.is_dir() else None
 
     def id(self, index: int) -> str:
-        """What an image is called."""
+        """The id of an image."""
         return self.data.id(index)
 
     def read(self, index: int) -> Pair:
-        """Image and mask, not to be written to."""
+        """Image and mask, which must not be written to."""
         if self.maps is None or index >= self.kept:
             return self.data.read(index)
         pixels, sums, checked = self.maps
@@ -69,10 +69,10 @@ class Decoded:
         return slot[: 3 * area].reshape(self.height, self.width, 3), slot[3 * area :].reshape(self.height, self.width)
 
     def _reserved(self) -> bool:
-        """Make room for all pixels at once: a disk that is full is found here, and not by a crash in a mapping."""
+        """Reserve space for all pixels at once: a full disk then shows here, and not as a crash in a mapping."""
         if self.path.is_dir():
             return True
-        shutil.rmtree(self.path.parent, ignore_errors=True)  # of other data; who maps them keeps them
+        shutil.rmtree(self.path.parent, ignore_errors=True)  # caches of other data; processes that map them keep them
         beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             beside.mkdir(parents=True)
@@ -82,7 +82,7 @@ class Decoded:
             beside.rename(self.path)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
-        return self.path.is_dir()  # where there is no room, nothing is kept; another training may have been faster
+        return self.path.is_dir()  # without space, nothing is cached; another training may have been faster
 
     def _mapped(self) -> tuple[Any, Any, Any]:
         pixels = np.memmap(self.path / "pixels", np.uint8, "r+", shape=(self.kept, self.bytes_each))
@@ -91,7 +91,7 @@ class Decoded:
 
 
 def take_room(file: BinaryIO, count: int) -> None:
-    """Give a new file its length and its room on the disk; macOS gives room only to what is written."""
+    """Allocate a new file's space on the disk; macOS allocates only what is written."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, count)
         return
@@ -100,5 +100,5 @@ def take_room(file: BinaryIO, count: int) -> None:
 
 
 def checksum(pixels: Any) -> int:
-    """Never 0, which stands for pixels that were not written yet."""
+    """Never 0, which marks pixels that are not written yet."""
     return zlib.crc32(pixels) or 1

@@ -1,6 +1,6 @@
-"""How a training can end before its time: by a signal, for lack of memory or disk, on a loss that is no number.
+"""How a training can end early: by a signal, for lack of memory or disk space, on a loss that is not finite.
 
-A checkpoint is written whole or not at all, so that whatever ends a training, the same command goes on from the last.
+Checkpoints are written atomically, so that whatever ends a training, the same command resumes from the last one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ IDS_SHOWN = 16
 
 
 class Stop:
-    """Takes note of SIGTERM and Ctrl-C, so that the iteration under way is finished and saved; a second one ends it."""
+    """Records SIGTERM and Ctrl-C, so that the current iteration is finished and saved; a second one ends it at once."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -42,7 +42,7 @@ class Stop:
         signal.signal(number, self.before[number])
 
     def agreed(self, world: int) -> int:
-        """The signal that any of the processes got, the same for all of them: they stop after the same iteration."""
+        """The signal that any of the processes got, agreed by all, so that they stop after the same iteration."""
         if world == 1:
             return self.asked
         import torch
@@ -54,9 +54,9 @@ class Stop:
 
 
 def outlive(_: int) -> None:
-    """In a loader process: end when the training says so, not on a signal that the whole group got.
+    """In a loader process: end when the training says so, not on a signal to the whole process group.
 
-    The training may need more batches before it can save. Where it is gone, torch's loader ends by itself.
+    The training may need more batches before it can save. If it is gone, torch's loader ends by itself.
     """
     if not hasattr(signal, "sigwaitinfo"):  # not on macOS
         return
@@ -73,7 +73,7 @@ def end_with_training() -> None:
 
 @contextmanager
 def explained(batch: int, size: tuple[int, int]) -> Iterator[None]:
-    """Say in one line what to change, where memory or disk do not suffice."""
+    """Say in one line what to change if memory or disk space runs out."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # CUDA's own error is a RuntimeError too
@@ -88,12 +88,12 @@ def explained(batch: int, size: tuple[int, int]) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        fix = "the last finished checkpoint is kept: make room, and run the same command again"
+        fix = "the last finished checkpoint is kept: free some space, and run the same command again"
         raise StateError(str(error.filename or "the disk"), str(error.strerror), fix) from None
 
 
 def not_a_number(loss: float, iteration: int, lr: float, ids: Sequence[str]) -> StateError:
-    """The error of a loss that is infinite or no number."""
+    """The error for a loss that is infinite or NaN."""
     more = f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else ""
     found = f"the loss is {loss} at the learning rate {lr:.3g}, on {', '.join(ids[:IDS_SHOWN])}{more}"
     return StateError(f"iteration {iteration}", found, "lower train.optimizer.lr, set its clip, or use fp32")

@@ -1,4 +1,4 @@
-"""What the heads of a network minimise: the losses that params name, with what each class weighs in them."""
+"""The losses of a network's heads: those that params name, with class weights."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from stages.train.params import LossTerm
 
 
 def set_losses(model: Any, terms: Sequence[LossTerm], weights: list[float] | None) -> None:
-    """Put the losses of params in place of every plain cross-entropy, and the classes' weights into all that take them.
+    """Replace every plain cross-entropy by the losses of params, and set the class weights of losses that take them.
 
-    What an architecture brings of its own (hard pixels, boundaries) stays: it is a part of it.
+    An architecture's own losses (on hard pixels, on boundaries) stay: they are part of it.
     """
     from torch import nn
 
@@ -31,14 +31,14 @@ def heads(model: Any) -> list[Any]:
 
 
 def modules(found: Any) -> list[Any]:
-    """A module alone, or those of a list."""
+    """The modules of a list, or a single one as a list."""
     from torch import nn
 
     return list(found) if isinstance(found, nn.ModuleList) else [found]
 
 
 def replaced(loss: Any, terms: Sequence[LossTerm]) -> list[Any]:
-    """The terms that take a loss's place, each times its weight in the head; or the loss itself."""
+    """The losses that replace one, each scaled by its weight in the head; or the loss itself."""
     from mmseg.models.losses import CrossEntropyLoss
 
     from pixelproof.nn.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz

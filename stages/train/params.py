@@ -1,4 +1,4 @@
-"""The params of train. All of them change numbers, so all but the list of seeds are declared for each training."""
+"""The params of train; all but the list of seeds are dependencies of each training."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ Span = Annotated[int | str, PlainValidator(_span)]
 
 
 def iterations_of(span: int | str, images: int, batch: int) -> int:
-    """A span in iterations: those of an epoch show every image at least once."""
+    """A span in iterations; those of an epoch show every image at least once."""
     return span if isinstance(span, int) else math.ceil(int(span.split()[0]) * images / batch)
 
 
 class Optimizer(Section):
-    """What changes the weights."""
+    """The optimizer."""
 
     name: Literal["adamw", "sgd"] = Field(description="adamw, or sgd with momentum 0.9")
-    lr: float = Field(gt=0, le=10, description="the highest learning rate of the schedule")
+    lr: float = Field(gt=0, le=10, description="the peak learning rate of the schedule")
     weight_decay: float = Field(ge=0, le=1, description="decoupled for adamw, L2 for sgd")
-    clip: float = Field(ge=0, description="the largest norm that all gradients together may have; 0 is off")
+    clip: float = Field(ge=0, description="the maximum norm of all gradients together; 0 is off")
     lr_factors: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
-        description="what the lr of a part is multiplied by: {backbone: 0.1}; parts are backbone, decode_head, ..."
+        description="factors of lr by part: {backbone: 0.1}; parts are backbone, decode_head, ..."
     )
 
 
 class Schedule(Section):
-    """How the learning rate goes over the iterations."""
+    """How the learning rate changes over the iterations."""
 
     name: Literal["onecycle", "poly", "cosine"] = Field(
         description="onecycle (Smith 2018); poly with power 0.9 to zero; cosine (Loshchilov and Hutter 2017) to zero"
@@ -58,39 +58,43 @@ class LossTerm(Section):
     name: Literal["cross_entropy", "focal", "dice", "lovasz"] = Field(
         description="focal has gamma 2; class weights are for cross_entropy and focal"
     )
-    weight: float = Field(gt=0, description="what it is multiplied by before the losses are added up")
+    weight: float = Field(gt=0, description="its factor in the sum of the losses")
 
 
 class Balance(Section):
     """How much rare classes weigh in the losses that take class weights."""
 
     by: Kind = Field(description="power: frequency^-power; inverse: frequency^-1; median: Eigen and Fergus 2015")
-    power: float = Field(ge=0, le=1, description="for `by: power`: 0 weighs all classes alike, 1 is inverse")
+    power: float = Field(ge=0, le=1, description="for `by: power`: 0 weights all classes equally, 1 is inverse")
 
 
 class Train(Section):
-    """The section `train`, without `seeds`, `scale` and `pretrained`, which are others' to read."""
+    """The section `train`, without `seeds`, `scale` and `pretrained`, which other stages read."""
 
-    freeze: int = Field(ge=0, description="the first stages of the encoder that learn nothing, batch norm included")
+    freeze: int = Field(ge=0, description="how many of the encoder's first stages are frozen, batch norm included")
     iterations: Span = Field(description="batches to train on; or, as in `40 epochs`, how often to show every image")
-    batch: int = Field(ge=1, description="images in one batch, over all devices together")
-    accumulate: int = Field(ge=1, description="batches whose gradients make one step of the optimizer")
+    batch: int = Field(ge=1, description="images per batch, over all devices")
+    accumulate: int = Field(ge=1, description="batches per step of the optimizer")
     optimizer: Optimizer
     schedule: Schedule
-    loss: list[LossTerm] = Field(min_length=1, description="takes the place of the cross-entropy of every head")
+    loss: list[LossTerm] = Field(min_length=1, description="replaces the cross-entropy of every head")
     balance: Balance
     ema: float = Field(
         ge=0, lt=1, description="decay of the averaged weights that are validated and published; 0 is off"
     )
     flips: list[Flip] = Field(description="random flips of each training image: horizontal, vertical")
-    workers: int = Field(ge=0, description="processes that load data; changes no number")
-    val_interval: Span = Field(description="iterations, or epochs, between two validations; the best one is published")
-    patience: int = Field(ge=0, description="validations without a better one that end the training; 0 is never")
-    checkpoint_interval: int = Field(ge=1, description="iterations between two checkpoints; changes no number")
-    decoded: float = Field(ge=0, description="GiB of disk for images kept decoded, in .pixelproof; changes no number")
-    compile: bool = Field(description="torch.compile: slow to start, faster from then on; needs a C++ compiler")
+    workers: int = Field(ge=0, description="processes that load data; does not affect results")
+    val_interval: Span = Field(
+        description="iterations, or epochs, between two validations; the best weights are published"
+    )
+    patience: int = Field(ge=0, description="validations without improvement after which training stops; 0 is never")
+    checkpoint_interval: int = Field(ge=1, description="iterations between two checkpoints; does not affect results")
+    decoded: float = Field(
+        ge=0, description="GiB of disk to cache decoded images, in .pixelproof; does not affect results"
+    )
+    compile: bool = Field(description="torch.compile: slow to start, then faster; needs a C++ compiler")
     deterministic: bool = Field(
-        description="on CUDA, the same seed gives the same bytes, at some cost; on the CPU it does either way"
+        description="same seed, same bytes on CUDA too, at some cost in speed; on the CPU this always holds"
     )
 
     @model_validator(mode="after")
@@ -102,8 +106,8 @@ class Train(Section):
 
 
 class Params(Section):
-    """What train reads."""
+    """The part of params.yaml that train reads."""
 
-    seed: int = Field(ge=0, description="the seed of everything; another seed gives another synthetic dataset too")
+    seed: int = Field(ge=0, description="the seed of everything; another one also gives another synthetic dataset")
     compute: Compute
     train: Train

@@ -1,4 +1,4 @@
-"""The parts of a network: its encoder's stages, which can be frozen, and the parts that learn at rates of their own."""
+"""The parts of a network: its encoder's stages, which can be frozen, and the parts with their own learning rates."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pixelproof.core.errors import ParamsError, unknown_name
 
 
 def encoder_stages(encoder: nn.Module) -> dict[str, list[str]]:
-    """An encoder's stages in order, each by the names of the modules it is made of; together they are all of it.
+    """An encoder's stages in order, each as the names of its modules; together they are the whole encoder.
 
-    A stage is a child of the encoder, or an entry of a child that is a list of modules. Single layers in a row, such as
-    the convolutions and norms before a ResNet's and an HRNet's first stage, are one stage.
+    A stage is a child of the encoder, or an entry of a child that is a list of modules. Consecutive single layers, such
+    as the convolutions and norms before the first stage of a ResNet or an HRNet, are one stage.
     """
     stages: dict[str, list[str]] = {}
-    waiting: list[str] = []  # what belongs to the stage that comes next
-    layers = ""  # the stage of single layers that is being filled
+    waiting: list[str] = []  # modules that belong to the next stage
+    layers = ""  # the current stage of single layers
     for name, child in children(encoder):
         is_layer = next(child.children(), None) is None
-        if name.startswith("transition"):  # HRNet's way to the resolutions of its next stage
+        if name.startswith("transition"):  # HRNet's transition to the resolutions of its next stage
             waiting.append(name)
         elif is_layer and layers:
             stages[layers].append(name)
@@ -37,7 +37,7 @@ def encoder_stages(encoder: nn.Module) -> dict[str, list[str]]:
 
 
 def children(encoder: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The children that hold tensors, lists of stages entry by entry, in the order in which an image passes them."""
+    """The children that hold tensors, with lists of stages entry by entry, in the order of the forward pass."""
     found: list[tuple[str, nn.Module]] = []
     for name, child in encoder.named_children():
         if isinstance(child, nn.ModuleList) and not name.startswith("transition"):
@@ -50,7 +50,7 @@ def children(encoder: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def encoder_of(model: nn.Module, key: str, value: object) -> Any:
-    """A network's encoder; asking something of a network that has none is an error."""
+    """A network's encoder; it is an error if there is none."""
     encoder = getattr(model, "backbone", None)
     if encoder is None:
         raise ParamsError(key, repr(value), f"a {type(model).__name__} has no encoder")
@@ -58,7 +58,7 @@ def encoder_of(model: nn.Module, key: str, value: object) -> Any:
 
 
 def freeze(model: nn.Module, count: int) -> list[str]:
-    """Make the first stages of the encoder learn nothing; names their modules, which have to stay in eval mode."""
+    """Freeze the first stages of the encoder; return the names of their modules, which must stay in eval mode."""
     if not count:
         return []
     encoder = encoder_of(model, "train.freeze", count)
@@ -66,16 +66,16 @@ def freeze(model: nn.Module, count: int) -> list[str]:
     if count > len(stages):
         raise ParamsError("train.freeze", str(count), f"the encoder has {len(stages)} stages: {', '.join(stages)}")
     names = [name for stage in list(stages.values())[:count] for name in stage]
-    own = encoder.parameters(recurse=False)  # such as a transformer's positions, which are added at its entrance
+    own = encoder.parameters(recurse=False)  # such as a transformer's position embeddings, which are added to its input
     for parameter in chain(own, *(encoder.get_submodule(name).parameters() for name in names)):
         parameter.requires_grad_(False)
     return [f"backbone.{name}" for name in names]
 
 
 class Frozen(Hook):  # type: ignore[misc]
-    """Puts frozen modules back into eval mode before each iteration: their batch norm counts nothing.
+    """Puts frozen modules back into eval mode before each iteration, so that batch norm keeps its statistics.
 
-    By name: a run on several devices puts other batch norms in the place of those that were frozen.
+    They are found by name: a run on several devices replaces the batch norms that were frozen.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -89,7 +89,7 @@ class Frozen(Hook):  # type: ignore[misc]
 
 
 def groups(model: nn.Module, lr: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The optimizer's groups, one for each learning rate, what has the lr itself first; frozen weights are in none."""
+    """The optimizer's groups, one for each learning rate, the one with lr itself first; frozen weights are in none."""
     names = [name for name, child in model.named_children() if next(child.parameters(), None) is not None]
     for name in factors:
         if name not in names:
@@ -103,7 +103,7 @@ def groups(model: nn.Module, lr: float, factors: Mapping[str, float]) -> list[di
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class PartsConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
-    """Builds the optimizer over `groups`; MMEngine's own makes a group of each weight, which no fused step is fast on.
+    """Builds the optimizer over `groups`; MMEngine's own makes a group for each weight, which slows down fused steps.
 
     `paramwise_cfg` is {"lr_factors": {...}}.
     """

@@ -1,4 +1,4 @@
-"""What is due when in a training, in iterations."""
+"""When things are due in a training, in iterations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.train.schedule import factor
 
 @dataclass(frozen=True)
 class Plan:
-    """The spans of params in iterations, and what goes with them."""
+    """The spans of params in iterations, and the settings that go with them."""
 
     iterations: int
     val_interval: int
@@ -21,12 +21,12 @@ class Plan:
     compile: bool
 
     def factor(self, iteration: int) -> float:
-        """What the highest learning rate is multiplied by."""
+        """The factor of the peak learning rate."""
         return factor(self.schedule, iteration, self.iterations)
 
 
 def planned(train: Train, images: int) -> Plan:
-    """The plan of a training on so many images; gradients are accumulated to the end."""
+    """The plan of a training on so many images; the last step of the optimizer has all its batches."""
     iterations = iterations_of(train.iterations, images, train.batch)
     return Plan(
         iterations=math.ceil(iterations / train.accumulate) * train.accumulate,

@@ -1,8 +1,8 @@
-"""First weights from a file instead of random ones: fetched, verified, renamed to the network's names, and loaded.
+"""Initial weights from a file instead of random ones: fetched, verified, renamed to match the network, and loaded.
 
-Files of others hold an encoder under names of theirs. The names of torchvision's ResNets and of MMSegmentation's
-encoders are those of ours; torchvision's VGG16 and MobileNetV2 are told by theirs and renamed. Only tensors are read:
-a file that would run code is refused.
+Published files name the tensors of an encoder in different ways. torchvision's ResNets and MMSegmentation's encoders
+use our names; torchvision's VGG16 and MobileNetV2 are recognised by their names, and renamed. Only tensors are read: a
+file that would run code is refused.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from stages.train.parts import encoder_of
 
 ENCODER = "backbone."
 ENOUGH = 0.9  # the share of the encoder's tensors that must be in the file
-COUNTER = "num_batches_tracked"  # batch norm's count of batches, which older files lack; no number depends on it
+COUNTER = "num_batches_tracked"  # batch norm's count of batches, which older files lack; results do not depend on it
 State = dict[str, Tensor]
 
 
 def start(model: nn.Module, config: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    """Give a network the first weights that its resolved config names, where it names some."""
+    """Load the initial weights that a network's resolved config names, if any."""
     source = config.get("pretrained")
     if source is None:
         return
@@ -43,7 +43,7 @@ def start(model: nn.Module, config: Mapping[str, Any], say: Callable[[str], None
 
 
 def verified(source: Mapping[str, str], arch: str) -> tuple[str, bytes]:
-    """The file's name and its bytes, which have the SHA-256 that configure wrote."""
+    """The file's name and its bytes, checked against the SHA-256 that configure wrote."""
     if "url" in source:
         path = obtain_file(source["url"], source["sha256"])
         name = source["url"].split("?")[0].rpartition("/")[2]
@@ -62,21 +62,21 @@ def verified(source: Mapping[str, str], arch: str) -> tuple[str, bytes]:
 
 
 def tensors(name: str, content: bytes) -> State:
-    """The tensors of a file by their names, whatever they are nested in."""
+    """The tensors of a file by name, however they are nested."""
     try:
         if name.lower().endswith(".safetensors"):
             state: Any = load(content)
         else:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a parser raises on bytes that nobody vouches for
-        found = f"what is not tensors alone ({' '.join(str(error).split())[:120]})"
-        raise DataError(name, "weights, which run no code", found, "save its state dict as safetensors") from None
+    except Exception as error:  # a parser may raise anything on untrusted bytes
+        found = f"more than tensors ({' '.join(str(error).split())[:120]})"
+        raise DataError(name, "weights alone, which run no code", found, "save its state dict as safetensors") from None
     while isinstance(state, dict) and (nests := [key for key in ("state_dict", "model") if key in state]):
         state = state[nests[0]]
     entries = state.items() if isinstance(state, dict) else ()
     weights = {str(key): value for key, value in entries if isinstance(value, Tensor)}
     if not weights:
-        raise DataError(name, "weights by their names", "none", "save the network's state dict")
+        raise DataError(name, "weights by name", "none", "save the network's state dict")
     return weights
 
 
@@ -96,10 +96,10 @@ def rename(state: State, model: nn.Module) -> State:
 
 
 def from_vgg(state: State, encoder: nn.Module) -> State:
-    """torchvision's VGG: `features.N` in a row. The k-th convolution there is the k-th here, and so is its batch norm.
+    """torchvision's VGG: `features.N` in sequence. Its k-th convolution is our k-th, and likewise its batch norm.
 
-    There a convolution has a bias before its batch norm too. That norm takes it out again, so it is taken out of the
-    norm's mean: the same network without the bias.
+    Its convolutions have a bias even before a batch norm. The norm cancels it, so we subtract it from the norm's mean:
+    the same network without the bias.
     """
     rows = {key.rpartition(".")[0] for key in state if key.startswith("features.")}
     rest = {key: value for key, value in state.items() if not key.startswith("features.")}
@@ -118,21 +118,21 @@ def from_vgg(state: State, encoder: nn.Module) -> State:
 
 
 def from_mobilenet(state: State, encoder: nn.Module) -> State:
-    """torchvision's MobileNetV2: `features.N` is the N-th block; in it, pairs of a convolution and its batch norm."""
+    """torchvision's MobileNetV2: `features.N` is the N-th block, of pairs of a convolution and its batch norm."""
     blocks = [name for name, module in encoder.named_modules() if type(module).__name__ == "InvertedResidual"]
     return {mobilenet_name(key, blocks): value for key, value in state.items()}
 
 
 def mobilenet_name(key: str, blocks: list[str]) -> str:
-    """Our name of one of torchvision's tensors; its own where we have none."""
+    """Our name for one of torchvision's tensors; its own name if we have none."""
     if found := re.fullmatch(r"features\.0\.(\d)\.(\w+)", key):
         return f"conv1.{('conv', 'bn')[int(found[1])]}.{found[2]}"
     found = re.fullmatch(r"features\.(\d+)\.conv\.(\d)(?:\.(\d))?\.(\w+)", key)
     if not found or int(found[1]) > len(blocks):
         return key
     number, row, inner, tensor = int(found[1]), int(found[2]), found[3], found[4]
-    last = 1 if number == 1 else 2  # the first block does not expand: two convolutions and not three
-    # The last pair stands flat in its block: `conv.2` and `conv.3`, where those before are `conv.1.0` and `conv.1.1`.
+    last = 1 if number == 1 else 2  # the first block does not expand: two convolutions, not three
+    # The last pair is not nested: it is `conv.2` and `conv.3`, those before are `conv.1.0` and `conv.1.1`.
     pair, kind = (row, int(inner)) if inner else (last, row - last)
     return f"{blocks[number - 1]}.conv.{pair}.{('conv', 'bn')[kind]}.{tensor}"
 
@@ -146,7 +146,7 @@ class Match:
 
     state: State  # to be loaded
     wanted: list[str]  # the encoder's tensors
-    missing: dict[str, str]  # of these, by what is wrong with each
+    missing: dict[str, str]  # those of them that do not match, and why
     unexpected: int  # tensors for the encoder that it does not have
     others: int  # tensors of the other parts that match
     left_out: int  # and those that do not, such as the weights of other classes
@@ -161,7 +161,7 @@ class Match:
         )
 
     def check(self, name: str, scale: str) -> None:
-        """Too little for the encoder is an error: it is another network."""
+        """It is an error if too few of the encoder's tensors match: the file is of another network."""
         matched = len(self.wanted) - len(self.missing)
         if matched >= ENOUGH * len(self.wanted):
             return

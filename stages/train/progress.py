@@ -1,4 +1,4 @@
-"""What a training says of itself: how far it is, with what loss and how fast. Nothing of it is written to any file."""
+"""A training's progress on the terminal: how far it is, its loss and its speed. None of it is written to a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stages.train.curves import Row
 
 
 class TrainingProgress:
-    """The progress line of a training, and lines beside it; of several processes all but the first are silent."""
+    """The progress line of a training, and other lines; of several processes, only the first prints."""
 
     def __init__(self, label: str, iterations: int, batch: int, silent: bool = False) -> None:
         self.label, self.batch, self.silent = label, batch, silent
@@ -20,7 +20,7 @@ class TrainingProgress:
         self.line.begin(iteration)
 
     def show(self, iteration: int, rows: list[Row]) -> None:
-        """Say how far it is, if it is time to."""
+        """Show the progress, if an update is due."""
         if self.silent:
             return
         latest = {name: value for _, name, value in rows}
@@ -29,7 +29,7 @@ class TrainingProgress:
         self.line.show(iteration, [*details, f"{self.line.rate(iteration) * self.batch:.1f} images/s"])
 
     def end(self) -> None:
-        """Leave the line: the training is over, maybe before its last iteration."""
+        """End the line: the training is over, perhaps before its last iteration."""
         if not self.silent:
             self.line.end()
 

@@ -29,8 +29,8 @@ from stages.train.settings import engine_settings
 from stages.train.weights import frequency_weights
 
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
-CARD = Path("results/data/train.json")  # prepare's count of the training pixels by class
-IMAGES_AT_ONCE = 16  # images of one forward pass in validation; batch norm is frozen there, so it changes no number
+CARD = Path("results/data/train.json")  # training pixels by class, counted by prepare
+IMAGES_AT_ONCE = 16  # per forward pass in validation; batch norm is in eval mode, so results do not depend on it
 
 
 def train(arch: str, seed: int, params: Params) -> None:
@@ -68,7 +68,7 @@ def train(arch: str, seed: int, params: Params) -> None:
             Validation(Labelled.open([(PREPARED, "val")]), params.compute, device, rank, world),
             lambda network: pretrained.start(network, config, progress.say),
         )
-        torch.manual_seed(first_seed(seeds))  # torch's layers draw theirs as they are built
+        torch.manual_seed(first_seed(seeds))  # torch's layers draw their initial weights when they are built
         model = build_model(config, data.classes, params.compute)
         set_losses(model, params.train.loss, class_weights(data.names, params.train.balance))
         frozen = freeze(model, params.train.freeze)
@@ -85,7 +85,7 @@ def train(arch: str, seed: int, params: Params) -> None:
                 run=run,
                 model=model,
                 train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
-                randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their first weights after this
+                randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their initial weights after this
                 **settings,
             ).train()
         if main:
@@ -94,7 +94,7 @@ def train(arch: str, seed: int, params: Params) -> None:
 
 
 def class_weights(names: list[str], balance: Balance) -> list[float] | None:
-    """What each class weighs, from the data card of the training split; None where all are alike."""
+    """The class weights, from the data card of the training split; None if all are equal."""
     entries = {entry["name"]: entry for entry in read_json(CARD)["classes"]}
     counts, present = ([entries[name][key] for name in names] for key in ("pixels", "pixels_where_present"))
     return frequency_weights(counts, balance.by, balance.power, present)
@@ -102,7 +102,7 @@ def class_weights(names: list[str], balance: Balance) -> list[float] | None:
 
 @contextmanager
 def joined(device: str, world: int) -> Iterator[None]:
-    """Join the other processes of a run that torchrun started. MMEngine would ask for CUDA even on the CPU."""
+    """Join the other processes that torchrun started. MMEngine's own function needs CUDA even on the CPU."""
     import torch
 
     if world == 1:
@@ -122,13 +122,13 @@ def joined(device: str, world: int) -> Iterator[None]:
         if not isinstance(error, torch.distributed.DistError) and "gloo" not in str(error):
             raise
         found = f"could not reach the others ({' '.join(str(error).split())[:160]})"
-        raise StateError(f"process {os.environ['RANK']}", found, "see what ended them") from None
+        raise StateError(f"process {os.environ['RANK']}", found, "see why they stopped") from None
     finally:
         torch.distributed.destroy_process_group()
 
 
 def first_seed(seeds: tuple[int, int]) -> int:
-    """The seed of the first weights."""
+    """The seed of the initial weights."""
     return int(np.random.SeedSequence(seeds).generate_state(1)[0])
 
 

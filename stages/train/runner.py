@@ -1,9 +1,9 @@
-"""MMEngine's Runner and its iteration loop, with what repeatable and resumable runs need and they lack.
+"""MMEngine's Runner and its iteration loop, extended for repeatable and resumable runs.
 
-- Before each iteration torch is seeded from (seed, iteration, rank): dropout then depends on neither the validations
-  nor the kills that came before.
-- A validation that is due comes before the checkpoint of its iteration, so that none is lost between the two.
-- Checkpoints are ours (see checkpoint.py): MMEngine's fall back to unsafe unpickling, and know no best weights.
+- Before each iteration torch is seeded from (seed, iteration, rank): dropout then depends neither on earlier
+  validations nor on restarts.
+- A validation that is due runs before the checkpoint of its iteration, so that none is lost between the two.
+- Checkpoints are our own (see checkpoint.py): MMEngine's fall back to unsafe unpickling, and lack the best weights.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from stages.train.endings import Stop, not_a_number
 from stages.train.plan import Plan
 from stages.train.progress import TrainingProgress
 
-CURVE_INTERVAL = 10  # iterations that one point of the training curve averages
+CURVE_INTERVAL = 10  # iterations averaged in one point of the training curve
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -62,7 +62,7 @@ class ProofRunner(Runner):  # type: ignore[misc]
         super().__init__(**kwargs)
 
     def wrap_model(self, model_wrapper_cfg: Any, model: torch.nn.Module) -> Any:
-        """Put the model on the device that params ask for; synchronise its batch norm over several devices."""
+        """Move the model to the configured device; synchronise its batch norm over several devices."""
         if not self.distributed:
             return model.to(self.device)
         from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
@@ -80,15 +80,15 @@ class ProofRunner(Runner):  # type: ignore[misc]
         pass
 
     def dump_config(self) -> None:
-        """Nothing: the config is a versioned file already."""
+        """Do nothing: the config is already a versioned file."""
 
 
 @LOOPS.register_module()
 class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
-    """Iterations, each followed by the validation and the checkpoint that are due."""
+    """Iterations, each followed by a validation and a checkpoint if they are due."""
 
     def run(self) -> Any:
-        """Train from the iteration that was resumed to the last."""
+        """Train from the start, or from the resumed iteration, to the end."""
         run: Run = self.runner.run
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
@@ -121,14 +121,14 @@ class ProofLoop(IterBasedTrainLoop):  # type: ignore[misc]
 
 
 def set_learning_rate(optimizer: Any, share: float) -> float:
-    """Set the learning rate of each part to a share of its highest, and return that of the first."""
+    """Set the learning rate of each part to a share of its peak, and return that of the first."""
     for group in optimizer.param_groups:
         group["lr"] = share * group.setdefault("initial_lr", group["lr"])
     return float(optimizer.param_groups[0]["lr"])
 
 
 def compile_parts(model: Any) -> None:
-    """Compile what computes: the names of the weights stay, and what MMSegmentation does around it stays Python."""
+    """Compile the forward passes: weights keep their names, and MMSegmentation's code around them stays Python."""
     parts = [getattr(model, name, None) for name in ("backbone", "neck", "decode_head", "auxiliary_head")]
     for part in parts:
         for module in part if isinstance(part, torch.nn.ModuleList) else [part]:
@@ -143,7 +143,7 @@ def iteration_seed(seed: tuple[int, int], iteration: int, rank: int) -> int:
 
 @contextmanager
 def without_training_accuracy() -> Iterator[None]:
-    """Heads rank the classes of every pixel for an accuracy that none reads here: a tenth of a small network's time."""
+    """Skip the accuracy that heads compute in training: nothing reads it, and a small network spends a tenth on it."""
     from mmseg.models.decode_heads import decode_head
 
     ranked, unread = decode_head.accuracy, torch.zeros(1)
@@ -156,7 +156,7 @@ def without_training_accuracy() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Course:
-    """The way that a training goes: decided before it begins."""
+    """What is decided before a training begins."""
 
     seed: tuple[int, int]
     plan: Plan
@@ -166,7 +166,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Records:
-    """What a training leaves behind while it runs."""
+    """What a training records while it runs."""
 
     checkpoints: Checkpoints
     curves: Curves
@@ -175,7 +175,7 @@ class Records:
 
 
 class Run:
-    """What one training knows beyond MMEngine: its curves, its best weights, its checkpoint."""
+    """The state of a training that MMEngine does not keep: curves, best weights, checkpoint."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class Run:
         self.seed, self.plan, self.order, self.data = course.seed, course.plan, course.order, course.data
         self.checkpoints, self.curves, self.progress = records.checkpoints, records.curves, records.progress
         self.main, self.validate = records.main, validate
-        self.start = start  # gives a network that begins anew its first weights
+        self.start = start  # loads the initial weights of a new training
         self.losses: list[float] = []
         self.done = 0
         self.best: dict[str, Any] = {"iteration": 0, "mIoU": -1.0, "weights": {}}
@@ -200,7 +200,7 @@ class Run:
         self.losses.append(loss)
 
     def after_iteration(self, runner: ProofRunner, iteration: int) -> None:
-        """The curve, the validation and the checkpoint that are due after an iteration, in this order."""
+        """Update the curve, validate and save a checkpoint, as far as each is due after an iteration, in this order."""
         self.done = iteration
         last = iteration == self.plan.iterations
         if iteration % CURVE_INTERVAL == 0 or last:
@@ -216,24 +216,24 @@ class Run:
             self.save(runner, iteration)
 
     def can_save(self, runner: ProofRunner, iteration: int) -> bool:
-        """Whether no gradients are half accumulated."""
+        """Whether no accumulated gradients are pending."""
         return bool(iteration % runner.optim_wrapper._accumulative_counts == 0)
 
     def leave(self, runner: ProofRunner, iteration: int, asked: int) -> None:
-        """Save, and end the process as a signal asked."""
+        """Save, and end the process as the signal asked."""
         self.save(runner, iteration)
         self.progress.say(f"stopped by {signal.Signals(asked).name} after iteration {iteration}, which is saved")
-        self.progress.say("run the same command again to go on")
+        self.progress.say("run the same command again to resume")
         raise SystemExit(128 + asked)
 
     def out_of_patience(self) -> bool:
-        """Whether as many validations as params allow have come since the best one."""
+        """Whether the best validation is as many validations ago as params allow."""
         waited: int = self.done - self.best["iteration"]
         return 0 < self.plan.patience * self.plan.val_interval <= waited
 
     def validation(self, runner: ProofRunner, iteration: int) -> None:
-        """Validate, and keep the weights if no earlier ones were better."""
-        runner.call_hook("before_val_epoch")  # averaged weights take the place of the trained ones
+        """Validate, and keep the weights if they are the best so far."""
+        runner.call_hook("before_val_epoch")  # averaged weights replace the trained ones
         scores = self.validate(unwrapped(runner.model))
         if scores["val/mIoU"] > self.best["mIoU"]:
             self.keep(unwrapped(runner.model), iteration, scores["val/mIoU"])
@@ -246,7 +246,7 @@ class Run:
         self.best = {"iteration": iteration, "mIoU": score, "weights": weights}
 
     def fit(self, model: Any) -> None:
-        """Let a model that knows no gradient learn all images at once; that counts as one iteration."""
+        """Fit a model without gradients to all images at once; this counts as one iteration."""
         self.done = 1
         seed = iteration_seed(self.seed, 0, 0) % 2**32
         images = (self.data.read(index) for index in range(len(self.data)))
@@ -274,7 +274,7 @@ class Run:
         )
 
     def resume(self, runner: ProofRunner) -> None:
-        """Take up the checkpoint of a killed process, if there is one."""
+        """Resume from the checkpoint of a killed process, if there is one."""
         state = self.checkpoints.load()
         if state is None:
             self.start(unwrapped(runner.model))

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the iteration: there is no state to save, and parts may differ in theirs."""
+"""The learning rate as a pure function of the iteration: there is no state to save, and each part can have its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import math
 from stages.train.params import Schedule
 
 FIRST = {"onecycle": 1 / 25, "poly": 0.01, "cosine": 0.01}  # the first factor, from which the warm-up rises to 1
-ONECYCLE_LAST = 1 / 25e4  # PyTorch's and fastai's: the first factor once more divided by 10,000
-POLY_POWER = 0.9  # DeepLab's
+ONECYCLE_LAST = 1 / 25e4  # as in PyTorch and fastai: the first factor divided by 10,000
+POLY_POWER = 0.9  # as in DeepLab
 
 
 def factor(schedule: Schedule, iteration: int, iterations: int) -> float:
-    """What the highest learning rate is multiplied by in an iteration, counted from 0.
+    """The factor of the peak learning rate in an iteration, counted from 0.
 
-    `onecycle` (Smith and Topin 2018) rises and falls by half a cosine each. `poly` and `cosine` (Loshchilov and Hutter
-    2017) rise in a line, and fall by a power of what is left and by half a cosine.
+    `onecycle` (Smith and Topin 2018) rises and falls along half a cosine each. `poly` and `cosine` (Loshchilov and
+    Hutter 2017) rise linearly; `poly` falls as a power of the remaining share, `cosine` along half a cosine.
     """
     first = FIRST[schedule.name]
     if schedule.name == "onecycle":
@@ -31,5 +31,5 @@ def factor(schedule: Schedule, iteration: int, iterations: int) -> float:
 
 
 def half_cosine(start: float, end: float, share: float) -> float:
-    """From `start` to `end`, slowly at both."""
+    """From `start` to `end`, slow at both ends."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

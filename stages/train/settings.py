@@ -1,4 +1,4 @@
-"""What MMEngine's Runner is told: which loop, which optimizer, and none of the hooks that write files."""
+"""The settings of MMEngine's Runner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stages.train.plan import Plan
 
 
 def engine_settings(train: Train, compute: Compute, plan: Plan, device: str, work: str, world: int) -> dict[str, Any]:
-    """The Runner's settings: which loop, which optimizer, and none of the hooks that write files."""
+    """The Runner's settings: its loop, its optimizer, and none of the hooks that write files."""
     off = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint", "param_scheduler")
     ema = {"type": "EMAHook", "ema_type": "ExponentialMovingAverage", "momentum": 1 - train.ema}
     return {
@@ -35,7 +35,7 @@ def engine_settings(train: Train, compute: Compute, plan: Plan, device: str, wor
 
 
 def optimizer_settings(train: Train) -> dict[str, Any]:
-    """The optimizer by its name, fused: one pass over the weights instead of one for each operation on them."""
+    """The optimizer by its name, fused: one pass over the weights instead of one for each operation."""
     common = {"lr": train.optimizer.lr, "weight_decay": train.optimizer.weight_decay, "fused": True}
     return (
         {"type": "AdamW", **common} if train.optimizer.name == "adamw" else {"type": "SGD", "momentum": 0.9, **common}
@@ -43,5 +43,5 @@ def optimizer_settings(train: Train) -> dict[str, Any]:
 
 
 def parts_settings(factors: dict[str, float]) -> dict[str, Any]:
-    """How the optimizer's groups are made where parts of the network have learning rates of their own."""
+    """How the optimizer's groups are made if parts of the network have their own learning rates."""
     return {"constructor": "PartsConstructor", "paramwise_cfg": {"lr_factors": factors}} if factors else {}

@@ -1,4 +1,4 @@
-"""The weights of classes in a loss, from how many training pixels they have."""
+"""Class weights for a loss, from the number of training pixels of each class."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stages.train.params import Kind
 def frequency_weights(
     pixels: Sequence[int], kind: Kind, power: float = 0.0, where_present: Sequence[int] | None = None
 ) -> list[float] | None:
-    """The weight of each class, on average 1 for a pixel; None where all are alike.
+    """The weight of each class, 1 on average over the pixels; None if all are equal.
 
-    `inverse` is 1 / frequency, `power` frequency^-power: 0 weighs no class, 1 is `inverse`. In `median` (Eigen and
+    `inverse` is 1 / frequency, `power` frequency^-power: 0 weights no class, 1 is `inverse`. In `median` (Eigen and
     Fergus, "Predicting Depth, Surface Normals and Semantic Labels", ICCV 2015) a class's frequency is its share of the
-    pixels of those images that have it (`where_present`), so that a class of few images but large areas stays light.
-    The paper's numerator, the median of the frequencies, is one factor for all; the mean of 1 takes its place. So
-    without `where_present`, when all images are taken to have all classes, `median` is `inverse`.
+    pixels of the images that contain it (`where_present`), so that a class with large areas in few images gets a low
+    weight. The paper's numerator, the median of the frequencies, is a common factor; here the mean of 1 replaces it.
+    So without `where_present`, as if every image had every class, `median` is `inverse`.
 
-    A class without pixels weighs as much as the heaviest one that has some.
+    A class without pixels gets the largest weight of the others.
     """
     exponent = {"none": 0.0, "inverse": 1.0, "median": 1.0, "power": power}[kind]
     if not exponent:

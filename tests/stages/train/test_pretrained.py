@@ -263,7 +263,7 @@ def test_a_file_that_is_not_the_configured_one_or_runs_code_is_refused(workspace
     torch.save({"state_dict": {"backbone.a": Malicious(root / "was-run")}}, path)
     configure(root, "pretrained/crafted.pth")
     refused = train(root, check=False)
-    assert refused.returncode == 2 and "expected weights, which run no code" in refused.stderr
+    assert refused.returncode == 2 and "expected weights alone, which run no code" in refused.stderr
     assert "Traceback" not in refused.stderr and not (root / "was-run").exists()
     path.write_bytes(b"other")
     refused = train(root, check=False)

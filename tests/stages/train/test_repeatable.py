@@ -142,7 +142,7 @@ def test_a_crafted_checkpoint_runs_no_code(workspace: Workspace) -> None:
     torch.save({"iteration": 1, "model": Malicious(root / "was-run")}, path)
     refused = train(root, check=False)
     assert refused.returncode == 2
-    assert "not a checkpoint of ours" in refused.stderr and "Traceback" not in refused.stderr
+    assert "not one of our checkpoints" in refused.stderr and "Traceback" not in refused.stderr
     assert not (root / "was-run").exists()
 
 
