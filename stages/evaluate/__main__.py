@@ -1,4 +1,4 @@
-"""Run one trained network over the val and test splits, and score what it predicts."""
+"""Run one trained network over the val and test splits, and score its predictions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def evaluate(arch: str, seed: int, params: Params) -> None:
-    """Write results/<arch>/<seed>/evaluate: the numbers, the tables below them, masks and certainty."""
+    """Write results/<arch>/<seed>/evaluate: metrics, the tables behind them, masks and certainty maps."""
     config = Path("data/configs") / f"{arch}.json"
     weights = Path("models") / arch / str(seed) / "weights.safetensors"
     for path in (config, weights):

@@ -1,6 +1,6 @@
 """Test-time augmentation: an image is predicted several times, flipped and scaled, and the probabilities are averaged.
 
-As in Krizhevsky et al. 2012, who average the softmax over crops and flips; here of each pixel.
+As Krizhevsky et al. (2012) average the softmax over crops and flips, here for each pixel.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from stages.evaluate.slide import Image, Network
 if TYPE_CHECKING:
     import torch
 
-AXES: dict[Flip, int] = {"horizontal": 1, "vertical": 0}  # of an image; of logits they are the last two
+AXES: dict[Flip, int] = {"horizontal": 1, "vertical": 0}  # of an image; in logits they are the last two
 
 
 def augmented(network: Network, images: list[Image], flips: Sequence[Flip], scales: Sequence[float]) -> torch.Tensor:
-    """The logarithms of the mean probabilities over every scale with every combination of flips, none included.
+    """The logarithms of the mean probabilities over every scale with every combination of flips, including none.
 
-    They are logits like those of one prediction: their softmax is the mean. Each view is scaled by the rule of the
-    stage `prepare`; its probabilities are flipped back and resized to the image, bilinearly.
+    They can be used as logits: their softmax is the mean. Each view is resized as in the stage `prepare`; its
+    probabilities are flipped back and resized to the image, bilinearly.
     """
     height, width = images[0].shape[:2]
     views = [(scale, axes) for scale in scales for axes in flipped(flips)]
@@ -42,13 +42,13 @@ def augmented(network: Network, images: list[Image], flips: Sequence[Flip], scal
 
 
 def flipped(flips: Sequence[Flip]) -> list[tuple[int, ...]]:
-    """The axes that each combination of flips turns around: those of no flip first, then of one, then of both."""
+    """The flipped axes of each combination of flips: none first, then one, then both."""
     axes = sorted({AXES[flip] for flip in flips})
     return [chosen for count in range(len(axes) + 1) for chosen in combinations(axes, count)]
 
 
 def resized(probabilities: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Probabilities at another size; those of a pixel still add up to 1."""
+    """Resize probabilities; those of a pixel still add up to 1."""
     from torch.nn.functional import interpolate
 
     if probabilities.shape[2:] == (height, width):

@@ -1,18 +1,18 @@
 """How well boundaries are drawn: boundary F1 and boundary IoU of each class, pooled over a split. Pure.
 
-- The **boundary** of a class are its pixels beside (left, right, above, below) a pixel of another class.
+- The **boundary** of a class is its pixels next to (left, right, above, below) a pixel of another class.
 - **Boundary F1** (Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?"): precision is the
   share of a class's predicted boundary pixels that have a true boundary pixel of that class within the tolerance,
-  recall the share of its true ones that have a predicted one, both by Euclidean distance of pixel centres.
+  recall the share of its true ones that have a predicted one, both by the Euclidean distance between pixel centres.
 - **Boundary IoU** (Cheng et al. 2021): IoU of two bands, the pixels of a class within the tolerance of a pixel of
-  another class, in truth and in prediction. At a tolerance of 1 the band is the boundary.
+  another class, in ground truth and prediction. At a tolerance of 1 the band is the boundary.
 
-Both are taken from sums over the whole split, where the papers take means over images.
+Both are computed from sums over the whole split; the papers take means over images.
 
-Nobody knows what lies outside the image or where the truth is ignored (255), so no class ends there: neither the
-image's edge nor a border to ignored pixels is a boundary (Cheng et al. make the image's edge one; where all pixels have
-a class it would be right in every prediction). What is predicted on ignored pixels is not looked at: no boundary or
-band lies there, and no boundary is drawn by it. A boundary whose other half is hidden there counts as it stands.
+What lies outside the image or on ignored pixels (255) is unknown, so no class ends there: neither the image's edge nor
+the border of an ignored area is a boundary. (Cheng et al. count the image's edge; if all pixels have a class, every
+prediction would have it right.) Predictions on ignored pixels are disregarded: no boundary or band lies there, and
+they cause none. A boundary whose counterpart may be hidden there still counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pixelproof.data.dataset import IGNORE
 from stages.evaluate.shares import mean, precision, share
 
 Labels = NDArray[np.uint8]
-Places = NDArray[np.bool_]
+Where = NDArray[np.bool_]
 Counts = NDArray[np.int64]  # tolerances x COUNTED x classes: pixels
 COUNTED = ("predicted", "predicted_near", "true", "true_near", "predicted_band", "true_band", "both_bands")
 SCORES = ("precision", "recall", "f1", "iou")
@@ -42,7 +42,7 @@ def empty(classes: int, tolerances: Sequence[int]) -> Counts:
 
 
 def count(truth: Labels, prediction: Labels, classes: int, tolerances: Sequence[int]) -> Counts:
-    """One image's pixels, for each tolerance (rising) and class."""
+    """One image's pixels, for each tolerance (ascending) and class."""
     known, right = truth != IGNORE, (truth == prediction).ravel()
     true_bands, predicted_bands = (bands(labels, known, [1, *tolerances]) for labels in (truth, prediction))
     true_edge, predicted_edge = next(true_bands), next(predicted_bands)
@@ -66,27 +66,27 @@ def count(truth: Labels, prediction: Labels, classes: int, tolerances: Sequence[
 
 @dataclass(frozen=True)
 class _Pixels:
-    """Some pixels of an image by their indices: they are few, and counting them is quicker than masking them all."""
+    """Some pixels of an image by index: they are few, so counting them is faster than masking the whole image."""
 
     indices: NDArray[np.int64]
     labels: Labels
 
     @classmethod
-    def of(cls, labels: Labels, where: Places) -> _Pixels:
+    def of(cls, labels: Labels, where: Where) -> _Pixels:
         indices = np.flatnonzero(where)
         return cls(indices, labels.ravel()[indices])
 
-    def labels_where(self, where: Places) -> Labels:
+    def labels_where(self, where: Where) -> Labels:
         return self.labels[where[self.indices]]
 
 
 def update(total: Counts, image: Counts) -> Counts:
-    """A split's counts with one more image in them."""
+    """A split's counts with those of one image added."""
     return total + image
 
 
 def compute(total: Counts, tolerances: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
-    """By tolerance: the scores of each class, and their means over the classes that can be told."""
+    """By tolerance: the scores of each class, and their means over the classes for which they are defined."""
     return {str(tolerance): _scores(total[at], names) for at, tolerance in enumerate(tolerances)}
 
 
@@ -104,11 +104,11 @@ def _of_class(
     return {"precision": right, "recall": found, "f1": f1, "iou": share(both, predicted_band + true_band - both)}
 
 
-def bands(labels: Labels, known: Places, distances: Iterable[int]) -> Iterator[Places]:
-    """For each distance the known pixels with a known pixel of another class within it, for all classes at once.
+def bands(labels: Labels, known: Where, distances: Iterable[int]) -> Iterator[Where]:
+    """For each distance, the known pixels with a known pixel of another class within it, for all classes at once.
 
-    A pixel has one where the largest and the smallest class id around it differ. OpenCV takes what lies outside the
-    image as smaller than all in the one, and larger than all in the other; unknown pixels are made so.
+    A pixel has one if the largest and the smallest class id around it differ. OpenCV takes the outside of the image as
+    smaller than anything in a dilation and as larger than anything in an erosion; so do we with unknown pixels.
     """
     low, high = np.where(known, labels, np.uint8(0)), np.where(known, labels, np.uint8(IGNORE))
     for distance in distances:
@@ -118,19 +118,19 @@ def bands(labels: Labels, known: Places, distances: Iterable[int]) -> Iterator[P
 
 @cache
 def disk(radius: int) -> Labels:
-    """1 where a pixel's centre lies within `radius` of the middle one's."""
+    """1 where a pixel's centre lies within `radius` of the centre of the disk."""
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    inside: Places = y * y + x * x <= radius * radius
+    inside: Where = y * y + x * x <= radius * radius
     return inside.astype(np.uint8)
 
 
-def within(true: Labels, predicted: Labels, tolerances: Sequence[int]) -> Iterator[tuple[Places, Places]]:
-    """Which pixels of two maps have one of their class within each tolerance (rising) in the other.
+def within(true: Labels, predicted: Labels, tolerances: Sequence[int]) -> Iterator[tuple[Where, Where]]:
+    """For each tolerance (ascending), which pixels of two maps have one of their class within it in the other map.
 
-    Places without a pixel are 255, and what is said of them means nothing. Each pair is to be read before the next.
+    Pixels to leave out are 255, and their results are meaningless. Each pair must be read before the next.
 
-    One step for each offset in the disk, for all pixels and classes at once: the maps are flattened with a frame around
-    them that keeps rows apart, so that an offset is one shift of the whole map.
+    One step for each offset in the disk, for all pixels and classes at once: the maps are padded, to keep rows apart,
+    and flattened, so that an offset is one shift of the whole map.
     """
     reach = tolerances[-1]
     height, width = true.shape

@@ -1,15 +1,14 @@
-"""Whether a network's certainty can be believed: calibration error and uncertainty, pooled over a split. Pure.
+"""Whether a network's certainty can be trusted: calibration error and uncertainty, pooled over a split. Pure.
 
-The certainty of a pixel is the probability that the network gives to the class it predicts. It is counted in steps of
-1/4095, for right and wrong pixels apart, so that a split's counts are integers and every number is of all its pixels;
-no mean of certainties is further than half a step from that of the unrounded ones. Ignored pixels are not counted.
-Where there are no pixels to tell by, a number is None.
+The certainty of a pixel is the probability of its predicted class. It is counted in steps of 1/4095, separately for
+right and wrong pixels, so that a split's counts are integers and every number is over all its pixels; rounding moves
+a mean certainty by half a step at most. Ignored pixels are not counted. Without pixels, a number is None.
 
 - **ECE**, the expected calibration error (Guo et al. 2017): pixels in `bins` bins of equal width, (0, 1/bins], ...; the
   distance between accuracy and mean certainty of a bin, weighted by the bin's share of the pixels.
 - **AURC**, the area under the risk-coverage curve (Geifman, Uziel & El-Yaniv 2019): the share of wrong pixels among the
-  most certain ones, averaged over how many of them are taken. Pixels of the same step come in together. 0 is best; a
-  certainty that says nothing has the share of wrong pixels of them all.
+  most certain ones, averaged over how many of them are taken. Pixels of the same step are added together. 0 is best; an
+  uninformative certainty gives the share of wrong pixels among all.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from stages.evaluate.shares import share
 
 Labels = NDArray[np.uint8]
 Counts = NDArray[np.int64]  # (wrong, right) x certainty in steps: pixels
-STEPS = 4095  # fine enough for four digits; a table of them is small beside an image
+STEPS = 4095  # fine enough for four digits; the counts are small next to an image
 COVERAGES = 20  # points of the risk-coverage curve that are kept
 
 
 def validate(where: str, truth: Labels, certainty: NDArray[np.float32]) -> None:
-    """A certainty for each pixel, from 0 to 1 (but for rounding)."""
+    """Check that each pixel has a certainty from 0 to 1 (within rounding)."""
     if certainty.shape != truth.shape:
         raise DataError(where, f"certainties of {truth.shape}", f"{certainty.shape}", "evaluate the same images")
-    if certainty.size and not (certainty.min() >= 0 and certainty.max() <= 1 + 1e-5):  # NaN is in no order
+    if certainty.size and not (certainty.min() >= 0 and certainty.max() <= 1 + 1e-5):  # NaN fails both
         found = f"{certainty.min()} to {certainty.max()}"
         raise DataError(where, "certainties from 0 to 1", found, "train with a lower learning rate")
 
@@ -44,7 +43,7 @@ def empty() -> Counts:
 
 
 def count(truth: Labels, prediction: Labels, certainty: NDArray[np.float32]) -> Counts:
-    """One image's pixels, by whether they are right and by certainty."""
+    """One image's pixels, by correctness and by certainty."""
     steps = (np.minimum(certainty, 1) * STEPS + 0.5).astype(np.int64)
     steps += (truth == prediction) * (STEPS + 1)
     steps[truth == IGNORE] = 2 * (STEPS + 1)
@@ -53,12 +52,12 @@ def count(truth: Labels, prediction: Labels, certainty: NDArray[np.float32]) -> 
 
 
 def update(total: Counts, image: Counts) -> Counts:
-    """A split's counts with one more image in them."""
+    """A split's counts with those of one image added."""
     return total + image
 
 
 def compute(total: Counts, bins: int) -> dict[str, Any]:
-    """The scalars of a split: `certainty` is the mean over all pixels, over the right ones and over the wrong ones."""
+    """The scalars of a split; the mean certainty is over all pixels, over the right ones and over the wrong ones."""
     steps = np.arange(STEPS + 1)
     wrong, right = ((int(row.sum()), int(row @ steps)) for row in total)
     pixels = wrong[0] + right[0]
@@ -73,9 +72,9 @@ def compute(total: Counts, bins: int) -> dict[str, Any]:
 
 
 def reliability(total: Counts, bins: int) -> list[dict[str, Any]]:
-    """The reliability diagram: each bin's borders, pixels, and its accuracy and mean certainty (None where empty)."""
+    """The reliability diagram: each bin's bounds, pixels, accuracy and mean certainty (None if empty)."""
     steps = np.arange(STEPS + 1)
-    bin_of = np.maximum(-(-steps * bins // STEPS) - 1, 0)  # a bin holds its upper border; the first holds 0 too
+    bin_of = np.maximum(-(-steps * bins // STEPS) - 1, 0)  # a bin includes its upper bound; the first includes 0 too
     right = _sums(total[1], bin_of, bins)
     pixels, certainties = (_sums(of, bin_of, bins) for of in (total.sum(axis=0), total.sum(axis=0) * steps))
     return [
@@ -91,7 +90,7 @@ def reliability(total: Counts, bins: int) -> list[dict[str, Any]]:
 
 
 def aurc(total: Counts) -> float | None:
-    """The mean, over all pixels in the order of falling certainty, of the share of wrong ones up to there."""
+    """The share of wrong pixels up to each pixel, in order of decreasing certainty, averaged over all pixels."""
     pixels, taken, wrong = _most_certain_first(total)
     return share(float((pixels * (wrong / np.maximum(taken, 1))).sum()), int(taken[-1]))
 
@@ -99,7 +98,7 @@ def aurc(total: Counts) -> float | None:
 def risk_coverage(total: Counts) -> list[dict[str, Any]]:
     """The share of wrong pixels among the most certain 1/20, 2/20, ... of all.
 
-    A step that is cut gives its wrong pixels in proportion: among pixels of equal certainty there is no order.
+    A step that is taken in part adds wrong pixels in proportion: pixels of equal certainty have no order.
     """
     _, taken, wrong = _most_certain_first(total)
     shares = [(at + 1) / COVERAGES for at in range(COVERAGES)]
@@ -109,7 +108,7 @@ def risk_coverage(total: Counts) -> list[dict[str, Any]]:
 
 
 def _most_certain_first(total: Counts) -> tuple[Counts, Counts, Counts]:
-    """From the most certain step to the least: its pixels, the pixels up to it, and the wrong ones of these."""
+    """From the most to the least certain step: its pixels, all pixels up to it, and the wrong ones among these."""
     pixels = total.sum(axis=0)[::-1]
     return pixels, np.cumsum(pixels), np.cumsum(total[0][::-1])
 

@@ -1,4 +1,4 @@
-"""What a network costs by its form alone: the same numbers on every machine, unlike its times and its memory."""
+"""The cost of a network by its structure alone: the same on every machine, unlike its speed and its memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Size = tuple[int, int]  # height, width
 
 
 def usual_size(samples: Iterable[Sample], window: int) -> Size | None:
-    """The size of what goes through the network: that of the windows, else of most images (of equals the smallest)."""
+    """The size of the network's input: that of the windows, else that of most images (ties: the smallest)."""
     if window:
         return window, window
     sizes = Counter((sample.height, sample.width) for sample in samples)
@@ -20,13 +20,13 @@ def usual_size(samples: Iterable[Sample], window: int) -> Size | None:
 
 
 def cost(model: Any, size: Size | None) -> dict[str, int | None]:
-    """Parameters, and FLOPs for one image of a size. The model is of no use after it."""
+    """Parameters, and FLOPs for one image of a size. The model cannot be used afterwards."""
     from pixelproof.nn.facts import flops, parameters
 
     height, width = size or (None, None)
     count, _ = parameters(model)
     try:
         operations = flops(model.eval(), *size) if size else None
-    except (RuntimeError, NotImplementedError):  # an operator that shapes alone do not tell the result of
+    except (RuntimeError, NotImplementedError):  # an operator whose result depends on more than shapes
         operations = None
     return {"parameters": count, "flops": operations, "height": height, "width": width}

@@ -1,10 +1,10 @@
-"""The numbers of a segmentation as metrics.json has them, from confusion matrices. Pure: no files, no network.
+"""The numbers in metrics.json that come from confusion matrices. Pure: no files, no network.
 
-The scores are the catalogue's (pixelproof/scoring), and null where they are NaN. Three kinds, with names of their own:
+The scores are the catalogue's (pixelproof/scoring), and null where they are NaN. There are three kinds, by name:
 
-- pooled (`mIoU`, `iou`): of one matrix over the whole split;
-- of images (`image_mIoU`, `image_iou`): the mean of what each image scores by itself;
-- intervals: where a pooled score would lie with other images of the same kind.
+- pooled (`mIoU`, `iou`): from one matrix over the whole split;
+- by image (`image_mIoU`, `image_iou`): the mean of the scores of each image alone;
+- intervals: where a pooled score would lie for other images of the same kind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Draw = np.random.Generator
 
 
 def validate(where: str, truth: Labels, prediction: Labels, classes: int) -> None:
-    """Two label maps of one size: true classes (or 255, to ignore), and predicted classes without 255."""
+    """Check two label maps of one size: true classes (or 255, to ignore), and predicted classes without 255."""
     if truth.shape != prediction.shape:
         raise DataError(where, f"a prediction of {truth.shape}", f"{prediction.shape}", "evaluate the same images")
     for kind, unknown in (("true", truth[(truth >= classes) & (truth != IGNORE)]), ("predicted", prediction)):
@@ -39,12 +39,12 @@ def validate(where: str, truth: Labels, prediction: Labels, classes: int) -> Non
 
 
 def update(total: Matrix, image: Matrix) -> Matrix:
-    """A split's matrix with one more image in it."""
+    """A split's matrix with that of one image added."""
     return total + image
 
 
 def compute(matrix: Matrix, names: Sequence[str]) -> dict[str, Any]:
-    """The pooled numbers of a split: scalars, and for each class its own."""
+    """The pooled numbers of a split: scalars, and those of each class."""
     found, truth = scores(counts(matrix)), matrix.sum(axis=1)
     classes = {
         label: {key(metric): number(found[metric.name][i]) for metric in of_matrices() if metric.per_class}
@@ -56,16 +56,16 @@ def compute(matrix: Matrix, names: Sequence[str]) -> dict[str, Any]:
 
 
 def key(metric: Metric) -> str:
-    """What metrics.json calls a metric of matrices: `f1` of a split is the mean of the classes' `f1`."""
+    """The key of a metric in metrics.json: `f1` of a split is the mean of the classes' `f1`."""
     (name,) = metric.keys
     return name
 
 
 def image_means(images: Counts, names: Sequence[str]) -> dict[str, Any]:
-    """The means over the images of what each scores by itself, from the counts of each: [images, classes].
+    """The means over the images of their own scores, from the counts of each image: [images, classes].
 
-    Large objects weigh less in these than in pooled scores, for an image of small ones counts as much as any other.
-    An image that cannot tell a score (it neither holds the class nor is given it) stays out of that mean.
+    Large objects weigh less here than in pooled scores, because all images count the same. An image for which a score
+    is undefined (the class is neither present nor predicted) is left out of that mean.
     """
     found, truth = scores(images), images.truth
     each = {f"image_{key}": mean(found[key], axis=0) for key in ("iou", "f1")}
@@ -80,9 +80,9 @@ def image_means(images: Counts, names: Sequence[str]) -> dict[str, Any]:
 def intervals(
     images: Counts, groups: Sequence[str], names: Sequence[str], resamples: int, confidence: float, rng: Draw
 ) -> dict[str, Any]:
-    """A bootstrap interval [low, high] for each pooled score, under the names that `compute` gives them.
+    """A bootstrap interval [low, high] for each pooled score, under the same names as in `compute`.
 
-    Resampled are the groups (flights, scenes), for images of one group resemble each other.
+    Groups (flights, scenes) are resampled, because images of one group resemble each other.
     """
     metrics = [metric.name for metric in of_matrices()]
     units = group_sums(images.stacked(), groups)
@@ -100,5 +100,5 @@ def intervals(
 
 
 def number(value: Any) -> float | None:
-    """A score as JSON has it: null where it cannot be told."""
+    """A score for JSON: null if it is undefined."""
     return None if math.isnan(value) else float(value)

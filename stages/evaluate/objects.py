@@ -1,10 +1,10 @@
-"""Objects of `thing` classes: found, missed or invented, by class and by size. Pure: no files, no network.
+"""Objects of `thing` classes: found, missed or invented, by class and by area. Pure: no files, no network.
 
-What an object is, and which predicted one is which true one, stands in pixelproof/scoring/objects.py. A predicted
-object without a match that lies by more than half on ignored pixels is not called invented: nobody knows.
+pixelproof/scoring/objects.py defines objects, and matches predicted to true ones. An unmatched predicted object with
+more than half of its pixels ignored does not count as invented: it cannot be judged.
 
-An object that the image's edge cuts is an object of the size that is seen. The size of a found or missed object is the
-true one, that of an invented one what was predicted.
+An object that is cut off by the image's edge has the area that is visible. The area of a found or missed object is the
+true one, that of an invented one is the predicted one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from stages.evaluate.shares import mean, precision, share
 
 
 class Object(NamedTuple):
-    """One object, as objects.parquet has it. Areas and boxes are of pixels that are not ignored."""
+    """One object, as in objects.parquet. Areas and boxes are of pixels that are not ignored."""
 
     category: int  # class id
     kind: Literal["found", "missed", "invented"]
     area: int
-    right: int  # pixels of it where the prediction is the truth
-    iou: float | None  # with the object it is matched with
+    right: int  # its pixels that are predicted correctly
+    iou: float | None  # with the object that it matches
     left: int
     top: int
     width: int
@@ -54,7 +54,7 @@ def find(
 
 
 def described(objects: Objects, right: NDArray[np.bool_]) -> list[tuple[int, int, int, tuple[int, int, int, int]]]:
-    """Class, pixels, right ones and box of each object, number 1 first."""
+    """Class, area, right pixels and box of each object, number 1 first."""
     columns = objects.areas().tolist(), objects.areas(right).tolist(), extents(objects)
     return list(zip(objects.classes.tolist(), *(column[1:] for column in columns), strict=True))
 
@@ -68,7 +68,7 @@ def compute(objects: Iterable[Object], names: Mapping[int, str]) -> dict[str, di
 
 
 def compute_by_area(objects: Sequence[Object], names: Mapping[int, str], medium: int, large: int) -> dict[str, Any]:
-    """The same of all things together: of all sizes, then of small, medium and large ones, by class too."""
+    """The same for all things together: of any area, then small, medium and large ones, by class too."""
     strata = {"all": (0, np.inf), "small": (0, medium), "medium": (medium, large), "large": (large, np.inf)}
     found: dict[str, Any] = {}
     for stratum, (low, high) in strata.items():
@@ -78,7 +78,7 @@ def compute_by_area(objects: Sequence[Object], names: Mapping[int, str], medium:
 
 
 def scores(objects: Iterable[Object]) -> dict[str, float | int | None]:
-    """Counts, detection scores, the mean IoU of what is found, and the share of true pixels that are right."""
+    """Counts, detection scores, the mean IoU of found objects, and the share of true pixels that are right."""
     of: dict[str, list[Object]] = {"found": [], "missed": [], "invented": []}
     for one in objects:
         of[one.kind].append(one)
@@ -95,7 +95,7 @@ def scores(objects: Iterable[Object]) -> dict[str, float | int | None]:
 
 
 def extents(objects: Objects) -> list[tuple[int, int, int, int]]:
-    """Left, top, width and height of each object; [0] is of none of them."""
+    """Left, top, width and height of each object; [0] belongs to none."""
     height, width = objects.shape
     ends = []
     for along in (objects.indices % width, objects.indices // width):

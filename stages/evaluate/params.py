@@ -24,12 +24,12 @@ class Boundary(Section):
     @classmethod
     def _in_order(cls, value: list[int]) -> list[int]:
         if value != sorted(set(value)):
-            raise ValueError("expected each once, the smallest first")
+            raise ValueError("expected each once, in ascending order")
         return value
 
 
 class Sizes(Section):
-    """Where small, medium and large objects part."""
+    """The bounds between small, medium and large objects."""
 
     medium: int = Field(ge=1, description="the smallest area of a medium object, in pixels; below it is small")
     large: int = Field(ge=1, description="the smallest area of a large object, in pixels")
@@ -45,8 +45,12 @@ class Sizes(Section):
 class Objects(Section):
     """How objects of `thing` classes are counted."""
 
-    match: float = Field(ge=0, lt=1, description="an object is found by one whose IoU with it is above this")
-    sizes: Sizes = Field(description="areas; 64 and 576 are COCO's 32^2 and 96^2 for images of a quarter of the side")
+    match: float = Field(
+        ge=0, lt=1, description="a true object is found if a predicted one has an IoU with it above this"
+    )
+    sizes: Sizes = Field(
+        description="bounds of areas; 64 and 576 are COCO's 32^2 and 96^2, for images with a quarter of the side"
+    )
 
 
 class Calibration(Section):
@@ -56,27 +60,27 @@ class Calibration(Section):
 
 
 class Intervals(Section):
-    """How the intervals of pooled scores are found: by bootstrap over groups of images."""
+    """How the intervals of pooled scores are computed: by bootstrap over groups of images."""
 
-    resamples: int = Field(ge=100, le=1_000_000, description="how often the groups are drawn again")
-    confidence: float = Field(gt=0, lt=1, description="the share of the resamples that an interval holds")
+    resamples: int = Field(ge=100, le=1_000_000, description="number of resamples")
+    confidence: float = Field(gt=0, lt=1, description="confidence level of the intervals")
 
 
 class Quality(Section):
-    """What is measured of predictions beside the confusion matrix."""
+    """What is measured besides the confusion matrix."""
 
     boundary: Boundary = Field(description="boundary F1 and boundary IoU")
-    objects: Objects = Field(description="objects found, missed and invented, by class and size")
+    objects: Objects = Field(description="objects found, missed and invented, by class and by area")
     calibration: Calibration = Field(description="calibration error and uncertainty")
-    intervals: Intervals = Field(description="how sure the pooled scores are")
+    intervals: Intervals = Field(description="confidence intervals of the pooled scores")
 
 
 class Augmentation(Section):
     """Views of an image whose probabilities are averaged: every scale with every combination of flips."""
 
-    flips: list[Flip] = Field(description="horizontal, vertical; both together give four views, [] the image as it is")
+    flips: list[Flip] = Field(description="horizontal, vertical; both together give four views, [] the original alone")
     scales: list[Annotated[float, Field(gt=0, le=8)]] = Field(
-        min_length=1, description="what width and height are multiplied by; [1.0] is the image as it is"
+        min_length=1, description="factors of width and height; [1.0] is the original alone"
     )
 
     @field_validator("flips", "scales")
@@ -88,9 +92,9 @@ class Augmentation(Section):
 
 
 class Inference(Section):
-    """How an image goes through the network."""
+    """How images are passed through the network."""
 
-    window: int = Field(ge=0, description="side in pixels of the windows that an image is predicted by; 0: as a whole")
+    window: int = Field(ge=0, description="side of the sliding window in pixels; 0: whole images")
     stride: int = Field(ge=1, description="pixels from one window to the next; logits are averaged where they overlap")
     tta: Augmentation = Field(description="test-time augmentation: probabilities averaged over views")
 
@@ -106,12 +110,14 @@ class Evaluate(Inference, Quality):
     """How the network is run over the val and test splits, and what is measured."""
 
     batch: int = Field(ge=1, le=1024, description="images per forward pass")
-    overrides: Overrides = Field(description="changes of trained networks that keep their weights, as of rates")
+    overrides: Overrides = Field(
+        description="overrides of trained networks that keep their weights, such as dilation rates"
+    )
 
 
 class Params(Section):
-    """What the evaluate stage reads of params.yaml."""
+    """The part of params.yaml that the evaluate stage reads."""
 
-    seed: int = Field(ge=0)  # its help stands with train
+    seed: int = Field(ge=0)  # described in train's params
     compute: Compute = Field(description="where and how the network computes, in train and evaluate")
     evaluate: Evaluate = Field(description="one pass over val and test")

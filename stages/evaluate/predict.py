@@ -1,4 +1,4 @@
-"""Runs a trained network over images: class ids and certainties out, in batches of a fixed order."""
+"""Runs a trained network over images, in batches and in a fixed order; gives class ids and certainties."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from stages.evaluate.slide import Image, Network, slide
 if TYPE_CHECKING:
     import torch
 
-Example = tuple[Sample, Image, Image]  # its line of the index, the image, the true mask
+Example = tuple[Sample, Image, Image]  # its index entry, the image, the true mask
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of images of one size: the class of each pixel, and the probability it gives that class."""
+    """A prediction for images of one size: the class of each pixel, and the probability of that class."""
 
     labels: NDArray[np.uint8]
     certainty: NDArray[np.float32]
@@ -37,7 +37,7 @@ Predict = Callable[[list[Image]], Prediction]
 
 
 def batches(examples: Iterable[Example], most: int) -> Iterator[list[Example]]:
-    """Cut examples into batches in their order; a batch also ends where the images' size changes."""
+    """Group examples into batches, in order; a batch also ends where the size of the images changes."""
     batch: list[Example] = []
     for example in examples:
         if batch and (len(batch) == most or batch[0][1].shape != example[1].shape):
@@ -71,12 +71,12 @@ def load_logits(
 ) -> Network:
     """The same, to logits.
 
-    Overrides change the network but not its weights: other rates and strides, denser maps. `inference` says how an
-    image goes through it; without, as a whole and once.
+    Overrides change the network but not its weights: other rates and strides, denser maps. `inference` says how images
+    are passed through it; by default, whole and once.
     """
     device = set_up(compute)
     model = build_network(config, classes, compute, overrides)
-    fix = f"take from evaluate.overrides.{config.stem} what needs other weights"
+    fix = f"remove from evaluate.overrides.{config.stem} what needs other weights"
     load_weights(model, weights, *([fix] if overrides else []))
     network = partial(class_logits, model.to(device).eval(), compute=compute, device=device)
     return through(network, inference) if inference else network
@@ -92,7 +92,7 @@ def build_network(config: Path, classes: int, compute: Compute, overrides: Mappi
 
 
 def through(network: Network, inference: Inference) -> Network:
-    """A network that images go through window by window, and in several views, as params say."""
+    """The network with sliding windows and test-time augmentation, as params say."""
     tta = inference.tta
     if inference.window:
         network = partial(slide, network, window=inference.window, stride=inference.stride)

@@ -1,7 +1,7 @@
-"""Whole images by a network that sees a window at a time: what one says of a pixel is the mean over its windows.
+"""Sliding windows: a pixel's logits are the mean over the windows that contain it.
 
-A network is here a function from RGB images of one size to logits (NCHW), whatever runs inside: `slide` makes one such
-function of another, and so does `augmented`.
+A network is here any function from RGB images of one size to logits (NCHW): `slide` turns one into another, and so does
+`augmented`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Network = Callable[[list[Image]], "torch.Tensor"]
 
 
 def slide(network: Network, images: list[Image], window: int, stride: int) -> torch.Tensor:
-    """The logits of images from square windows, one each `stride` pixels; the mean where windows overlap.
+    """The logits of images from square windows, one every `stride` pixels; the mean where windows overlap.
 
-    The last window of a row or a column is moved back so that it ends with the image: each pixel is in one window or
-    more, and no window holds anything but pixels. Along a side that is shorter, the window is as long as that side.
+    The last window of a row or a column is moved back to end at the image's edge: each pixel is in at least one window,
+    and no window needs padding. A window is no longer than the image's side.
     """
     height, width = images[0].shape[:2]
     windows = [
@@ -45,6 +45,6 @@ def slide(network: Network, images: list[Image], window: int, stride: int) -> to
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
-    """Where windows begin along a side."""
+    """Where windows start along a side."""
     last = max(length - window, 0)
     return [*range(0, last, stride), last]

@@ -1,4 +1,4 @@
-"""Evaluates one split in one pass: predictions as PNGs, and of each image what the numbers of the split add up from."""
+"""Evaluates one split in one pass: writes predictions as PNGs, and collects what its numbers are computed from."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ ObjectRow = tuple[Any, ...]  # split, id, group, and the fields of an Object
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One split's numbers and what they are made of."""
+    """One split's numbers and the data behind them."""
 
     metrics: dict[str, Any]
     rows: list[Row]  # the matrix of each image, row by row, only counts above 0
     objects: list[ObjectRow] = field(default_factory=list)
-    calibration: dict[str, Any] = field(default_factory=dict)  # what a diagram of it shows
+    calibration: dict[str, Any] = field(default_factory=dict)  # the data of its diagrams
 
 
 class Tally:
-    """What the numbers of a split add up from, image by image."""
+    """What the numbers of a split are computed from, collected image by image."""
 
     def __init__(self, split: str, header: Header, params: Quality) -> None:
         self.split, self.params, self.names = split, params, header.names()
@@ -51,7 +51,7 @@ class Tally:
     def add(
         self, sample: Sample, truth: Labels, labels: Labels, certainty: Certainty, instances: Array | None = None
     ) -> None:
-        """Take in one image's truth and prediction."""
+        """Add one image's ground truth and prediction."""
         where, classes, quality = f"{self.split}/{sample.id}", len(self.names), self.params
         validate(where, truth, labels, classes)
         calibration.validate(where, truth, certainty)
@@ -67,7 +67,7 @@ class Tally:
         self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
 
     def evaluation(self, seed: int) -> Evaluation:
-        """The numbers of all that was added; the resamples behind the intervals are drawn from the seed."""
+        """The numbers of all images added; the resamples behind the intervals are drawn from the seed."""
         sizes, bins = self.params.objects.sizes, self.params.calibration.bins
         found = [objects.Object(*row[3:]) for row in self.objects]
         images = unstacked(np.array(self.counts, np.int64).reshape(-1, 3, len(self.names)))
@@ -90,9 +90,9 @@ class Tally:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network, the data that it is evaluated on, and how."""
+    """A trained network, the data to evaluate it on, and the settings."""
 
-    name: str  # in the line of progress
+    name: str  # in the progress line
     predict: Predict
     data: Path
     header: Header
@@ -101,7 +101,7 @@ class Network:
 
 
 def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
-    """One pass over a split in the order of its index; writes a mask and a map of certainty for each image."""
+    """One pass over a split in the order of its index; writes a mask and a certainty map for each image."""
     data, tally = network.data, Tally(split, network.header, network.params)
     count = len(read_split(data, split))
     seen = predictions(data, split, network.predict, network.params.batch)
@@ -115,7 +115,7 @@ def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
 def predictions(
     data: Path, split: str, predict: Predict, batch: int
 ) -> Iterator[tuple[Sample, Labels, Labels, Certainty]]:
-    """Every image's truth and prediction with its certainty, in the order of the index."""
+    """Every image's ground truth, prediction and certainty, in the order of the index."""
     for examples in batches(iterate(data, split), batch):
         found = predict([image for _, image, _ in examples])
         for (sample, _, truth), labels, certainty in zip(examples, found.labels, found.certainty, strict=True):
@@ -125,7 +125,7 @@ def predictions(
 def image_rows(split: str, sample: Sample, matrix: Matrix) -> list[Row]:
     """An image's matrix as rows (split, id, group, truth, prediction, count), sorted, without the zeros.
 
-    An image whose every pixel is ignored has one row that counts nothing: it was looked at all the same.
+    An image with only ignored pixels has one row with a count of 0: it was evaluated all the same.
     """
     cells = list(zip(*np.nonzero(matrix), strict=True)) or [(0, 0)]
     return [(split, sample.id, sample.group, int(t), int(p), int(matrix[t, p])) for t, p in cells]

@@ -1,4 +1,4 @@
-"""Writes what evaluate found, with the same bytes for the same numbers."""
+"""Writes the results of evaluate: the same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OBJECTS = IMAGE | {
 
 
 def write_results(out: Path, evaluations: dict[str, Evaluation]) -> None:
-    """The numbers by split, and tables of every image's matrix and of every object."""
+    """Write the numbers by split, and tables of every image's matrix and of every object."""
     write_json(out / "metrics.json", {split: found.metrics for split, found in evaluations.items()})
     write_json(out / "calibration.json", {split: found.calibration for split, found in evaluations.items()})
     rows = [row for found in evaluations.values() for row in found.rows]
@@ -33,7 +33,7 @@ def write_results(out: Path, evaluations: dict[str, Evaluation]) -> None:
 
 
 def parquet(rows: Iterable[tuple[Any, ...]], kinds: Mapping[str, str]) -> bytes:
-    """Rows as Parquet, with the name and the kind of each column."""
+    """Rows as Parquet, with the name and the type of each column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -65,7 +65,7 @@ def test_denser_maps_and_other_rates_predict_with_the_same_weights(trained: tupl
         (
             {"decode_head.channels": 32},
             DataError,
-            rf"weights\.safetensors: .*; take from evaluate\.overrides\.{NAME} what",
+            rf"weights\.safetensors: .*; remove from evaluate\.overrides\.{NAME} what",
         ),
         ({"backbone.output_strid": 8}, ParamsError, rf"evaluate\.overrides\.{NAME}\.backbone\.output_strid: .*allowed"),
     ],
