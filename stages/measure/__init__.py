@@ -1,1 +1,1 @@
-"""What a segmentation is good for: the size, shape and texture of its objects, and where one could land."""
+"""What a segmentation is used for: measuring its objects (geometry, texture), and finding where to land."""

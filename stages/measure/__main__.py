@@ -1,4 +1,4 @@
-"""`python -m stages.measure --arch NAME --seed N`: the objects and landing places that one trained network sees."""
+"""`python -m stages.measure --arch NAME --seed N`: measure the objects and landing sites of one network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DATA = Path("data/prepared")
 
 
 def main() -> None:
-    """Measure what one architecture trained from one seed predicted."""
+    """Measure the predictions of one architecture trained from one seed."""
     parser = argparse.ArgumentParser(prog="python -m stages.measure", description=__doc__)
     parser.add_argument("--arch", required=True, help="an architecture of params.yaml")
     parser.add_argument("--seed", required=True, type=int, help="one of train.seeds")
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def measure(arch: str, seed: int, params: Measure) -> None:
-    """Write results/<arch>/<seed>/measure: objects and landing, as tables, as JSON, and pictures of the disks."""
+    """Write results/<arch>/<seed>/measure: objects and landing sites as tables and JSON, and pictures."""
     run, rerun = Path("results") / arch / str(seed), f"dvc repro evaluate@{arch}-{seed}"
     if not (run / "evaluate").is_dir():
         raise StateError(str(run / "evaluate"), "no such folder", f"run `{rerun}`")
@@ -58,7 +58,7 @@ def measure(arch: str, seed: int, params: Measure) -> None:
 def land(
     landings: places.Landings, example: Example, split: str, header: Header, params: Landing, pictures: Path
 ) -> None:
-    """Look for places in one image; it is drawn where fewer than `pictures` are."""
+    """Find landing sites in one image; draw it if fewer than `params.pictures` are drawn."""
     spots = places.find_spots(example, split, header, params)
     places.add_spots(landings, spots, example, split, header.names())
     if len(landings.drawn) < params.pictures:

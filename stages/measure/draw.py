@@ -1,4 +1,4 @@
-"""Draws the disks on an image: what the network took for unsafe is dark, each disk has its number."""
+"""Draws the disks on an image: ground predicted to be unsafe is darkened, and disks are numbered."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pixelproof.data.images import Array
 from stages.measure.landing import Disk
 from stages.measure.places import Spots
 
-WIDTH = 480  # smaller images are enlarged by a whole factor, so that lines stay thin beside their pixels
+WIDTH = 480  # smaller images are enlarged by a whole factor, so that lines are thin next to their pixels
 DIM = 0.5
-# Of Okabe and Ito's palette, which colour-blind people tell apart; a false disk is crossed out besides.
+# From Okabe and Ito's palette, which is safe for colour-blind readers; a false disk is also crossed out.
 COLOURS = {"safe": (86, 180, 233), "false": (230, 80, 0), "unknown": (240, 228, 66)}
 BEST = (255, 255, 255)
-SHIFT = 4  # OpenCV takes centres and radii in sixteenths of a pixel
+SHIFT = 4  # OpenCV takes centres and radii in 1/16 pixels
 
 
 def picture(image: Array, labels: Array, safe: Collection[int], spots: Spots) -> Array:
-    """The image with the disks of the prediction, coloured by what the truth says, and the best true one as a line."""
+    """The predicted disks on the image, coloured by the ground truth's verdict, and the best true one in outline."""
     dark = ~np.isin(labels, list(safe))
     canvas = np.where(dark[..., None], image * DIM, image).astype(np.uint8)
     factor = max(1, round(WIDTH / image.shape[1]))

@@ -1,6 +1,6 @@
-"""The size, shape, colour and texture of objects: pixels in, numbers out. docs/measure.md says what each is.
+"""Geometry, colour and texture of objects: pixels in, numbers out. docs/measure.md defines each number.
 
-A number that an object does not have is None: the direction of a disk, the texture of a single pixel.
+A number that is undefined is None: the direction of a disk, the texture of a single pixel.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ COLOUR = ("red", "green", "blue")
 POINTS, RADIUS = 8, 1  # of the local binary pattern
 PATTERNS = tuple(f"lbp_{number}" for number in range(POINTS + 2))
 MEASURES = (*GEOMETRY, *IN_METRES, *CO_OCCURRENCE, *COLOUR, *PATTERNS)
-ROUND = 1e-6  # an object whose two axes differ by less than this share has no direction
+ROUND = 1e-6  # an object whose axes differ by less than this share has no direction
 
 
 def measure_objects(
     numbers: NDArray[np.int64], image: Array, metres_per_pixel: float | None, grey_levels: int
 ) -> list[Numbers]:
-    """The measures of object 1, 2, ... of an image, and where they lie (`left`, `top`, `border`)."""
+    """The measurements of object 1, 2, ... of an image, and their position (`left`, `top`, `border`)."""
     from skimage.measure import regionprops
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -54,15 +54,15 @@ def measure_objects(
 
 
 def cut(box: tuple[int, int, int, int], size: tuple[int, ...]) -> bool:
-    """Whether a box (top, left, bottom, right) reaches the image's edge, so that its object may go on outside."""
+    """Whether a box (top, left, bottom, right) touches the image's edge, so that its object may continue outside."""
     return min(box[:2]) == 0 or box[2] == size[0] or box[3] == size[1]
 
 
 def geometry(region: Any) -> Numbers:
-    """Sizes in pixels and the direction of the long axis, from scikit-image's description of a region.
+    """Area and lengths in pixels, and the direction of the long axis, from scikit-image's description of a region.
 
     The perimeter is Crofton's (how often lines in four directions cross the border): it depends less on the direction
-    of a border than counts of border pixels do.
+    of the border than a count of border pixels.
     """
     top, left, bottom, right = region.bbox
     long, short = oriented_box(np.asarray(region.coords))
@@ -78,14 +78,14 @@ def geometry(region: Any) -> Numbers:
 
 
 def oriented_box(pixels: Array) -> tuple[float, float]:
-    """The long and the short side of the rectangle of least area, in any direction, around (row, column) squares."""
+    """The long and the short side of the smallest rectangle, at any angle, around pixels (row, column) as squares."""
     corners = np.concatenate([pixels + np.array([y, x]) for y in (0, 1) for x in (0, 1)])[:, ::-1]
     _, sides, _ = cv2.minAreaRect(corners.astype(np.float32))
     return float(max(sides)), float(min(sides))
 
 
 def orientation(region: Any) -> float | None:
-    """Degrees from the x axis counter-clockwise to the long axis, from 0 to below 180; None where neither is longer."""
+    """Degrees counter-clockwise from the x axis to the long axis, from 0 to below 180; None if the axes are equal."""
     large, small = region.inertia_tensor_eigvals
     if large - small <= ROUND * large:
         return None
@@ -93,17 +93,17 @@ def orientation(region: Any) -> float | None:
 
 
 def wrapped(degrees: float) -> float:
-    """A direction without sense, from 0 to below 180 once it is rounded."""
+    """An undirected angle, from 0 to below 180 after rounding."""
     return round(degrees % 180, 6) % 180
 
 
 def turned(degrees: float) -> float:
-    """The smaller way from one direction to another: above -90, up to 90."""
+    """The smaller difference of two undirected angles: above -90, up to 90."""
     return 90 - (90 - degrees) % 180
 
 
 def in_metres(shape: Mapping[str, float | None], metres_per_pixel: float | None) -> Numbers:
-    """The same sizes on the ground; None without a scale."""
+    """The same measurements on the ground; None without a scale."""
     values = {"area_m2": (shape["area"], 2), **{f"{name}_m": (shape[name], 1) for name in LENGTHS}}
     return {
         name: None if metres_per_pixel is None or value is None else value * metres_per_pixel**power
@@ -112,10 +112,10 @@ def in_metres(shape: Mapping[str, float | None], metres_per_pixel: float | None)
 
 
 def co_occurrence(grey: Array, own: NDArray[np.bool_], levels: int) -> Numbers:
-    """Haralick's measures of the grey levels of neighbouring pixels in the object, its eight directions together.
+    """Haralick's texture measures from the grey levels of neighbouring pixels in the object, in eight directions.
 
-    Haralick et al., Textural Features for Image Classification, 1973. Pixels outside get a level of their own, whose
-    pairs are then left out.
+    Haralick et al., Textural Features for Image Classification, 1973. Pixels outside get an extra level, whose pairs
+    are then left out.
     """
     from skimage.feature import graycomatrix, graycoprops
 
@@ -131,14 +131,14 @@ def co_occurrence(grey: Array, own: NDArray[np.bool_], levels: int) -> Numbers:
 
 
 def local_patterns(grey: Array) -> Array:
-    """The local binary pattern of each pixel (Ojala et al., 2002): `uniform`, of 8 neighbours at 1 pixel."""
+    """The local binary pattern of each pixel (Ojala et al., 2002): `uniform`, 8 neighbours, radius 1."""
     from skimage.feature import local_binary_pattern
 
     return np.asarray(local_binary_pattern(grey, POINTS, RADIUS, "uniform"), np.uint8)
 
 
 def pattern_shares(patterns: Array, own: NDArray[np.bool_]) -> Numbers:
-    """How often each pattern stands in an object; only pixels whose neighbours are the object's too have one."""
+    """The share of each pattern in an object, of the pixels whose neighbours all belong to the object."""
     square = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)
     inner = cv2.erode(own.astype(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     counts = np.bincount(patterns[inner], minlength=len(PATTERNS))

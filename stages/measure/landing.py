@@ -1,18 +1,18 @@
-"""Where to land: disks on ground that a network takes for safe and is certain of. Pure: arrays in, disks out.
+"""Where to land: disks on ground that is predicted to be safe, with certainty. Pure: arrays in, disks out.
 
 The clearance of a pixel is the radius of the largest disk around its centre that
 
-- lies on safe ground: no pixel of another class, none that is not known, nothing beyond the image's edge;
-- comes no nearer to a class that is kept at a distance than that distance.
+- lies on safe ground: no pixel of another class, no unknown pixel, nothing beyond the image's edge;
+- keeps its distance from each class that has one in params.
 
 It is an exact Euclidean distance transform; the distance to a pixel is that to its centre, less half a pixel, so that a
-disk in a strip of safe ground 11 pixels wide has a radius of 5.5. (Obliquely the half pixel is up to 0.21 too little.)
+disk in a strip of safe ground 11 pixels wide has a radius of 5.5. (Diagonally, half a pixel is up to 0.21 too little.)
 
-Certainty weights it. Ask for a certainty of at least t, so that safe ground of which the network is less certain counts
-as unsafe: that gives a clearance for each t. Their mean over all t from 0 to 1 is the weighted clearance. Where
-the network is sure, it is the plain one; certain by 0.8 everywhere, it is 0.8 of that; a doubtful spot shortens what
-lies around it as far as its doubt goes. More certainty never makes it smaller, and it is never above the plain one,
-so that a disk of that radius always lies on ground that was predicted to be safe.
+It is weighted by certainty. For each threshold t, safe ground with a certainty below t counts as unsafe, which gives a
+clearance. The weighted clearance is their mean over all t from 0 to 1. Where the network is fully certain, it is the
+unweighted one; with a certainty of 0.8 everywhere, it is 0.8 of that; an uncertain spot reduces the clearance around it
+by as much as it is uncertain. More certainty never reduces it, and it never exceeds the unweighted one, so that a disk
+of that radius always lies on ground that is predicted to be safe.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from pixelproof.data.images import Array
 from stages.measure.geometry import Numbers
 
 VERDICTS = {True: "safe", False: "false", None: "unknown"}
-STEP = 1000  # lengths are cut to thousandths of a pixel: equal distances stay equal, and none grows
+STEP = 1000  # lengths are truncated to 1/1000 pixel: equal distances stay equal, and none grows
 
 Lengths = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is safe in one image, its lengths in pixels."""
+    """The rules for one image, with lengths in pixels."""
 
     safe: frozenset[int]  # class ids
     keep: Mapping[int, float]  # class id -> distance
@@ -47,7 +47,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Disk:
-    """A place to land: the pixel at its centre, how large it is, and the weighted clearance of its centre."""
+    """A landing site: its centre pixel, its radius, and the weighted clearance of its centre."""
 
     x: int
     y: int
@@ -69,18 +69,18 @@ def clearance(labels: Array, rules: Rules, certainty: Array | None = None, unkno
 
 
 def to_edge(free: NDArray[np.bool_]) -> Lengths:
-    """From each pixel's centre to the nearest pixel that is not free, or to the image's edge; below 0 outside."""
+    """From each pixel's centre to the nearest pixel that is not free, or to the image's edge; below 0 if not free."""
     return _distance(np.pad(free, 1))[1:-1, 1:-1] - 0.5
 
 
 def kept_away(labels: Array, rules: Rules) -> dict[int, Lengths]:
-    """For each class to keep a distance to, and that is there: how large a disk may be around each pixel."""
+    """For each class in the image that needs a distance: how large a disk may be around each pixel."""
     there = {number: labels == number for number in sorted(rules.keep)}
     return {n: _distance(~where) - 0.5 - rules.keep[n] for n, where in there.items() if where.any()}
 
 
 def best_disks(room: Lengths, rules: Rules) -> list[Disk]:
-    """The largest disk, then the largest that fits beside it, and so on; of equals the uppermost, then the leftmost."""
+    """The largest disk, then the largest that does not overlap it, and so on; of ties the uppermost, then leftmost."""
     left, disks = room.copy(), list[Disk]()
     y, x = np.ogrid[: room.shape[0], : room.shape[1]]
     while len(disks) < rules.disks:
@@ -95,18 +95,18 @@ def best_disks(room: Lengths, rules: Rules) -> list[Disk]:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the truth says of a disk."""
+    """The verdict of the ground truth on a disk."""
 
-    verdict: str  # safe, false, or unknown: nothing unsafe is in it, but pixels that the truth ignores
-    landable: bool | None  # whether the smallest disk that is asked for would be safe there; None: unknown
-    clearance: float  # the true clearance of its centre; what is not known counts as unsafe
+    verdict: str  # safe, false, or unknown: nothing unsafe is in it, but ignored pixels are
+    landable: bool | None  # whether the smallest disk allowed would be safe there; None: unknown
+    clearance: float  # the true clearance of its centre; unknown pixels count as unsafe
     touched: tuple[int, ...]  # classes in a disk that is not safe
-    too_near: tuple[int, ...]  # classes that it comes nearer to than it may, without touching them
+    too_near: tuple[int, ...]  # classes that it is too near to, without touching them
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The truth of one image, ready to judge disks."""
+    """The ground truth of one image, prepared to judge disks."""
 
     truth: Array
     rules: Rules
@@ -115,11 +115,11 @@ class Judge:
 
     @classmethod
     def of(cls, truth: Array, rules: Rules) -> Judge:
-        """What the truth leaves open is unsafe to the strict, and safe to the loose."""
+        """Ignored pixels are unsafe in `strict`, and safe in `loose`."""
         return cls(truth, rules, clearance(truth, rules), clearance(truth, rules, unknown_is_safe=True))
 
     def best(self) -> Disk | None:
-        """The best place there was; None where no disk is large enough."""
+        """The best landing site; None if no disk is large enough."""
         return next(iter(best_disks(self.strict, self.rules)), None)
 
     def judge(self, disk: Disk) -> Judgement:
@@ -147,7 +147,7 @@ def from_centre(shape: tuple[int, ...], disk: Disk) -> Lengths:
 
 
 def ground_lengths(values: Mapping[str, float | None], metres_per_pixel: float | None) -> Numbers:
-    """The lengths with their names' `_m`; None without a scale."""
+    """The lengths in metres, with `_m` after their names; None without a scale."""
     scale = metres_per_pixel
     return {f"{key}_m": None if scale is None or value is None else value * scale for key, value in values.items()}
 
@@ -158,6 +158,6 @@ def _distance(free: NDArray[np.bool_]) -> Lengths:
 
 
 def _steps(lengths: Lengths) -> Lengths:
-    """How many whole steps a length has."""
+    """Lengths in whole steps."""
     steps: Lengths = np.floor(np.maximum(lengths, 0) * STEP)
     return steps

@@ -1,7 +1,7 @@
-"""Which objects of an image are measured: those that are large enough, and of which enough is known. Pure.
+"""Which objects of an image are measured: those that are large enough, and not mostly ignored. Pure.
 
-What an object is stands in pixelproof/scoring/objects.py. Pixels that the truth ignores are measured in neither truth
-nor prediction; a predicted object that lies on them by more than half cannot be judged and is left out.
+pixelproof/scoring/objects.py defines objects. Ignored pixels belong to neither true nor predicted objects; a predicted
+object with more than half of its pixels ignored cannot be judged and is left out.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pixelproof.scoring.objects import Objects, components, true_objects
 
 @dataclass(frozen=True)
 class Measurable:
-    """The objects of one image that are measured, numbered in the order in which they are met, row by row."""
+    """The objects of one image that are measured, numbered by their first pixels, row by row."""
 
     objects: Objects
-    specks: list[int]  # classes of what was too small
-    ignored: list[int]  # classes of what lies mostly where the truth is not known
+    specks: list[int]  # classes of objects that are too small
+    ignored: list[int]  # classes of objects that are mostly ignored
 
 
 def true_ones(truth: Array, instances: Array | None, things: Sequence[int], smallest: int) -> Measurable:
@@ -34,7 +34,7 @@ def true_ones(truth: Array, instances: Array | None, things: Sequence[int], smal
 
 
 def predicted_ones(labels: Array, truth: Array, things: Sequence[int], smallest: int) -> Measurable:
-    """The known part of the predicted objects, without those that are mostly unknown, and without the specks."""
+    """The predicted objects, cut to known pixels, without those that are mostly ignored and without the specks."""
     whole, known = components(labels, things), truth != IGNORE
     ignored = whole.mostly_outside(known)[1:]
     objects = whole.within(known)
@@ -47,7 +47,7 @@ def predicted_ones(labels: Array, truth: Array, things: Sequence[int], smallest:
 
 
 def in_reading_order(objects: Objects, kept: NDArray[np.bool_]) -> Objects:
-    """Some of the objects (number 1, 2, ...: kept or not), numbered anew by their first pixels, row by row."""
+    """Some of the objects (number 1, 2, ...: kept or not), renumbered by their first pixels, row by row."""
     numbers = 1 + np.flatnonzero(kept)
     numbers = numbers[np.argsort(objects.first_indices()[numbers])]
     again = np.zeros(len(kept) + 1, np.int64)

@@ -1,4 +1,4 @@
-"""Every object of a split, predicted beside true, as rows; and how far the predicted sizes are from the true ones."""
+"""Every object of a split as a row, predicted next to true; and the errors of the predicted measurements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stages.measure.params import Objects as Settings
 from stages.measure.read import Example
 from stages.measure.write import Column, Row
 
-COMPARED = (*GEOMETRY, *IN_METRES, *CO_OCCURRENCE, *COLOUR)  # patterns are shares of ten kinds: no error of each
+COMPARED = (*GEOMETRY, *IN_METRES, *CO_OCCURRENCE, *COLOUR)  # not patterns, which are shares of ten kinds
 COLUMNS: tuple[Column, ...] = (
     *((name, "string") for name in ("split", "id", "group", "class", "kind")),
     ("object", "int64"),
@@ -35,7 +35,7 @@ COLUMNS: tuple[Column, ...] = (
 
 @dataclass
 class Tally:
-    """What a split's images come to: the rows, and by class what is not in them."""
+    """What is collected from a split's images: the rows, and by class the objects left out of them."""
 
     rows: list[Row] = field(default_factory=list)
     specks: Counter[tuple[str, int]] = field(default_factory=Counter)  # by "predicted" or "true", and class
@@ -81,12 +81,12 @@ def image_rows(
 
 
 def as_true(truth: Row) -> Row:
-    """A true object's measures under their own names."""
+    """A true object's measurements, with `true_` before their names."""
     return {f"true_{name}": truth[name] for name in MEASURES}
 
 
 def errors(guess: Row, truth: Row) -> Row:
-    """Predicted less true; of a direction, the smaller way round. None where one of the two has no such number."""
+    """Predicted minus true; for a direction, the smaller angle. None if either is undefined."""
     found: Row = {}
     for name in COMPARED:
         error = None if guess[name] is None or truth[name] is None else guess[name] - truth[name]
@@ -109,7 +109,7 @@ def summary(tally: Tally, header: Header) -> dict[str, Any]:
 
 
 def counts(rows: Collection[Row], name: str) -> dict[str, int]:
-    """Objects of a class by what became of them."""
+    """The number of objects of a class, by kind."""
     kinds = Counter(row["kind"] for row in rows if row["class"] == name)
     found, missed, invented = kinds["found"], kinds["missed"], kinds["invented"]
     return {
@@ -122,9 +122,9 @@ def counts(rows: Collection[Row], name: str) -> dict[str, int]:
 
 
 def error_summary(rows: Collection[Row], name: str) -> dict[str, dict[str, float | int | None]]:
-    """For each measure, of the found objects of a class: median absolute and relative error, and mean error.
+    """For each measurement of the found objects of a class: median absolute and relative error, and mean error.
 
-    The mean error, with its sign, is the bias: above 0, the network makes objects larger than they are.
+    The mean error, with its sign, is the bias: above 0, the network makes objects too large.
     """
     found = [row for row in rows if row["class"] == name and row["kind"] == "found"]
     result: dict[str, dict[str, float | int | None]] = {}

@@ -14,10 +14,12 @@ SECTION = "measure.landing"
 
 
 class Length(Section):
-    """A length on the ground. Metres count where an image has a scale, pixels where it has none."""
+    """A length on the ground: in metres for images with a scale, in pixels for images without."""
 
-    metres: float | None = Field(default=None, ge=0, description="the length where an image has a scale")
-    pixels: float | None = Field(default=None, ge=0, description="the length where it has none; alone: everywhere")
+    metres: float | None = Field(default=None, ge=0, description="the length in images with a scale")
+    pixels: float | None = Field(
+        default=None, ge=0, description="the length in images without one; without metres: in all images"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Length:
@@ -26,31 +28,33 @@ class Length(Section):
         return self
 
     def in_pixels(self, metres_per_pixel: float | None, key: str, where: str) -> float:
-        """The length in pixels of an image; `key` and `where` name the param and the image of an error."""
+        """The length in pixels of an image; `key` and `where` name the param and the image in an error."""
         if self.metres is not None and metres_per_pixel is not None:
             return self.metres / metres_per_pixel
         if self.pixels is None:
             fix = f"add pixels to {key}, or set measure.metres_per_pixel in params.yaml"
-            raise DataError(where, f"metres_per_pixel, for {key} is in metres", "no scale", fix)
+            raise DataError(where, f"metres_per_pixel, because {key} is in metres", "no scale", fix)
         return self.pixels
 
 
 class Objects(Section):
-    """Which objects are measured and how they find their true ones."""
+    """Which objects are measured, and how they are matched with true ones."""
 
-    iou: float = Field(ge=0, lt=1, description="objects are taken for one another where their IoU is above this")
+    iou: float = Field(ge=0, lt=1, description="objects match if their IoU is above this")
     smallest: int = Field(ge=1, description="objects of fewer pixels are specks: counted, not measured")
-    grey_levels: int = Field(ge=2, le=64, description="levels of grey of the co-occurrence matrix (texture)")
+    grey_levels: int = Field(ge=2, le=64, description="grey levels of the co-occurrence matrix (texture)")
 
 
 class Landing(Section):
     """Where it would be safe to land."""
 
-    safe: list[str] = Field(description="classes that a disk may lie on; none ([]): no landing is looked for")
-    forbidden: list[str] = Field(description="classes that no disk may touch; a class named nowhere counts as these")
-    keep_distance: dict[str, Length] = Field(description="classes that no disk may come nearer to: metres, pixels")
-    radius: Length = Field(description="the smallest disk that is a place to land: metres, pixels")
-    disks: int = Field(ge=1, le=100, description="at most this many disks an image, the largest first")
+    safe: list[str] = Field(description="classes that a disk may lie on; []: do not look for landing sites")
+    forbidden: list[str] = Field(
+        description="classes that no disk may touch; a class that is not listed is forbidden too"
+    )
+    keep_distance: dict[str, Length] = Field(description="classes that disks keep a distance from: metres, pixels")
+    radius: Length = Field(description="the radius of the smallest disk to land on: metres, pixels")
+    disks: int = Field(ge=1, le=100, description="most disks in an image, the largest first")
     certainty_levels: int = Field(ge=1, le=255, description="certainty is rounded down to multiples of 1 / levels")
     pictures: int = Field(ge=0, le=1000, description="images on which the disks are drawn, the first ones by id")
 
@@ -64,7 +68,7 @@ class Landing(Section):
         return self
 
     def check_names(self, header: Header) -> None:
-        """Every class that is named must be one of the data's."""
+        """Check that the data has every class that is named."""
         for part, names in (("safe", self.safe), ("forbidden", self.forbidden), ("keep_distance", self.keep_distance)):
             for name in names:
                 if name not in header.names():
@@ -72,15 +76,15 @@ class Landing(Section):
 
 
 class Measure(Section):
-    """Objects and landing spots of one split, as each trained network sees them."""
+    """Objects and landing sites of one split, as each trained network predicts them."""
 
     split: Literal["val", "test"] = Field(description="the split whose predictions are measured")
-    metres_per_pixel: float | None = Field(gt=0, description="scale of images whose index.csv line has none; or null")
+    metres_per_pixel: float | None = Field(gt=0, description="scale of images without one in index.csv; or null")
     objects: Objects = Field(description="geometry and texture of the objects of `thing` classes")
     landing: Landing = Field(description="where it would be safe to land")
 
 
 class Params(Section):
-    """What the measure stage reads of params.yaml."""
+    """The part of params.yaml that the measure stage reads."""
 
-    measure: Measure = Field(description="what people segment for: sizes of objects, places to land")
+    measure: Measure = Field(description="what people segment for: measurements of objects, landing sites")

@@ -1,4 +1,4 @@
-"""Landing over a split: the disks of every image as rows, judged by the truth, and the score of them all."""
+"""Landing sites of a split: the disks of every image as rows, judged by the ground truth, and their scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from stages.measure.read import Example
 from stages.measure.write import Column, Row
 
 CONFIDENCE, RESAMPLES, SEED = 0.95, 10_000, 0  # of the intervals of shares
-FEWEST = 5  # groups with disks, below which a share has no interval: there is too little to draw from
+FEWEST = 5  # groups with disks; with fewer, a share has no interval: there is too little to resample
 LENGTHS = ("radius", "clearance", "true_clearance", "best_clearance", "lost")
 COLUMNS: tuple[Column, ...] = (
     *((name, "string") for name in ("split", "id", "group")),
@@ -47,7 +47,7 @@ COLUMNS: tuple[Column, ...] = (
 
 @dataclass(frozen=True)
 class Place:
-    """One disk and what the truth says of it."""
+    """One disk and the verdict of the ground truth on it."""
 
     disk: Disk
     judgement: Judgement
@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Spots:
-    """The disks of one image, the largest first; the best place that there was, and the largest true clearance."""
+    """The disks of one image, the largest first; the best true landing site, and the largest true clearance."""
 
     id: str
     places: list[Place]
@@ -65,18 +65,20 @@ class Spots:
 
 @dataclass
 class Landings:
-    """What a split's images come to."""
+    """What is collected from a split's images."""
 
     rows: list[Row] = field(default_factory=list)
-    without: dict[str, bool] = field(default_factory=dict)  # id of an image without a disk -> the truth has a place
-    drawn: list[str] = field(default_factory=list)  # ids of images that there is a picture of
-    true_places: int = 0  # images in which the truth has a place
+    without: dict[str, bool] = field(
+        default_factory=dict
+    )  # id of an image without a disk -> whether it has a true landing site
+    drawn: list[str] = field(default_factory=list)  # ids of images that are drawn
+    true_places: int = 0  # images with a true landing site
     false_by: Counter[str] = field(default_factory=Counter)
     too_near_by: Counter[str] = field(default_factory=Counter)
 
 
 def rules_of(params: Landing, header: Header, metres_per_pixel: float | None, where: str) -> Rules:
-    """The params in the pixels of one image."""
+    """The rules in the pixels of one image."""
     number = {info.name: info.id for info in header.classes}
     keep = {
         number[name]: length.in_pixels(metres_per_pixel, f"{SECTION}.keep_distance.{name}", where)
@@ -87,7 +89,7 @@ def rules_of(params: Landing, header: Header, metres_per_pixel: float | None, wh
 
 
 def find_spots(example: Example, split: str, header: Header, params: Landing) -> Spots:
-    """Choose the disks of an image by its prediction, and judge them by its truth."""
+    """Choose the disks of an image by the prediction, and judge them by the ground truth."""
     sample = example.sample
     rules = rules_of(params, header, example.metres_per_pixel, f"{split}/{sample.id}")
     judge = Judge.of(example.truth, rules)
@@ -110,7 +112,7 @@ def add_spots(landings: Landings, spots: Spots, example: Example, split: str, na
 
 
 def row_of(rank: int, place: Place, best: float, example: Example, split: str, names: Sequence[str]) -> Row:
-    """A disk as a row; what was lost is null where the truth cannot judge the disk."""
+    """A disk as a row; `lost` is null if the ground truth cannot judge the disk."""
     disk, said, scale = place.disk, place.judgement, example.metres_per_pixel
     under = example.certainty[from_centre(example.certainty.shape, disk) <= disk.radius]
     lengths = {
@@ -139,7 +141,7 @@ def row_of(rank: int, place: Place, best: float, example: Example, split: str, n
 
 
 def score(landings: Landings, images: int) -> dict[str, Any]:
-    """The numbers of a split: how many disks are safe, what the choice lost, which classes false ones touched."""
+    """The numbers of a split: how many disks are safe, the clearance lost, the classes that false ones touch."""
     first = [row for row in landings.rows if row["rank"] == 1]
     return {
         "images": images,
@@ -157,7 +159,7 @@ def score(landings: Landings, images: int) -> dict[str, Any]:
 
 
 def verdicts(rows: Collection[Row]) -> dict[str, Any]:
-    """How many disks there are of each verdict; shares, and their intervals, are of those that the truth can judge."""
+    """The number of disks of each verdict; shares and their intervals are of the disks that can be judged."""
     kinds, small = Counter(row["verdict"] for row in rows), Counter(row["landable"] for row in rows)
     safe = [(row["group"], row["verdict"] == VERDICTS[True]) for row in rows if row["verdict"] != VERDICTS[None]]
     landable = [(row["group"], row["landable"]) for row in rows if row["landable"] is not None]
@@ -177,10 +179,9 @@ def _share(judged: Collection[tuple[str, bool]]) -> float | None:
 
 
 def share_interval(judged: Collection[tuple[str, bool]]) -> list[float] | None:
-    """Where the share of good disks, each with its group, would lie with other images of the same kind.
+    """Where the share of good disks, each with its group, would lie for other images of the same kind.
 
-    A bootstrap over the groups, as evaluate has it for its scores. Every group that is drawn has a disk, so that each
-    resample has a share.
+    A bootstrap over the groups, as in evaluate. Every group has a disk, so that each resample has a share.
     """
     groups = [group for group, _ in judged]
     if len(set(groups)) < FEWEST:

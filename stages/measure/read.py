@@ -1,4 +1,4 @@
-"""Reads what a network said of each image of a split, beside the truth: class, certainty, scale."""
+"""Reads a network's predictions for each image of a split, with the ground truth and the scale."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pixelproof.data.images import Array, decode
 
 @dataclass(frozen=True)
 class Example:
-    """One image: what is true of it, and what a network says."""
+    """One image, its ground truth, and a network's prediction."""
 
     sample: Sample
     image: Array  # RGB
-    truth: Array  # class ids, 255 = not known
+    truth: Array  # class ids, 255 = ignored
     instances: Array | None  # true objects, where the source has them
     labels: Array  # predicted class ids
     certainty: Array  # uint8: 255 times the probability of the predicted class
@@ -30,7 +30,7 @@ class Example:
 def examples(
     data: Path, split: str, evaluated: Path, classes: int, metres_per_pixel: float | None, rerun: str
 ) -> Iterator[Example]:
-    """Every image of a split in the order of its index; `metres_per_pixel` is for those that have none of their own."""
+    """Every image of a split in the order of its index; `metres_per_pixel` is for those without one."""
     samples = read_split(data, split)
     for folder in (evaluated / "masks" / split, evaluated / "certainty" / split) if samples else ():
         if not folder.is_dir():

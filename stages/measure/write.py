@@ -1,4 +1,4 @@
-"""Writes tables as CSV and as Parquet, with the same numbers in both and the same bytes every time."""
+"""Writes tables as CSV and as Parquet: the same numbers in both, and the same bytes every time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ DIGITS = 6
 
 
 def write_table(path: Path, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """`path`.csv and `path`.parquet; a cell that a row does not have is empty in the one and null in the other."""
+    """Write `path`.csv and `path`.parquet; a missing cell is empty in the one and null in the other."""
     cells = [{name: rounded(row.get(name)) for name, _ in columns} for row in rows]
     write_text(path.with_suffix(".csv"), as_csv(columns, cells))
     write_bytes(path.with_suffix(".parquet"), as_parquet(columns, cells))
 
 
 def rounded(value: Any) -> Any:
-    """Floats of any depth to six digits: what differs after those is noise of the arithmetic."""
+    """Nested floats to six decimals: the rest is rounding noise."""
     if isinstance(value, float):
         return round(value, DIGITS) + 0.0  # and no -0.0
     if isinstance(value, dict):
@@ -41,7 +41,7 @@ def as_csv(columns: Sequence[Column], cells: Sequence[Row]) -> str:
 
 
 def as_parquet(columns: Sequence[Column], cells: Sequence[Row]) -> bytes:
-    """The same as Parquet, each column of its type even where it is empty."""
+    """The same as Parquet; a column keeps its type even if it is empty."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -229,7 +229,10 @@ def test_a_split_without_images_and_a_landing_that_nobody_asked_for(root: Path) 
     [
         ({"safe": ["gras"]}, r"measure.landing.safe: found 'gras'; allowed: car, grass, .*did you mean 'grass'"),
         ({"keep_distance": {"dog": {"pixels": 1.0}}}, r"measure.landing.keep_distance: found 'dog'; allowed: car"),
-        ({"radius": {"metres": 1.0}}, r"test/b: expected metres_per_pixel, for measure.landing.radius .* add pixels"),
+        (
+            {"radius": {"metres": 1.0}},
+            r"test/b: expected metres_per_pixel, because measure.landing.radius .* add pixels",
+        ),
     ],
 )
 def test_what_landing_cannot_do_is_one_line(root: Path, changes: dict[str, Any], message: str) -> None:
