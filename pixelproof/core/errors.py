@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 class PixelproofError(Exception):
-    """Anything a person can mend; shown as one line, never as a traceback."""
+    """Anything that the user can fix; shown as one line, never as a traceback."""
 
     def __reduce__(self) -> tuple[Callable[[type[PixelproofError], str], PixelproofError], tuple[Any, ...]]:
         """Travel between processes as the message: each error's own arguments are gone by then."""

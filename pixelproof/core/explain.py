@@ -44,7 +44,7 @@ def explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str
 
 
 def walk(at: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any]:
-    """The keys of a path as a person sees them (without a union's tag), and the type that stands at its end."""
+    """The keys of a path as in params.yaml (without a union's tag), and the type at its end."""
     steps = []
     for part in path:
         if get_origin(at) in (list, tuple, dict):

@@ -18,7 +18,7 @@ def leftovers(root: Path, declared: Collection[str]) -> list[str]:
 
     Args:
         root: the folder of the clone.
-        declared: paths of outputs below it. A folder that holds one, or lies in one, is none of a removed network.
+        declared: paths of outputs below it. A folder that contains one, or is inside one, is kept.
 
     Returns:
         The paths below `root`, sorted. Empty folders do not count, and neither does what DVC ignores.

@@ -72,7 +72,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = f"{error.problem}, line {mark.line + 1}" if mark else str(error)  # type: ignore[union-attr]
-        raise StateError(path.name, f"not YAML ({' '.join(problem.split())})", "mend it there") from None
+        raise StateError(path.name, f"not YAML ({' '.join(problem.split())})", "fix it there") from None
     if not isinstance(content, dict):
         raise StateError(path.name, f"a {type(content).__name__} at the top level", "expected `key: value` lines")
     return content
@@ -124,7 +124,7 @@ def check_names(values: Any, prefix: str = "") -> None:
         prefix: the key path of the part, with a dot behind it.
 
     Raises:
-        ParamsError: there is such a key. `decode_head.size` in one key is none: that is not the name that DVC drops.
+        ParamsError: there is such a key. A single key `decode_head.size` is allowed: DVC does not drop that name.
 
     >>> check_names({"scenes": [{"size": 64}]})  # doctest: +ELLIPSIS
     Traceback (most recent call last):

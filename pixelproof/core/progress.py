@@ -30,9 +30,9 @@ class Progress:
 
         Args:
             what: stands before the count, such as `prepare: images`.
-            total: at which count the work is done; None where nobody knows.
+            total: at which count the work is done; None if unknown.
             stream: where to print; stderr by default.
-            counted: says the count and the total in words; by default `3/72`.
+            counted: formats the count and the total; by default `3/72`.
         """
         self.what, self.total = what, total
         self.stream = stream or sys.stderr

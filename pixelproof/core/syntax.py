@@ -1,6 +1,6 @@
 """Digests of code by its syntax tree: comments, formatting and docstrings do not count.
 
-A digest that stands in the output of a stage (a config, the report) then still holds after an edit that changes no
+A digest in the output of a stage (a config, the report) then still holds after an edit that changes no
 code, and `pixelproof relock` compares the same trees. `bin/python -m pixelproof.core.syntax PATH...` prints a line for
 each file, as `sha256sum` does: `| sha256sum` makes one digest of them all.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from pixelproof.core.errors import DataError, run_main
 from pixelproof.core.files import files_below, sha256
 
-Token = tuple[str, int]  # a piece of a tree as text, and the line of the file that it stands for
+Token = tuple[str, int]  # a piece of a tree as text, and its line in the file
 
 # What says how a text was written (`u"..."`) or what a comment says of a type; neither changes what runs.
 NO_CODE = ("kind", "type_comment", "type_ignores")
@@ -59,7 +59,7 @@ def parse(source: bytes, where: str) -> ast.Module:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         found = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
-        raise DataError(f"{where}:{line}", "Python", found, "mend the file") from None
+        raise DataError(f"{where}:{line}", "Python", found, "fix the file") from None
 
 
 def _normal(tree: ast.Module) -> ast.Module:

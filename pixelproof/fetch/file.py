@@ -26,13 +26,13 @@ def obtain_file(
         url: A file:// url is read in place; others come from a mirror, the cache or the network.
         digest: Its SHA-256, or the first 8 digits or more.
         environ: Names the mirror and the cache (see obtain.py).
-        patience: How long to bear a bad connection.
+        patience: How long to put up with a bad connection.
 
     Returns:
         Where the verified file is: in place, in the mirror's folder or in the cache.
 
     Raises:
-        FetchError: It cannot be had, or its SHA-256 is another one.
+        FetchError: It cannot be fetched, or its SHA-256 differs.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -58,7 +58,7 @@ def check(path: Path, digest: str, name: str = "", fix: str = "check the address
         fix: What the error tells the reader to do.
 
     Raises:
-        FetchError: The file is missing, or its SHA-256 is another one.
+        FetchError: The file is missing, or its SHA-256 differs.
     """
     try:
         found = sha256(path)

@@ -49,7 +49,7 @@ def obtain(wanted: Wanted, environ: Mapping[str, str] = os.environ, patience: Pa
     Args:
         wanted: The file.
         environ: `DATA_MIRROR` names a folder or url to try first, `PIXELPROOF_CACHE` another cache folder.
-        patience: How long to bear a bad connection.
+        patience: How long to put up with a bad connection.
 
     Returns:
         Where the verified file is: in the mirror's folder, or in the cache.

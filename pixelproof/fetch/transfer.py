@@ -20,7 +20,7 @@ HEADERS = {"Accept-Encoding": "identity", "User-Agent": "pixelproof"}  # uncompr
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to bear a bad connection."""
+    """How long to put up with a bad connection."""
 
     attempts: int = 5  # in a row without progress
     backoff: float = 1.0  # seconds before the second attempt, doubled before each further one
@@ -42,7 +42,7 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
         url: http or https.
         part: Where to write it; its beginning may be there already.
         limit: The most bytes to accept.
-        patience: How long to bear a bad connection.
+        patience: How long to put up with a bad connection.
 
     Raises:
         RefusedError: The server says no.

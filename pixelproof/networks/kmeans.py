@@ -1,7 +1,7 @@
 """Colour clusters that vote for classes: the baseline without a neural network.
 
 K-means (MacQueen 1967) over the colours and positions of training pixels, in mini-batches (Sculley, "Web-Scale K-Means
-Clustering", WWW 2010, as implemented by scikit-learn). Each cluster stands for the class that most of its training
+Clustering", WWW 2010, as implemented by scikit-learn). Each cluster represents the class that most of its training
 pixels have, and their share is its certainty. It is built, loaded and used for prediction like any other network.
 """
 
@@ -57,7 +57,7 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
         """The same as `encode_decode`.
 
         Raises:
-            NotImplementedError: A loss is asked for; there is none.
+            NotImplementedError: A loss is requested; k-means has none.
         """
         if mode != "tensor":
             raise NotImplementedError(f"k-means has no mode {mode!r}: it learns by `fit`, not by a loss")

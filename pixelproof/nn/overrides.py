@@ -23,10 +23,10 @@ def overridden(part: Any, changes: Mapping[Any, Any], key: str) -> Any:
     Args:
         part: A dict, or a list of dicts.
         changes: New values by key; dotted keys reach into nested parts.
-        key: Where the changes stand in params.yaml, for errors.
+        key: Where the changes are in params.yaml, for errors.
 
     Raises:
-        ParamsError: A key that the part lacks, or a value of another kind than the one it replaces.
+        ParamsError: A key that the part does not have, or a value of a different type than the one it replaces.
 
     Example:
         >>> model = {"decode_head": {"dilations": [1, 12, 24, 36], "channels": 512}}

@@ -153,7 +153,7 @@ def match(true: Objects, predicted: Objects, above: float) -> list[Pair]:
     """Pairs of one class whose IoU is above a threshold, one to one.
 
     Args:
-        true: what there is.
+        true: the objects of the ground truth.
         predicted: what is said to be there, `within` the pixels whose truth is known.
         above: an IoU; a pair's own must be larger.
 

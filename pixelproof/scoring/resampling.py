@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Statistic = Callable[[NDArray[Any]], Floats]
 
-CELLS = 2**20  # of the matrices of one step: 8 MiB each, which bounds memory whatever the number of resamples
+CELLS = 2**20  # of the matrices of one step: 8 MiB each, so that memory does not grow with the number of resamples
 TIE = 1e-12  # differences of scores this close are equal, and only rounded in another order
 
 

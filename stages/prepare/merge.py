@@ -77,7 +77,7 @@ def _notes(placed: list[Placed], split: str, params: Prepare) -> list[str]:
     if not here:
         notes.append("no image")
     if crossing := crossing_groups(placed, split):
-        notes.append(f"{len(crossing)} groups stand in an earlier split too, as published: {', '.join(crossing[:5])}")
+        notes.append(f"{len(crossing)} groups are in an earlier split too, as published: {', '.join(crossing[:5])}")
     stretched = sum(s.width * params.height != s.height * params.width for s in here)
     if stretched:
         notes.append(f"{stretched} of {len(here)} images changed their aspect at {params.width}x{params.height}")

@@ -204,7 +204,7 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
     assert card["rgb"]["std"] == pytest.approx(pixels.std(axis=0))
     assert card["notes"] == []
     crossing = json.loads((tmp_path / "cards/val.json").read_text())["notes"]
-    assert crossing[0] == "1 groups stand in an earlier split too, as published: p"
+    assert crossing[0] == "1 groups are in an earlier split too, as published: p"
     empty = json.loads((tmp_path / "cards/test.json").read_text())
     assert empty["notes"] == ["no image"] and empty["images"] == 0 and empty["rgb"] is None
     assert read_split(tmp_path / "prepared", "test") == []
