@@ -1,1 +1,1 @@
-"""One HTML page, one Markdown page, and the metrics that git keeps."""
+"""Writes the report as one HTML page, its summary in Markdown, and the metrics that git keeps."""

@@ -1,4 +1,4 @@
-"""`python -m stages.report`: reports/ for people, metrics/ for git, from the results of the runs that params name."""
+"""`python -m stages.report`: reports/ for people, metrics/ for git, from the results of the configured runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def refuse_leftovers(root: Path, params: Params) -> None:
-    """End where models/ or results/ hold networks that params do not name: dvc.lock would record them as read."""
+    """Refuse models/ or results/ with networks that params do not name: dvc.lock would record them as read."""
     runs = [f"{name}/{seed}" for name in params.architectures for seed in params.train.seeds]
     declared = ["results/data", *(f"{folder}/{run}" for folder in FOLDERS for run in runs)]
     if found := leftovers(root, declared):

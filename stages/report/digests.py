@@ -1,4 +1,4 @@
-"""SHA-256 digests of what the page rests on, such that the tools of any shell find the same ones."""
+"""SHA-256 digests of what the page is based on, which can be reproduced with shell tools."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CODE = "bin/python -m pixelproof.core.syntax"
 
 
 def of_file(path: Path) -> str | None:
-    """The digest of a file, as sha256sum finds it; None where there is none."""
+    """The digest of a file, as from sha256sum; None if there is no such file."""
     return sha256(path) if path.is_file() else None
 
 
 def of_folder(folder: Path) -> str | None:
-    """One digest of all files of a folder and their names, as the command OURS finds it inside it.
+    """One digest of all files of a folder and their names, as from the command OURS run inside it.
 
-    It is the digest of sha256sum's own lines, `<digest>  ./<path>`, in the order of the paths' bytes.
+    It is the digest of sha256sum's output, `<digest>  ./<path>`, sorted by the bytes of the paths.
     """
     if not folder.is_dir():
         return None
@@ -33,15 +33,15 @@ def of_folder(folder: Path) -> str | None:
 
 
 def of_code(root: Path, folders: Sequence[str]) -> str:
-    """One digest of the syntax trees of some folders, as CODE with their names behind it finds it."""
+    """One digest of the syntax trees of some folders, as from CODE followed by their names."""
     return hashlib.sha256(syntax.listing(root, folders).encode()).hexdigest()
 
 
 def canonical(values: Any) -> str:
-    """Values as the one JSON text that all equal values have: keys sorted, no space."""
+    """Values as canonical JSON, the same text for equal values: keys sorted, no spaces."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def of_values(values: Any) -> str:
-    """The digest of values, as that of their canonical JSON."""
+    """The digest of values: that of their canonical JSON."""
     return hashlib.sha256(canonical(values).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""From runs to the figures that are shown and kept: means over seeds, headline numbers, tables. Pure."""
+"""The figures that are shown and kept, from the runs: means over seeds, headline numbers, tables. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stages.report.gather import EVALUATED, Point, Results, Run
 
 PER_CLASS = [metric.name for metric in in_tables(per_class=True)]
 DIGITS = 6
-BINS = 120  # more points than this are averaged, so that a long run's loss stays a line and not a cloud
+BINS = 120  # more points than this are averaged, so that the loss of a long run is a line and not a cloud
 
 
 Span = tuple[float, float]
 
 
 class Confusion(NamedTuple):
-    """Pixels of one class that are taken for another."""
+    """Pixels of one class that are mistaken for another."""
 
     truth: str
     prediction: str
@@ -31,7 +31,7 @@ class Confusion(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """A number over the seeds. A seed that could not tell is left out; with none left the mean is None."""
+    """A number over the seeds. Seeds for which it is undefined are left out; without any left, the mean is None."""
 
     values: tuple[float, ...]
 
@@ -60,23 +60,23 @@ def figure_of(metric: Metric, runs: list[Run], split: str) -> Figure:
 
 
 def keys_of(metric: Metric, runs: list[Run]) -> tuple[str, ...]:
-    """Where a split of metrics.json holds a metric; of several boundary tolerances the widest."""
+    """The keys of a metric in a split of metrics.json; of several boundary tolerances, the widest."""
     return tuple(tolerances(runs)[-1] if key == "*" else key for key in metric.keys)
 
 
 def tolerances(runs: list[Run]) -> list[str]:
-    """How far apart boundaries may lie, in pixels, the narrowest first: what evaluate was asked for."""
+    """The boundary tolerances of evaluate in pixels, in ascending order."""
     return sorted(runs[0].metrics[EVALUATED[0]]["boundary"], key=float)
 
 
 def best_of(metric: Metric, figures: Iterable[Figure]) -> float | None:
-    """The best of the means by the metric's direction; None where nothing has one."""
+    """The best of the means by the metric's direction; None if there are none."""
     means = [figure.mean for figure in figures if figure.mean is not None]
     return (min if metric.better == "lower" else max)(means, default=None)
 
 
 def span(runs: list[Run], split: str, *keys: str) -> Span | None:
-    """Where a score may lie: of several seeds the mean less and plus their deviation, of one its bootstrap interval."""
+    """The range of a score: for several seeds the mean ± their deviation, for one its bootstrap interval."""
     figure = over_seeds(runs, split, *keys)
     if figure.mean is not None and figure.deviation is not None:
         return figure.mean - figure.deviation, figure.mean + figure.deviation
@@ -87,9 +87,9 @@ def span(runs: list[Run], split: str, *keys: str) -> Span | None:
 
 
 def front(points: dict[str, tuple[float, float]]) -> list[str]:
-    """Of points of a cost and a score those that no other beats in one and equals in the other; the cheapest first.
+    """The Pareto front of points (cost, score), the cheapest first.
 
-    The front of Pareto: whoever wants more of one must give up some of the other.
+    No other point is at least as good in both, and better in one.
     """
 
     def beaten(cost: float, score: float) -> bool:
@@ -99,7 +99,7 @@ def front(points: dict[str, tuple[float, float]]) -> list[str]:
 
 
 def confusions(results: Results, name: str) -> list[Confusion]:
-    """Which class of the test split is taken for which, over all seeds; what costs the most pixels first."""
+    """Which class of the test split is mistaken for which, over all seeds; those of the most pixels first."""
     stored = [run.matrices["test"].counts for run in results.runs[name] if "test" in run.matrices]
     labels = results.header.names()
     total = sum((counts.sum(axis=0) for counts in stored), np.zeros((len(labels), len(labels)), np.int64))
@@ -122,7 +122,7 @@ def ranking(results: Results) -> list[str]:
 
 
 def headline(runs: list[Run]) -> dict[str, Any]:
-    """What metrics/<architecture>.json holds: the catalogue's headlines by name, so that a diff stays short."""
+    """The content of metrics/<architecture>.json: only the catalogue's headlines, so that a diff stays short."""
     return {
         split: {metric.name: rounded(figure_of(metric, runs, split).mean) for metric in headlines()}
         for split in EVALUATED
@@ -130,12 +130,12 @@ def headline(runs: list[Run]) -> dict[str, Any]:
 
 
 def rounded(value: float | None) -> float | None:
-    """A number as it is kept: enough digits for a difference that matters, and none for noise."""
+    """A number as it is kept: enough digits for differences that matter, and none for noise."""
     return None if value is None else round(value, DIGITS)
 
 
 def per_class_csv(results: Results) -> str:
-    """Every class of every architecture and split as CSV; an empty cell where the split could not tell."""
+    """Every class of every architecture and split as CSV; undefined scores are empty cells."""
     import pandas as pd
 
     rows = [
@@ -158,7 +158,7 @@ def mean_curve(curves: list[list[Point]]) -> dict[int, float]:
 
 
 def binned(points: list[Point]) -> list[Point]:
-    """At most BINS points, none of them infinite: means of as many neighbours as it takes, at their last iteration."""
+    """At most BINS points, all of them finite: means of neighbours, at the last iteration of each."""
     finite = [(x, y) for x, y in points if math.isfinite(y)]
     step = max(math.ceil(len(finite) / BINS), 1)
     groups = [finite[i : i + step] for i in range(0, len(finite), step)]

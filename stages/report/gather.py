@@ -1,4 +1,4 @@
-"""Reads what the stages before left: the data card, and for each architecture and seed its numbers and its curves."""
+"""Reads the results of earlier stages: the data cards, and the numbers and curves of each architecture and seed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Run:
     landing: dict[str, Any]
 
     def number(self, *keys: str) -> float | None:
-        """A number of metrics.json by its key path; None where the split could not tell."""
+        """A number of metrics.json by its key path; None if it is undefined."""
         value: Any = self.metrics
         for key in keys:
             value = value[key]
@@ -43,9 +43,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Results:
-    """All that a report shows but the images."""
+    """All that a report shows, except images."""
 
-    root: Path  # what the paths in results and in data are below
+    root: Path  # the folder that contains results/ and data/
     params: Params
     header: Header
     cards: dict[str, dict[str, Any]]  # by split
@@ -53,7 +53,7 @@ class Results:
 
     @property
     def title(self) -> str:
-        """What the data is called: its sources, else its own name."""
+        """The name of the data: its sources, else its own name."""
         return " + ".join(source["name"] for source in self.header.sources if "name" in source) or self.header.name
 
     @property
@@ -76,14 +76,14 @@ def gather(root: Path, params: Params) -> Results:
 
 
 def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
-    """The numbers and curves of one run, which must be of the same classes as the data."""
+    """The numbers and curves of one run, which must have the same classes as the data."""
     folder = root / "results" / architecture / str(seed)
     path = folder / "evaluate/metrics.json"
     metrics = _json(path, EVALUATED)
     for split in EVALUATED:
         found = metrics[split]
         if not found.keys() >= needed() or sorted(found["classes"]) != sorted(header.names()):
-            raise _stale(path, f"numbers of other classes than data/prepared has, or not all of them, in {split!r}")
+            raise _stale(path, f"classes other than those of data/prepared, or missing numbers, in {split!r}")
     return Run(
         seed=seed,
         folder=folder,
@@ -99,7 +99,7 @@ def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
 
 
 def needed() -> set[str]:
-    """The keys that a split of metrics.json has."""
+    """The keys that a split of metrics.json must have."""
     every = {"classes" if metric.per_class else metric.keys[0] for metric in CATALOGUE.values()}
     return every | {"intervals"}
 

@@ -1,4 +1,4 @@
-"""reports/summary.md: what the report says in one screen of Markdown, for a terminal or a comment."""
+"""reports/summary.md: the report on one screen of Markdown, for a terminal or a comment."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pixelproof.scoring.catalogue import headlines
 from stages.report.figures import Figure, Span, confusions, figure_of, keys_of, over_seeds, ranking, span
 from stages.report.gather import Results, Run
 
-DASH = "\u2013"  # from where to where
-MOST = 24  # classes, the hardest: a screen has no room for more
-CONFUSED = 3  # confusions that are named
+DASH = "\u2013"  # in a range
+MOST = 24  # classes, the hardest ones: a screen has no room for more
+CONFUSED = 3  # confusions that are listed
 Table = tuple[list[str], list[list[str]]]  # head, rows
 
 
 def summary(results: Results) -> str:
-    """The page in one screen."""
+    """The report on one screen."""
     names = ranking(results)
     data = ", ".join(f"{card['images']} {split}" for split, card in results.cards.items())
     return (
@@ -39,7 +39,7 @@ def summary(results: Results) -> str:
 
 
 def headed(results: Results, name: str) -> str:
-    """Who is best, or that nothing says it."""
+    """Which architecture is best, if there is a score."""
     found = over_seeds(results.runs[name], "test", "mIoU")
     if found.mean is None:
         return "Nothing to rank: the test split is empty."
@@ -47,10 +47,10 @@ def headed(results: Results, name: str) -> str:
 
 
 def architectures(results: Results, names: list[str]) -> Table:
-    """The head and a row for each architecture: scores on test, where the first may lie, and costs."""
+    """The head and a row for each architecture: scores on test, the interval of the first, and costs."""
     one = len(results.seeds) == 1
     first, *others = headlines()
-    head = ["architecture", first.title, *(["between"] if one else []), *(metric.title for metric in others)]
+    head = ["architecture", first.title, *(["interval"] if one else []), *(metric.title for metric in others)]
     rows = []
     for name in names:
         runs, cost = results.runs[name], results.runs[name][0].cost
@@ -63,7 +63,7 @@ def architectures(results: Results, names: list[str]) -> Table:
 
 
 def sureness(results: Results, name: str) -> str:
-    """What the scores are over, and what the costs are of."""
+    """What the scores and the costs refer to."""
     run, seeds = results.runs[name][0], len(results.seeds)
     drawn, cost = run.metrics["test"]["intervals"], run.cost
     if not drawn["groups"]:
@@ -71,14 +71,14 @@ def sureness(results: Results, name: str) -> str:
     elif seeds > 1:
         text = f"Scores: mean ± standard deviation of {seeds} seeds."
     else:
-        text = f"Between: {percent(drawn['confidence'])} bootstrap interval (groups of images: {drawn['groups']})."
+        text = f"Interval: {percent(drawn['confidence'])} bootstrap (groups of images: {drawn['groups']})."
     if len(results.runs) > 1:
-        text += " That is no test of one network against another."
-    return text + (f" FLOPs: of one image of {cost['width']}x{cost['height']}." if cost["height"] else "")
+        text += " This does not test one network against another."
+    return text + (f" FLOPs: for one image of {cost['width']}x{cost['height']}." if cost["height"] else "")
 
 
 def classes(results: Results, names: list[str]) -> Table:
-    """The head and a row for each class, or for those that the first is worst at: IoU of each architecture."""
+    """The head and a row for each class, or for the hardest ones: IoU of each architecture."""
     found = {
         label: [over_seeds(results.runs[name], "test", "classes", label, "iou") for name in names]
         for label in results.header.names()
@@ -94,15 +94,15 @@ def mistakes(results: Results, name: str) -> list[str]:
     """One architecture's confusions, small objects, certainty and landing, a line each."""
     runs = results.runs[name]
     worst = ", ".join(
-        f"{plain(one.truth)} taken for {plain(one.prediction)} ({percent(one.share)} of it)"
+        f"{plain(one.truth)} mistaken for {plain(one.prediction)} ({percent(one.share)} of it)"
         for one in confusions(results, name)[:CONFUSED]
     )
     small, every = (shown(over_seeds(runs, "test", "sizes", size, "recall")) for size in ("small", "all"))
     error, sure = (shown(over_seeds(runs, "test", "calibration", key)) for key in ("ece", "certainty_wrong"))
     return [
-        f"Confused most, by pixels: {worst or 'nothing'}.",
-        f"Objects found: {every} of all, {small} of the small ones.",
-        f"Calibration error {error}; mean certainty where it is wrong: {sure}.",
+        f"Most frequent confusions, by pixels: {worst or 'nothing'}.",
+        f"Object recall: {every} overall, {small} for small ones.",
+        f"Calibration error {error}; mean certainty of wrong pixels: {sure}.",
         f"Landing: {landing(runs)}.",
     ]
 
@@ -111,35 +111,35 @@ def landing(runs: list[Run]) -> str:
     """How many of the chosen disks are safe to land on, over all seeds."""
     asked = [run.landing for run in runs if run.landing["asked"]]
     if not asked:
-        return "not asked for (`measure.landing.safe`)"
+        return "not configured (`measure.landing.safe`)"
     safe, false = (sum(one["disks"][key] for one in asked) for key in ("safe", "false"))
     missed = sum(one["missed_places"] for one in asked)
     if not safe + false:
-        return f"no disk that can be judged; {missed} images with a place had none"
+        return f"no disk can be judged; no disk in {missed} images with a landing site"
     share = percent(safe / (safe + false))
-    return f"{safe} of {safe + false} judged disks are safe ({share}); {missed} images with a place had no disk"
+    return f"{safe} of {safe + false} judged disks are safe ({share}); no disk in {missed} images with a landing site"
 
 
 def listed(names: list[str], most: int = 6) -> str:
-    """Names in a row; of many the first."""
+    """Names separated by commas; of many, only the first."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def wrapped(text: str) -> str:
-    """A paragraph or a list's entry, in lines that a screen has room for."""
+    """A paragraph or a list item, wrapped to the width of a screen."""
     return textwrap.fill(text, 118, subsequent_indent="  " * text.startswith("- "), break_long_words=False)
 
 
 def shown(figure: Figure) -> str:
-    """A figure with three digits; one that nothing could tell is said to be absent."""
+    """A figure with three decimals; `absent` if it is undefined."""
     if figure.mean is None:
         return "absent"
     return f"{figure.mean:.3f}" + (f" ± {figure.deviation:.3f}" if figure.deviation is not None else "")
 
 
 def between(span: Span | None, digits: int = 3) -> str:
-    """From where to where."""
+    """A range."""
     return "" if span is None else f"{span[0]:.{digits}f}{DASH}{span[1]:.{digits}f}"
 
 
@@ -162,7 +162,7 @@ def plain(name: str) -> str:
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """A share in per cent; a small one is not shown as none."""
+    """A share in per cent; a small one is not shown as 0."""
     if share is None:
         return "absent"
     least = 10.0**-digits

@@ -1,4 +1,4 @@
-"""What the measure stage left, for people: its tables, its numbers over the seeds, and how they are written."""
+"""Reads the tables of the measure stage, and formats its numbers over the seeds."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def read_rows(run: Run, table: str, columns: Sequence[str]) -> list[dict[str, An
     path, fix = run.folder / "measure" / f"{table}.parquet", "run `dvc repro`"
     try:
         with pq.ParquetFile(path) as file:
-            if lacking := sorted(set(columns) - set(file.schema_arrow.names)):
-                raise StateError(str(path), f"no column {lacking[0]!r}", fix)
+            if missing := sorted(set(columns) - set(file.schema_arrow.names)):
+                raise StateError(str(path), f"no column {missing[0]!r}", fix)
             rows: list[dict[str, Any]] = file.read(columns=list(columns)).to_pylist()
     except FileNotFoundError:
         raise StateError(str(path), "no such file", fix) from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise StateError(str(path), f"not a table of Parquet ({error})".replace("\n", " "), fix) from None
+        raise StateError(str(path), f"not a Parquet table ({error})".replace("\n", " "), fix) from None
     return rows
 
 
 def over_runs(runs: Iterable[Run], number: Callable[[Run], float | None]) -> Figure:
-    """One number of each run; a run that has none is left out."""
+    """One number of each run; runs without it are left out."""
     return Figure(tuple(value for run in runs if (value := number(run)) is not None))
 
 
@@ -45,7 +45,7 @@ def percents(figure: Figure, digits: int = 1) -> str:
 
 
 def count(figure: Figure) -> str:
-    """A number of things over the seeds: whole for one seed, to a tenth where it is a mean."""
+    """A count over the seeds: whole for one seed, with one decimal for a mean."""
     if figure.mean is None:
         return "absent"
     whole = figure.deviation is None or (figure.mean.is_integer() and figure.deviation == 0)
@@ -53,7 +53,7 @@ def count(figure: Figure) -> str:
 
 
 def amount(figure: Figure, unit: str, sign: bool = False) -> str:
-    """A size over the seeds, to about three digits; with its sign where it is an error."""
+    """A measurement over the seeds, to about three digits; with its sign if it is an error."""
     if figure.mean is None:
         return "absent"
     digits = decimals(figure.mean)

@@ -1,8 +1,8 @@
-"""reports/index.html: the sections one after another, in a page that needs nothing but itself.
+"""reports/index.html: all sections in one self-contained page.
 
-The page states its own content-security policy: nothing is loaded, and nothing is run or styled but the one script and
-the one style whose hashes it names. An inline `style=` would break it, so templates call `style("width: 40%")`, which
-gives a class and keeps the rule for the page's style.
+The page declares its own content-security policy: it loads nothing, and allows only the one script and the one style
+sheet whose hashes it names. An inline `style=` would violate it, so templates call `style("width: 40%")`, which gives a
+class and adds the rule to the style sheet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Styles:
-    """The rules that templates asked for, each under a class of its own."""
+    """The CSS rules that templates ask for, each with its own class."""
 
     classes: dict[str, str] = field(default_factory=dict)
 
@@ -31,12 +31,12 @@ class Styles:
         return self.classes.setdefault(rule, f"s{len(self.classes)}")
 
     def rules(self) -> str:
-        """All of them, as CSS."""
+        """All rules, as CSS."""
         return "".join(f".{name} {{ {rule} }}\n" for rule, name in self.classes.items())
 
 
 def render(results: Results) -> str:
-    """The page, every text in it escaped."""
+    """The page, with all text escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -78,10 +78,10 @@ def render(results: Results) -> str:
 
 
 def best_of(results: Results, names: list[str]) -> float | None:
-    """What the page is headed with: the test mIoU of the first."""
+    """The number in the page's heading: the test mIoU of the best architecture."""
     return over_seeds(results.runs[names[0]], "test", "mIoU").mean
 
 
 def read(path: Path) -> str:
-    """A file of ours."""
+    """Read a file of this package."""
     return path.read_text(encoding="utf-8")

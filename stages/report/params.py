@@ -12,7 +12,7 @@ Knobs = dict[str, Any]  # a section that the report only shows: its own stage ch
 
 
 class Seeds(Section):
-    """The one knob of `train` that says which runs there are; the others are only shown."""
+    """The one setting of `train` that says which runs there are; the others are only shown."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -23,12 +23,12 @@ class Report(Section):
     """What the report shows."""
 
     gallery: int = Field(
-        ge=0, le=400, description="test images in the error gallery: the worst, and some of all groups"
+        ge=0, le=400, description="test images in the error gallery: the worst, and some from all groups"
     )
 
 
 class Params(Section):
-    """What the report stage reads of params.yaml: what it uses, and what it shows as it stands there."""
+    """The part of params.yaml that the report uses, and the part that it only shows."""
 
     seed: Any = None
     architectures: list[str] = Field(min_length=1, description="names of files in pixelproof/networks/architectures/")

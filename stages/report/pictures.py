@@ -1,8 +1,8 @@
-"""Images as the page holds them: no larger than they are shown, with the same bytes for the same pixels.
+"""Images for the page: no larger than they are shown, with the same bytes for the same pixels.
 
-Photos are JPEG, and label maps for pages without scripts PNG with a palette, both as data URIs. What a script shows is
-packed: maps of one byte a pixel, deflated together. A browser gets back exactly the bytes that went in; what it decodes
-of a picture it may change on purpose (against fingerprinting) or by its management of colours.
+Photos are JPEGs, and label maps for pages without scripts are PNGs with a palette, both as data URIs. Maps that a
+script draws are packed: one byte per pixel, deflated together. The script thus gets the exact bytes; a browser may
+change the pixels of a picture that it decodes, on purpose (against fingerprinting) or by colour management.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pixelproof.data.dataset import Header, Sample
 from pixelproof.data.images import Array
 
-WIDTH = 360  # pixels: wide enough for any screen the gallery is shown on, small enough to be sent by mail
-QUALITY = 80  # of photos, which are JPEG; what has a meaning in each pixel keeps each pixel
+WIDTH = 360  # pixels: wide enough for the gallery, small enough to send the page by mail
+QUALITY = 80  # of photos, which are JPEGs; label maps are lossless
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
@@ -31,7 +31,7 @@ def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
 
 
 def colours(header: Header) -> NDArray[np.uint8]:
-    """RGBA by class id; what is to be ignored is transparent."""
+    """RGBA by class id; ignored pixels are transparent."""
     palette = np.zeros((256, 4), np.uint8)
     for info in header.classes:
         palette[info.id] = (*info.color, 255)
@@ -61,13 +61,13 @@ def painted(mask: Array, palette: NDArray[np.uint8], width: int = WIDTH) -> str:
 
 
 def packed(maps: Sequence[Array], width: int = WIDTH) -> str:
-    """Maps of one byte a pixel and of one size, one after another: deflated (zlib), in base64."""
+    """Maps of one size with one byte per pixel, one after another: deflated (zlib), in base64."""
     content = b"".join(shrink(each, cv2.INTER_NEAREST, width).tobytes() for each in maps)
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
 def shrink(array: Array, how: int, width: int = WIDTH) -> Array:
-    """No wider than the page needs."""
+    """Shrink an array to the width that the page needs."""
     height, own = array.shape[:2]
     if own <= width:
         return array
@@ -76,5 +76,5 @@ def shrink(array: Array, how: int, width: int = WIDTH) -> Array:
 
 
 def uri(kind: str, content: bytes) -> str:
-    """An image's file as a URI that holds it."""
+    """An image file as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

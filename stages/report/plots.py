@@ -30,7 +30,7 @@ def write_plots(folder: Path, results: Results) -> None:
         write_text(folder / f"{name}.csv", curve_csv(results, curve))
     for name, runs in results.runs.items():
         counts = pooled(runs, len(results.header.classes))
-        if counts.any():  # of an empty test split DVC would draw nothing, and complain
+        if counts.any():  # for an empty test split, DVC would draw nothing and complain
             write_text(folder / f"confusion/{name}.csv", confusion_csv(counts, results.header.names()))
             write_text(folder / f"iou/{name}.csv", iou_csv(runs, results.header.names()))
         for sample, picture in predictions(results, runs[0]):
@@ -42,11 +42,11 @@ def write_vega(path: Path) -> None:
     import vl_convert
 
     bundle = vl_convert.javascript_bundle(vl_version="5.8")  # type: ignore[call-arg]  # its stub has no default
-    write_text(path, bundle)  # DVC's templates are of 5.2
+    write_text(path, bundle)  # DVC's templates are for 5.2
 
 
 def curve_csv(results: Results, curve: str) -> str:
-    """One curve of every architecture as CSV: a line for each iteration, a column for each architecture."""
+    """One curve of every architecture as CSV: a row for each iteration, a column for each architecture."""
     import pandas as pd
 
     columns = {name: mean_curve([run.curves.get(curve, []) for run in runs]) for name, runs in results.runs.items()}
@@ -55,7 +55,7 @@ def curve_csv(results: Results, curve: str) -> str:
 
 
 def confusion_csv(counts: NDArray[np.int64], labels: list[str]) -> str:
-    """A confusion matrix as CSV for a template that counts lines: each is one percent of a true class's pixels."""
+    """A confusion matrix as CSV for a template that counts rows: each is one percent of a true class's pixels."""
     import pandas as pd
 
     lines = [
@@ -84,7 +84,7 @@ def whole_percents(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def iou_csv(runs: list[Run], labels: list[str]) -> str:
-    """The IoU of each class of the test split as CSV, without those that the split could not tell."""
+    """The IoU of each class of the test split as CSV, without those that are undefined."""
     import pandas as pd
 
     means = ((label, rounded(over_seeds(runs, "test", "classes", label, "iou").mean)) for label in labels)
@@ -93,7 +93,7 @@ def iou_csv(runs: list[Run], labels: list[str]) -> str:
 
 
 def predictions(results: Results, run: Run) -> Iterator[tuple[Sample, Array]]:
-    """A few test images, spread evenly, each beside its true labels and a run's; what is to be ignored is black."""
+    """A few test images, spread evenly, each next to its true and its predicted labels; ignored pixels are black."""
     classes, palette = len(results.header.classes), colours(results.header)[:, :3]
     for sample in spread(read_split(results.data, "test"), PICTURES):
         image = shrink(read_image(results.data, "test", sample), cv2.INTER_AREA)

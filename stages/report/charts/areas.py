@@ -1,4 +1,4 @@
-"""Predicted area by true area: a small chart for each architecture, all on the same axes. Pure."""
+"""Predicted against true area: a small chart for each architecture, all on the same axes. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from stages.report.charts.chart import HUES, SHAPES, Chart, draw, plot
 Areas = list[tuple[float, float, str, str]]  # true and predicted area, class, image
 Shapes = dict[str, str]  # of the points, by class
 POINTS = 400  # of one architecture
-ALL_POINTS = 2400  # of all together, for a page that loads at once
+ALL_POINTS = 2400  # of all together, so that the page loads fast
 NEAR = 0.1
 OTHER = "other classes"
 GLYPHS = dict(zip(SHAPES, "○□△◇+▽▷◁", strict=True))
 RATIO = "predicted / true area"
-HEAD = ("architecture", "class", "found objects", "median true area, px", f"{RATIO}, a quarter below", "half", "¾")
+HEAD = (
+    "architecture",
+    "class",
+    "found objects",
+    "median true area, px",
+    f"{RATIO}, lower quartile",
+    "median",
+    "upper quartile",
+)
 
 
 def area_chart(name: str, hue: int, areas: Mapping[str, Areas], shapes: Shapes) -> Chart:
-    """The found objects of one architecture; on the diagonal, an area is predicted as it is."""
+    """The found objects of one architecture; on the diagonal, predicted and true area are equal."""
     import altair as alt
 
     low, high = bounds(areas)
@@ -46,7 +54,7 @@ def area_chart(name: str, hue: int, areas: Mapping[str, Areas], shapes: Shapes) 
             x=x, y=y, shape=alt.Shape("shape:N", scale=None), description="tip:N"
         )
     )
-    label = f"Predicted by true area of the objects that {name} found: {scatter(areas[name])}"
+    label = f"Predicted against true area of the objects that {name} found: {scatter(areas[name])}"
     return draw(layers, name, "", label, HEAD, numbers({name: areas[name]}))
 
 
@@ -57,7 +65,7 @@ def point(true: float, area: float, kind: str, image: str, shapes: Shapes) -> di
 
 
 def sampled(areas: Areas, architectures: int) -> Areas:
-    """At most so many of them, evenly from the smallest to the largest."""
+    """At most as many as are drawn, evenly from the smallest to the largest."""
     most = min(POINTS, ALL_POINTS // architectures)
     if len(areas) <= most:
         return areas
@@ -65,14 +73,14 @@ def sampled(areas: Areas, architectures: int) -> Areas:
 
 
 def shapes_of(areas: Mapping[str, Areas]) -> Shapes:
-    """A shape for each class, the most frequent first; where there are too many, the rest share the last one."""
+    """A shape for each class, the most frequent first; if there are too many, the rest share the last one."""
     counts = Counter(kind for found in areas.values() for _, _, kind, _ in found)
     kinds = sorted(counts, key=lambda kind: (-counts[kind], kind))
     return dict(zip(kinds, SHAPES if len(kinds) <= len(SHAPES) else SHAPES[:-1], strict=False))
 
 
 def legend(areas: Mapping[str, Areas], shapes: Shapes) -> dict[str, str]:
-    """What each shape looks like in a text, by class."""
+    """The shape of each class as a character."""
     kinds = {kind for found in areas.values() for _, _, kind, _ in found}
     rest = {OTHER: GLYPHS[SHAPES[-1]]} if len(kinds) > len(shapes) else {}
     return {kind: GLYPHS[shape] for kind, shape in shapes.items()} | rest
@@ -85,7 +93,7 @@ def bounds(areas: Mapping[str, Areas]) -> tuple[float, float]:
 
 
 def steps(low: float, high: float) -> list[float]:
-    """Powers of ten within the bounds; with threes between where there are few."""
+    """Powers of ten within the bounds, with threes between if there are few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     tens, threes = (
         [n * 10.0**p for p in powers for n in each if low <= n * 10.0**p <= high] for each in ((1,), (1, 3))
@@ -94,7 +102,7 @@ def steps(low: float, high: float) -> list[float]:
 
 
 def quartiles(areas: Areas) -> tuple[float, float, float]:
-    """Of predicted by true area."""
+    """The quartiles of predicted / true area."""
     low, middle, high = np.quantile([area / true for true, area, _, _ in areas], [0.25, 0.5, 0.75])
     return float(low), float(middle), float(high)
 
@@ -107,7 +115,7 @@ def scatter(areas: Areas) -> str:
 
 
 def numbers(areas: Mapping[str, Areas]) -> list[list[str]]:
-    """For each architecture and class, what the points come to: of all objects, also of those that are not drawn."""
+    """A summary for each architecture and class: of all objects, including those that are not drawn."""
     rows = []
     for name, found in areas.items():
         for kind in sorted({row[2] for row in found}):

@@ -1,8 +1,8 @@
-"""Charts: drawn by Vega-Lite while the page is made, so that the page holds pictures that no script has to draw.
+"""Charts, drawn by Vega-Lite while the page is made, so that no script has to draw them.
 
-What Vega gives is cut down to what a page needs. Colours are the page's own (`var(--...)`), and so follow light and
-dark; the font is the page's; what Vega says of a mark (its `description`) becomes `data-tip`, which page.js shows.
-A chart is a picture to a screen reader: it has a text in place of it, and its numbers stand in a table beside it.
+Vega's output is reduced to what a page needs. Colours are the page's own (`var(--...)`), so they follow light and dark
+mode; the font is the page's; the `description` of a mark becomes `data-tip`, which page.js shows. To a screen reader, a
+chart is an image: it has a text alternative, and its numbers are in a table next to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-HUES = 8  # colours that style.css has for architectures; more architectures share them, in another dash and shape
+HUES = 8  # colours that style.css has for architectures; more architectures reuse them, with another dash and shape
 DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 SYMBOLS = (  # the same shapes for legends, as paths around 0, 0
@@ -26,9 +26,16 @@ SYMBOLS = (  # the same shapes for legends, as paths around 0, 0
     "M5 0L-4 5.2V-5.2Z",
     "M-5 0L4-5.2V5.2Z",
 )
-FONT = "Liberation Sans"  # what widths are measured in: vl-convert brings it, so the layout is the same everywhere
+FONT = "Liberation Sans"  # for measuring widths: it comes with vl-convert, so the layout is the same everywhere
 NAMESPACE = "http://www.w3.org/2000/svg"
-TIPLESS = ("axis", "legend", "title", "subtitle", "line mark", "area mark")  # a line would say what its first point is
+TIPLESS = (
+    "axis",
+    "legend",
+    "title",
+    "subtitle",
+    "line mark",
+    "area mark",
+)  # a line would have the tip of its first point
 DROPPED = ("role", "aria-roledescription", "aria-hidden", "font-family", "class", "pointer-events", "cursor")
 
 Rows = Sequence[Sequence[Any]]
@@ -47,7 +54,7 @@ class Chart:
 
 
 def plot(rows: Sequence[dict[str, Any]], **properties: Any) -> Any:
-    """An Altair chart of rows; nothing is drawn of it yet."""
+    """An Altair chart of rows, which is not drawn yet."""
     import altair as alt
 
     return alt.Chart(alt.InlineData(values=list(rows)), **properties)
@@ -85,7 +92,7 @@ def themed(spec: Any) -> Any:
 
 
 def hue(names: Sequence[str], **more: Any) -> Any:
-    """The colour of each architecture, the same in all charts and beside all names."""
+    """The colour of each architecture, the same in all charts and next to all names."""
     import altair as alt
 
     colours = [f"var(--hue-{i % HUES})" for i in range(len(names))]
@@ -93,7 +100,7 @@ def hue(names: Sequence[str], **more: Any) -> Any:
 
 
 def dash(names: Sequence[str], **more: Any) -> Any:
-    """The dash of each architecture's lines: colour alone tells nothing to who does not see it."""
+    """The dash of each architecture's lines, for readers who cannot tell the colours apart."""
     import altair as alt
 
     dashes = [DASHES[(i + i // HUES) % len(DASHES)] for i in range(len(names))]
@@ -109,12 +116,12 @@ def shape(names: Sequence[str], **more: Any) -> Any:
 
 
 def turn(number: int) -> int:
-    """Which of the shapes an architecture has: once the hues begin again, each goes with another shape."""
+    """Which of the shapes an architecture has: when the hues repeat, each gets another shape."""
     return (number + number // HUES) % len(SHAPES)
 
 
 def trimmed(svg: str, label: str) -> str:
-    """An SVG that scales with its place and says `label`, without what only a drawing program would need."""
+    """An SVG that scales with its container and has a label, without what only a drawing program needs."""
     ElementTree.register_namespace("", NAMESPACE)
     root = ElementTree.fromstring(svg)
     width, height = root.attrib.pop("width"), root.attrib.pop("height")
@@ -132,7 +139,7 @@ def trimmed(svg: str, label: str) -> str:
 
 
 def rename(root: ElementTree.Element, prefix: str) -> None:
-    """Number the ids of a chart from 0: Vega numbers those of all charts that the process ever drew."""
+    """Number the ids of a chart from 0: Vega numbers them across all charts of the process."""
     old = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
     new = {name: f"{prefix}{i}" for i, name in enumerate(old)}
     for element in root.iter():

@@ -1,4 +1,4 @@
-"""Dots on the same scale: a row for each architecture, in groups below one another, each with its number beside it."""
+"""Dots on one scale: a row for each architecture, in groups, each dot with its number."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WIDTH, ROW = 220, 22  # pixels: from 0 to 1, and of height for an architecture
 def dots(
     groups: Mapping[str, Mapping[str, Figure]], names: Sequence[str], hues: Sequence[str], title: str, note: str
 ) -> Chart | None:
-    """Figures from 0 to 1 by group and architecture, in the order of `names`; None where every one is absent.
+    """Figures from 0 to 1 by group and architecture, in the order of `names`; None if all are absent.
 
-    `hues` are all architectures in the order that gives them their colours. Several seeds have a bar of ± deviation.
+    `hues` are all architectures in the order of their colours. With several seeds, a bar shows ± their deviation.
     """
     import altair as alt
 
@@ -49,7 +49,7 @@ def dots(
 
 
 def row(group: str, name: str, figure: Figure, title: str) -> dict[str, Any]:
-    """A dot as Vega is given it; one that is absent has words and no place."""
+    """A dot as a row for Vega; an absent one has a text but no position."""
     mean, around = figure.mean, figure.deviation or 0.0
     place: dict[str, Any] = {"value": None, "low": None, "high": None}
     if mean is not None:

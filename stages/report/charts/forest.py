@@ -1,4 +1,4 @@
-"""A forest plot: each architecture's test mIoU with where it may lie, its seeds, and its validation score beside it."""
+"""A forest plot: each architecture's test mIoU with its interval, its seeds and its validation score."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from stages.report.gather import Results, Run
 from stages.report.markdown import between, shown
 
 WIDTH = 310
-HEIGHT, MOST, LEAST = 250, 64, 36  # of a few architectures; of one row where they are fewer, and where they are more
+HEIGHT, MOST, LEAST = 250, 64, 36  # of a chart; the most and the least for a row
 
 
 def forest(results: Results, names: list[str]) -> Chart | None:
-    """The chart, the best on top; None where nothing has a score."""
+    """The chart, the best on top; None if nothing has a score."""
     rows = [row for name in names if (row := row_of(name, results.runs[name]))]
     if not rows:
         return None
@@ -30,13 +30,13 @@ def forest(results: Results, names: list[str]) -> Chart | None:
         ]
         for name, runs in ((name, results.runs[name]) for name in names)
     ]
-    head = ["architecture", "test mIoU", "between", "validation mIoU"]
+    head = ["architecture", "test mIoU", "interval", "validation mIoU"]
     layers = layers_of(rows, dots, list(results.runs))
     return draw(layers, "Test mIoU", f"mark: test; {bar}; stroke: validation", label, head, numbers)
 
 
 def row_of(name: str, runs: list[Run]) -> dict[str, Any] | None:
-    """An architecture's score, its ends, and its score on val."""
+    """An architecture's score, its interval, and its score on val."""
     mean = over_seeds(runs, "test", "mIoU").mean
     if mean is None:
         return None
@@ -60,7 +60,7 @@ def validated(runs: list[Run]) -> str:
 
 
 def dots_of(name: str, runs: list[Run]) -> list[dict[str, Any]]:
-    """The score of each seed, where there are several."""
+    """The score of each seed, if there are several."""
     scores = [(run.seed, run.number("test", "mIoU")) for run in runs if len(runs) > 1]
     return [
         {"architecture": name, "seed": score, "tip": f"{name}, seed {seed}: {score:.3f}"}

@@ -1,7 +1,7 @@
-"""The graph of dvc.yaml as a picture: which stage reads what another one writes. Pure but for `read`.
+"""The graph of dvc.yaml as a picture: which stage reads what another one writes. Pure.
 
-Stages stand in layers, each to the right of all that it reads from. A line to the next layer is a plain curve; a longer
-one has a lane of its own above the boxes (or below them, for a stage that stands in the lower half).
+Stages are in layers, each to the right of all that it reads from. A line to the next layer is a plain curve; a longer
+one has its own lane above the boxes (or below them, for a stage in the lower half).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ WIDTH, HEIGHT = 120, 44  # of a box
 GAP, ROW = 42, 16  # between boxes: to the next layer, and within one
 LANE, EDGE, ROUND = 13, 10, 7  # between lanes, around it all, of a lane's corners
 CODE = ("pixelproof", "stages")  # the folders of code that a stage can depend on
-LETTERS = 13  # of a name that a box has place for; less by RUNS beside a number of runs
+LETTERS = 13  # of a name that a box has room for; fewer by RUNS next to a number of runs
 RUNS = 4
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml; `runs` is how many a matrix makes of it: None where there is no matrix, or no telling."""
+    """A stage of dvc.yaml; `runs` is the number of runs of its matrix: None without a matrix, or if unknown."""
 
     name: str
     reads: tuple[str, ...]
@@ -30,7 +30,7 @@ class Stage:
 
     @property
     def data(self) -> list[str]:
-        """What it reads but for code, which stands in dvc.yaml folder by folder."""
+        """What it reads, except code."""
         return [read for read in self.reads if read.split("/")[0] not in CODE]
 
     @property
@@ -41,7 +41,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Box:
-    """A stage and where it stands: its upper left corner."""
+    """A stage and its position: that of its upper left corner."""
 
     stage: Stage
     x: float
@@ -49,7 +49,7 @@ class Box:
 
     @property
     def text(self) -> str:
-        """Its name, as much of it as fits."""
+        """Its name, as much of it as the box has room for."""
         name = self.stage.name
         place = LETTERS - RUNS if self.stage.matrix else LETTERS
         return name if len(name) <= place else name[: place - 1] + "…"
@@ -57,7 +57,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Drawing:
-    """The boxes, the lines between them, and how large it all is."""
+    """The boxes, the lines between them, and the size of it all."""
 
     boxes: list[Box]
     lines: list[str]
@@ -66,7 +66,7 @@ class Drawing:
 
 
 def stages_of(graph: dict[str, Any], params: dict[str, Any]) -> list[Stage]:
-    """The stages of dvc.yaml in its order. A `${...}` in a path is taken as it is written."""
+    """The stages of dvc.yaml in its order. A `${...}` in a path is kept as it is."""
     found = []
     for name, made in (graph.get("stages") or {}).items():
         over = made.get("matrix")
@@ -79,7 +79,7 @@ def stages_of(graph: dict[str, Any], params: dict[str, Any]) -> list[Stage]:
 
 
 def path(entry: Any) -> str:
-    """A dep or an out by its path alone: it may have settings."""
+    """The path of a dep or an out, which may have settings."""
     return str(next(iter(entry)) if isinstance(entry, dict) else entry)
 
 
@@ -94,7 +94,7 @@ def count(values: Any, params: dict[str, Any]) -> int | None:
 
 
 def edges_of(stages: list[Stage]) -> list[tuple[int, int]]:
-    """Pairs of stages by number: what the first writes, or a part or the whole around it, the second reads."""
+    """Pairs of stages by number: the second reads what the first writes, or a part or a parent folder of it."""
     numbers = range(len(stages))
     return [
         (one, other)
@@ -105,12 +105,12 @@ def edges_of(stages: list[Stage]) -> list[tuple[int, int]]:
 
 
 def meet(out: str, dep: str) -> bool:
-    """Whether one path is the other, or lies in it."""
+    """Whether two paths are equal, or one is inside the other."""
     return out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")
 
 
 def layers_of(count: int, edges: list[tuple[int, int]]) -> list[int]:
-    """The layer of each stage: after all it reads from; who reads from none stands just before its reader."""
+    """The layer of each stage: after all it reads from; one that reads from none is just before its reader."""
     layers = [0] * count
     for _ in range(count):  # as often as the longest chain could need
         for one, other in edges:
@@ -122,7 +122,7 @@ def layers_of(count: int, edges: list[tuple[int, int]]) -> list[int]:
 
 
 def draw(stages: list[Stage]) -> Drawing:
-    """Where each box stands, and the lines between them."""
+    """The position of each box, and the lines between them."""
     edges = edges_of(stages)
     layers = layers_of(len(stages), edges)
     columns = [[n for n, layer in enumerate(layers) if layer == i] for i in range(max(layers, default=0) + 1)]
@@ -156,7 +156,7 @@ def short(one: Box, other: Box) -> str:
 
 
 def entering(other: int, long: list[tuple[int, int]], boxes: list[Box], lanes: dict[int, float]) -> list[str]:
-    """The long lines into a box, side by side: the outermost lane comes in last, so that these do not cross."""
+    """The long lines into a box, side by side: the outermost lane comes in last, so that they do not cross."""
     box = boxes[other]
     lines = []
     for up in (True, False):

@@ -1,4 +1,4 @@
-"""Where the texts of a chart go, so that none covers another. Pure: pixels in, pixels out."""
+"""Where to put the texts of a chart, so that none overlap. Pure: pixels in, pixels out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Spot = tuple[str, float, float]  # how the text is aligned at x, y: left or righ
 
 
 def apart(wanted: Sequence[float], least: float, high: float) -> list[float]:
-    """Positions at least so far apart between 0 and high, in the order of the wanted ones and near them.
+    """Positions from 0 to `high`, at least `least` apart, in the order of the wanted ones and near them.
 
-    Neighbours that are too near form a block around their mean; blocks that then touch become one (the pooling of
-    adjacent violators: Ayer et al. 1955). Where there is no room for all, they share it evenly.
+    Neighbours that are too near form a block around their mean; blocks that touch are merged (pooling of adjacent
+    violators: Ayer et al. 1955). If there is not enough room, it is shared evenly.
     """
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
     gap = min(least, high / max(len(wanted) - 1, 1))
@@ -34,8 +34,8 @@ def apart(wanted: Sequence[float], least: float, high: float) -> list[float]:
 
 
 def beside(points: Sequence[tuple[float, float]], texts: Sequence[str], size: tuple[float, float]) -> list[Spot | None]:
-    """A place beside each point for its text: inside the chart, clear of all points and of earlier texts, and nearer to
-    its own point than to any other."""
+    """A position next to each point for its text: inside the chart, clear of all points and earlier texts, and nearer
+    to its own point than to any other."""
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in points]
     spots: list[Spot | None] = []
     for (x, y), text in zip(points, texts, strict=True):

@@ -1,4 +1,4 @@
-"""Quality against cost: a point for each architecture, and the front of those that none beats in both."""
+"""Quality against cost: a point for each architecture, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Points = dict[str, tuple[float, float]]  # of each architecture its cost and its
 
 
 def points(results: Results, names: list[str], key: str) -> Points:
-    """The architectures that have both; no cost at all has no place on a logarithmic axis."""
+    """The architectures that have both; a cost of 0 has no position on a logarithmic axis."""
     found = {}
     for name in names:
         cost, score = results.runs[name][0].cost[key], over_seeds(results.runs[name], "test", "mIoU").mean
@@ -29,23 +29,23 @@ def points(results: Results, names: list[str], key: str) -> Points:
 
 
 def verdict(found: Points, key: str) -> str:
-    """What the chart says in words: who is worth its cost, and who is beaten."""
+    """The chart in words: which architectures are worth their cost, and which are beaten."""
     *cheaper, best = front(found)
     what = COSTS[key]
     if not cheaper:
-        return f"{best} has the best score, and none has fewer {what}: it is the one to take at any budget."
+        return f"{best} has the best score, and no other has fewer {what}: it is the choice at any budget."
     parts = [f"{best} is best."]
     for name in reversed(cheaper):
         share, less = found[name][0] / found[best][0], found[best][1] - found[name][1]
-        parts.append(f"{name} takes {percent(share)} of its {what} and scores {less:.3f} less.")
+        parts.append(f"{name} needs {percent(share)} of its {what} and scores {less:.3f} less.")
     beaten = [name for name in found if name not in (*cheaper, best)]
     if beaten:
-        parts.append(f"Beaten by another that is at least as good for no more {what}: {listed(beaten)}.")
+        parts.append(f"Beaten by another that is at least as good with no more {what}: {listed(beaten)}.")
     return " ".join(parts)
 
 
 def scatter(results: Results, names: list[str], key: str) -> Chart | None:
-    """The chart; None of fewer than two points, for there is nothing to compare."""
+    """The chart; None for fewer than two points: there is nothing to compare."""
     found, what = points(results, names, key), COSTS[key]
     if len(found) < 2:
         return None
@@ -56,10 +56,10 @@ def scatter(results: Results, names: list[str], key: str) -> Chart | None:
         tip = f"{name}: {score:.3f} mIoU for {short(cost)} {what}"
         row = {"architecture": name, "cost": cost, "score": score, "low": low, "high": high, "tip": tip}
         rows.append({**row, "front": name in best})
-    note = "filled: no network is as good for less; dotted: the best score at a budget"
+    note = "filled: on the Pareto front; dotted: the best score at a budget"
     label = f"Test mIoU against {what}. {verdict(found, key)}"
     numbers = [[r["architecture"], short(r["cost"]), f"{r['score']:.3f}", "yes" if r["front"] else "no"] for r in rows]
-    head = ["architecture", what, "test mIoU", "none as good for less"]
+    head = ["architecture", what, "test mIoU", "on the Pareto front"]
     return draw(
         layers_of(rows, best, what, list(results.runs)), f"Test mIoU against {what}", note, label, head, numbers
     )
@@ -98,7 +98,7 @@ def layers_of(rows: list[dict[str, Any]], best: list[str], what: str, order: lis
 
 
 def placed(rows: list[dict[str, Any]], across: Span, up: Span) -> list[dict[str, Any]]:
-    """Where the names go, in the units of the axes; one without room is left out."""
+    """The positions of the names, in the units of the axes; names without room are left out."""
     wide, high = math.log(across[1] / across[0]), up[1] - up[0]
     at = [(WIDTH * math.log(row["cost"] / across[0]) / wide, HEIGHT * (up[1] - row["score"]) / high) for row in rows]
     spots = beside(at, [row["architecture"] for row in rows], (WIDTH, HEIGHT - LINE / 2))

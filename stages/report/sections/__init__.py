@@ -1,8 +1,8 @@
-"""The sections of the page. One is a module here and its template beside it: nothing else names it.
+"""The sections of the page. Each is a module here with its template next to it; nothing else lists them.
 
 `<name>.py` has a TITLE, an ORDER (sections with a lower one come first) and `context(results) -> dict | None`: what
-`<name>.html` is given, or None where there is nothing to show. `<name>.css` and `<name>.js`, where there are any,
-go into the page's one style and one script.
+`<name>.html` is given, or None if there is nothing to show. `<name>.css` and `<name>.js`, if there are any, are added
+to the page's one style sheet and one script.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def sections() -> list[Section]:
 
 def _load(name: str) -> Section:
     module = importlib.import_module(f"stages.report.sections.{name}")
-    lacking = [part for part in ("TITLE", "ORDER", "context") if not hasattr(module, part)]
-    if lacking:
+    missing = [part for part in ("TITLE", "ORDER", "context") if not hasattr(module, part)]
+    if missing:
         fix = "a section has a TITLE, an ORDER and a context(results)"
-        raise StateError(f"stages/report/sections/{name}.py", f"no {', '.join(lacking)}", fix)
+        raise StateError(f"stages/report/sections/{name}.py", f"no {', '.join(missing)}", fix)
     return cast(Section, module)

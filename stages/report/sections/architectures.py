@@ -1,4 +1,4 @@
-"""The architectures side by side: their numbers on the test split, how sure those are, and what a network costs."""
+"""The architectures side by side: their scores on the test split, the uncertainty of these, and the costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stages.report.gather import Results
 
 TITLE = "Architectures"
 ORDER = 20
-DETAILS = ("object_recall", "small_object_recall", "ece")  # beside boundary F1 at each tolerance
+DETAILS = ("object_recall", "small_object_recall", "ece")  # next to boundary F1 at each tolerance
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of one architecture, how sure it is, and whether none has a better one."""
+    """A number of one architecture, its interval, and whether it is the best."""
 
     figure: Figure
     span: Span | None

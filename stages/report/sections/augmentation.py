@@ -1,4 +1,4 @@
-"""What augmentation did: the policy in words, pairs of an image and its copies, and how the labels shifted."""
+"""What augmentation did: the policy in words, images with their copies, and how the class shares changed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from stages.report.pictures import colours, painted, photo, spread
 
 TITLE = "Augmentation"
 ORDER = 130
-FAMILIES = 4  # images that are shown beside their copies
+FAMILIES = 4  # images that are shown with their copies
 COPIES = 3  # of each of them, at most
 READ = 400  # images whose labels are counted, originals and copies together, at most
-ROWS = (33, 21)  # pixels of the chart for each class: of few, of many
+ROWS = (33, 21)  # chart pixels for each class: of few, of many
 FEW = 12
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the policy, and how often it is taken."""
+    """A step of the policy, and its probability."""
 
     text: str
     share: float | None
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo, and its labels to lie over it."""
+    """A photo, and its labels as an overlay."""
 
     id: str
     photo: str
@@ -61,7 +61,7 @@ class Counts:
 
 
 def context(results: Results) -> dict[str, Any]:
-    """The policy, families of pictures, and what was counted; without copies there is only that to say."""
+    """The policy, families of pictures, and pixel counts; without copies, only that there are none."""
     policy = [step(entry) for entry in results.params.augment.get("policy", [])]
     originals = {sample.id: sample for sample in read_split(results.data, "train")}
     copies = read_split(results.root / "data/augmented", "train")
@@ -84,7 +84,7 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def parent(results: Results, copy: Sample, originals: dict[str, Sample]) -> Sample:
-    """The image that a copy is of."""
+    """The original of a copy."""
     if copy.parent not in originals:
         path = results.root / "data/augmented/train/index.csv"
         raise DataError(path, "copies of images of data/prepared/train", str(copy.parent), "run `dvc repro`")
@@ -92,20 +92,20 @@ def parent(results: Results, copy: Sample, originals: dict[str, Sample]) -> Samp
 
 
 def step(entry: dict[str, Any]) -> Step:
-    """A step in words; one that is not known here by its knobs."""
-    knobs = {key: value for key, value in entry.items() if key not in ("name", "p")}
+    """A step in words; an unknown one by its settings."""
+    settings = {key: value for key, value in entry.items() if key not in ("name", "p")}
     texts = {
-        "flip": lambda: "mirror: " + ("left for right" if knobs["axis"] == "horizontal" else "upside down"),
-        "rotate": lambda: f"turn by up to {knobs['degrees']:g}° either way; corners that come in are ignored",
-        "crop": lambda: f"cut out at least {percent(knobs['area'])} of the area, and enlarge it",
-        "color": lambda: ", ".join(f"{key} ±\u00a0{percent(value)}" for key, value in knobs.items()),
-        "noise": lambda: f"Gaussian noise, deviation up to {percent(knobs['std'])} of the full range",
+        "flip": lambda: "flip: " + ("left to right" if settings["axis"] == "horizontal" else "upside down"),
+        "rotate": lambda: f"rotate by up to {settings['degrees']:g}° either way; empty corners are ignored",
+        "crop": lambda: f"crop to at least {percent(settings['area'])} of the area, and enlarge",
+        "color": lambda: ", ".join(f"{key} ±\u00a0{percent(value)}" for key, value in settings.items()),
+        "noise": lambda: f"Gaussian noise, standard deviation up to {percent(settings['std'])} of the full range",
     }
     name = str(entry.get("name"))
     try:
         text = texts[name]()
     except (KeyError, TypeError, ValueError):
-        text = ", ".join([name, *(f"{key} {value}" for key, value in knobs.items())])
+        text = ", ".join([name, *(f"{key} {value}" for key, value in settings.items())])
     return Step(text, entry.get("p"))
 
 
@@ -131,7 +131,7 @@ def picture(results: Results, sample: Sample, copied: bool) -> Picture:
 
 
 def evenly(samples: list[Sample], most: int) -> list[Sample]:
-    """At most so many of them, at even distances."""
+    """At most `most` of them, evenly spaced."""
     some = min(most, len(samples))
     return [samples[(2 * i + 1) * len(samples) // (2 * some)] for i in range(some)]
 
@@ -181,8 +181,8 @@ def shift(header: Header, before: Counts, after: Counts) -> Chart | None:
     ]
     return draw(
         bars + right + left + names,
-        "What the copies hold more or less of",
-        "share of each class in the copies, less its share in their originals",
+        "Change of the class shares",
+        "share of each class in the copies, minus its share in their originals",
         "Change of each class's share of the labelled pixels, from the originals to their copies",
         ["class", "originals", "copies", "change, points"],
         numbers,

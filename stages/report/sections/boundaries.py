@@ -1,4 +1,4 @@
-"""How well the borders of the classes are drawn: boundary F1 and boundary IoU at each tolerance."""
+"""How accurate the boundaries of the classes are: boundary F1 and boundary IoU at each tolerance."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def tolerances(results: Results) -> list[str]:
-    """In pixels, the smallest first: what all runs were measured with."""
+    """The tolerances of all runs in pixels, in ascending order."""
     sets = [set(run.metrics["test"]["boundary"]) for runs in results.runs.values() for run in runs]
     return sorted(set.intersection(*sets), key=float)
 
@@ -85,13 +85,13 @@ def class_table(results: Results, names: list[str], key: str, tolerance: str) ->
 
 
 def usual_size(results: Results) -> tuple[int, int] | None:
-    """Width and height that most test images have; None without any."""
+    """The most common width and height of the test images; None without any."""
     sizes = Counter((sample.width, sample.height) for sample in read_split(results.data, "test"))
     return min(sizes, key=lambda size: (-sizes[size], size)) if sizes else None
 
 
 def said(results: Results, names: list[str]) -> dict[str, Any] | None:
-    """What the sentences say: the best at the largest tolerance, how it is at the smallest, its hardest class."""
+    """The findings: the best at the largest tolerance, its scores at the smallest too, its hardest class."""
     at = tolerances(results)
     if not at:
         return None

@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it is certain: reliability diagrams (Guo et al. 2017), and their sums."""
+"""Whether a network is right as often as it is certain: reliability diagrams (Guo et al. 2017), and summary numbers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from stages.report.markdown import percent
 
 TITLE = "Calibration"
 ORDER = 80
-KEPT = 0.8  # the share of the pixels that is kept when the least certain ones are refused
-EVEN = 0.005  # a certainty this close to the accuracy is neither over- nor under-confident: it would be rounded away
+KEPT = 0.8  # the share of the pixels that is kept when the least certain ones are rejected
+EVEN = 0.005  # a mean certainty this close to the accuracy is neither over- nor under-confident
 ECE, AURC = CATALOGUE["ece"], CATALOGUE["aurc"]
 MEASURES = {
     "ece": (ECE.title, f"{ECE.meaning}; 0 is best"),
-    "certainty": ("certainty", "the mean over all pixels of the probability of the class that is predicted"),
+    "certainty": ("certainty", "the mean over all pixels of the probability of the predicted class"),
     "certainty_right": ("of right ones", "the same over the right pixels; near 1 is best"),
-    "certainty_wrong": ("of wrong ones", "the same over the wrong pixels; low is best, for doubt then warns"),
+    "certainty_wrong": (
+        "of wrong ones",
+        "the same over the wrong pixels; low is best, because doubt is then a warning",
+    ),
     "aurc": (
         AURC.title,
-        f"{AURC.meaning}; 0 is best, and a certainty that says nothing has the share of wrong pixels of them all",
+        f"{AURC.meaning}; 0 is best; an uninformative certainty has the share of wrong pixels among all",
     ),
 }
 
@@ -42,7 +45,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Line:
-    """One architecture: its numbers, and by how much its certainty is above its accuracy."""
+    """One architecture: its numbers, and how far its certainty is above its accuracy."""
 
     name: str
     figures: list[Figure]
@@ -52,7 +55,7 @@ class Line:
 
     @property
     def above(self) -> float | None:
-        """Mean certainty less the share of right pixels: over-confident above 0."""
+        """Mean certainty minus accuracy: above 0, over-confident."""
         return None if self.certainty is None or self.accuracy is None else self.certainty - self.accuracy
 
     @property
@@ -62,19 +65,19 @@ class Line:
 
     @property
     def mood(self) -> str | None:
-        """What the network is; None where there are no pixels to tell by."""
+        """Whether the network is over- or under-confident; None without pixels."""
         if self.above is None:
             return None
         if abs(self.above) < EVEN:
-            return "well calibrated in the mean"
+            return "well calibrated on average"
         return "over-confident" if self.above > 0 else "under-confident"
 
     def said(self) -> str:
         """The same in a sentence, with its numbers."""
         if self.above is None or self.mood is None:
-            return "no pixel to judge by"
+            return "no pixels to judge by"
         by = "" if abs(self.above) < EVEN else f" by {abs(self.above) * 100:.1f} points"
-        return f"{self.mood}{by}: mean certainty {percent(self.certainty, 1)}, right {percent(self.accuracy, 1)}"
+        return f"{self.mood}{by}: mean certainty {percent(self.certainty, 1)}, accuracy {percent(self.accuracy, 1)}"
 
 
 def context(results: Results) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def moods(lines: Iterable[Line]) -> dict[str, list[str]]:
 
 
 def line(name: str, runs: list[Run]) -> Line:
-    """What is said of one architecture."""
+    """The numbers of one architecture."""
     risks = [
         point["risk"]
         for run in runs
@@ -147,7 +150,7 @@ def diagram(line: Line, bins: list[Bin], position: int) -> Chart | None:
             "low": one.low,
             "high": one.high,
             "share": one.pixels / pixels,
-            "tip": f"{line.name}, certain by {one.certainty:.2f}: {percent(one.accuracy, 1)} right, "
+            "tip": f"{line.name}, certainty {one.certainty:.2f}: {percent(one.accuracy, 1)} right, "
             f"{percent(one.pixels / pixels, 1)} of the pixels",
         }
         for one in filled
@@ -156,7 +159,7 @@ def diagram(line: Line, bins: list[Bin], position: int) -> Chart | None:
     scale = alt.Scale(domain=[0, 1])
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
     across = alt.X("certainty:Q", scale=scale, title=None, axis=alt.Axis(values=ticks, labels=False, grid=False))
-    upward = alt.Y("accuracy:Q", scale=scale, title="share that is right", axis=alt.Axis(values=ticks))
+    upward = alt.Y("accuracy:Q", scale=scale, title="accuracy", axis=alt.Axis(values=ticks))
     ends = [{"certainty": end, "accuracy": end} for end in (0, 1)]
     diagonal = plot(ends).mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(x=across, y=upward)
     base = plot(rows, width=210, height=210).encode(x=across, y=upward, description="tip:N")
@@ -174,10 +177,10 @@ def diagram(line: Line, bins: list[Bin], position: int) -> Chart | None:
         )
     )
     spec = alt.vconcat(gaps + diagonal + seen, below, spacing=8)
-    head = ["certainty from", "to", "pixels", "mean certainty", "share that is right"]
+    head = ["certainty from", "to", "pixels", "mean certainty", "accuracy"]
     table = [
         [f"{one.low:.3f}", f"{one.high:.3f}", f"{one.pixels:,}", f"{one.certainty:.3f}", f"{one.accuracy:.3f}"]
         for one in filled
     ]
-    label = f"Reliability of {line.name}: {line.said()}. The share of right pixels, and of all, by certainty"
+    label = f"Reliability of {line.name}: {line.said()}. Accuracy, and share of all pixels, by certainty"
     return draw(spec, line.name, line.said(), label, head, table)

@@ -1,4 +1,4 @@
-"""The classes: what every architecture scores on each, on the test split, and where they differ."""
+"""The classes: the scores of every architecture on each, on the test split, and where they differ."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROW = 24  # pixels of a class in the chart
 
 @dataclass(frozen=True)
 class Cell:
-    """One class of one architecture: the score, how sure it is, and whether none is better."""
+    """One class of one architecture: the score, its interval, and whether it is the best."""
 
     figure: Figure
     span: Span | None
     best: bool
-    less: bool  # whether less is better
+    less: bool  # whether lower is better
 
     @property
     def heat(self) -> float:

@@ -1,4 +1,4 @@
-"""What is taken for what: the confusion matrix of each architecture over the test split, and its largest mistakes."""
+"""The confusion matrix of each architecture over the test split, and its largest mistakes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from stages.report.gather import Results, Run
 
 TITLE = "Confusions"
 ORDER = 40
-READABLE = 14  # with more classes than this a cell is too small for a number: its colour and its tip say it
-LETTERS = 90  # if the longest class name would take more than this in all columns, their heads stand upright
+READABLE = 14  # with more classes than this, a cell is too small for a number: its colour and its tip show it
+LETTERS = 90  # if the longest class name would take more than this in all columns, column heads are vertical
 LEVELS = 20  # steps of colour: few enough that the page's style stays small
 LISTED = 5
-UNITS = {"truth": "% of the true class", "called": "% of what was called so", "pixels": "pixels"}
+UNITS = {"truth": "% of the true class", "called": "% of the predicted class", "pixels": "pixels"}
 
 Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]
@@ -28,7 +28,7 @@ Shares = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Cell:
-    """The pixels of one class that were called another, or rightly the same: by each view its text and its colour."""
+    """The pixels of one class that were predicted as another, or correctly: their text and colour in each view."""
 
     count: int
     right: bool
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Mistake:
-    """Pixels of one class that were called another."""
+    """Pixels of one class that were predicted as another."""
 
     truth: str
     called: str
@@ -49,12 +49,12 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One architecture: its cells by true class, what they sum up to, and its largest mistakes."""
+    """One architecture: its cells by true class, their sums, and its largest mistakes."""
 
     name: str
     cells: list[list[Cell]]
     true: list[int]  # pixels of each class
-    called: list[int]  # pixels that were called so
+    called: list[int]  # pixels that were predicted as each class
     pixels: int
     wrong: int
     mistakes: list[Mistake]
@@ -110,7 +110,7 @@ def matrix(name: str, counts: Counts, labels: Sequence[str]) -> Matrix:
 
 
 def mistakes(counts: Counts, labels: Sequence[str]) -> list[Mistake]:
-    """The largest ones by pixels, of equals the one that the matrix has first."""
+    """The largest ones by pixels; ties in the order of the matrix."""
     off = counts.copy()
     np.fill_diagonal(off, 0)
     largest = np.argsort(-off, axis=None, kind="stable")[:LISTED]
@@ -126,7 +126,7 @@ def mistakes(counts: Counts, labels: Sequence[str]) -> list[Mistake]:
 
 
 def common(matrices: Sequence[Matrix]) -> tuple[str, str, int] | None:
-    """The mistake that is the largest of most architectures, and of how many; None where they agree on nothing."""
+    """The mistake that is the largest for most architectures, and for how many; None if no two agree."""
     first = Counter((m.mistakes[0].truth, m.mistakes[0].called) for m in matrices if m.mistakes)
     if not first:
         return None
@@ -135,19 +135,19 @@ def common(matrices: Sequence[Matrix]) -> tuple[str, str, int] | None:
 
 
 def divided(counts: Counts, totals: Counts) -> Shares:
-    """Shares of the totals; NaN where there is nothing to have a share of."""
+    """Shares of the totals; NaN if the total is 0."""
     shares: Shares = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
     return shares
 
 
 def levels(shares: Shares) -> Counts:
-    """Steps of colour. They follow the root of the share, for a mistake of a few per cent is one to see."""
+    """Steps of colour, by the square root of the share: a mistake of a few per cent should be visible."""
     steps: Counts = np.ceil(np.sqrt(np.nan_to_num(shares)) * LEVELS).astype(np.int64)
     return steps
 
 
 def in_percent(share: float) -> str:
-    """A share in per cent as a cell has it: no sign, and nothing small enough to look like none."""
+    """A share in per cent for a cell: no sign, and a small one is not shown as 0."""
     if math.isnan(share):
         return "\u2013"
     if share == 0:

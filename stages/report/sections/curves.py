@@ -12,9 +12,9 @@ from stages.report.gather import Point, Results, Run
 
 TITLE = "Learning curves"
 ORDER = 110
-KEPT = "val/mIoU"  # the curve whose best point is marked: the weights of a run are those of its own
+KEPT = "val/mIoU"  # the curve whose best point is marked: a run keeps the weights of its best point
 RATE = "train/lr"
-ALL = "all architectures"  # what one line for all is called
+ALL = "all architectures"  # the name of one line for all
 SMALL = 11  # font size of names at the ends of lines, in pixels
 LONGEST = 20  # letters of such a name
 
@@ -23,7 +23,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Curve:
-    """What a curve is called, what to know of it, and the size of its chart."""
+    """The title and the note of a curve, and the size of its chart."""
 
     title: str
     note: str
@@ -32,9 +32,11 @@ class Curve:
 
 
 CURVES = {
-    KEPT: Curve("Validation mIoU", "higher is better; the mark is where a line is best", 380, 345),
-    "train/loss": Curve("Training loss", "lower is better; losses of different networks may not compare", 380, 160),
-    RATE: Curve("Learning rate", "what the schedule gave", 380, 70),
+    KEPT: Curve("Validation mIoU", "higher is better; marks are the best points", 380, 345),
+    "train/loss": Curve(
+        "Training loss", "lower is better; losses of different networks may not be comparable", 380, 160
+    ),
+    RATE: Curve("Learning rate", "as scheduled", 380, 70),
 }
 
 
@@ -44,7 +46,7 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def line_chart(results: Results, key: str) -> Chart | None:
-    """One curve of every architecture: the mean over its seeds, and thinner a line for each seed."""
+    """One curve of every architecture: the mean over its seeds, and a thinner line for each seed."""
     curve, names = CURVES[key], list(results.runs)
     runs = one_for_all(results.runs, key) if key == RATE else results.runs
     rows = [row for name, each in runs.items() for row in mean_rows(name, each, key)]
@@ -53,7 +55,7 @@ def line_chart(results: Results, key: str) -> Chart | None:
     thin = [row for name, each in runs.items() if len(each) > 1 for run in each for row in seed_rows(name, run, key)]
     numbers = [[row["architecture"], row["iteration"], digits(row["value"])] for row in rows]
     label = f"{curve.title} over the iterations, a line for each of {', '.join(runs)}"
-    note = curve.note if runs is results.runs else f"{curve.note}, the same to all"
+    note = curve.note if runs is results.runs else f"{curve.note}, the same for all"
     head = ["architecture", "iteration", "value"]
     return draw(layers_of(key, rows, thin, names), curve.title, note, label, head, numbers)
 
@@ -66,7 +68,7 @@ def layers_of(key: str, rows: Rows, thin: Rows, names: list[str]) -> Any:
     values = [row["value"] for row in [*rows, *thin]]
     low, high = (min(values) if key == KEPT else 0.0), max(values)
     ends, high = [line[-1] for line in lines_of(rows)], high if high > low else low + 1
-    # The names stand within the chart, beyond the last iteration.
+    # The names are inside the chart, after the last iteration.
     room = min(max(len(row["architecture"]) for row in ends), LONGEST) * LETTER * SMALL / 12 + 14
     far = last * curve.width / (curve.width - room) if len(ends) > 1 else last
     base = plot(rows, width=curve.width, height=curve.height).encode(
@@ -116,7 +118,7 @@ def rows_of(name: str, points: list[Point]) -> list[dict[str, Any]]:
 
 
 def one_for_all(runs: dict[str, list[Run]], key: str) -> dict[str, list[Run]]:
-    """One run for all, where the curve of all is the same."""
+    """One run for all, if all have the same curve."""
     first, *others = (run for each in runs.values() for run in each)
     same = all(run.curves.get(key) == first.curves.get(key) for run in others)
     return {ALL: [first]} if others and same else runs
@@ -142,10 +144,10 @@ def nice_ticks(last: int) -> list[int]:
 
 
 def cut(name: str) -> str:
-    """A name as it fits beside a line."""
+    """A name, shortened to the room next to a line."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def digits(value: float) -> str:
-    """Three digits behind the point, or three that mean something."""
+    """Three decimals, or three significant digits."""
     return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""What the networks were trained and tested on: the cards that prepare counted, and where the splits differ."""
+"""What the networks were trained and tested on: the data cards of prepare, and where the splits differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stages.report.markdown import percent
 TITLE = "Data"
 ORDER = 120
 LOOKS = {"train": ("circle", "--hue-0"), "val": ("square", "--hue-1"), "test": ("triangle-up", "--hue-2")}
-ROWS = (33, 21)  # pixels of the chart for each class: of few, of many
+ROWS = (33, 21)  # chart pixels for each class: of few, of many
 FEW = 12
 
 
@@ -40,7 +40,7 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def line(results: Results, info: ClassInfo) -> Line:
-    """What the cards say of a class."""
+    """What the cards say about a class."""
     found: dict[str, dict[str, Any]] = {
         split: next((c for c in card["classes"] if c["name"] == info.name), {}) for split, card in results.cards.items()
     }
@@ -99,8 +99,8 @@ def shares_chart(results: Results, lines: list[Line]) -> Chart | None:
     numbers = [[made.info.name, *(percent(made.shares[split], 2) for split in splits)] for made in lines]
     return draw(
         rule + points + text,
-        "How alike the splits are",
-        "where the points of a class lie apart, a score on one split says less of the others",
+        "How similar the splits are",
+        "where the points of a class are far apart, a score on one split says less about the others",
         "Share of the labelled pixels of each class in train, val and test",
         ["class", *splits],
         numbers,
@@ -108,5 +108,5 @@ def shares_chart(results: Results, lines: list[Line]) -> Chart | None:
 
 
 def shorter(name: str, letters: int = 18) -> str:
-    """A name that a chart has place for."""
+    """A name that a chart has room for."""
     return name if len(name) <= letters else name[: letters - 1] + "…"

@@ -1,22 +1,22 @@
-// The error gallery: cards that a slider wipes from truth to prediction, and one image large, of all networks.
+// The error gallery: cards with a slider from ground truth to prediction, and one image large, for all networks.
 {
   const source = document.getElementById("gallery-data");
   const PAGE = 12, IGNORE = 255, STEPS = 10, HATCH = 3;
   const WORDS = { over: "prediction", labels: "prediction", mistakes: "mistakes", certainty: "certainty", photo: "photo" };
-  const START = { over: 50, labels: 50, mistakes: 0, certainty: 0, photo: 50 };  // where a mode's handle begins
-  const PREDICTED = "Left of the handle stands the truth, right of it the prediction.";
+  const START = { over: 50, labels: 50, mistakes: 0, certainty: 0, photo: 50 };  // where a mode's handle starts
+  const PREDICTED = "Ground truth to the left of the handle, prediction to the right.";
   const KEYS = {
     over: PREDICTED,
     labels: PREDICTED,
-    mistakes: "Hatched: pixels that are wrong. The handle uncovers the truth.",
-    certainty: "The brighter, the less certain the network was. The handle uncovers the truth.",
-    photo: "The photos as they are.",
+    mistakes: "Hatched: wrong pixels. The handle uncovers the ground truth.",
+    certainty: "The brighter, the less certain the network. The handle uncovers the ground truth.",
+    photo: "The photos alone.",
   };
 
   const FAINT = " Other classes are faint.";
   const ONLY = { over: FAINT, labels: FAINT, mistakes: " Mistakes between other classes are not shown." };
 
-  // The packed maps of an image: the truth, a prediction of each network, how certain each was.
+  // The packed maps of an image: ground truth, predictions and certainties of each network.
   const cache = new WeakMap();
   async function unpack(image, networks) {
     if (!cache.has(image)) {
@@ -31,10 +31,10 @@
     return cache.get(image);
   }
 
-  // A pixel as ImageData holds it, in one number.
+  // A pixel in the format of ImageData, as one number.
   const pixel = (red, green, blue, alpha = 255) => ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 
-  // Fill a canvas; `colour` gives the pixel at a place.
+  // Fill a canvas; `colour` gives the pixel at an index.
   function paint(canvas, image, colour) {
     canvas.width = image.width;
     canvas.height = image.height;
@@ -44,7 +44,7 @@
     canvas.getContext("2d").putImageData(picture, 0, 0);
   }
 
-  // Stripes over what is painted, finer than its pixels: a mistake is told by more than its colour.
+  // Stripes over what is painted, finer than its pixels: mistakes are marked by more than colour.
   function hatch(canvas) {
     const small = new OffscreenCanvas(canvas.width, canvas.height);
     small.getContext("2d").drawImage(canvas, 0, 0);
@@ -65,7 +65,7 @@
   }
 
   const NONE = 0, WRONG = pixel(226, 0, 94);
-  const UNSURE = [255, 176, 0], SURE = [16, 32, 64];  // far apart in lightness, and so for every kind of sight
+  const UNSURE = [255, 176, 0], SURE = [16, 32, 64];  // far apart in lightness, for colour-blind readers too
   const CERTAIN = Array.from({ length: STEPS + 1 }, (_, step) => (
     pixel(...UNSURE.map((value, i) => value + (SURE[i] - value) * step / STEPS), 235)
   ));
@@ -88,7 +88,7 @@
       return label() === null ? of.miou : of.iou[label()];
     };
 
-    // The images in the chosen order; those that cannot tell about a chosen class are left out.
+    // The images in the chosen order; those without a score for a chosen class are left out.
     function sorted() {
       const kept = data.images.filter(image => label() === null || score(image) !== null);
       const sign = controls.order.value === "best" ? -1 : 1;
@@ -101,7 +101,7 @@
       });
     }
 
-    // --- one picture: a photo, and over it the truth to the left of the handle and what was found to the right
+    // --- one picture: a photo, and over it the ground truth to the left of the handle and the prediction to the right
 
     function stage(image, which, wipes) {
       const box = element("stage").content.firstElementChild.cloneNode(true);
@@ -150,7 +150,7 @@
       return slider;
     }
 
-    // Say what the pixel under the pointer is, but not while it wipes; in the dialog, mark it in all pictures.
+    // Describe the pixel under the pointer, but not while dragging; in the dialog, mark it in all pictures.
     function point(event, box, image, which) {
       delete box.dataset.tip;
       if (event.type === "pointermove" && event.buttons) return;
@@ -192,7 +192,7 @@
       const found = of.mistakes.find(([truth, other]) => label() === null || truth === label() || other === label());
       if (of.right === null) return "no pixel of this image is labelled";
       if (!found) return label() === null ? "no pixel is wrong" : `${name(label())}: no pixel is wrong`;
-      return `${name(found[0])} taken for ${name(found[1])}, ${found[2].toLocaleString("en")}\u00a0px`;
+      return `${name(found[0])} mistaken for ${name(found[1])}, ${found[2].toLocaleString("en")}\u00a0px`;
     }
 
     // --- the cards
@@ -217,7 +217,7 @@
       say(images.length);
     }
 
-    // The cards from a place on, and how many are left.
+    // The cards from an index on, and how many are left.
     function append(images, first) {
       list.append(...images.slice(first, shown).map(card));
       const left = images.length - shown;
@@ -228,7 +228,7 @@
     function say(kept) {
       const chosen = label() === null ? "" : name(label());
       const out = data.images.length - kept;
-      const held = chosen && ` that hold ${chosen}, in truth or prediction`;
+      const held = chosen && ` with ${chosen}, in ground truth or prediction`;
       const rest = out ? ` (${out} without it left out)` : "";
       const only = chosen && (ONLY[mode] ?? "");
       element("said").textContent = `${kept} image${kept === 1 ? "" : "s"}${held}${rest}. ${KEYS[mode]}${only}`;
@@ -240,7 +240,7 @@
       current = sorted().indexOf(image);
       large(image);
       dialog.showModal();
-      dialog.append(tip);  // what is not in an open dialog lies behind it
+      dialog.append(tip);  // elements outside an open dialog are behind it
     }
 
     function large(image) {
@@ -248,7 +248,7 @@
       const tiles = [null, ...data.networks.keys()].map(which => {
         const tile = document.createElement("figure"), words = document.createElement("figcaption");
         const title = document.createElement("b");
-        title.textContent = which === null ? "Truth" : data.networks[which];
+        title.textContent = which === null ? "Ground truth" : data.networks[which];
         const line = document.createElement("span");
         if (which === null) line.textContent = image.group === image.id ? "" : image.group;
         else line.append(...figures(image, which), document.createElement("br"), mistake(image, which));

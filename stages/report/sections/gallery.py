@@ -1,7 +1,7 @@
-"""The error gallery: test images, what each network made of them, and where it went wrong.
+"""The error gallery: test images, each network's predictions, and their mistakes.
 
-The numbers are those of whole images, from the confusion matrices that evaluate stored; only the pictures are shrunk.
-gallery.js shows them. Which images there are is decided here, so that the page stays small enough to be sent.
+The numbers are for whole images, from the confusion matrices that evaluate stored; only the pictures are shrunk.
+gallery.js shows them. The images are chosen here, so that the page stays small enough to send.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from stages.report.gather import Results, Run
 
 TITLE = "Error gallery"
 ORDER = 50
-BUDGET = 9_000_000  # bytes of pictures; images that no longer fit are left out, and the page says so
-STEPS = 10  # of certainty: whole tenths are enough for an eye, and take a quarter of the bytes
+BUDGET = 9_000_000  # bytes of pictures; images beyond it are left out, and the page says so
+STEPS = 10  # of certainty: tenths are enough for the eye, and take a quarter of the bytes
 STILL = 4  # images that a page without scripts shows
 FIX = "run `dvc repro`"
 
@@ -37,18 +37,18 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Scored:
-    """All test images as every network scored them; NaN where an image cannot tell."""
+    """The scores of all test images for every network; NaN if undefined."""
 
     ids: list[str]
     groups: list[str]
     matrices: Ints  # [networks, images, classes, classes]
     iou: Floats  # [networks, images, classes]
-    miou: Floats  # [networks, images]: the mean over the classes that truth or prediction holds
+    miou: Floats  # [networks, images]: the mean over the classes in ground truth or prediction
     right: Floats  # [networks, images]: the share of pixels that are right
 
 
 def context(results: Results) -> dict[str, Any] | None:
-    """The images that were chosen, their pictures and their numbers; None where params ask for no gallery."""
+    """The images that were chosen, their pictures and their numbers; None if params ask for no gallery."""
     count = results.params.report.gallery
     if count == 0:
         return None
@@ -81,14 +81,14 @@ def context(results: Results) -> dict[str, Any] | None:
 
 
 def scored(samples: Sequence[Sample], runs: Sequence[Run], classes: int) -> Scored:
-    """The scores of each image from the matrices of each run, which must be of the same images."""
+    """The scores of each image from the matrices of each run, which must have the same images."""
     ids = [sample.id for sample in samples]
     stack = []
     for run in runs:
         found = run.matrices.get("test")
         if found is None or found.ids != ids:
             path = run.folder / "evaluate/matrices.parquet"
-            raise StateError(str(path), "other test images than data/prepared has", FIX)
+            raise StateError(str(path), "test images other than those of data/prepared", FIX)
         stack.append(found.counts)
     matrices = np.stack(stack).reshape(len(runs), len(ids), classes, classes)
     of = scores(counts(matrices), ["iou", "mIoU", "pixel_accuracy"])
@@ -97,7 +97,7 @@ def scored(samples: Sequence[Sample], runs: Sequence[Run], classes: int) -> Scor
 
 
 def numbers(of: Scored, image: int) -> list[dict[str, Any]]:
-    """What the page says of one image, for each network; None where the image cannot tell."""
+    """The numbers of one image for each network; None if undefined."""
     return [
         {
             "miou": told(of.miou[network, image]),
@@ -110,12 +110,12 @@ def numbers(of: Scored, image: int) -> list[dict[str, Any]]:
 
 
 def told(value: float) -> float | None:
-    """A number with as many digits as anyone reads, or None."""
+    """A number with four decimals, or None."""
     return None if np.isnan(value) else round(float(value), 4)
 
 
 def mistakes(matrix: Ints) -> list[list[int]]:
-    """[truth, prediction, pixels] from the largest on; of each class the largest that it has part in, and no more."""
+    """[truth, prediction, pixels] the largest first; for each class only the largest that involves it."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")
@@ -133,10 +133,10 @@ def mistakes(matrix: Ints) -> list[list[int]]:
 
 
 def choose(miou: Floats, iou: Floats, groups: Sequence[str], count: int) -> list[int]:
-    """`count` images in three turns: the worst of a network, the worst of a class, and one of the spread.
+    """`count` images in three turns: the worst for a network, the worst for a class, and one of the spread.
 
-    Networks and classes take turns among themselves. What a turn would take twice it takes the next of; what has no
-    score is nobody's worst.
+    Networks and classes take turns among themselves. An image that is already taken is skipped; one without a score is
+    never the worst.
     """
     turns = [
         [worst(of) for of in miou],
@@ -158,15 +158,15 @@ def choose(miou: Floats, iou: Floats, groups: Sequence[str], count: int) -> list
 
 
 def worst(of: Floats) -> Iterator[int]:
-    """Images from the lowest score on; those without one are not among them."""
+    """Images by ascending score, without those that have none."""
     order = np.argsort(of, kind="stable")
     return iter(order[: np.count_nonzero(~np.isnan(of))].tolist())
 
 
 def spread(groups: Sequence[str]) -> list[int]:
-    """All images, so that however many are taken from the front come from all over the groups.
+    """All images, ordered so that any number from the front is spread over the groups.
 
-    One of each group before a second of any; the groups in van der Corput's order, which halves the largest gap.
+    One of each group before a second of any; groups are in van der Corput's order, which halves the largest gap.
     """
     names = sorted(set(groups))
     bits = len(names).bit_length()
@@ -183,7 +183,7 @@ def spread(groups: Sequence[str]) -> list[int]:
 
 
 def within_budget(results: Results, samples: Sequence[Sample], runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
-    """The pictures of each image, for as long as all of them together stay small."""
+    """The pictures of each image, as long as all together stay within the budget."""
     used = 0
     for sample in samples:
         picture = of_image(results, sample, runs)
@@ -205,7 +205,7 @@ def of_image(results: Results, sample: Sample, runs: Sequence[Run]) -> dict[str,
 
 
 def prediction(run: Run, sample: Sample, classes: int) -> Array:
-    """What a network made of an image."""
+    """A network's prediction for an image."""
     return stored(run.folder / "evaluate/masks/test", sample, classes)
 
 
@@ -216,7 +216,7 @@ def certainty(run: Run, sample: Sample) -> Array:
 
 
 def stored(folder: Path, sample: Sample, classes: int) -> Array:
-    """A map that evaluate stored of an image: a byte for each pixel, below `classes` or 255."""
+    """A map that evaluate stored for an image: a byte for each pixel, below `classes` or 255."""
     path = folder / f"{sample.id}.png"
     try:
         found = decode(path, cv2.IMREAD_UNCHANGED)
@@ -227,7 +227,7 @@ def stored(folder: Path, sample: Sample, classes: int) -> Array:
 
 
 def still(results: Results, sample: Sample, run: Run, miou: float) -> dict[str, Any]:
-    """One image for a page without scripts: the photo, the truth and what the best network made of it."""
+    """One image for a page without scripts: the photo, the ground truth and the prediction of the best network."""
     classes = len(results.header.classes)
     palette = pictures.colours(results.header)
     return {

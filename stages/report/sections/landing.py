@@ -1,4 +1,4 @@
-"""Where one could land: how safe the places are that each network chooses, and what the unsafe ones hit."""
+"""Landing sites: how safe those are that each network chooses, and what the unsafe ones hit."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CHOICES = {"first_disks": "first choice", "disks": "all disks"}
 
 @dataclass(frozen=True)
 class Share:
-    """A share of disks over the seeds; its interval where there is one seed."""
+    """A share of disks over the seeds; its interval if there is one seed."""
 
     figure: Figure
     interval: list[float] | None
 
     @property
     def ends(self) -> list[float] | None:
-        """What is drawn beside the mean: the interval, or the mean less and plus the deviation over the seeds."""
+        """The ends of the bar: the interval, or the mean ± the deviation over the seeds."""
         mean, deviation = self.figure.mean, self.figure.deviation
         if mean is None or deviation is None:
             return self.interval
@@ -45,14 +45,14 @@ class Line:
 
     safe: dict[str, Share]  # by choice
     landable: Share
-    missed: Figure  # images that have a place, and none was chosen in them
+    missed: Figure  # images with a landing site in which none was chosen
     lost: Figure
     unit: str
     judged: Figure  # disks
 
 
 def context(results: Results) -> dict[str, Any]:
-    """The rules, and each architecture by them; nothing but the split where nobody asked."""
+    """The rules, and the results of each architecture; only that there are none if params ask for none."""
     names = ranking(results)
     one = results.runs[names[0]][0].landing
     if not all(run.landing["asked"] for runs in results.runs.values() for run in runs):
@@ -75,7 +75,7 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def line(runs: list[Run]) -> Line:
-    """An architecture over its seeds; metres where every seed has some."""
+    """An architecture over its seeds; in metres if every seed has some."""
     unit, long = (
         ("m", "metres") if all(r.landing["clearance_lost"]["metres"]["disks"] for r in runs) else ("px", "pixels")
     )
@@ -115,33 +115,33 @@ def rules(asked: dict[str, Any], classes: tuple[ClassInfo, ...]) -> dict[str, An
 
 
 def length(value: dict[str, float | None]) -> str:
-    """A length of params: metres, and the pixels that count where an image has no scale."""
+    """A length of params: metres, and the pixels for images without a scale."""
     metres, pixels = value["metres"], value["pixels"]
     if metres is None:
         return f"{pixels:g}\u00a0px"
-    return f"{metres:g}\u00a0m" + (f" ({pixels:g}\u00a0px where there is no scale)" if pixels is not None else "")
+    return f"{metres:g}\u00a0m" + (f" ({pixels:g}\u00a0px without a scale)" if pixels is not None else "")
 
 
 def facts(results: Results, lines: dict[str, Line]) -> list[tuple[str, str]]:
-    """What stands out, each a few words and the rest of their sentence."""
+    """The findings, each as its first words and the rest of the sentence."""
     said = []
     means = {name: mean for name, row in lines.items() if (mean := row.safe["first_disks"].figure.mean) is not None}
     if not means:
         return []
     best = max(means, key=lambda name: means[name])
     most = f", the most of {len(means)} networks" if len(means) > 1 else ""
-    rest = f"of the places that {best} would choose first lie wholly on safe ground{most}."
+    rest = f"of the first choices of {best} lie wholly on safe ground{most}."
     small = lines[best].landable.figure.mean
     if small is not None:
-        rest += f" The smallest disk that is allowed would be safe in {percent(small)} of them."
+        rest += f" The smallest disk allowed would be safe in {percent(small)} of them."
     said.append((percent(means[best]), rest))
     runs = results.runs[best]
     if (with_place := runs[0].landing["images_with_place"]) and lines[best].missed.mean is not None:
-        rest = f"images that have a place are left without one by {best}."
+        rest = f"images with a landing site are missed by {best}."
         said.append((f"{count(lines[best].missed)} of {with_place}", rest))
     if worst := sorted(causes(runs).items(), key=lambda item: (-item[1], item[0])):
         cause, value = worst[0]
-        said.append((percent(value), f"of its disks are {cause}: the commonest reason why one is not safe."))
+        said.append((percent(value), f"of its disks are {cause}: the most common reason for an unsafe disk."))
     return said
 
 
@@ -173,7 +173,7 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
     if not rows:
         return None
     base = plot(rows, width=350, height=alt.Step(20)).encode(
-        x=alt.X("share:Q", title="safe, of the disks that can be judged", axis=alt.Axis(format="%", tickCount=5)).scale(
+        x=alt.X("share:Q", title="safe, of the judged disks", axis=alt.Axis(format="%", tickCount=5)).scale(
             domain=[0, 1]
         ),
         y=alt.Y("architecture:N", title=None, sort=list(lines), axis=alt.Axis(labelLimit=170, ticks=False)),
@@ -194,7 +194,7 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
     note = "Filled: the first disk of each image. Hollow: all disks. " + (
         "Lines: one standard deviation over the seeds."
         if many
-        else "Lines: 95\u00a0% intervals by group, where there are any."
+        else "Lines: 95\u00a0% intervals over groups, if there are any."
     )
     label = "Share of safe disks by architecture: " + ", ".join(f"{r[0]} {r[1]}" for r in table)
     return draw(spans + filled + hollow + numbers, "Disks wholly on safe ground", note, label, head, table)
@@ -236,7 +236,7 @@ def cause_chart(results: Results, names: list[str]) -> Chart | None:
         plot(rows, width=350, height=alt.Step(26))
         .mark_point(size=65, strokeWidth=1.8, opacity=0.9)
         .encode(
-            x=alt.X("share:Q", title="of the disks that can be judged", axis=alt.Axis(format="%", tickCount=5)),
+            x=alt.X("share:Q", title="of the judged disks", axis=alt.Axis(format="%", tickCount=5)),
             y=alt.Y(
                 "reason:N",
                 title=None,
@@ -249,10 +249,8 @@ def cause_chart(results: Results, names: list[str]) -> Chart | None:
         )
     )
     table = [[reason, *(percent(found[name].get(reason, 0.0), 1) for name in names)] for reason in order]
-    note = (
-        "False disks by the class that they lie on, or that they come too near to. One disk may have several reasons."
-    )
-    label = "Share of disks that are false, by reason and architecture; the commonest reason is " + order[0]
+    note = "False disks by the class that they lie on or are too near to. One disk may have several reasons."
+    label = "Share of disks that are false, by reason and architecture; the most common reason is " + order[0]
     return draw(spec, "What went wrong", note, label, ["reason", *names], table)
 
 

@@ -26,7 +26,7 @@ SURFACE = {  # direction, texture and mean colour, and the unit of their errors
     **dict.fromkeys(("correlation", "red", "green", "blue"), ("", "")),
 }
 KINDS = ("true", "found", "missed", "invented")
-TRUSTED = 0.1  # half of the objects are at least as near as this
+TRUSTED = 0.1  # the largest median relative error that is marked
 COLUMNS = ("id", "class", "kind", "area", "true_area")
 
 
@@ -58,7 +58,7 @@ class Line:
 
 
 def context(results: Results) -> dict[str, Any]:
-    """The objects of each architecture by class; nothing but the split where no class has objects."""
+    """The objects of each architecture by class; only the split if no class has objects."""
     names = ranking(results)
     split = results.runs[names[0]][0].measured["split"]
     things = [info for info in results.header.classes if info.thing]
@@ -93,10 +93,10 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def check(run: Run, things: list[str]) -> None:
-    """The summary must be of the data's classes."""
+    """Check that the summary has the data's classes."""
     if sorted(run.measured["classes"]) != sorted(things):
         path = str(run.folder / "measure/summary.json")
-        raise StateError(path, "objects of other classes than data/prepared has", "run `dvc repro`")
+        raise StateError(path, "objects of classes other than those of data/prepared", "run `dvc repro`")
 
 
 def line(runs: list[Run], name: str, color: tuple[int, int, int]) -> Line:
@@ -117,7 +117,7 @@ def errors(run: Run, name: str) -> dict[str, Any]:
 
 
 def error(runs: list[Run], name: str, label: str, key: str, shown: str, unit: str) -> Error:
-    """One error: relative ones of all objects, absolute ones on the ground (`shown`) where there is a scale."""
+    """One error: relative for all objects, absolute on the ground (`shown`) if there is a scale."""
     return Error(
         label,
         over_runs(runs, lambda run: errors(run, name)[key]["median_relative"]),
@@ -134,7 +134,7 @@ def areas(runs: list[Run]) -> Areas:
 
 
 def facts(lines: dict[str, list[Line]], pairs: dict[str, Areas]) -> list[tuple[str, str]]:
-    """What stands out, each a few words and the rest of their sentence; of the best network that has the number."""
+    """The findings, each as its first words and the rest of the sentence; for the best network that has the number."""
     said = []
     shares = {name: found_share(group) for name, group in lines.items()}
     known = {name: share for name, share in shares.items() if share is not None}
@@ -151,23 +151,25 @@ def facts(lines: dict[str, list[Line]], pairs: dict[str, Areas]) -> list[tuple[s
     if measurements:
         good = sum(one.trusted for _, one in measurements)
         worst, largest = max(measurements, key=lambda item: item[1].relative.mean or 0)
-        rest = f"of the measurements by {first} are within {TRUSTED:.0%} at the median. ".replace("%", "\u00a0%")
-        rest += f"The least sure is the {largest.label} of {worst}: {largest.relative.mean:.1%}".replace("%", "\u00a0%")
+        rest = f"of the measurements of {first} are within {TRUSTED:.0%} at the median. ".replace("%", "\u00a0%")
+        rest += f"The least accurate is the {largest.label} of {worst}: {largest.relative.mean:.1%}".replace(
+            "%", "\u00a0%"
+        )
         said.append((f"{good} of {len(measurements)}", rest + " off."))
     if first in pairs:
         ends = (f"{value - 1:+.0%}" for value in quartiles(pairs[first]))
         low, _, high = (end.replace("-", MINUS).replace("%", "\u00a0%") for end in ends)
-        said.append((f"{low} to {high}", f"is how far half of the areas that {first} predicts are from the true ones."))
+        said.append((f"{low} to {high}", f"is the range of the middle half of the area errors of {first}."))
     return said
 
 
 def found_share(group: list[Line]) -> float | None:
-    """The share of the true objects that are found; None where there are none."""
+    """The share of the true objects that are found; None if there are none."""
     true, found = (sum(row.counts[kind].mean or 0 for row in group) for kind in ("true", "found"))
     return found / true if true else None
 
 
 def charts(results: Results, pairs: dict[str, Areas]) -> dict[str, Chart]:
-    """Predicted by true area, a chart for each architecture, all on the same axes."""
+    """Predicted against true area, a chart for each architecture, all on the same axes."""
     order, shapes = list(results.runs), shapes_of(pairs)
     return {name: area_chart(name, order.index(name), pairs, shapes) for name in pairs}

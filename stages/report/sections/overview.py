@@ -1,4 +1,4 @@
-"""At a glance: what the best architecture reaches, what that looks like, and how the page came about."""
+"""At a glance: the scores of the best architecture, its predictions, and how the page was made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STRIP = 6  # test images
 
 @dataclass(frozen=True)
 class Number:
-    """A large number: what it is, what it says in a line, and, of a single run, its interval or what stands beside."""
+    """A headline number: its label, its meaning in a line and, for a single run, its interval or a remark."""
 
     label: str
     figure: Figure
@@ -49,7 +49,7 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def numbers(runs: list[Run]) -> list[Number]:
-    """Five numbers that say different things; each on the test split."""
+    """Five complementary numbers, each on the test split."""
     test = runs[0].metrics["test"]
     small, certainty = test["sizes"]["small"], test["calibration"]["certainty"]
     narrow, wide = tolerances(runs)[0], tolerances(runs)[-1]
@@ -75,7 +75,7 @@ def numbers(runs: list[Run]) -> list[Number]:
 
 
 def interval(runs: list[Run], *keys: str) -> tuple[float, float] | None:
-    """The interval of a number of a single run, if it has one; several seeds show their deviation in its place."""
+    """The interval of a number of a single run, if it has one; several seeds show their deviation instead."""
     found = runs[0].metrics["test"]["intervals"].get(".".join(keys))
     return (float(found[0]), float(found[1])) if found and len(runs) == 1 else None
 
@@ -95,10 +95,10 @@ def tile(results: Results, run: Run, sample: Sample) -> dict[str, str]:
 
 
 def aspect(results: Results) -> tuple[int, int]:
-    """The shape of the strip's pictures: that of the first image; others are cut to it."""
+    """The shape of the strip's pictures: that of the first image; others are cropped to it."""
     return next(((s.width, s.height) for s in read_split(results.data, "test")), (1, 1))
 
 
 def said(stages: list[Stage]) -> str:
-    """The graph in a sentence, for who does not see it."""
+    """The graph in a sentence, for screen readers."""
     return f"Graph of {len(stages)} stages: {', '.join(stage.name for stage in stages)}. The list below says the same."

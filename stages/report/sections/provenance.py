@@ -1,4 +1,4 @@
-"""What this page rests on: digests that anyone can find again with the tools of a shell, versions, and every knob."""
+"""What this page is based on: digests that anyone can reproduce with shell tools, versions, and all settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pixelproof.data.dataset import SPLITS
 from stages.report.digests import CODE, OURS, canonical, of_code, of_file, of_folder, of_values
 from stages.report.gather import Results
 
-TITLE = "What this page rests on"
+TITLE = "What this page is based on"
 ORDER = 140
 ROOT = Path(__file__).resolve().parents[3]  # of the code that makes the page
 CODE_FOLDERS = ("pixelproof", "stages")
@@ -25,7 +25,7 @@ PARAMS = (
 
 @dataclass(frozen=True)
 class Proof:
-    """A thing, its SHA-256, and the command that finds it again in the folder of the clone."""
+    """An input, its SHA-256, and the command that reproduces it in the folder of the clone."""
 
     name: str
     digest: str | None
@@ -33,13 +33,13 @@ class Proof:
 
 
 def context(results: Results) -> dict[str, Any]:
-    """Digests of data, params, code, packages and weights; versions; all knobs."""
+    """Digests of data, params, code, packages and weights; versions; all settings."""
     values = results.params.model_dump()
     return {
         "proofs": proofs(results, values),
         "weights": weights(results),
         "versions": read_json(ROOT / "pixelproof/core/versions.json"),
-        "knobs": list(knobs(values)),
+        "settings": list(settings(values)),
     }
 
 
@@ -70,10 +70,10 @@ def file_proof(name: str, root: Path, path: str) -> Proof:
     return Proof(name, of_file(root / path), f"sha256sum {path}")
 
 
-def knobs(values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """`key path -> value` of every knob; what is no section is one value, as JSON."""
+def settings(values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """`key path -> value` of every setting; what is not a section is one value, as JSON."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            yield from knobs(value, f"{prefix}{key}.")
+            yield from settings(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", canonical(value)

@@ -1,4 +1,4 @@
-"""Which objects are found, by how large they are: what the accuracy of pixels hides."""
+"""Which objects are found, by area: what pixel accuracy hides."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tally:
 
     @property
     def recall(self) -> float | None:
-        """The share that is found; None where there are none."""
+        """The share that is found; None if there are none."""
         return self.found / self.true if self.true else None
 
 
@@ -80,7 +80,7 @@ def chart(results: Results, names: list[str], key: str) -> Chart | None:
 
 
 def areas(results: Results) -> dict[str, str]:
-    """What small, medium and large mean, where params say it."""
+    """What small, medium and large mean, if params say so."""
     if not results.params.evaluate:
         return {}
     borders = results.params.evaluate["objects"]["sizes"]
@@ -88,15 +88,15 @@ def areas(results: Results) -> dict[str, str]:
     return {
         "small": f"below {medium:,} pixels",
         "medium": f"{medium:,} to {large - 1:,} pixels",
-        "large": f"{large:,} pixels and more",
+        "large": f"{large:,} pixels or more",
     }
 
 
 def of_small(small: Tally, accuracy: float | None) -> str:
-    """What becomes of the small objects, beside the share of pixels that are right."""
+    """What becomes of the small objects, next to the share of right pixels."""
     right = f"is right in {percent(accuracy, 1)} of the pixels and"
     if not small.true:
-        return f"{right} meets no small object in the test split" + (
+        return f"{right} has no small object to find in the test split" + (
             f", but invents {count(small.invented)}." if small.invented else "."
         )
     if not small.missed:
@@ -110,7 +110,7 @@ def of_small(small: Tally, accuracy: float | None) -> str:
 
 
 def found_more(small: dict[str, Tally]) -> tuple[str, str] | None:
-    """Who finds the most small objects, and how many, where that is not the first."""
+    """Who finds the most small objects, and how many, if that is not the first."""
     most = max(small, key=lambda name: small[name].found)
     first = next(iter(small.values()))
     return (most, count(small[most].found)) if small[most].found > first.found else None

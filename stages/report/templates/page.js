@@ -1,4 +1,4 @@
-// What several sections use: a theme, tips on charts, panels, tables that sort. Without scripts all panels show.
+// Shared by several sections: the theme, tips on charts, panels, sortable tables. Without scripts, all panels show.
 "use strict";
 {
   const root = document.documentElement;
@@ -20,7 +20,7 @@
     tip.style.top = `${y > innerHeight - 80 ? y - tip.offsetHeight - 14 : y + 18}px`;
   };
   addEventListener("pointermove", point);
-  addEventListener("pointerdown", point);  // a finger that taps does not move
+  addEventListener("pointerdown", point);  // a tap does not move the pointer
 
   for (const group of document.querySelectorAll("[data-views]")) {
     const show = () => {
@@ -31,7 +31,7 @@
     show();
   }
 
-  // <table class="sortable">: a head of buttons; a cell's data-value is what it is sorted by, else its text.
+  // <table class="sortable">: buttons in the head; cells are sorted by their data-value, else by their text.
   const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
@@ -46,7 +46,7 @@
         const upward = head.ariaSort ? head.ariaSort !== "ascending" : !numbers;
         rows.sort((one, other) => {
           const [a, b] = [value(one, column), value(other, column)];
-          if (numbers && (a === "" || b === "")) return (a === "") - (b === "");  // what is absent stays last
+          if (numbers && (a === "" || b === "")) return (a === "") - (b === "");  // absent values stay last
           return (numbers ? a - b : a.localeCompare(b)) * (upward ? 1 : -1);
         });
         for (const other of heads) other.removeAttribute("aria-sort");

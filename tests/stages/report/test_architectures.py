@@ -140,12 +140,12 @@ def test_the_front_is_what_its_definition_says() -> None:
 def test_the_verdict_by_hand() -> None:
     found = {"big": (200.0, 0.8), "mid": (100.0, 0.75), "bad": (150.0, 0.7), "small": (50.0, 0.5)}
     assert verdict(found, "flops") == (
-        "big is best. mid takes 50\u00a0% of its FLOPs and scores 0.050 less. "
-        "small takes 25\u00a0% of its FLOPs and scores 0.300 less. "
-        "Beaten by another that is at least as good for no more FLOPs: bad."
+        "big is best. mid needs 50\u00a0% of its FLOPs and scores 0.050 less. "
+        "small needs 25\u00a0% of its FLOPs and scores 0.300 less. "
+        "Beaten by another that is at least as good with no more FLOPs: bad."
     )
     alone = verdict({"a": (1.0, 0.9), "b": (2.0, 0.8)}, "parameters")
-    assert alone.startswith("a has the best score, and none has fewer parameters")
+    assert alone.startswith("a has the best score, and no other has fewer parameters")
 
 
 def test_confusions_are_those_of_the_masks(made: Path) -> None:

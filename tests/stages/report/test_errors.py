@@ -106,7 +106,7 @@ def test_confusions_are_those_of_the_masks(results: Results, monkeypatch: pytest
     assert found.mistakes[0].of_truth == largest[0][0] / row.sum()
     assert found.mistakes[0].of_wrong == largest[0][0] / found.wrong
     html = shown(results, monkeypatch, confusions)
-    said = f"{largest[0][1]} taken for {largest[0][2]} {100 * largest[0][0] / row.sum():.1f} % of {largest[0][1]}"
+    said = f"{largest[0][1]} mistaken for {largest[0][2]} {100 * largest[0][0] / row.sum():.1f} % of {largest[0][1]}"
     assert said in words(html) and "summed over 2 seeds" in words(html)
     assert html.count('class="unseen"') == len(fake.ARCHITECTURES)
 
@@ -138,17 +138,18 @@ def test_calibration_by_hand(results: Results, monkeypatch: pytest.MonkeyPatch) 
     assert [one.certainty for one in bins] == pytest.approx([0.6, 0.9], abs=1e-3)
     mean = (0.9 * right + 0.6 * (pixels - right)) / pixels
     assert context["lines"]["unet"].above == pytest.approx(mean - right / pixels, abs=1e-3)
-    assert context["lines"]["unet"].kept == max(0, 1 - right / pixels / 0.8)  # the wrong ones are refused first
+    assert context["lines"]["unet"].kept == max(0, 1 - right / pixels / 0.8)  # the wrong ones are rejected first
     text = words(shown(results, monkeypatch, calibration))
-    assert f"right {100 * right / pixels:.1f} %" in text
-    assert "without its least" not in text and "the least certain" not in text
+    assert f"accuracy {100 * right / pixels:.1f} %" in text
+    first = next(iter(context["lines"].values()))
+    assert f"{100 * first.kept:.1f} % of the pixels are wrong, instead of {100 * first.wrong:.1f} %" in text
 
     def line(certainty: float | None, accuracy: float | None) -> calibration.Line:
         return calibration.Line("n", [], certainty, accuracy, None)
 
-    assert line(0.9, 0.8).said() == "over-confident by 10.0 points: mean certainty 90.0\xa0%, right 80.0\xa0%"
-    assert line(0.75, 0.8).mood == "under-confident" and line(0.8, 0.803).mood == "well calibrated in the mean"
-    assert line(None, None).said() == "no pixel to judge by"
+    assert line(0.9, 0.8).said() == "over-confident by 10.0 points: mean certainty 90.0\xa0%, accuracy 80.0\xa0%"
+    assert line(0.75, 0.8).mood == "under-confident" and line(0.8, 0.803).mood == "well calibrated on average"
+    assert line(None, None).said() == "no pixels to judge by"
 
 
 def test_bins_of_seeds_are_weighted_by_pixels(results: Results) -> None:
@@ -191,7 +192,7 @@ def test_areas_are_those_of_params(results: Results, monkeypatch: pytest.MonkeyP
     knobs = {"objects": {"sizes": {"medium": 64, "large": 2576}}}
     told = dataclasses.replace(results, params=results.params.model_copy(update={"evaluate": knobs}))
     text = words(shown(told, monkeypatch, sizes))
-    assert "below 64 pixels" in text and "64 to 2,575 pixels" in text and "2,576 pixels and more" in text
+    assert "below 64 pixels" in text and "64 to 2,575 pixels" in text and "2,576 pixels or more" in text
 
 
 def found_at(results: Results, name: str) -> int:
@@ -208,8 +209,8 @@ def test_a_sentence_for_any_number_of_objects() -> None:
     assert said(0, 3, 1) == "misses all 3 small objects, and invents 1."
     assert said(1000, 0, 0) == "finds all 1,000 small objects."
     assert said(1.5, 0.5, 0) == "misses 0.5 of 2 small objects (25\xa0%)."
-    assert said(0, 0, 1) == "meets no small object in the test split, but invents 1."
-    assert said(0, 0, 0) == "meets no small object in the test split."
+    assert said(0, 0, 1) == "has no small object to find in the test split, but invents 1."
+    assert said(0, 0, 0) == "has no small object to find in the test split."
     few, many = sizes.Tally(1, 9, 0), sizes.Tally(2.5, 7.5, 0)
     assert sizes.found_more({"a": few, "b": many}) == ("b", "2.5")
     assert sizes.found_more({"a": few, "b": few}) is None and sizes.found_more({"a": many}) is None
@@ -234,7 +235,7 @@ def test_boundaries_by_hand(results: Results, monkeypatch: pytest.MonkeyPatch) -
     assert [best for _, best in table.lines[0].cells] == [True] * 4  # equals are all marked
     text = words(shown(given, monkeypatch, boundaries))
     assert "finds 80 % of them within 10 pixels (F1 0.800), and 40 % within 2 (F1 0.400)" in text
-    assert "hardest class to outline is water, F1 0.400" in text and "64 \u00d7 64 pixels" in text and "absent" in text
+    assert "hardest class is water, F1 0.400" in text and "64 \u00d7 64 pixels" in text and "absent" in text
     real = boundaries.context(results)["tables"]["iou-3"].whole[0][0].values
     best = ranking(results)[0]
     assert real == tuple(run.metrics["test"]["boundary"]["3"]["iou"] for run in results.runs[best])
@@ -254,7 +255,7 @@ def test_an_empty_split_and_no_things_are_said(results: Results, monkeypatch: py
     nothing = Tally("test", results.header, fake.QUALITY).evaluation(seed=0)
     empty = changed(results, metrics=nothing.metrics, diagram=nothing.calibration, empty=True)
     text = words(shown(empty, monkeypatch, confusions, calibration, sizes, boundaries))
-    for said in ("nothing to take for", "no certainty to compare", "has no object of", "has no boundary"):
+    for said in ("there are no confusions", "no certainty to compare", "has no object of", "has no boundary"):
         assert said in text
     flat = dataclasses.replace(
         results.header, classes=tuple(dataclasses.replace(info, thing=False) for info in results.header.classes)
@@ -326,6 +327,6 @@ def test_a_cell_says_itself_and_changes_its_unit(
         assert unseen.evaluate(hatched) and not cell.evaluate(hatched)
         cell.hover()
         tip = re.sub("[\u2068\u2069]", "", opened.locator("#tip").inner_text())
-        assert tip.startswith(f"grass taken for paved: {count:,} pixels, {100 * count / total:.1f} % of grass, ")
+        assert tip.startswith(f"grass mistaken for paved: {count:,} pixels, {100 * count / total:.1f} % of grass, ")
         opened.locator('[name="confusions"][value="1"]').check(force=True)
         assert table.count() == 1 and table.locator("caption").inner_text().startswith(second.name)

@@ -171,7 +171,7 @@ def test_results_of_other_images_are_named(root: Path) -> None:
     results = results_of(root, 2)
     run = results.runs["unet"][0]
     run.matrices["test"] = run.matrices["test"].select(run.matrices["test"].ids[1:])
-    with pytest.raises(PixelproofError, match=r"unet/0/evaluate/matrices.parquet: other test images .*dvc repro"):
+    with pytest.raises(PixelproofError, match=r"unet/0/evaluate/matrices.parquet: test images other than .*dvc repro"):
         context(results)
 
 
@@ -232,7 +232,7 @@ def test_filter_order_and_more(page: Any, root: Path, html: str) -> None:
     held = by_hand(names[2], 4)
     assert shown(page) == held[:12]
     page.select_option("#gallery-class", str(len(NAMES) - 1))
-    assert shown(page) == [] and "0 images that hold \u2068pool\u2069" in page.locator("#gallery-said").text_content()
+    assert shown(page) == [] and "0 images with \u2068pool\u2069" in page.locator("#gallery-said").text_content()
     page.select_option("#gallery-class", "")
     page.select_option("#gallery-order", "name")
     assert shown(page) == ids[:12]
@@ -294,7 +294,7 @@ def test_the_dialog_shows_all_networks_and_gives_the_focus_back(page: Any) -> No
     page.keyboard.press("Enter")
     dialog = page.locator("#gallery-dialog")
     assert dialog.is_visible() and dialog.locator("h3").text_content() == ids[1]
-    assert dialog.locator(".large figcaption > b").all_text_contents()[0] == "Truth"
+    assert dialog.locator(".large figcaption > b").all_text_contents()[0] == "Ground truth"
     assert dialog.locator(".large figure").count() == 1 + len(fake.ARCHITECTURES)
     assert "pool" not in dialog.locator("tbody th").all_text_contents()  # a class that nothing of it holds
     assert dialog.locator(".legend li:visible").all_text_contents() == dialog.locator("tbody th").all_text_contents()

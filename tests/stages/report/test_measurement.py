@@ -119,7 +119,7 @@ def test_rules_in_words() -> None:
     away = {"roof": {"metres": 1.0, "pixels": 13.0}, "tree": {"metres": None, "pixels": 2.5}}
     asked = {"safe": [BAD[0]], "forbidden": [BAD[1]], "keep_distance": away, "radius": away["roof"], "disks": 3}
     said = landing.rules(asked, HOSTILE.classes)
-    assert [text for _, text in said["distances"]] == ["1\u00a0m (13\u00a0px where there is no scale)", "2.5\u00a0px"]
+    assert [text for _, text in said["distances"]] == ["1\u00a0m (13\u00a0px without a scale)", "2.5\u00a0px"]
     assert [info.name for info in said["unnamed"]] == BAD[2:]  # named nowhere: forbidden
 
 
@@ -158,7 +158,7 @@ def test_nothing_to_measure_and_nowhere_asked_to_land(made: Path) -> None:
     none = changed(results, measured={"split": "test", "classes": {}}, landing={"asked": False, "split": "test"})
     text = Tags(render(replace(none, header=plain))).text
     assert "No class of this data is countable" in text and "measure.landing.safe" in text
-    with pytest.raises(PixelproofError, match=r"summary.json: objects of other classes .*; run `dvc repro`"):
+    with pytest.raises(PixelproofError, match=r"summary.json: objects of classes other than .*; run `dvc repro`"):
         measurement.context(none)
 
 
@@ -170,7 +170,7 @@ def test_an_empty_split_has_no_numbers(made: Path, monkeypatch: pytest.MonkeyPat
     for module in (measurement, landing):
         monkeypatch.setattr(module, "read_rows", lambda *_: [])
     text = Tags(render(changed(results, measured=empty, landing=landed))).text
-    assert "No network found an object" in text and "No network chose a disk" in text and "no picture" in text
+    assert "No network found an object" in text and "No network chose a disk" in text and "No image was drawn" in text
     assert not re.search(r"\bnan\b|None", text)
 
 

@@ -204,12 +204,12 @@ def test_the_policy_in_words() -> None:
     steps = [augmentation.step(entry) for entry in read_yaml(ROOT / "params.yaml")["augment"]["policy"]]
     assert [step.share for step in steps] == [0.5, 0.5, 0.3, 0.3, 0.5, 0.2]
     assert [step.text.replace("\u00a0", " ") for step in steps] == [
-        "mirror: left for right",
-        "mirror: upside down",
-        "turn by up to 20° either way; corners that come in are ignored",
-        "cut out at least 70 % of the area, and enlarge it",
+        "flip: left to right",
+        "flip: upside down",
+        "rotate by up to 20° either way; empty corners are ignored",
+        "crop to at least 70 % of the area, and enlarge",
         "brightness ± 20 %, contrast ± 20 %, saturation ± 20 %",
-        "Gaussian noise, deviation up to 2 % of the full range",
+        "Gaussian noise, standard deviation up to 2 % of the full range",
     ]
     assert augmentation.step({"name": "warp", "by": [1, 2]}) == augmentation.Step("warp, by [1, 2]", None)
 
@@ -248,10 +248,12 @@ def test_a_shell_finds_every_digest_again(root: Path, tmp_path: Path) -> None:
     assert all(f'<code class="whole">{proof.digest}</code>' in html for proof in proofs)
 
 
-def test_every_knob_is_shown_as_it_stands_in_params() -> None:
-    shown = dict(provenance.context(read_all())["knobs"])
+def test_every_setting_is_shown_as_it_is_in_params() -> None:
+    shown = dict(provenance.context(read_all())["settings"])
     values = {key: value for key, value in read_yaml(ROOT / "params.yaml").items() if key != "pipelines"}
-    assert load("report", Params, ROOT).model_dump() == values  # a knob that dvc.yaml does not declare would lack here
+    assert (
+        load("report", Params, ROOT).model_dump() == values
+    )  # a setting that dvc.yaml does not declare would be missing
     for key, text in shown.items():
         here: Any = values
         for part in key.split("."):

@@ -247,7 +247,11 @@ def test_an_empty_test_split_is_said(tmp_path: Path) -> None:
     [
         ("results/unet/0/evaluate/metrics.json", None, "no such file; run `dvc repro`"),
         ("results/unet/0/evaluate/metrics.json", "{", "not JSON"),
-        ("results/unet/0/evaluate/metrics.json", '{"test": {}, "val": {}}', "numbers of other classes"),
+        (
+            "results/unet/0/evaluate/metrics.json",
+            '{"test": {}, "val": {}}',
+            "classes other than those of data/prepared",
+        ),
         ("results/unet/0/evaluate/matrices.parquet", "no table", "not the table that evaluate writes"),
         ("results/pspnet-r18/0/train/curves.csv", None, "no such file; run `dvc repro`"),
         ("results/pspnet-r18/0/train/curves.csv", "iteration,name,value\n1,a,much\n", "not rows of iteration"),
