@@ -20,9 +20,9 @@ ECE, AURC = CATALOGUE["ece"], CATALOGUE["aurc"]
 MEASURES = {
     "ece": (ECE.title, f"{ECE.meaning}; 0 is best"),
     "certainty": ("certainty", "the mean over all pixels of the probability of the predicted class"),
-    "certainty_right": ("of right ones", "the same over the right pixels; near 1 is best"),
+    "certainty_right": ("of right pixels", "the same over the right pixels; near 1 is best"),
     "certainty_wrong": (
-        "of wrong ones",
+        "of wrong pixels",
         "the same over the wrong pixels; low is best, because doubt is then a warning",
     ),
     "aurc": (
