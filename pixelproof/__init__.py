@@ -1,1 +1,1 @@
-"""The ground that commands, pipelines and stages share; it imports nothing from above."""
+"""The code that commands, pipelines and stages share; it imports none of them."""

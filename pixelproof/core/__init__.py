@@ -1,1 +1,1 @@
-"""Errors, files, locks, params, progress, the machine: what everything needs."""
+"""What everything else uses: errors, files, params, progress, timings, tables of text."""

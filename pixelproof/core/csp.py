@@ -1,4 +1,4 @@
-"""The content-security policy that a page of ours states of itself: nothing from outside, and nothing but its own."""
+"""The content-security policy of the HTML pages written here: they load nothing, and run only their own code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 
 
 def content_security_policy(style: str, script: str | None = None) -> str:
-    """Nothing may be loaded or run but the pictures in the page, this style and this script, told by their hashes."""
+    """Allow images embedded in the page, and this style and script by their hashes; block everything else."""
     rules = {"default-src": "'none'", "img-src": "data:", "style-src": digest(style)}
     rules |= {"script-src": digest(script)} if script is not None else {}
     rules |= {"base-uri": "'none'", "form-action": "'none'"}
@@ -15,5 +15,5 @@ def content_security_policy(style: str, script: str | None = None) -> str:
 
 
 def digest(text: str) -> str:
-    """How a policy names an inline text."""
+    """The hash by which a policy allows an inline style or script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

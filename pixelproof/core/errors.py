@@ -1,4 +1,4 @@
-"""The few errors a person can act on, each a message of one line: what, where, expected, found, what to do."""
+"""Errors that the user can fix, each a one-line message: where, what was expected, what was found, what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pixelproof.core.progress import end_line
 
 
 class ExitCode(IntEnum):
-    """How a command went. "Cannot tell" is never said as "no difference"."""
+    """The exit codes of commands. An inconclusive result has its own code, so it never passes for "no difference"."""
 
     GOOD = 0
     WORSE = 1
@@ -27,7 +27,7 @@ class PixelproofError(Exception):
     """Anything that the user can fix; shown as one line, never as a traceback."""
 
     def __reduce__(self) -> tuple[Callable[[type[PixelproofError], str], PixelproofError], tuple[Any, ...]]:
-        """Travel between processes as the message: each error's own arguments are gone by then."""
+        """Pickle the message alone: the arguments that a subclass was created with are not kept."""
         return _again, (type(self), str(self))
 
 
@@ -38,60 +38,60 @@ def _again(kind: type[PixelproofError], message: str) -> PixelproofError:
 
 
 class ParamsError(PixelproofError):
-    """params.yaml says something that a stage cannot accept."""
+    """A key or a value in params.yaml is invalid."""
 
     def __init__(self, key: str, found: str, allowed: str) -> None:
         super().__init__(f"params.yaml: {key}: found {found}; {allowed}")
 
 
 class DataError(PixelproofError):
-    """A file of a dataset is not what the contract says."""
+    """A file is missing or has invalid contents: of a dataset, a config, weights."""
 
     def __init__(self, where: Path | str, expected: str, found: str, fix: str) -> None:
         super().__init__(f"{where}: expected {expected}, found {found}; {fix}")
 
 
 class FetchError(PixelproofError):
-    """Something could not be downloaded or is not what it should be."""
+    """A file could not be downloaded, or failed verification."""
 
     def __init__(self, what: str, found: str, fix: str) -> None:
         super().__init__(f"{what}: {found}; {fix}")
 
 
 class StateError(PixelproofError):
-    """The repository or a tool is in a state that does not allow what was asked."""
+    """The state of the repository or of a tool does not allow the operation."""
 
     def __init__(self, what: str, found: str, fix: str) -> None:
         super().__init__(f"{what}: {found}; {fix}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """` (did you mean 'unet'?)`, or nothing when no name is near."""
+    """` (did you mean 'unet'?)`, or an empty string if no name is similar."""
     near = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def unknown_name(key: str, name: str, names: Iterable[str]) -> ParamsError:
-    """The error for a name that must be one of a list: the list is in the message."""
+    """The error for a name that is not among the allowed ones; the message lists them."""
     choices = sorted(names)
     return ParamsError(key, repr(name), f"allowed: {', '.join(choices)}{nearest(name, choices)}")
 
 
 def run_main(main: Callable[[], ExitCode | None]) -> None:
-    """Run a main and exit as it says; a person's mistake is one line on stderr and exit code 2."""
+    """Call a main function and exit with its code; a user's error is printed as one line and gives exit code 2."""
     code: int | str | None
     try:
         try:
             code = main()
-        except SystemExit as leaving:  # argparse's, after it has printed help
+        except SystemExit as leaving:  # raised by argparse, for example after --help
             code = leaving.code
         sys.stdout.flush()
     except PixelproofError as error:
         sys.exit(_say(str(error), ExitCode.NOT_DONE))
     except KeyboardInterrupt:
         sys.exit(_say("interrupted", 130))
-    except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python would complain as it ends
+    except BrokenPipeError:  # the reader has stopped, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python prints an error at exit
         sys.exit(128 + signal.SIGPIPE)
     if code:
         sys.exit(code)

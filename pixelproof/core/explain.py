@@ -1,5 +1,5 @@
-"""Says in one line what is wrong with a value of params.yaml: the key path as a person sees it, what was found, what is
-allowed. pydantic finds the mistakes; here they are put into words."""
+"""Turn pydantic's validation errors into one-line messages about params.yaml: the key path as it is written there, what
+was found, and what is allowed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pixelproof.core.errors import ParamsError, nearest
 
 
 def explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str) -> ParamsError:
-    """The error for one of pydantic's findings.
+    """The error for one thing that pydantic found wrong.
 
     Args:
-        model: what the values were checked by.
-        detail: the finding.
-        more: how many others there are.
-        prefix: the key path of what was checked, with a dot behind it.
+        model: the model that validated the values.
+        detail: pydantic's description of the error.
+        more: the number of other errors.
+        prefix: the key path of the validated values, ending in a dot.
     """
     steps, at = walk(model, detail["loc"][:-1])
     last, context = detail["loc"][-1], detail.get("ctx", {})
@@ -44,7 +44,7 @@ def explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str
 
 
 def walk(at: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any]:
-    """The keys of a path as in params.yaml (without a union's tag), and the type at its end."""
+    """The keys of a path as in params.yaml (pydantic adds the tags of unions), and the type at its end."""
     steps = []
     for part in path:
         if get_origin(at) in (list, tuple, dict):
@@ -60,7 +60,7 @@ def walk(at: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any]:
 
 
 def options(at: Any) -> list[type[BaseModel]]:
-    """The models that a type allows: itself, or those of a union."""
+    """The models that a type allows: the type itself, or the members of a union."""
     if isinstance(at, type) and issubclass(at, BaseModel):
         return [at]
     inner = get_args(at)[:1] if get_origin(at) is Annotated else get_args(at)
@@ -68,7 +68,7 @@ def options(at: Any) -> list[type[BaseModel]]:
 
 
 def tags(option: type[BaseModel], *keys: str) -> list[str]:
-    """The values of a model's Literal fields: by one of them a union is told apart."""
+    """The values of a model's Literal fields; one of these fields tells the members of a union apart."""
     types = [option.model_fields[key].annotation for key in keys]
     return [str(value) for literal in types if get_origin(literal) is Literal for value in get_args(literal)]
 

@@ -1,4 +1,4 @@
-"""Writing files and folders whole or not at all, with the same bytes every time."""
+"""Write files and folders, with the same bytes every time and never half-written."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# What DVC leaves out of a folder, as .dvcignore says: what Python, editors and half-done writes put beside the content.
+# The patterns of .dvcignore: files of Python, editors and the system, and unfinished writes. DVC does not hash them.
 IGNORED = ("__pycache__", "*.pyc", "*.tmp", "*~", "*.swp", ".DS_Store")
 
 
 def files_below(path: Path) -> list[Path]:
-    """The files of a folder that DVC hashes, sorted; of a file itself.
+    """The files in a folder that DVC hashes, sorted; for a file, the file itself.
 
     Args:
-        path: a folder, or one file.
+        path: a folder or a file.
 
     Returns:
-        The paths, each beginning with `path`; none where there is nothing.
+        Paths that begin with `path`; an empty list if it does not exist.
     """
     if path.is_file():
         return [path]
@@ -37,7 +37,7 @@ def _ignored(name: str) -> bool:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder beside `target` to write into; it takes its place only when the block ends without an error."""
+    """Yield a temporary folder next to `target`; it replaces `target` only if the block ends without an error."""
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -50,7 +50,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
-    """Write a file whole or not at all; `durable` also survives a power cut, and takes milliseconds."""
+    """Write a file atomically; with `durable` it also survives a power cut, which costs some milliseconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -65,21 +65,21 @@ def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text whole or not at all, with the same line endings everywhere."""
+    """Write UTF-8 text atomically, with the same line endings on every system."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that a person can read and that has the same bytes for the same value."""
+    """Write readable JSON atomically; the same value always gives the same bytes."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that a stage of ours wrote."""
+    """Read a JSON file that this project wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content."""
+    """The SHA-256 of a file's contents."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

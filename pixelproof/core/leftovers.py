@@ -1,6 +1,6 @@
-"""What a removed network or seed leaves behind: DVC deletes no output of a stage that is gone from the graph.
+"""Outputs of architectures and seeds that were removed from params.yaml: DVC does not delete them.
 
-The report depends on the folders `models` and `results`, so that what lies in them for nothing would enter dvc.lock.
+The report depends on the folders `models` and `results` as a whole, so leftovers in them would enter dvc.lock.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ FOLDERS = ("models", "results")
 
 
 def leftovers(root: Path, declared: Collection[str]) -> list[str]:
-    """The folders `models/<architecture>/<seed>` and `results/<architecture>/<seed>` that nothing declares.
+    """The folders `models/<architecture>/<seed>` and `results/<architecture>/<seed>` that no stage declares.
 
     Args:
         root: the folder of the clone.
-        declared: paths of outputs below it. A folder that contains one, or is inside one, is kept.
+        declared: the stages' outputs, relative to `root`. A folder that contains one, or is inside one, is kept.
 
     Returns:
-        The paths below `root`, sorted. Empty folders do not count, and neither does what DVC ignores.
+        Paths relative to `root`, sorted. Folders without any file that DVC would hash are left out.
     """
     found = [folder for name in FOLDERS for folder in (root / name).glob("*/*") if folder.name.isdecimal()]
     paths = {folder.relative_to(root).as_posix(): folder for folder in found if folder.is_dir() and files_below(folder)}

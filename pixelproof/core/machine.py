@@ -1,5 +1,5 @@
-"""How the machine is described that something ran on. Never its name, its user or its folders, and never part of what a
-stage writes."""
+"""Describe the machine that something ran on, without its name, its user or any path. Stages never write this into
+their outputs, which must not depend on the machine."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 import psutil
 
-CPUINFO = Path("/proc/cpuinfo")  # of Linux alone
+CPUINFO = Path("/proc/cpuinfo")  # on Linux only
 
 
 def machine() -> str:
-    """Processor, cores, memory and Python: what a measured figure depends on, in one line."""
+    """Processor, cores, memory and Python version in one line: what measured times depend on."""
     memory = psutil.virtual_memory().total / 2**30
     model, _ = processor()
     return f"{model}, {usable_cores()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
 
 
 def usable_cores() -> int:
-    """How many cores this process may use (a container has fewer than its machine); on macOS, how many there are."""
+    """How many cores this process may use (in a container, often fewer than the machine has); on macOS, all of them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -28,10 +28,10 @@ def processor(cpuinfo: Path = CPUINFO) -> tuple[str, set[str]]:
     """Describe the processor.
 
     Args:
-        cpuinfo: where Linux tells of it.
+        cpuinfo: the file in which Linux describes it.
 
     Returns:
-        Its model, and all its flags, the instruction sets among them. Without the file: what Python knows, and no flag.
+        Its model, and its flags, which include the instruction sets. Without the file: what Python knows, and no flags.
     """
     try:
         lines = cpuinfo.read_text().splitlines()

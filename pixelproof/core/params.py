@@ -1,6 +1,6 @@
-"""Loads and checks params.yaml for one stage, and hands it only what dvc.yaml declares for that stage.
+"""Load and validate params.yaml for one stage, which gets only the params that dvc.yaml declares for it.
 
-It knows no section itself: each stage's `params.py` holds a model called `Params` whose fields are the top-level keys
+No section is defined here: each stage's `params.py` has a model called `Params`, whose fields are the top-level keys
 that the stage uses (`seed`, its own section, ...). `pixelproof params` prints all of them with their help.
 """
 
@@ -18,17 +18,17 @@ from pixelproof.core.explain import explain, options
 
 
 class Section(BaseModel):
-    """The base of every section: unknown keys and wrong types are errors, values never change after loading."""
+    """The base class of all sections: unknown keys and wrong types are errors, and values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Section)
-DROPPED = ("size", "nfiles")  # by `_get_cache_hash` in dvc/stage/cache.py: elsewhere these are facts of an output
+DROPPED = ("size", "nfiles")  # by `_get_cache_hash` in dvc/stage/cache.py: DVC itself uses these keys for outputs
 
 
 def load(stage: str, model: type[P], root: Path | None = None) -> P:
-    """The params of one stage: what dvc.yaml declares for it, checked by its own model."""
+    """The params that dvc.yaml declares for a stage, validated by the stage's own model."""
     root = root or Path.cwd()
     graph, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
     check_known(values, graph)
@@ -40,7 +40,7 @@ def load(stage: str, model: type[P], root: Path | None = None) -> P:
 
 
 def _undeclared(at: Any, values: Any, part: Any, prefix: str = "") -> str | None:
-    """A key that a model reads and params.yaml has, but that is not in the part of it that the stage is handed."""
+    """A key that the model reads and params.yaml has, but that is not in the part that dvc.yaml declares."""
     if not isinstance(values, dict) or not isinstance(part, dict):
         return None
     for name, field in ((name, field) for option in options(at) for name, field in option.model_fields.items()):
@@ -52,7 +52,7 @@ def _undeclared(at: Any, values: Any, part: Any, prefix: str = "") -> str | None
 
 
 def handed(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
-    """The part of params.yaml that the keys name: whole sections (`prepare`) or single knobs (`train.scale`)."""
+    """The part of params.yaml under some keys: whole sections (`prepare`) or single settings (`train.scale`)."""
     part: dict[str, Any] = {}
     for key in keys:
         *path, last = key.split(".")
@@ -64,7 +64,7 @@ def handed(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping, read as DVC reads it: by ruamel, YAML 1.2, each key once."""
+    """Read a YAML file whose top level is a mapping, as DVC does: with ruamel, as YAML 1.2, without duplicate keys."""
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -99,15 +99,15 @@ def pick(values: dict[str, Any], key: str) -> Any:
 
 
 def check_known(values: dict[str, Any], graph: dict[str, Any]) -> None:
-    """Check the keys of params.yaml, before any value is looked at.
+    """Check that every key in params.yaml is known. Values are validated later, by the model of each stage.
 
     Args:
-        values: params.yaml.
-        graph: dvc.yaml.
+        values: the contents of params.yaml.
+        graph: the contents of dvc.yaml.
 
     Raises:
-        ParamsError: a key has a name that DVC's run cache drops, or no stage declares it (in a whole section or by
-            itself) and it is not of the section `pipelines`.
+        ParamsError: a key has a name that DVC's run cache drops; or it is outside the section `pipelines` and no stage
+            declares it, neither by itself nor as part of a section.
     """
     check_names(values)
     declared = {key for stage in graph.get("stages", {}) for key in declared_keys(graph, stage)}
@@ -115,16 +115,16 @@ def check_known(values: dict[str, Any], graph: dict[str, Any]) -> None:
 
 
 def check_names(values: Any, prefix: str = "") -> None:
-    """Refuse keys, at any depth, that DVC's run cache leaves out of what it looks a stage's results up by.
+    """Refuse keys, at any depth, that DVC's run cache ignores when it looks up the results of a stage.
 
-    A change of such a key would restore the results of the old value, and write a dvc.lock that names the new one.
+    If such a key changed, DVC would restore the results of the old value, and record the new value in dvc.lock.
 
     Args:
         values: params.yaml, or a part of it.
-        prefix: the key path of the part, with a dot behind it.
+        prefix: the key path of the part, ending in a dot.
 
     Raises:
-        ParamsError: there is such a key. A single key `decode_head.size` is allowed: DVC does not drop that name.
+        ParamsError: there is such a key. A dotted key such as `decode_head.size` is allowed: DVC does not drop it.
 
     >>> check_names({"scenes": [{"size": 64}]})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -132,7 +132,7 @@ def check_names(values: Any, prefix: str = "") -> None:
     """
     for key, value in enumerate(values) if isinstance(values, list) else values.items():
         if key in DROPPED:
-            above = prefix.partition(".overrides.")[2].split(".")[1:-1]  # but for the architecture's name
+            above = prefix.partition(".overrides.")[2].split(".")[1:-1]  # without the architecture
             joined = f", or join it with the key above it: `{above[-1]}.{key}: ...`" if above else ""
             reason = "DVC's run cache ignores keys of this name and would restore the result of the old value"
             raise ParamsError(f"{prefix}{key}", f"a key called {key!r}", f"{reason}; rename it{joined}")
@@ -151,10 +151,10 @@ def _check_level(values: dict[str, Any], declared: list[list[str]], prefix: str)
 
 
 def check(model: type[P], values: dict[str, Any], prefix: str = "") -> P:
-    """Validate values; the first thing wrong becomes a one-line error that names the key path."""
+    """Validate values; the first error is raised as a one-line message that names the key path."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        # A misspelt key is both unknown and missing: the unknown one is the one that can be named and corrected.
+        # A misspelt key gives two errors, an unknown key and a missing one: the unknown one is what the user wrote.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         raise explain(model, details[0], len(details) - 1, prefix) from None

@@ -1,4 +1,4 @@
-"""The progress line: rewritten in place on a terminal, a line every 10 % in a log. Other lines are not glued to it."""
+"""Progress lines: updated in place on a terminal, one every 10 % in a log. Other output starts on a new line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
 T = TypeVar("T")
-SECONDS = 0.2  # between two rewrites on a terminal
-WIDTH = 80  # of a terminal that does not know its own
+SECONDS = 0.2  # between two updates on a terminal
+WIDTH = 80  # in columns, if the terminal does not report its own
 
-_open: list[TextIO] = []  # the terminal whose last line is a progress line; at most one
+_open: list[TextIO] = []  # the terminal that shows an unfinished progress line; at most one
 
 
 class Progress:
-    """How far one piece of work is."""
+    """Shows how much of a task is done."""
 
     def __init__(
         self,
@@ -29,8 +29,8 @@ class Progress:
         """Start the clock; nothing is printed yet.
 
         Args:
-            what: stands before the count, such as `prepare: images`.
-            total: at which count the work is done; None if unknown.
+            what: text before the count, such as `prepare: images`.
+            total: the count at which the task is done; None if unknown.
             stream: where to print; stderr by default.
             counted: formats the count and the total; by default `3/72`.
         """
@@ -41,21 +41,21 @@ class Progress:
         self.begin(0)
 
     def begin(self, done: int) -> None:
-        """Start the clock at a count: what was done before counts for no rate."""
+        """Start the clock at a count. What was done before it is left out of the rate."""
         self._first, self._started = done, time.monotonic()
         self._last, self._mark = 0.0, -1
-        self._waiting: list[str] = []  # the line of the latest count, where it was not due
+        self._waiting: list[str] = []  # the latest line, if it has not been printed
 
     def rate(self, done: int) -> float:
-        """How many are done in a second."""
+        """How much was done per second since the clock was started."""
         return (done - self._first) / max(time.monotonic() - self._started, 1e-9)
 
     def show(self, done: int, details: Sequence[str] = ()) -> None:
-        """Say how far it is, if it is time to; the last count always is.
+        """Print the progress if an update is due; the last count is always printed.
 
         Args:
-            done: how many are done.
-            details: what else to say; dropped from the last on where a terminal is too narrow.
+            done: the count so far.
+            details: further text; if the terminal is too narrow, the last of it is dropped first.
         """
         parts = [f"{self.what} {self.counted(done, self.total)}", *details]
         if self.total is not None and done < self.total:
@@ -69,7 +69,7 @@ class Progress:
             end_line()
 
     def end(self) -> None:
-        """Say the latest count, if that was not said, and leave the line: for work that ends before its total."""
+        """Print the latest count if it was not printed yet, and end the line: for work that stops before its total."""
         if self._waiting:
             self._print(self._waiting)
         if self.terminal:
@@ -80,7 +80,7 @@ class Progress:
             return True
         if self.terminal:
             return time.monotonic() - self._last >= SECONDS
-        # Every tenth of a known total; of an unknown one every doubling.
+        # In a log: every tenth of the total, or whenever the count has doubled if the total is unknown.
         mark = 10 * done // self.total if self.total else done.bit_length()
         due = mark > self._mark
         self._mark = max(mark, self._mark)
@@ -96,7 +96,7 @@ class Progress:
 
 
 def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Yield the items and say on stderr how many of `total` are done."""
+    """Yield the items, and show on stderr how many of `total` are done."""
     progress = Progress(what, total)
     try:
         for done, item in enumerate(items, start=1):
@@ -108,7 +108,7 @@ def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Print a line beside a progress line: below it, and on a terminal wrapped at words.
+    """Print a line on its own, below an unfinished progress line; on a terminal it is wrapped at spaces.
 
     Args:
         text: one line.
@@ -122,13 +122,13 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 def end_line() -> None:
-    """Begin a new line where a progress line stands open; whoever prints to a terminal in between calls this first."""
+    """Start a new line if a progress line is unfinished; call this before printing to the terminal by other means."""
     while _open:
         print(file=_open.pop(), flush=True)
 
 
 def shortened(parts: Sequence[str], width: int) -> str:
-    """Parts as one line no wider than a terminal, never cut inside a word; the first and the last part stay longest.
+    """Join parts into a line of at most `width` columns, never cut inside a word; middle parts are dropped first.
 
     >>> shortened(["unet: 3/72", "loss 0.61", "0:20 left"], 40)
     'unet: 3/72, loss 0.61, 0:20 left'
@@ -148,7 +148,7 @@ def _counted(done: int, total: int | None) -> str:
 
 
 def _width(stream: TextIO) -> int:
-    """The columns of a terminal but the last, after which some go to the next line."""
+    """The columns of a terminal, less the last one: some terminals wrap as soon as it is filled."""
     try:
         return (os.get_terminal_size(stream.fileno()).columns or WIDTH) - 1
     except OSError:

@@ -17,9 +17,9 @@ from typing import Any
 from pixelproof.core.errors import DataError, run_main
 from pixelproof.core.files import files_below, sha256
 
-Token = tuple[str, int]  # a piece of a tree as text, and its line in the file
+Token = tuple[str, int]  # a piece of a syntax tree as text, and its line in the file
 
-# What says how a text was written (`u"..."`) or what a comment says of a type; neither changes what runs.
+# Fields for how a string was written (`u"..."`) and for type comments; neither changes what runs.
 NO_CODE = ("kind", "type_comment", "type_ignores")
 
 
@@ -76,7 +76,7 @@ def _normal(tree: ast.Module) -> ast.Module:
 
 def _names_doc(node: ast.AST) -> bool:
     names = (getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "value", None))
-    return "__doc__" in names  # as a name, an attribute, or the text that getattr() is given
+    return "__doc__" in names  # as a name, an attribute, or a string (for getattr)
 
 
 def _written(value: Any, line: int) -> Iterator[Token]:

@@ -1,4 +1,4 @@
-"""Tables as lines of text: for a terminal, and in Markdown."""
+"""Tables as text, for a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table for a terminal: the first two columns to the left and the others to the right.
+    """The lines of a table for a terminal: the first two columns are left-aligned, the others right-aligned.
 
     >>> text_table(["part", "kind", "parameters"], [["head", "conv", "12"], ["in all", "", "1,234"]])
     ['part    kind  parameters', 'head    conv          12', 'in all             1,234']
@@ -20,12 +20,12 @@ def text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: bool = False) -> list[str]:
-    """The lines of a Markdown table. A `|` inside a cell is escaped, which holds inside code spans too.
+    """The lines of a Markdown table. A `|` in a cell is escaped, which Markdown requires even in code spans.
 
     Args:
         head: The names of the columns.
         rows: The cells, shown by `str`.
-        numbers: Whether all columns but the first hold numbers, which stand to the right.
+        numbers: Whether all columns but the first hold numbers, and are right-aligned.
 
     Example:
         >>> markdown_table(["class", "IoU"], [["road|path", 0.5]], numbers=True)

@@ -1,7 +1,7 @@
 """How long each stage last took here: `.pixelproof/times/<stage>.json`, which `pixelproof plan` reads.
 
 Times are kept apart from what stages write, in a folder that neither git nor DVC tracks: no result depends on how long
-it took. Only complete runs count, and only those that DVC started, because DVC passes on the stage's name.
+it took. Only complete runs that DVC started are recorded: DVC passes the stage's name in an environment variable.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def run_stage(main: Callable[[], ExitCode | None], environ: Mapping[str, str] = 
 
     Args:
         main: the stage's main function.
-        environ: where DVC names the stage. The processes of a distributed training record nothing: their parent does.
+        environ: tells the stage's name. The processes of a distributed training record nothing: their parent does.
     """
     name = environ.get(STAGE, "")
     if not name or "RANK" in environ:
@@ -72,7 +72,7 @@ def resumed(environ: Mapping[str, str] = os.environ) -> None:
     """Mark this run of a stage as resumed: its time is not that of a complete run.
 
     Args:
-        environ: where DVC names the stage. The mark is a file, so that a child process can tell its parent.
+        environ: tells the stage's name. The mark is a file, so that a child process can tell its parent.
     """
     if name := environ.get(STAGE, ""):
         with suppress(OSError):
@@ -87,7 +87,7 @@ def last(name: str) -> Taken | None:
         name: the stage, such as `train@unet-0`.
 
     Returns:
-        None if there was none, or if the file is not of the form that `note` writes. It may be from another machine.
+        None if there was none, or if the file is not as `note` writes it. It may come from another machine.
     """
     try:
         found = read_json(_path(name))
@@ -105,5 +105,5 @@ def _mark(name: str) -> Path:
 
 
 def _file_name(name: str) -> str:
-    """The stage without its dvc.yaml, which DVC adds when it is run from a subfolder: `../dvc.yaml:train@unet-0`."""
+    """The stage's name without the path that DVC adds when run from a subfolder: `../dvc.yaml:train@unet-0`."""
     return name.rsplit(":", maxsplit=1)[-1].replace("/", "-")
