@@ -1,1 +1,1 @@
-"""The canonical dataset, the one contract between stages: its images, resizing and splitting."""
+"""The canonical dataset, the only data format between stages, and its images, resizing and splitting."""

@@ -1,4 +1,4 @@
-"""The canonical dataset on disk: the one contract between stages.
+"""The canonical dataset on disk, the only data format that stages pass to each other.
 
     <root>/dataset.json                name, classes, ignore_index, sources
     <root>/<split>/index.csv           one line per image, sorted by id
@@ -6,8 +6,8 @@
     <root>/<split>/masks/<id>.png      uint8 class ids, 255 = ignore
     <root>/<split>/instances/<id>.png  uint16 instance ids, 0 = none; only where the source has them
 
-In memory images are RGB arrays. The same data is always written as the same bytes, and everything is checked as it is
-read or written: what breaks the contract is a `DataError` that names the file.
+In memory, images are RGB arrays. The same data is always written as the same bytes. Everything is checked when it is
+read or written: data that violates the format raises a `DataError` that names the file.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from pixelproof.data.images import REBUILD, Array, content_of, decode, encoded, 
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
-UNSPLIT = "all"  # where a source publishes no split: prepare makes one
+UNSPLIT = "all"  # for sources without a published split: prepare makes one
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of images that are copied: the source's ending, ours
+ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of copied images: extension of the source, of the copy
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """The contents of dataset.json, which hold for every split."""
+    """The contents of dataset.json, which apply to all splits."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: str
@@ -117,7 +117,7 @@ class SplitWriter:
             instances: Instance ids, 0 for none.
 
         Raises:
-            DataError: The id is taken, or the sample or one of its arrays breaks the contract.
+            DataError: The id is taken, or the sample or one of its arrays violates the format.
         """
         where, size = f"{self.split}/{sample.id}", (sample.height, sample.width)
         check_sample(where, sample)
@@ -134,7 +134,7 @@ class SplitWriter:
         self.samples[sample.id] = sample
 
     def close(self) -> list[Sample]:
-        """Write index.csv and return its samples, in its order."""
+        """Write index.csv and return its samples in the same order."""
         samples = [self.samples[key] for key in sorted(self.samples)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -145,7 +145,7 @@ class SplitWriter:
 
 
 def _image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple[str, bytes]:
-    """The ending and the content of an image's file."""
+    """The extension and the contents of an image's file."""
     if isinstance(image, Path):
         if image.suffix.lower() not in ENDINGS:
             raise DataError(where, f"an image file ({', '.join(ENDINGS)})", image.name, "convert it")
@@ -193,7 +193,7 @@ def read_header(root: Path) -> Header:
 
 
 def read_split(root: Path, split: str) -> list[Sample]:
-    """Read index.csv; the files beside it must be of exactly the images that it lists."""
+    """Read index.csv, and check that the folder holds the files of exactly the images listed."""
     path = root / split / "index.csv"
     samples = _index(path)
     ids = [s.id for s in samples]
@@ -215,7 +215,7 @@ def image_path(root: Path, split: str, sample_id: str) -> Path:
 
 
 def read_image(root: Path, split: str, sample: Sample) -> Array:
-    """Read an RGB image and check its size against its line of the index."""
+    """Read an RGB image and check its size against the index."""
     path = image_path(root, split, sample.id)
     image = decode(path, cv2.IMREAD_COLOR)
     _check_size(path, image, (sample.height, sample.width))
@@ -224,7 +224,7 @@ def read_image(root: Path, split: str, sample: Sample) -> Array:
 
 
 def read_mask(root: Path, split: str, sample: Sample, classes: int) -> Array:
-    """Read a mask of class ids and check it against its line of the index and the number of classes."""
+    """Read a mask, and check its size against the index and its class ids against the number of classes."""
     path = root / split / "masks" / f"{sample.id}.png"
     mask = decode(path, cv2.IMREAD_UNCHANGED)
     check_mask(path, mask, (sample.height, sample.width), classes)
@@ -232,7 +232,7 @@ def read_mask(root: Path, split: str, sample: Sample, classes: int) -> Array:
 
 
 def read_instances(root: Path, split: str, sample: Sample) -> Array | None:
-    """Read instance ids; None where the source has none."""
+    """Read instance ids; None if the source has none."""
     path = root / split / "instances" / f"{sample.id}.png"
     if not path.exists():
         return None
@@ -251,7 +251,7 @@ def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
         splits: The splits to read; no id and no group may be in two of them.
 
     Raises:
-        DataError: The first thing that breaks the contract.
+        DataError: The first violation found.
     """
     header = read_header(root)
     _check_names(root, {"dataset.json", *SPLITS, UNSPLIT})
@@ -313,7 +313,7 @@ def _check_size(where: Path | str, array: Array, size: tuple[int, int], channels
 
 
 def _check_files(folder: Path, ids: list[str], endings: tuple[str, ...], all_there: bool) -> None:
-    """Check that a folder holds files of these ids only: one each, or at most one unless `all_there`."""
+    """Check that a folder holds only files of these ids: exactly one each if `all_there`, otherwise at most one."""
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if extra := found - {name + ending for name in ids for ending in endings}:
         raise DataError(folder / min(extra), "a line in index.csv", "none", REBUILD)
@@ -326,14 +326,14 @@ def _check_files(folder: Path, ids: list[str], endings: tuple[str, ...], all_the
 
 
 def _check_names(folder: Path, names: set[str]) -> None:
-    """Check that nothing else is in a folder, except hidden files (DVC's .gitignore)."""
+    """Check that a folder contains nothing else, except hidden files (such as DVC's .gitignore)."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.name not in names and not path.name.startswith("."):
             raise DataError(path, f"only {', '.join(sorted(names))} in its folder", "something else", "move it away")
 
 
 def check_sample(where: Path | str, sample: Sample) -> None:
-    """Check one line of an index: ids that can be file names, printable texts, sizes and scales above zero.
+    """Check one line of an index: ids usable as file names, printable strings, sizes and scales above zero.
 
     Raises:
         DataError: A value breaks one of these rules.

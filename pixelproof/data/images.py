@@ -1,4 +1,4 @@
-"""Image files of a dataset: written with the same bytes each time, and decoded only when they are whole."""
+"""Image files of a dataset: written with the same bytes every time, and decoded only if they are complete."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def decode(path: Path, flags: int) -> Array:
         flags: OpenCV's, such as `cv2.IMREAD_COLOR`.
 
     Raises:
-        DataError: The file is damaged. (OpenCV alone would fill up what is missing without a word.)
+        DataError: The file is damaged. (OpenCV by itself would silently fill in missing pixels.)
     """
     content = content_of(path)
     whole = _whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
@@ -56,7 +56,7 @@ def decode(path: Path, flags: int) -> Array:
 
 
 def _whole_png(content: bytes) -> bool:
-    """Whether every chunk's checksum is right and the last chunk ends the file: no byte is missing or changed."""
+    """Whether every chunk's checksum is right and the file ends with the last chunk: no byte is missing or changed."""
     data, at, kind = memoryview(content), len(PNG_SIGNATURE), b""
     if not content.startswith(PNG_SIGNATURE):
         return False
@@ -69,7 +69,7 @@ def _whole_png(content: bytes) -> bool:
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file of a dataset.
+    """The contents of a dataset's file.
 
     Raises:
         DataError: The file cannot be read.
@@ -81,5 +81,5 @@ def content_of(path: Path) -> bytes:
 
 
 def reason(error: OSError) -> str:
-    """Why a file could not be read, for the end of a sentence."""
+    """Why a file could not be read, in lower case for use inside a message."""
     return (error.strerror or str(error)).lower()

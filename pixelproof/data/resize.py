@@ -1,6 +1,6 @@
-"""Bringing an image, its mask and its instances to a size.
+"""Resize an image, its mask and its instances.
 
-Stands beside the stages because prepare makes by it what networks learn from, and evaluate what they are shown.
+Shared, so that images are resized in the same way for training (prepare) and for prediction (evaluate).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pixelproof.data.images import Array
 
 
 def resize_image(image: Array, width: int, height: int) -> Array:
-    """Averaged over areas when it shrinks, linear when it grows."""
+    """Resize an image: by area averaging if it shrinks, by bilinear interpolation if it grows in either direction."""
     shrinks = width <= image.shape[1] and height <= image.shape[0]
     resized: Array = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return resized
 
 
 def resize_labels(labels: Array, width: int, height: int) -> Array:
-    """The label of the nearest pixel centre, so that labels lie where the image's content went."""
+    """Resize a label map to the label of the nearest pixel centre, so that it stays aligned with the image."""
     resized: Array = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return resized
 
 
 def resize_sample(sample: Sample, width: int, height: int) -> Sample:
-    """The index line at the new size; where the aspect changes, metres_per_pixel keeps areas true."""
+    """The sample at its new size; if the aspect ratio changes, metres_per_pixel is chosen to keep areas correct."""
     scale = math.sqrt(sample.width * sample.height / (width * height))
     metres = None if sample.metres_per_pixel is None else sample.metres_per_pixel * scale
     return replace(sample, width=width, height=height, metres_per_pixel=metres)

@@ -1,4 +1,4 @@
-"""Which split a group belongs to: its own name decides, so that adding images never moves an older one."""
+"""Assign each group to a split by its name alone, so that adding images never moves existing ones between splits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from pixelproof.core.params import Section
 from pixelproof.data.dataset import SPLITS
 
-SALTS = 1000  # how many are tried; even with three groups, over one in twenty fills all splits at 0.7, 0.15, 0.15
+SALTS = 1000  # how many are tried; for three groups and shares of 0.7, 0.15, 0.15, over 5 % of them fill all splits
 
 
 class Split(Section):
-    """How groups are divided among the splits, where a source publishes no split."""
+    """How groups are divided among the splits if a source publishes no split."""
 
     val: float = Field(ge=0, lt=1, description="share of the groups that go to val, where a source publishes no split")
     test: float = Field(ge=0, lt=1, description="share of the groups that go to test")
@@ -70,7 +70,7 @@ def images_per_split(groups: Mapping[str, int], val: float, test: float, salt: i
 
 
 def empty_splits(counts: Mapping[str, int], val: float, test: float) -> list[str]:
-    """The splits that should get images and got none.
+    """The splits that should have images but have none.
 
     Args:
         counts: The number of images of each split.
