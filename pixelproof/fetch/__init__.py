@@ -1,1 +1,1 @@
-"""Fetch a file that is pinned by its digest, from a mirror, the cache or the network; always verified."""
+"""Fetch a file pinned by its digest from a mirror, the cache or the network, and always verify it."""

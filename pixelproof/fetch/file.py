@@ -24,7 +24,7 @@ def obtain_file(
 
     Args:
         url: A file:// url is read in place; others come from a mirror, the cache or the network.
-        digest: Its SHA-256, or the first 8 digits or more.
+        digest: Its SHA-256, or at least the first 8 digits.
         environ: Names the mirror and the cache (see obtain.py).
         patience: How long to put up with a bad connection.
 
@@ -53,8 +53,8 @@ def check(path: Path, digest: str, name: str = "", fix: str = "check the address
 
     Args:
         path: The file.
-        digest: Its SHA-256, or the first 8 digits or more.
-        name: What the error calls the file, if not by its path.
+        digest: Its SHA-256, or at least the first 8 digits.
+        name: The file's name in the error; its path by default.
         fix: What the error tells the reader to do.
 
     Raises:
@@ -70,7 +70,7 @@ def check(path: Path, digest: str, name: str = "", fix: str = "check the address
 
 
 def agrees(found: str, stated: str) -> bool:
-    """Whether a SHA-256 is the stated one or begins with it: some publishers state 8 digits, in the file name.
+    """Whether a SHA-256 equals the stated one or begins with it: some publishers state only 8 digits, in the file name.
 
     Example:
         >>> agrees("5c9b5a2e" * 8, "5c9b5a2e")

@@ -1,6 +1,6 @@
-"""Find a file in a mirror, the cache or the network, and hand it on only once its contents are verified.
+"""Get a file from a mirror, the cache or the network, and return it only after its contents are verified.
 
-No place is trusted: a mirror's copy, the cache's and a fresh download all pass the same check.
+No location is trusted: copies in a mirror or the cache go through the same check as a new download.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ ALLOWED = "allowed: a folder, a file:// or an http(s):// url"
 class Wanted:
     """A file that is pinned by its contents."""
 
-    name: str  # as messages show it
-    key: str  # its name in the cache, without the ending
-    ending: str  # of its name in the cache
+    name: str  # for messages
+    key: str  # its name in the cache, without the extension
+    ending: str  # the extension of its name in the cache
     url: str
     mirrored: Sequence[str]  # the names it may have in a mirror
-    forms: str  # those names, in words
+    forms: str  # those names, in words, for messages
     max_bytes: int
-    verify: Callable[[Path], None]  # raises FetchError where the contents differ
+    verify: Callable[[Path], None]  # raises FetchError if the contents differ
 
     @property
     def kept(self) -> str:
@@ -55,7 +55,7 @@ def obtain(wanted: Wanted, environ: Mapping[str, str] = os.environ, patience: Pa
         Where the verified file is: in the mirror's folder, or in the cache.
 
     Raises:
-        FetchError: No place has it with the right contents; the message says what is wrong with each.
+        FetchError: No location has it with the right contents; the message says what is wrong with each.
     """
     local, remotes = locations(wanted, environ.get(MIRROR, ""))
     cache = cache_folder(environ)
@@ -78,7 +78,7 @@ def obtain(wanted: Wanted, environ: Mapping[str, str] = os.environ, patience: Pa
 
 @contextmanager
 def _noted(refusals: list[str]) -> Iterator[None]:
-    """Report at once why a place did not do, and keep the reason for the error if no other place does."""
+    """Report immediately why a location failed, and keep the reason for the error raised if all of them fail."""
     try:
         yield
     except FetchError as error:
@@ -94,10 +94,10 @@ def locations(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]
         mirror: A folder, a file:// or an http(s):// url; empty for none.
 
     Returns:
-        The mirror's folder, if it is one, and for each server to ask the urls to try, in order.
+        The mirror's folder, if the mirror is a folder; and the urls to try, in order, as one list per server.
 
     Raises:
-        FetchError: The mirror is something else.
+        FetchError: The mirror is neither a folder nor such a url.
     """
     try:
         parts = urlsplit(mirror if "://" in mirror else "")
@@ -125,7 +125,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def _from_folder(wanted: Wanted, folder: Path) -> Path:
-    """A mirror's folder on disk is read in place."""
+    """The file in a mirror's folder, which is read in place and not copied."""
     there = [path for name in wanted.mirrored if (path := folder / name).is_file()]
     if not there:
         raise FetchError(f"{MIRROR} {folder}", f"no {wanted.name} there", wanted.forms)
@@ -158,8 +158,8 @@ def _from_network(wanted: Wanted, urls: list[str], cache: Path, patience: Patien
 def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_more: bool = True) -> Path:
     """Download and verify a file.
 
-    If it is wrong, download it once more, from the start: what an earlier run left may begin an older version of the
-    file.
+    If verification fails, download it once more from the start: the part left by an earlier run may belong to an older
+    version of the file.
     """
     part = cache / f"{wanted.key}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
     download(url, part, wanted.max_bytes, patience)
@@ -179,10 +179,10 @@ def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_
 
 @contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
-    """Clones share the cache: one downloads, the others wait and find the file there.
+    """All clones share the cache: one process downloads, the others wait and then find the file there.
 
-    The kernel releases the lock of a process that dies. A soft lock would stay, so a file system without locks is an
-    error instead.
+    The kernel releases the lock of a process that dies. A soft lock would stay behind, so a file system without locking
+    is an error instead.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, fallback_to_soft=False)

@@ -14,7 +14,7 @@ from pixelproof.core.errors import FetchError
 from pixelproof.core.progress import Progress, say
 
 STEP = 1 << 20  # bytes; an attempt that adds at least this much counts as progress
-LATER = (408, 429)  # like 5xx, these statuses mean "not now" rather than "no"
+LATER = (408, 429)  # like 5xx, these statuses are temporary: worth another attempt
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "pixelproof"}  # uncompressed: ranges count the file's own bytes
 
 
@@ -28,11 +28,11 @@ class Patience:
 
 
 class RefusedError(FetchError):
-    """The server has no such file, or not for us: asking again changes nothing."""
+    """The server does not have the file or denies access, so there is no point in retrying."""
 
 
 class _AgainError(Exception):
-    """What may succeed at the next attempt."""
+    """A failure that may not happen again at the next attempt."""
 
 
 def download(url: str, part: Path, limit: int, patience: Patience) -> None:
@@ -40,12 +40,12 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
 
     Args:
         url: http or https.
-        part: Where to write it; its beginning may be there already.
-        limit: The most bytes to accept.
+        part: Where to write it; if it exists, the download resumes after it.
+        limit: The maximum number of bytes.
         patience: How long to put up with a bad connection.
 
     Raises:
-        RefusedError: The server says no.
+        RefusedError: The server does not have the file, or denies access.
         FetchError: The file is larger than the limit, the url is invalid, or too many attempts in a row failed.
     """
     failures, most = 0, _bytes_on_disk(part)
@@ -101,7 +101,7 @@ def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
 
 
 def _extent(answer: httpx.Response, url: str, part: Path, have: int) -> tuple[int, int | None]:
-    """The byte at which the answer begins, and the bytes of the whole file if the server states it."""
+    """The offset at which the response begins, and the size of the whole file if the server states it."""
     status = answer.status_code
     if status == 200:  # also from a server that ignores ranges
         length = answer.headers.get("content-length", "")
@@ -121,7 +121,7 @@ def _extent(answer: httpx.Response, url: str, part: Path, have: int) -> tuple[in
 
 
 def _name(url: str) -> str:
-    """What a progress line calls it: the whole url would fill the line."""
+    """The name to show in the progress line, which a whole url would fill."""
     return urlsplit(url).path.rpartition("/")[2] or shown(url)
 
 

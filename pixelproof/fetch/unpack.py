@@ -1,7 +1,7 @@
-"""Unpack one folder of an untrusted tar, tar.gz or zip, and digest what came out.
+"""Unpack one folder of an untrusted tar, tar.gz or zip, and compute a digest of the result.
 
-Every name, kind and byte is checked here: nothing is written outside the target, no links and no devices are made, and
-decompressed bytes are counted as they arrive, because the sizes that an archive states may be false.
+Names, file types and sizes are checked here: nothing is written outside the target, no links or devices are created,
+and decompressed bytes are counted as they arrive, because the sizes that an archive states may be false.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import IO, Protocol
 from pixelproof.core.errors import FetchError
 from pixelproof.core.files import sha256
 
-MAX_RATIO = 100  # images are compressed already: what grows a hundredfold is a bomb
-FREE_BYTES = 1_000_000  # may come out of any archive, however small
+MAX_RATIO = 100  # images are already compressed: what expands a hundredfold is a decompression bomb
+FREE_BYTES = 1_000_000  # allowed for any archive, however small
 BLOCK = 1 << 20
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
-# An OSError is the archive's fault if it has no number (a bad gzip) or names collide; others are this machine's.
+# An OSError is the archive's fault if it has no errno (a bad gzip) or is about names; others are this machine's.
 ITS_FAULT = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 DISTRUST = "do not trust this archive"
 
 
 class Readable(Protocol):
-    """What the content of a member can do."""
+    """The contents of an archive member, as a stream."""
 
     def read(self, count: int, /) -> bytes:
         """The next bytes, at most `count`; empty at the end."""
@@ -45,11 +45,11 @@ def unpack(archive: Path, folder: str, target: Path, max_files: int, max_bytes: 
     """Unpack the files below one folder of an archive.
 
     Args:
-        archive: A tar, tar.gz or zip; its contents tell which, not its name.
-        folder: The wanted folder, relative to the root or to the one folder around everything.
+        archive: A tar, tar.gz or zip; the format is detected from its contents, not from its name.
+        folder: The wanted folder, relative to the archive's root or to its single top-level folder.
         target: Must not exist yet. After an error it may hold some of the files.
-        max_files: The most files to accept.
-        max_bytes: The most bytes to decompress.
+        max_files: The maximum number of files.
+        max_bytes: The maximum number of decompressed bytes.
 
     Returns:
         The target.
@@ -84,7 +84,7 @@ def unpack(archive: Path, folder: str, target: Path, max_files: int, max_bytes: 
 
 
 def digest(folder: Path) -> str:
-    """One SHA-256 over names and contents: that of what `sha256sum` prints for the files, sorted by name.
+    """A SHA-256 over names and contents: the digest of what `sha256sum` prints for the files, sorted by name.
 
     By hand: find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs -d '\\n' sha256sum | sha256sum
     """
@@ -94,7 +94,7 @@ def digest(folder: Path) -> str:
 
 
 class _Budget:
-    """Counts decompressed bytes; too many are an error before they are written."""
+    """Counts decompressed bytes, and raises an error before too many are written."""
 
     def __init__(self, archive: Path, limit: int) -> None:
         self.archive, self.limit, self.spent = archive, limit, 0
@@ -106,7 +106,7 @@ class _Budget:
 
 
 class _Counted:
-    """A stream that spends a budget as it is read."""
+    """A stream whose bytes are deducted from a budget as they are read."""
 
     def __init__(self, stream: Readable, budget: _Budget) -> None:
         self.stream, self.budget = stream, budget
@@ -118,7 +118,7 @@ class _Counted:
 
 
 def _members(archive: Path, budget: _Budget) -> Iterator[Member]:
-    """Every member; the first bytes tell the kind of archive, not its name."""
+    """All members; the format is detected from the first bytes, not from the name."""
     with archive.open("rb") as file:
         magic = file.read(4)
         file.seek(0)
@@ -131,12 +131,12 @@ def _members(archive: Path, budget: _Budget) -> Iterator[Member]:
 
 
 def _tar_members(stream: _Counted) -> Iterator[Member]:
-    # The whole stream is counted, so that large headers and unwanted members are bounded too.
+    # The whole stream is counted, so that large headers and unwanted members are limited too.
     with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
         for info in tar:
             plain = info.isreg() and not info.issparse()
             yield info.name, info.isdir(), tar.extractfile(info) if plain else None
-    while stream.read(BLOCK):  # to the end, where gzip keeps its checksum
+    while stream.read(BLOCK):  # to the end, so that gzip's checksum is verified
         pass
 
 
@@ -151,7 +151,7 @@ def _zip_members(file: IO[bytes], budget: _Budget) -> Iterator[Member]:
 
 
 def _wanted(archive: Path, name: str, folder: str) -> PurePosixPath | None:
-    """A member's path relative to the wanted folder; None if it is elsewhere. An unsafe name is always an error."""
+    """A member's path relative to the wanted folder; None if it is not in it. An unsafe name is always an error."""
     path, wanted = PurePosixPath(name), PurePosixPath(folder).parts
     if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
         raise FetchError(f"{archive.name}: {name!r}", "an unsafe name", DISTRUST)
