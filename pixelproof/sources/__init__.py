@@ -1,4 +1,4 @@
-"""One folder per dataset: its facts and one `convert`. Datasets are listed from these folders."""
+"""One folder per dataset, with its facts and a `convert` function. The folders are the list of datasets."""
 
 from __future__ import annotations
 

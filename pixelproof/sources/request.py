@@ -1,4 +1,4 @@
-"""What a source states about itself, and what its `convert` receives."""
+"""The facts that a source declares, and the arguments of its `convert`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Archive:
 
 @dataclass(frozen=True)
 class Request:
-    """What a source's `convert` receives; the same request always gives the same bytes."""
+    """The arguments of a source's `convert`; the same request always gives the same bytes."""
 
     seed: int
     archive: Path | None  # the wanted folder, unpacked and verified; None if nothing is fetched
     options: Mapping[str, Any]  # the dataset's own section of `download` in params.yaml; {} if it has none
-    workers: int  # processes; their number must not change a byte
+    workers: int  # number of processes; it must not change the output
 
 
 class Source(Protocol):

@@ -54,12 +54,12 @@ ARCHIVE: Archive | None = Archive(
 
 
 def convert(request: Request, target: Path) -> None:
-    """Write the published split, as given by the folders: the lists beside them hold another machine's paths.
+    """Write the published split as given by the folders: the lists next to them contain paths of another machine.
 
     Raises:
         DataError: The archive does not have the published images and masks.
     """
-    assert request.archive is not None  # as ARCHIVE says
+    assert request.archive is not None  # because ARCHIVE is not None
     header = Header(NAME, CLASSES, (SOURCE,))
     write_header(target, header)
     for split, count in COUNTS.items():

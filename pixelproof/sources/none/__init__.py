@@ -1,4 +1,4 @@
-"""No public dataset: for those who bring only their own (see `bin/pixelproof init`)."""
+"""No public dataset: for users who have only their own data (see `bin/pixelproof init`)."""
 
 from __future__ import annotations
 

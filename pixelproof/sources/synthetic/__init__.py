@@ -1,7 +1,7 @@
-"""Aerial scenes as a drone sees them, rendered from the seed: nothing is fetched.
+"""Aerial scenes as seen from a drone, rendered from the seed: nothing is downloaded.
 
 A flight is a group: one place, one light, one camera. Each image depends only on the seed, the name of its flight and
-its own number, so that more flights, more images or more workers change none of the images that exist.
+its own number, so that adding flights, images or workers does not change existing images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARCHIVE = None
 
 
 def flights(split: str, count: int) -> list[str]:
-    """The names of a split's flights; with a higher count the first ones stay the same.
+    """The names of a split's flights; a higher count adds names and keeps the first ones.
 
     Example:
         >>> flights("val", 2)
@@ -65,7 +65,7 @@ def _shoot(name: str, seed: int, images: int, side: int) -> list[Scene]:
 
 @contextmanager
 def _shots(shoot: partial[list[Scene]], names: list[str], workers: int) -> Iterator[Iterator[list[Scene]]]:
-    """The scenes of each flight, in the order of the names, rendered here or by several processes."""
+    """The scenes of each flight, in the order of the names, rendered in this process or in several."""
     if workers == 1:
         yield map(shoot, names)
         return

@@ -1,4 +1,4 @@
-"""The canvas that a scene is painted on: reflectance, height, class and instance of each pixel; and windows into it."""
+"""The canvas that a scene is painted on (reflectance, height, class, instance of each pixel), and windows into it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Patch:
 
 @dataclass
 class Canvas:
-    """What is known about each pixel before light falls on it. Lengths are in metres, positions in pixels."""
+    """The properties of each pixel before lighting. Lengths are in metres, positions in pixels."""
 
     side: int  # in pixels
     metres_per_pixel: float
@@ -46,7 +46,7 @@ class Canvas:
         self.instance = np.zeros(shape, np.uint16)
 
     def patch(self, x: float, y: float, radius: float, angle: float = 0.0) -> Patch:
-        """The window within `radius` metres of a point, its axes turned by `angle`."""
+        """The window within `radius` metres of a point, its axes rotated by `angle`."""
         reach = radius / self.metres_per_pixel + 2
         rows, columns = (_within(at - reach, at + reach, self.side) for at in (y, x))
         dx = (np.arange(columns.start, columns.stop, dtype=np.float32) - x) * self.metres_per_pixel
@@ -71,14 +71,14 @@ class Canvas:
         return self.instances
 
     def tint(self, patch: Patch, cover: Array, colour: Array) -> None:
-        """Blend a colour (one, or one per pixel) over what is there; class and height stay."""
+        """Blend a colour (one, or one per pixel) over the existing one; class and height do not change."""
         view = self.albedo[patch.window]
         view += (colour - view) * cover[..., None]
 
     def paint(
         self, patch: Patch, cover: Array, label: int, colour: Array, height: Array | float, instance: int = 0
     ) -> None:
-        """Lay a surface over what is there: colour by coverage, the rest where it covers more than half a pixel."""
+        """Paint a surface: blend its colour by coverage; set the rest where it covers more than half of a pixel."""
         self.tint(patch, cover, colour)
         inside = cover > 0.5
         self.label[patch.window][inside] = label
@@ -87,7 +87,7 @@ class Canvas:
 
 
 def _within(low: float, high: float, side: int) -> slice:
-    """The pixels of the canvas between two positions; none where both are outside."""
+    """The pixels between two positions along one axis, clipped to the canvas."""
     first = min(max(0, int(low)), side)
     return slice(first, max(first, min(side, int(high) + 1)))
 

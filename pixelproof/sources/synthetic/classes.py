@@ -8,7 +8,7 @@ from pixelproof.data.dataset import ClassInfo
 
 
 class Kind(IntEnum):
-    """The classes' ids by name."""
+    """The class ids by name."""
 
     PAVED = 0
     SOIL = 1

@@ -35,7 +35,7 @@ SITES = {
     "riverside": Site((Kind.GRASS, Kind.SOIL), (Kind.SOIL,), 0.3, 1.0, (1, 3), (2, 5), (0, 3), (4, 9), (4, 9)),
 }
 
-# Linear reflectances. Kinds share colours on purpose: colour alone must not tell them apart.
+# Linear reflectances. Kinds share colours on purpose, so that colour alone cannot tell them apart.
 COLOURS: dict[Kind, tuple[tuple[float, float, float], ...]] = {
     Kind.PAVED: ((0.16, 0.16, 0.165), (0.24, 0.235, 0.23), (0.30, 0.28, 0.25), (0.30, 0.25, 0.19)),
     Kind.SOIL: ((0.23, 0.155, 0.09), (0.28, 0.20, 0.125), (0.17, 0.115, 0.07), (0.24, 0.20, 0.15)),
@@ -50,7 +50,7 @@ COLOURS: dict[Kind, tuple[tuple[float, float, float], ...]] = {
     Kind.OBSTACLE: ((0.34, 0.33, 0.31), (0.30, 0.20, 0.11), (0.46, 0.19, 0.05), (0.15, 0.21, 0.10)),
 }  # fmt: skip
 
-# The colour of spots of dirt, weeds, wear or foam on a surface: similar to its neighbours'.
+# The colour of dirt, weeds, wear or foam on a surface, which resembles the colours of other kinds.
 SPOTS: dict[Kind, tuple[float, float, float]] = {
     Kind.PAVED: (0.22, 0.17, 0.11),
     Kind.SOIL: (0.14, 0.19, 0.07),
@@ -71,7 +71,7 @@ class Flight:
     azimuth: float
     elevation: float
     sunshine: float  # 0 overcast, 1 clear
-    lean: tuple[float, float]  # how far, and where to, the top of an upright object leans per metre of height
+    lean: tuple[float, float]  # the shift (x, y) of an upright object's top per metre of its height
     white_balance: Array
     exposure: float
     haze: float
@@ -81,7 +81,7 @@ class Flight:
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """Random numbers that depend only on the seed and a name."""
+    """A random generator that depends only on the seed and a name."""
     return np.random.default_rng([seed, *hashlib.sha256(name.encode()).digest()[:8]])
 
 
@@ -109,7 +109,7 @@ def flight(seed: int, name: str) -> Flight:
 
 
 def _colours(rng: np.random.Generator, kind: Kind) -> Array:
-    """A flight has only some of a kind's colours, each slightly changed: two for a meadow, but many for cars."""
+    """The colours of a kind on one flight, slightly varied: all for cars, persons and obstacles, otherwise two."""
     known = np.array(COLOURS[kind], np.float32)
     many = len(known) if kind in (Kind.CAR, Kind.PERSON, Kind.OBSTACLE) else 2
     chosen = known[rng.permutation(len(known))[:many]]

@@ -1,4 +1,4 @@
-"""Sun, sky and camera: from what is on the ground to an image of it."""
+"""Sun, sky and camera: from the painted canvas to an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUN = np.array([1.05, 1.0, 0.9], np.float32)
 
 
 def illuminate(canvas: Canvas, flight: Flight) -> Array:
-    """The light that leaves each pixel: reflectance times sunlight, where it arrives, plus skylight everywhere."""
+    """The light reflected by each pixel: reflectance times the sum of sunlight, reduced by shadows, and skylight."""
     soft = cv2.GaussianBlur(canvas.height, (0, 0), 0.8)
     slope_y, slope_x = np.gradient(soft / canvas.metres_per_pixel)
     towards = np.array([np.cos(flight.azimuth), np.sin(flight.azimuth)]) * np.cos(flight.elevation)
@@ -27,7 +27,7 @@ def illuminate(canvas: Canvas, flight: Flight) -> Array:
 
 
 def shadow(canvas: Canvas, flight: Flight) -> Array:
-    """How much of the sun is hidden, 0 to 1: heights are swept along the ground, away from the sun."""
+    """How much of the sunlight is blocked (0 to 1), found by sweeping the height map away from the sun."""
     fall = np.tan(flight.elevation) * canvas.metres_per_pixel
     step = 1.5
     hidden = np.full_like(canvas.height, -10)
@@ -43,14 +43,14 @@ def shadow(canvas: Canvas, flight: Flight) -> Array:
 
 
 def _openness(canvas: Canvas) -> Array:
-    """Less of the sky is visible beside tall objects."""
+    """How much of the sky each pixel sees: less next to tall objects."""
     around = cv2.blur(canvas.height, (15, 15))
     openness: Array = np.clip(1 - 0.12 * np.clip(around - canvas.height, 0, 4), 0.5, 1)
     return openness
 
 
 def photograph(rng: np.random.Generator, light: Array, flight: Flight) -> Array:
-    """What the camera makes of the light: exposure, white balance, haze, blur, noise, 8 bits."""
+    """Simulate the camera: exposure, white balance, haze, vignetting, blur, noise, 8 bits."""
     side = light.shape[0]
     gain = flight.exposure * np.sqrt(0.16 / max(float(light.mean()), 0.02)) * 1.15
     image = light * gain * flight.white_balance

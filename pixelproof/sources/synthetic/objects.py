@@ -15,7 +15,7 @@ SKIN = np.array([0.35, 0.22, 0.15], np.float32)
 
 
 def pick(rng: np.random.Generator, flight: Flight, kind: Kind, spread: float = 0.1) -> Array:
-    """One of the colours that a kind has on this flight."""
+    """A random colour among those that a kind has on this flight."""
     colours = flight.palette[kind]
     colour: Array = colours[rng.integers(len(colours))] * np.float32(rng.normal(1, spread))
     return colour.clip(0.02, 0.6)

@@ -40,7 +40,7 @@ def render(seed: int, name: str, number: int, side: int) -> Scene:
 
 
 def populate(rng: np.random.Generator, canvas: Canvas, conditions: Flight) -> None:
-    """The ground first, then what stands on it, and tree crowns over everything."""
+    """Paint the ground first, then the objects on it, and tree crowns last, above everything."""
     ground = terrain.lay(rng, canvas, conditions)
     site, places = conditions.site, Places(canvas, rng, ground.buildable)
     for _ in range(_count(rng, site.roofs)):
@@ -66,14 +66,14 @@ def _count(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
 
 
 class Places:
-    """Finds free ground, and remembers what is taken."""
+    """Finds free ground for objects, and keeps track of occupied places."""
 
     def __init__(self, canvas: Canvas, rng: np.random.Generator, buildable: Array) -> None:
         self.canvas, self.rng, self.buildable = canvas, rng, buildable
         self.taken: list[tuple[float, float, float]] = []
 
     def find(self, kinds: tuple[Kind, ...], radius: float, building: bool = False) -> tuple[float, float] | None:
-        """A place on one of these kinds of ground with `radius` metres free around it; None if all is full."""
+        """A place on one of these kinds of ground with `radius` metres free around it; None if 20 tries find none."""
         reach = radius / self.canvas.metres_per_pixel
         for _ in range(20):
             x, y = (float(value) for value in self.rng.uniform(4, self.canvas.side - 4, 2))

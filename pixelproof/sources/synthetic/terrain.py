@@ -53,7 +53,7 @@ def _noise(rng: np.random.Generator, canvas: Canvas, metres: float) -> Array:
 def _surface(
     rng: np.random.Generator, canvas: Canvas, flight: Flight, patch: Patch, cover: Array, kind: Kind, axis: float
 ) -> None:
-    """One material over a part of the ground. All share the same fine grain; they differ in the pattern above it."""
+    """Paint one material over part of the ground. All have the same fine grain and differ in their larger pattern."""
     texture, relief = PATTERNS[kind](rng, canvas, canvas.everywhere(0, 0, axis))
     colours = flight.palette[kind]
     mix = np.clip(0.5 + 0.5 * _noise(rng, canvas, 1.4), 0, 1)[..., None] * rng.uniform(0.1, 0.6)
@@ -83,7 +83,7 @@ def _paved(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Arra
 
 
 def _soil(rng: np.random.Generator, canvas: Canvas, patch: Patch) -> tuple[Array, Array]:
-    """Bare earth with ruts, or a ploughed field: furrows that the sun brings out."""
+    """Bare earth with ruts, or a ploughed field, whose furrows show in sunlight."""
     bend = 0.25 * _noise(rng, canvas, 4.0)
     period = rng.uniform(0.9, 1.3)
     furrows = np.sin((patch.v + bend) * 2 * np.pi / period)
