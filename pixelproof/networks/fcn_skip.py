@@ -25,7 +25,7 @@ PADDING = (3, 3, 3, 3)
 
 
 class Doubling(nn.ConvTranspose2d):
-    """A learned up-sampling by two, initialised as bilinear interpolation of each class by itself."""
+    """A learned up-sampling by two, initialised as bilinear interpolation of each class separately."""
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes, classes, 4, stride=2, padding=1, bias=False)
@@ -51,7 +51,7 @@ class FCNSkipHead(BaseDecodeHead):  # type: ignore[misc]
             "mode": "fan_in",
             "override": [
                 {"type": "Normal", "std": 0.01, "name": "conv_seg"},
-                {"type": "Constant", "val": 0, "name": "skips"},  # as in the paper: at first a skip changes nothing
+                {"type": "Constant", "val": 0, "name": "skips"},  # as in the paper: skips start at zero
             ],
         }
         super().__init__(

@@ -17,10 +17,10 @@ from pixelproof.nn.distributed import gathered, processes, total
 class HardPixelCrossEntropy(nn.Module):
     """The mean loss of hard pixels: those whose true class has a probability of at most `threshold`.
 
-    At least a share `least` of the pixels is kept, the least certain ones. MMSegmentation's `OhemCrossEntropy` keeps at
-    least a number of pixels, which is all of them in small images, and is NaN where no pixel is below the threshold.
-    This one keeps a share, and always at least the least certain pixel. Where several processes share a batch, its
-    pixels are those of all of them.
+    At least the share `least` of the pixels is kept, least certain first. MMSegmentation's `OhemCrossEntropy` keeps at
+    least a fixed number of pixels instead, which is all of them in small images, and is NaN if no pixel is below the
+    threshold. This one always keeps at least one pixel. If several processes share a batch, its pixels are ranked
+    across all of them.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
 """Hierarchical multi-scale attention (Tao, Sapra and Catanzaro, "Hierarchical Multi-Scale Attention for Semantic
 Segmentation", 2020) over OCRNet.
 
-The network sees an image at several scales. At each scale it predicts the classes and, for each pixel, how far they are
-to be taken from this scale rather than from the next larger one. It is trained on two scales only; the attention
-relates any scale to its next, so more scales can be chained in prediction.
+The network sees an image at several scales. At each scale it predicts the classes and, for each pixel, the weight of
+this scale relative to the next larger one. Training uses only two scales; since the attention relates each scale to the
+next, prediction can chain more.
 
-In training, each scale's own logits have a loss too, with a small weight. This is not in the paper but in the authors'
+In training, each scale's own logits also have a loss, with a small weight. It is not in the paper but in the authors'
 code (github.com/NVIDIA/semantic-segmentation), whose best Cityscapes recipe uses 0.05.
 """
 
@@ -113,7 +113,7 @@ def merge(lower: Tensor, attention: Tensor, higher: Tensor, size: Sequence[int])
 
 
 def resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear interpolation; a map that already has the size is returned as it is."""
+    """Bilinear interpolation; a map that already has the size is returned unchanged."""
     if x.shape[2:] == torch.Size(size):
         return x
     return functional.interpolate(x, tuple(size), mode="bilinear", align_corners=False)

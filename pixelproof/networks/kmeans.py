@@ -1,8 +1,8 @@
-"""Colour clusters that vote for classes: the baseline without a neural network.
+"""Colour clusters that predict classes: the baseline without a neural network.
 
 K-means (MacQueen 1967) over the colours and positions of training pixels, in mini-batches (Sculley, "Web-Scale K-Means
-Clustering", WWW 2010, as implemented by scikit-learn). Each cluster represents the class that most of its training
-pixels have, and their share is its certainty. It is built, loaded and used for prediction like any other network.
+Clustering", WWW 2010, as implemented by scikit-learn). Each cluster predicts the most frequent class of its training
+pixels, with its share as the certainty. It is built, loaded and used for prediction like any other network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 FEATURES = 5  # three of colour, two of position
 CHUNK = 1 << 16  # pixels whose distances to all centres are in memory at once
-MOST = 1 << 22  # pixels drawn from all images together: 0.5 GiB with everything computed from them
+MOST = 1 << 22  # pixels drawn from all images together: 0.5 GiB, including all that is computed from them
 BATCH = 4096  # pixels of a mini-batch: a few for each of 100 clusters
 RARE = 1e-4  # the smallest share of a class in a cluster: keeps logits finite
 STARTS = 3  # random initialisations; the best is kept
@@ -88,7 +88,7 @@ class KMeansSegmentor(BaseModel):  # type: ignore[misc]
             pairs: RGB images and their masks.
             images: How many pairs there are.
             classes: The number of classes.
-            seed: Of the pixels that are drawn, and of the clustering.
+            seed: For drawing the pixels and for the clustering.
 
         Returns:
             How many pixels were drawn, how many clusters have some of them, and the accuracy on them.
@@ -156,7 +156,7 @@ def features(image: Tensor) -> Tensor:
 def cluster(points: NDArray[np.float32], clusters: int, seed: int) -> NDArray[np.float32]:
     """The centres of clusters of points.
 
-    On one thread: several would add in any order, and the sums decide when the fit stops.
+    Runs on one thread: several would sum in varying order, and rounding errors could change when the fit stops.
     """
     from sklearn.cluster import MiniBatchKMeans
     from threadpoolctl import threadpool_limits
@@ -172,7 +172,7 @@ def vote(counts: NDArray[np.int64], centres: NDArray[np.float32]) -> NDArray[np.
 
     Args:
         counts: Pixels by cluster (rows) and class (columns).
-        centres: One per cluster. A cluster without pixels votes as the nearest cluster that has some.
+        centres: One per cluster. A cluster without pixels gets the votes of the nearest cluster that has some.
 
     Example:
         >>> vote(np.array([[3, 1], [0, 0], [0, 2]]), np.array([[0.0], [4.0], [5.0]], np.float32))

@@ -47,5 +47,5 @@ def boundaries(masks: Tensor) -> Tensor:
 
 
 def differ(one: Tensor, other: Tensor) -> Tensor:
-    """Where two pixels both have a class, and not the same one."""
+    """Where two pixels both have a class and the classes differ."""
     return (one != other) & (one != IGNORE) & (other != IGNORE)

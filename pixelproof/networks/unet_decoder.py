@@ -25,7 +25,9 @@ INIT = {"type": "Kaiming", "layer": ["Conv2d", "ConvTranspose2d"], "mode": "fan_
 
 @MODELS.register_module()
 class UNetHead(BaseDecodeHead):  # type: ignore[misc]
-    """Doubles the size once for each of `widths`, at the end without skips if they run out (a stem of stride 2).
+    """Doubles the resolution once per entry of `widths`.
+
+    If the encoder has too few feature maps (a stem of stride 2), the last blocks have no skip.
 
     `dropout` applies where the paper has it, at the end of the contracting path: to the deepest feature map. (The
     network that the authors released also applies it to the level above, before its pooling.)

@@ -1,6 +1,6 @@
 """What SegNet (2017) and DeconvNet (2015) share: max-pooling indices, and a decoder that un-pools with them.
 
-The encoder keeps where its maxima were; the decoder mirrors it and puts values back there.
+The encoder stores the positions of its maxima; the decoder mirrors it and puts values back at these positions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """VGG16 (Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015).
 
-The thirteen convolutions in five stages, as an encoder without the classifier: batch norm and dropout are settings, and
-the max-pooling indices are there for decoders that un-pool with them.
+The thirteen convolutions in five stages, as an encoder without the classifier. Batch norm and dropout are optional, and
+the max-pooling indices are available to decoders that un-pool with them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# VGG16 with batch norm (Simonyan and Zisserman 2015), which hands its max-pooling indices to a mirrored decoder.
+# VGG16 with batch norm (Simonyan and Zisserman 2015), which passes its max-pooling indices to a mirrored decoder.
 # `small` has a quarter of the channels in both, and two convolutions per stage.
 model = dict(
     type='EncoderDecoder',
