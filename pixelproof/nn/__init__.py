@@ -1,1 +1,1 @@
-"""What every network needs: building, running, losses, operators, several devices, determinism."""
+"""What every network needs: building it, running it on one or several devices, losses, deterministic operations."""

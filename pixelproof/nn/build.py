@@ -48,7 +48,7 @@ def build_model(config: dict[str, Any], classes: int, compute: Compute) -> Any:
 
     Args:
         config: A resolved config, as `read_config` returns it.
-        classes: The number of classes the network tells apart.
+        classes: The number of classes to predict.
         compute: Its memory format is applied to the weights and to the batches.
 
     Raises:
@@ -182,7 +182,7 @@ def weights_bytes(state: dict[str, torch.Tensor]) -> bytes:
 
 
 def save_weights(path: Path, state: dict[str, torch.Tensor]) -> None:
-    """Write weights to a safetensors file, whole or not at all."""
+    """Write weights to a safetensors file atomically."""
     write_bytes(path, weights_bytes(state))
 
 

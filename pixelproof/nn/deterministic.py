@@ -1,4 +1,4 @@
-"""Replacements for operations that torch cannot run deterministically on CUDA, made of operations that it can.
+"""Replacements for operations that torch cannot run deterministically on CUDA, built from operations that it can.
 
 The documentation of `torch.use_deterministic_algorithms` lists them. Networks here are trained with two: adaptive
 average pooling and bilinear interpolation. In their backward passes many threads add to the same element, in any
@@ -36,7 +36,7 @@ def demand() -> None:
 
 @contextmanager
 def refusals_named() -> Iterator[None]:
-    """Turn torch's refusal of an operation, under `demand`, into an error of one line.
+    """Turn torch's refusal of an operation, under `demand`, into a one-line error.
 
     Raises:
         ParamsError: An operation in the block has no deterministic form; the message names it.
@@ -141,9 +141,9 @@ def products(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def weights(
     kind: str, inputs: int, outputs: int, scale: float | None, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """The matrix that takes `inputs` values to `outputs` values.
+    """The matrix that maps `inputs` values to `outputs` values.
 
-    It is cached. It is made outside inference mode, because the next caller may need a gradient.
+    It is cached, and created outside inference mode, because a later caller may need a gradient.
     """
     with torch.inference_mode(False):
         made = average(inputs, outputs) if kind == "average" else bilinear(inputs, outputs, kind == "corners", scale)
@@ -169,14 +169,14 @@ def average(inputs: int, outputs: int) -> Tensor:
 def bilinear(inputs: int, outputs: int, corners: bool, scale: float | None = None) -> Tensor:
     """The matrix of bilinear interpolation along one axis.
 
-    Each output lies between two inputs and weighs each by how near it is.
+    Each output lies between two inputs, and the nearer one weighs more.
 
     Args:
         inputs: Values before.
         outputs: Values after.
         corners: Align the centres of the first and last values (torch's `align_corners`), not the outer borders.
-        scale: The caller's scale factor, if there was one. Torch then computes with it, and not with
-            outputs / inputs, which is the factor only after rounding.
+        scale: The caller's scale factor, if there was one. Torch then uses it instead of outputs / inputs, which
+            differs from it because the size was rounded.
 
     Example:
         >>> bilinear(2, 4, corners=False)

@@ -2,7 +2,8 @@
 
 DistributedDataParallel averages the gradients of all processes. So each process's loss is its part of the whole
 batch's loss, times the number of processes: the averaged gradient is then that of the whole batch, and the mean of the
-losses is its loss, however unevenly the valid pixels are spread. A single process gets its own values back, to the bit.
+losses is its loss, however unevenly the valid pixels are spread. With a single process, values are unchanged, bit for
+bit.
 
 MMSegmentation's own losses (`BoundaryLoss` of PIDNet) remain means over the processes.
 """
@@ -23,8 +24,8 @@ def processes() -> int:
 def total(x: Tensor) -> Tensor:
     """The sum of `x` over all processes.
 
-    Its gradient is right only if all processes compute the same thing from the sum: then each knows, without asking,
-    what the others' losses contribute to the gradient of its own `x`.
+    Its gradient is right only if all processes compute the same thing from the sum: then each knows, without
+    communication, what the others' losses contribute to the gradient of its own `x`.
     """
     return x if processes() == 1 else Total.apply(x)  # type: ignore[no-untyped-call]
 

@@ -1,4 +1,4 @@
-"""A network as others call it: pixels in, logits and class ids out; and what it costs, known from its shapes alone."""
+"""A network with its preprocessing (pixels in, logits and class ids out), and its cost, computed from shapes alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Deployed(nn.Module):
 
 def logits_of(model: Any, inputs: Tensor) -> Tensor:
     """The logits of normalised images (NCHW), at their size."""
-    metas = [{"img_shape": tuple(inputs.shape[2:])}]  # one is enough, and len(inputs) would fix the batch when exported
+    metas = [{"img_shape": tuple(inputs.shape[2:])}]  # one is enough; len(inputs) would fix the batch size on export
     logits: Tensor = model.encode_decode(inputs, metas)
     return logits
 
@@ -46,15 +46,15 @@ def floating(found: Any) -> list[Tensor]:
 
 
 def measured(model: Any, height: int, width: int) -> tuple[list[Part], int, list[tuple[int, ...]]]:
-    """What one image costs, by part of the network, and the shapes it passes through.
+    """The parameters and the FLOPs per image of each part of a network, and the shapes of its feature maps.
 
     Args:
-        model: A network on the meta device, which computes shapes alone.
+        model: A network on the meta device, which computes only shapes.
         height: Of the image, in pixels.
         width: Of the image, in pixels.
 
     Returns:
-        The parts, the FLOPs in all, and the shapes (C, H, W) of the feature maps and, last, of the logits.
+        The parts, the total FLOPs, and the shapes (C, H, W) of the feature maps and, last, of the logits.
     """
     leaves = {name: module for name, module in model.named_modules() if not next(module.children(), None)}
     flops, started = dict.fromkeys(leaves, 0), [0]
@@ -87,8 +87,8 @@ def parts_of(model: Any, flops: dict[str, int], total: int) -> list[Part]:
 
     Args:
         model: The network.
-        flops: The FLOPs of each layer that has no layers in it.
-        total: The FLOPs of the whole network. What no layer accounts for is listed as `between layers`.
+        flops: The FLOPs of each leaf layer.
+        total: The FLOPs of the whole network. Those outside any leaf layer are listed as `between layers`.
     """
     parts = []
     for name, module in model.named_modules():
@@ -101,7 +101,7 @@ def parts_of(model: Any, flops: dict[str, int], total: int) -> list[Part]:
 
 
 def parameters(model: Any) -> tuple[int, int]:
-    """How many parameters predict, and how many belong to auxiliary heads, which only training uses."""
+    """How many parameters prediction uses, and how many belong to auxiliary heads, which only training uses."""
     idle = model.auxiliary_head.parameters() if getattr(model, "with_auxiliary_head", False) else ()
     auxiliary = sum(weight.numel() for weight in idle)
     return sum(weight.numel() for weight in model.parameters()) - auxiliary, auxiliary
@@ -114,7 +114,7 @@ def flops(model: Any, height: int, width: int) -> int:
     """
     if hasattr(model, "backbone"):
         return measured(model.to("meta"), height, width)[1]
-    # K-means is no network: it is really run, because the meta device cannot do what it does with pixels.
+    # K-means is not a neural network. It is run for real, because the meta device lacks the operations it needs.
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         Deployed(model)(torch.zeros(1, height, width, 3, dtype=torch.uint8))

@@ -1,10 +1,13 @@
 """Losses that any of MMSegmentation's heads accepts as `loss_decode`: cross-entropy, focal, Dice and Lovasz-softmax.
 
-Pure functions of logits (NCHW) and labels (NHW), each in a thin module. Unlike MMSegmentation's own losses, all of
-these leave ignored pixels out of the value and of the gradient; average over all other pixels of the batch, and are 0
-for a batch without any; treat a batch that several processes share as one (see distributed.py); compute in fp32 under
-autocast; and use only operations with a deterministic form on CUDA (no `nll_loss2d` with a reduction, no cumulative sum
-of floats).
+Pure functions of logits (NCHW) and labels (NHW), each wrapped in a thin module. Unlike MMSegmentation's own losses, all
+of these
+
+- leave ignored pixels out of the value and of the gradient;
+- average over all other pixels of the batch, and are 0 if there are none;
+- treat a batch that several processes share as one (see distributed.py);
+- compute in fp32 under autocast;
+- use only operations with a deterministic form on CUDA (no `nll_loss2d` with a reduction, no cumulative sum of floats).
 """
 
 from __future__ import annotations
@@ -93,8 +96,8 @@ def lovasz(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
 
     The pixels of a class are sorted by error, largest first. The loss is the sum of each error times how much 1 - IoU
     grows when that pixel becomes wrong too; these factors are constants to the gradient. The error of an ignored pixel
-    is 0: it comes last, where it adds nothing and displaces no other pixel. Where several processes share a batch, each
-    sorts the errors of all, so classes x pixels numbers travel from each process to every other.
+    is 0: it comes last, where it adds nothing and displaces no other pixel. If several processes share a batch, each
+    sorts the errors of all, so each process sends classes x pixels numbers to every other.
 
     Args:
         logits: Of shape (N, C, H, W).
@@ -163,7 +166,7 @@ def by_class(logits: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, Tenso
 
 
 class PixelLoss(nn.Module):
-    """What a head calls: a loss times its weight.
+    """The module that a head calls: a loss times its weight.
 
     The subclasses are called `Pixel...` because MMSegmentation has registered the usual names.
     """
@@ -196,7 +199,7 @@ class PixelLoss(nn.Module):
 
 
 class WeighedLoss(PixelLoss):
-    """A loss with class weights. They are plain numbers, not part of the network's state."""
+    """A loss with class weights. These are plain numbers, not part of the network's state dict."""
 
     def __init__(self, class_weight: list[float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

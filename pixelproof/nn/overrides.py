@@ -1,4 +1,4 @@
-"""Changes of an architecture's network in params.yaml, named by the keys of data/configs/<architecture>.json.
+"""Changes to an architecture's network in params.yaml, named by the keys of data/configs/<architecture>.json.
 
 `{"decode_head.dilations": [1, 2, 4, 6]}` and `{"decode_head": {"dilations": [1, 2, 4, 6]}}` mean the same; an element
 of a list is named by its position (`decode_head.0.channels`). Shared by configure, which changes what is trained, and
@@ -23,7 +23,7 @@ def overridden(part: Any, changes: Mapping[Any, Any], key: str) -> Any:
     Args:
         part: A dict, or a list of dicts.
         changes: New values by key; dotted keys reach into nested parts.
-        key: Where the changes are in params.yaml, for errors.
+        key: The key path of the changes in params.yaml, for errors.
 
     Raises:
         ParamsError: A key that the part does not have, or a value of a different type than the one it replaces.
@@ -71,7 +71,7 @@ def replaced(old: Any, new: Any, key: str) -> Any:
     null may replace anything, and anything may replace null.
 
     Raises:
-        ParamsError: The kinds differ, or the new value has no form in JSON.
+        ParamsError: The kinds differ, or the new value cannot be written as JSON.
     """
     names = names_in(old)
     if isinstance(new, dict) and names:

@@ -16,7 +16,7 @@ DIVISOR = 32  # the largest stride of an encoder; other sizes are padded to a mu
 
 
 def pad(batch: torch.Tensor, value: float) -> torch.Tensor:
-    """Pad images or masks on the right and at the bottom; a batch whose size already fits is returned as it is.
+    """Pad images or masks on the right and at the bottom; a batch whose size already fits is returned unchanged.
 
     Args:
         batch: Of shape (..., height, width).

@@ -1,7 +1,7 @@
 """How a network computes: device, precision, memory format and threads.
 
-All of these change numbers, so all are params (section `compute`) that train and evaluate declare. Nothing is detected
-but the device, under `device: auto`.
+All of these change results, so all are params (section `compute`) that train and evaluate declare. Only the device is
+ever detected, with `device: auto`.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def set_up(compute: Compute) -> str:
 def keep_freed_memory() -> None:
     """Let the C library keep the memory of one iteration for the next, where it can (glibc's `mallopt`).
 
-    By default it returns large blocks to the system at once, and every page of an activation is then mapped and zeroed
-    again: ten thousand page faults, and some percent of the time, per iteration of a small network.
+    By default it returns large blocks to the system immediately, and every page of an activation is then mapped and
+    zeroed again: ten thousand page faults, and a few percent of the time, per iteration of a small network.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_MMAP_THRESHOLD, 2**30)

@@ -1,4 +1,4 @@
-"""Networks of MMSegmentation's zoo that accept only some image sizes: they say so in one line."""
+"""One-line errors for the networks of MMSegmentation's zoo that accept only some image sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIX = "set prepare.width and prepare.height"
 
 
 def limit_sizes(model: Any, name: str) -> None:
-    """Let parts of a network check the size of their input, where they would otherwise fail inside a matrix product.
+    """Check the input size of those parts of a network that would otherwise fail inside a matrix product.
 
     Args:
         model: The network; hooks are added to it.
