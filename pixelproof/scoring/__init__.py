@@ -1,1 +1,1 @@
-"""The catalogue of metrics, and what computes them."""
+"""The catalogue of metrics, and the code that computes them."""

@@ -24,7 +24,7 @@ from pixelproof.scoring import formulas
 from pixelproof.scoring.counts import Counts
 from pixelproof.scoring.formulas import Floats
 
-BEGIN, END = "<!-- metrics -->", "<!-- end of metrics -->"  # the table in the docs stands between them
+BEGIN, END = "<!-- metrics -->", "<!-- end of metrics -->"  # the table in the docs is between them
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Metric:
     name: str
     title: str
     meaning: str  # in one line, a continuation of "<title>: "
-    classes: Literal["each", "mean", "pooled"]  # a number for each class, the mean of these, or one of all together
+    classes: Literal["each", "mean", "pooled"]  # one number per class, the mean of these, or one for all
     better: Literal["higher", "lower"] = "higher"
     headline: bool = False  # whether metrics/<architecture>.json, which git keeps, has it
-    formula: Callable[[Counts], Floats] | None = None  # of a mean that of the classes
+    formula: Callable[[Counts], Floats] | None = None  # of a mean, the per-class one
     same_as: str | None = None  # another name for the same number: tables show one of the two
-    at: str | None = None  # where a split of metrics.json holds it, if not by its name; `*` is a boundary tolerance
+    at: str | None = None  # its key in a split of metrics.json, if not its name; `*` is a boundary tolerance
 
     @property
     def per_class(self) -> bool:

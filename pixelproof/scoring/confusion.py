@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 def confusion(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """The confusion matrix of pixels: true class in rows, predicted class in columns. Ignored pixels are not counted.
 
-    A pair of ids fits into two bytes. Pixels to ignore (255) fall beyond the last row, and are cut off after counting:
-    that is faster than masking them first.
+    A pair of ids fits into 16 bits. Ignored pixels (255) fall beyond the last row and are cut off after counting, which
+    is faster than masking them first.
 
     Args:
         truth: Class ids, 255 for ignored pixels.

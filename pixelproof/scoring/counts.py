@@ -1,6 +1,6 @@
-"""What every score of a confusion matrix is computed from: the pixels of each class that are right, true and predicted.
+"""The counts that every score of a confusion matrix is computed from: correct, true and predicted pixels of each class.
 
-A matrix counts pixels: row = true class, column = predicted class; pixels to ignore are never in it. All leading
+A matrix counts pixels: row = true class, column = predicted class; ignored pixels are never counted. All leading
 dimensions are kept: [C, C] is one matrix, [images, C, C] one for each image, [resamples, seeds, C, C] and so on.
 """
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 
 class Counts(NamedTuple):
-    """All that the scores need of a matrix: pixels of each class that are right, true and predicted, each [..., C].
+    """The correct, true and predicted pixels of each class, each [..., C].
 
-    Whole numbers, as integers or as floats: sums of them are exact, so their order and the machine do not matter.
+    Whole numbers, as integers or as floats: their sums are exact, whatever the order and the machine.
     """
 
     hits: NDArray[Any]
@@ -23,7 +23,7 @@ class Counts(NamedTuple):
     predicted: NDArray[Any]
 
     def stacked(self) -> NDArray[Any]:
-        """One array [..., 3, C], to be summed and resampled as one."""
+        """One array [..., 3, C], so that all three can be summed and resampled together."""
         return np.stack(self, axis=-2)
 
 

@@ -1,12 +1,12 @@
-"""The formulas of the metrics, over the counts of a stack of confusion matrices at once. Pure: no files, no network.
+"""The formulas of the metrics, for a whole stack of confusion matrices at once. Pure: no file or network access.
 
-Each function takes `Counts` and gives a number for each class, [..., C], or a single one, [...]; catalogue.py says
-which metric is computed by which. Where the pixels cannot tell, a number is NaN, and is neither 0 nor 1:
+Each function takes `Counts` and returns one number per class, [..., C], or a single one, [...]; catalogue.py says which
+metric uses which. Undefined numbers are NaN, neither 0 nor 1:
 
-- IoU, F1 and precision of a class that neither truth nor prediction holds;
-- recall of a class that the truth does not hold.
+- IoU, F1 and precision of a class that is in neither the ground truth nor the prediction;
+- recall of a class that is not in the ground truth.
 
-A class that the truth holds and the network never predicts has precision 0: leaving it out would reward a network for
+A class that is in the ground truth but never predicted has precision 0: leaving it out would reward a network for
 giving up on small classes. docs/metrics.md has an example worked by hand.
 """
 
@@ -23,40 +23,40 @@ Floats = NDArray[np.float64]
 
 
 def iou(of: Counts) -> Floats:
-    """Of each class: the overlap of truth and prediction, over their union (Jaccard)."""
+    """The IoU of each class: the intersection of truth and prediction, over their union (Jaccard)."""
     return ratio(of.hits, of.truth + of.predicted - of.hits)
 
 
 def precision(of: Counts) -> Floats:
-    """Of each class: the share of its predicted pixels that are right."""
+    """The precision of each class: the share of its predicted pixels that are correct."""
     return np.where((of.predicted == 0) & (of.truth > 0), 0.0, ratio(of.hits, of.predicted))
 
 
 def recall(of: Counts) -> Floats:
-    """Of each class: the share of its true pixels that are found."""
+    """The recall of each class: the share of its true pixels that are found."""
     return ratio(of.hits, of.truth)
 
 
 def f1(of: Counts) -> Floats:
-    """Of each class: the harmonic mean of precision and recall (Dice)."""
+    """The F1 of each class: the harmonic mean of precision and recall (Dice)."""
     return ratio(2 * of.hits, of.truth + of.predicted)
 
 
 def weighted_iou(of: Counts) -> Floats:
-    """The IoU of the classes, each weighted by its true pixels."""
+    """The mean IoU of the classes, each weighted by its true pixels (frequency-weighted IoU)."""
     return ratio(np.where(of.truth > 0, iou(of) * of.truth, 0.0).sum(axis=-1), of.truth.sum(axis=-1))
 
 
 def pixel_accuracy(of: Counts) -> Floats:
-    """The share of all pixels that are right."""
+    """The share of all pixels that are correct."""
     return ratio(of.hits.sum(axis=-1), of.truth.sum(axis=-1))
 
 
-# --- what they are made of -------------------------------------------------------------------------------------------
+# --- helpers ---------------------------------------------------------------------------------------------------------
 
 
 def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
-    """Part of whole; NaN where there is no whole.
+    """`part / whole`, and NaN where `whole` is 0.
 
     >>> ratio(np.array([8, 0]), np.array([13, 0]))
     array([0.61538462,        nan])
@@ -65,7 +65,7 @@ def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
 
 
 def mean(values: Floats, axis: int = -1) -> Floats:
-    """The mean of what is there; NaN where nothing is.
+    """The mean of the values that are not NaN; NaN if all are.
 
     >>> float(mean(np.array([0.5, np.nan, 1.0])))
     0.75

@@ -1,4 +1,4 @@
-"""The confusion matrices that evaluate stores, one per image: everything computed later starts from them."""
+"""The confusion matrices that evaluate stores, one per image, from which later scores are computed."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class Matrices:
 def read_matrices(source: Path | bytes, classes: int, where: str = "matrices.parquet") -> dict[str, Matrices]:
     """Read the matrices of every split.
 
-    A cell without a row in the table is 0. An image of ignored pixels alone has one row, whose count is 0.
+    A cell without a row in the table is 0. An image that has only ignored pixels has one row, whose count is 0.
 
     Args:
         source: The Parquet file, or its content.
         classes: The number of classes.
-        where: The name of the content in errors; a file is called by its path.
+        where: The name to use in errors for content in bytes; for a file, its path is used.
 
     Raises:
-        StateError: The file is missing, or not a table that evaluate writes.
-        DataError: The table contradicts itself, or the number of classes.
+        StateError: The file is missing, or is not a table as evaluate writes it.
+        DataError: The table contradicts itself or the number of classes.
     """
     where = str(source) if isinstance(source, Path) else where
     table = _read_table(source, where)

@@ -1,16 +1,17 @@
-"""What an object of a `thing` class is, and which predicted object is which true one. Pure: arrays in, numbers out.
+"""Define the objects of `thing` classes, and match predicted to true objects. Pure: arrays in, numbers out.
 
-The one rule for evaluate, which counts objects, and for measure, which measures them:
+evaluate, which counts objects, and measure, which measures them, share these rules:
 
-- A **true object** is what one instance id and one class share, where the dataset has instance ids. Pixels of a thing
-  without an id, and all of them in a dataset without ids, are cut into connected components (8 neighbours).
-- A **predicted object** is a connected component of a thing's class: networks here tell classes apart, not objects.
-  Two cars that touch are one to them, and at most one of the two is found.
-- **Ignored pixels** (255 in the truth) count neither for area nor for IoU: both sides are compared `within` the known
-  ones. Nobody knows what a predicted object is that lies on ignored pixels by more than half (`mostly_outside`;
-  Kirillov et al., Panoptic Segmentation, CVPR 2019, section 4.2).
-- They are **matched** one to one within a class, the largest IoU first, where IoU is above a threshold. From 0.5 on no
-  other matching is possible (Kirillov et al., section 4.1); below, ties go to the object of the lower number.
+- A **true object** is the pixels with the same class and instance id, if the dataset has instance ids. Pixels of a
+  thing without an id, or all of them in a dataset without ids, are split into connected components (8 neighbours).
+- A **predicted object** is a connected component of a thing's class: networks here do semantic segmentation and cannot
+  separate instances. Two cars that touch are predicted as one object, so at most one of the two is found.
+- **Ignored pixels** (255 in the truth) count neither towards area nor towards IoU: both sides are restricted to the
+  labelled pixels (`within`). A predicted object with more than half of its pixels ignored is neither right nor wrong
+  (`mostly_outside`; Kirillov et al., Panoptic Segmentation, CVPR 2019, section 4.2).
+- **Matching** is one to one within a class, the largest IoU first, among pairs whose IoU is above a threshold. With a
+  threshold of 0.5 or more the matching is unique (Kirillov et al., section 4.1); below, ties go to the object with the
+  lower number.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ class Objects:
 
     Attributes:
         shape: height and width of the map.
-        indices: of the pixels that belong to an object, in the flattened map.
-        numbers: of the object that each of these pixels belongs to.
-        classes: of object 1, 2, ...
+        indices: the positions, in the flattened map, of the pixels that belong to an object.
+        numbers: for each of these pixels, the number of its object.
+        classes: the class of object 1, 2, ...
     """
 
     shape: tuple[int, ...]
@@ -59,43 +60,43 @@ class Objects:
         """Count the pixels of each object.
 
         Args:
-            where: the pixels of the map that count; None for all of them.
+            where: the pixels of the map to count; None for all of them.
 
         Returns:
-            At [1], [2], ... those of object 1, 2, ...; [0] is of no object.
+            The areas, indexed by the number of the object; [0] belongs to no object.
         """
         numbers = self.numbers if where is None else self.numbers[where.ravel()[self.indices]]
         return np.bincount(numbers, minlength=len(self.classes) + 1)
 
     def within(self, where: Where) -> Objects:
-        """The same objects under the same numbers with only some of their pixels, of an object maybe none."""
+        """The same objects with the same numbers, restricted to some pixels; an object may lose all of its own."""
         inside = where.ravel()[self.indices]
         return replace(self, indices=self.indices[inside], numbers=self.numbers[inside])
 
     def mostly_outside(self, where: Where) -> Where:
-        """Which objects have more than half of their pixels elsewhere, laid out as `areas`."""
+        """Which objects have more than half of their pixels outside, indexed like `areas`."""
         return self.areas() > 2 * self.areas(where)
 
     def first_indices(self) -> Numbers:
-        """The first index of each object, laid out as `areas`; the number of all pixels for one that has none."""
+        """The index of each object's first pixel, laid out like `areas`; the size of the map if it has no pixels."""
         first = np.full(len(self.classes) + 1, self.shape[0] * self.shape[1])
         np.minimum.at(first, self.numbers, self.indices)
         return first
 
     def as_map(self) -> Numbers:
-        """The number of each pixel's object, 0 for none."""
+        """A map with the number of each pixel's object, 0 for none."""
         numbers = np.zeros(self.shape, np.int64)
         numbers.ravel()[self.indices] = self.numbers
         return numbers
 
 
 def true_objects(truth: Labels, instances: Instances | None, things: Sequence[int]) -> Objects:
-    """The instances of each class, and the components of what has no instance id.
+    """The instances of each class, and the connected components of the pixels without an instance id.
 
     Args:
-        truth: class ids, 255 where they are not known.
-        instances: instance ids, 0 for none; None where the dataset has no such map.
-        things: ids of the classes whose objects are asked for.
+        truth: class ids, 255 for ignored pixels.
+        instances: instance ids, 0 for none; None if the dataset has no instance map.
+        things: ids of the classes to find objects of.
 
     Returns:
         The instances by class and id, then the components as `components` numbers them.
@@ -121,11 +122,11 @@ def true_objects(truth: Labels, instances: Instances | None, things: Sequence[in
 
 
 def components(labels: Labels, things: Sequence[int]) -> Objects:
-    """Connected components (8 neighbours) of each class, numbered by class and by their first pixel.
+    """Connected components (8 neighbours) of each class, numbered by class and then by first pixel.
 
     Args:
         labels: class ids.
-        things: ids of the classes whose components are asked for; these are numbered in this order.
+        things: ids of the classes to find components of, which are numbered in this order.
 
     Example:
         >>> components(np.array([[2, 0, 1], [0, 2, 0], [1, 0, 0]], np.uint8), [1, 2]).as_map().tolist()
@@ -140,7 +141,7 @@ def components(labels: Labels, things: Sequence[int]) -> Objects:
         count, found = cv2.connectedComponents(inside.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
         of = found.ravel()[at]
         first = np.zeros(count, np.int64)
-        first[of[::-1]] = at[::-1]  # the last one that is written stays: the first of each
+        first[of[::-1]] = at[::-1]  # in reverse: the last value written is the first pixel
         rank = np.zeros(count, np.int64)
         rank[1 + np.argsort(first[1:])] = np.arange(1, count)
         indices.append(at)
@@ -150,12 +151,12 @@ def components(labels: Labels, things: Sequence[int]) -> Objects:
 
 
 def match(true: Objects, predicted: Objects, above: float) -> list[Pair]:
-    """Pairs of one class whose IoU is above a threshold, one to one.
+    """Match true and predicted objects of the same class one to one, if their IoU is above a threshold.
 
     Args:
         true: the objects of the ground truth.
-        predicted: what is said to be there, `within` the pixels whose truth is known.
-        above: an IoU; a pair's own must be larger.
+        predicted: the predicted objects, restricted to the labelled pixels (`within`).
+        above: the threshold; the IoU of a pair must be larger.
 
     Returns:
         The pairs, the largest IoU first.
@@ -175,7 +176,7 @@ def match(true: Objects, predicted: Objects, above: float) -> list[Pair]:
 
 
 def one_to_one(overlapping: Iterable[Pair], above: float) -> list[Pair]:
-    """Of overlaps above a threshold the largest first, each object once; of equal ones the first true object's.
+    """Choose pairs above a threshold, the largest IoU first, each object once; ties go to the first true object.
 
     Example:
         >>> one_to_one([Pair(0.6, 1, 1), Pair(0.8, 2, 1), Pair(0.4, 1, 2)], above=0.5)

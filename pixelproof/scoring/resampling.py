@@ -1,10 +1,10 @@
-"""How certain a score is: bootstrap intervals, paired permutation tests, Holm's correction. Pure functions of arrays.
+"""Uncertainty of scores: bootstrap intervals, paired permutation tests, Holm's correction. Pure functions of arrays.
 
 The units are groups of images (flights, scenes, sequences): images of one group resemble each other, so a group is
 drawn, or swapped, as a whole. An array of units is [groups, ...] and holds whole numbers that add up, such as the
-correct, true and predicted pixels (scores.py). A resample is a count per group, so that all resamples together are one
+correct, true and predicted pixels (counts.py). A resample is a count per group, so that all resamples together are one
 matrix product. It is exact, because sums of whole numbers below 2^53 are exact in 64-bit floats in any order. A
-statistic takes such sums, [..., same shape], and returns [..., columns]; it is NaN where it has no value.
+statistic takes such sums, [..., same shape], and returns [..., columns]; it is NaN where it is undefined.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Statistic = Callable[[NDArray[Any]], Floats]
 
-CELLS = 2**20  # of the matrices of one step: 8 MiB each, so that memory does not grow with the number of resamples
-TIE = 1e-12  # differences of scores this close are equal, and only rounded in another order
+CELLS = 2**20  # per matrix in one step: 8 MiB, so that memory does not grow with the number of resamples
+TIE = 1e-12  # scores that differ by less count as equal: they were only rounded differently
 
 
 def group_sums(values: NDArray[Any], groups: Sequence[str]) -> NDArray[Any]:
@@ -53,8 +53,8 @@ def bootstrap(units: NDArray[Any], statistic: Statistic, resamples: int, rng: np
     Args:
         units: [groups, ...].
         statistic: From sums over groups to columns of scores.
-        resamples: How many.
-        rng: Where the draws come from.
+        resamples: The number of resamples.
+        rng: Draws the resamples.
 
     Returns:
         [resamples, columns].
@@ -81,8 +81,8 @@ def resample_weights(groups: int, resamples: int, rng: np.random.Generator, widt
     Args:
         groups: How many groups there are.
         resamples: How many resamples are drawn.
-        rng: Where the draws come from.
-        width: How many numbers a unit holds; with it a step is kept below `CELLS` cells.
+        rng: Draws the resamples.
+        width: How many numbers a unit holds; it keeps the matrices of a step below `CELLS` cells.
 
     Yields:
         [some of the resamples, groups].
@@ -98,8 +98,8 @@ def resample_weights(groups: int, resamples: int, rng: np.random.Generator, widt
 def interval(samples: Floats, confidence: float) -> tuple[Floats, Floats]:
     """The percentile interval of each column, which holds a share `confidence` of the resamples.
 
-    A class may be in no group of a resample; its score is NaN there. The interval is over the resamples that have a
-    value, that is: given that the class occurs.
+    A resample may contain no group with some class; the score of that class is then NaN. The interval uses only the
+    resamples with a value: it is conditional on the class occurring.
 
     Args:
         samples: [resamples, columns].
@@ -125,18 +125,18 @@ def permutation_test(
 ) -> Floats:
     """Two-sided p-values of the null hypothesis that head's statistic equals base's, paired by group.
 
-    If only chance distinguishes the two revisions, the two results of a group could as well be exchanged (Fisher's
-    exchangeability). So the results of groups are swapped at random, and p is the share of swaps whose difference is at
-    least as large as the observed one. Where the groups that differ allow no more than `permutations` different swaps,
-    all of them are tried and p is exact. Otherwise the observed arrangement counts as one of those tried, (b + 1) / (m
-    + 1), so that p is never 0 (Phipson and Smyth 2010).
+    If only chance distinguishes the two revisions, the two results of a group are exchangeable (Fisher). So the results
+    of groups are swapped at random, and p is the share of swaps whose difference is at least as large as the observed
+    one. If the groups that differ allow no more than `permutations` different swaps, all of them are tried and p is
+    exact. Otherwise the observed arrangement counts as one of those tried, (b + 1) / (m + 1), so that p is never 0
+    (Phipson and Smyth 2010).
 
     Args:
         base: [groups, ...].
         head: [groups, ...], the same groups in the same order.
         statistic: From sums over groups to columns of scores.
-        permutations: How many random swaps to try at most.
-        rng: Where the swaps come from.
+        permutations: How many swaps to try at most.
+        rng: Draws the swaps.
 
     Returns:
         One p-value per column, NaN where the difference is undefined. Swaps without a value count as at least as large.
@@ -180,7 +180,7 @@ def random_swaps(step: Floats, permutations: int, rng: np.random.Generator) -> I
 
 
 def every_swap(step: Floats) -> Iterator[Floats]:
-    """All possible swaps but those of the last group: these mirror the others, and their difference is as large.
+    """All swaps that leave the last group as it is: the others mirror these, and their differences are as large.
 
     Yields:
         [some of the swaps, groups], 1 where a group is swapped.
@@ -200,7 +200,7 @@ def _all_swaps(groups: int) -> int:
 
 
 def smallest_p(groups: int, permutations: int) -> float:
-    """The smallest p-value that a test can give when so many groups differ: that of the largest possible difference.
+    """The smallest p-value that a test can give when this many groups differ.
 
     Example:
         >>> smallest_p(groups=6, permutations=1000)
@@ -220,10 +220,10 @@ def groups_needed(p: float) -> int:
 
 
 def holm(p: Floats) -> Floats:
-    """Holm's step-down correction (1979) for everything that was tested.
+    """Holm's step-down correction (1979) for multiple tests.
 
-    Of the corrected p-values, those below alpha may be claimed: the probability of any false claim among all of them is
-    at most alpha.
+    If every difference with a corrected p-value below alpha is called significant, the probability that any of these
+    claims is false is at most alpha.
 
     Args:
         p: P-values; NaN, for what was not tested, stays NaN and does not count.

@@ -1,6 +1,6 @@
-"""The catalogue's metrics of confusion matrices, over stacks of them at once. Pure: no files, no network.
+"""The catalogue's metrics of confusion matrices, for whole stacks of them at once. Pure: no file or network access.
 
-A metric that is asked for is computed, and no other: resampling asks for a few of them ten thousand times.
+Only the requested metrics are computed: resampling needs a few of them ten thousand times.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pixelproof.scoring.formulas import Floats, mean
 
 
 def scores(of: Counts, metrics: Iterable[str] | None = None) -> dict[str, Floats]:
-    """Metrics by name: those that each class has are [..., C], the others are [...].
+    """Metrics by name: per-class metrics are [..., C], the others are [...].
 
     Args:
         of: the counts of one matrix or of a stack of them.
-        metrics: names of metrics of matrices; None is all of them.
+        metrics: names of metrics computed from confusion matrices; None for all of them.
     """
-    computed = cache(lambda formula: formula(of))  # several metrics share one
+    computed = cache(lambda formula: formula(of))  # several metrics share a formula
     found = {}
     for name in [metric.name for metric in of_matrices()] if metrics is None else metrics:
         metric = CATALOGUE[name]
@@ -32,7 +32,7 @@ def scores(of: Counts, metrics: Iterable[str] | None = None) -> dict[str, Floats
 
 
 def columns(metrics: Sequence[str], classes: Sequence[str]) -> list[tuple[str, str | None]]:
-    """What `side_by_side` has in each column: a metric, and the class where each class has it.
+    """The columns of `side_by_side`: a metric, and the class if the metric is per class.
 
     >>> columns(["mIoU", "iou"], ["car", "road"])
     [('mIoU', None), ('iou', 'car'), ('iou', 'road')]
@@ -41,7 +41,7 @@ def columns(metrics: Sequence[str], classes: Sequence[str]) -> list[tuple[str, s
 
 
 def side_by_side(of: Counts, metrics: Sequence[str]) -> Floats:
-    """These metrics beside each other in one array, [..., columns]: what is resampled as one."""
+    """The metrics as the columns of one array, [..., columns], so that they can be resampled together."""
     found = scores(of, metrics)
     return np.concatenate(
         [found[name] if CATALOGUE[name].per_class else found[name][..., None] for name in metrics], axis=-1
