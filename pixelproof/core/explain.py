@@ -44,7 +44,7 @@ def explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str
 
 
 def walk(at: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any]:
-    """The keys of a path as in params.yaml (pydantic adds the tags of unions), and the type at its end."""
+    """The keys of a path as in params.yaml (without pydantic's tags of unions), and the type at its end."""
     steps = []
     for part in path:
         if get_origin(at) in (list, tuple, dict):

@@ -1,5 +1,5 @@
-"""Describe the machine that something ran on, without its name, its user or any path. Stages never write this into
-their outputs, which must not depend on the machine."""
+"""Describe the machine that something ran on, without its name, its user or any path. It never enters the outputs of a
+stage."""
 
 from __future__ import annotations
 
