@@ -1,9 +1,8 @@
-"""Every file of the repository that a stage uses stands in dvc.yaml: nothing else would make it run again.
+"""Every file of the repository that a stage uses is declared in dvc.yaml: otherwise a change would not rerun the stage.
 
-Twice: by the imports in the code, and by what a real run opens, watched from inside by an audit hook. No file is
-excused. What is asked of a file that a stage reads is only where it stands: in the stage's deps or outs; in params.yaml
-or dvc.yaml, which are its declaration; by digest in a resolved config that is a dep; or it is one that the same run of
-the stage wrote before.
+This is checked twice: by the imports in the code, and by the files that a real run opens, which an audit hook logs.
+There are no exceptions. A file that a stage reads must be in its deps or outs, be params.yaml or dvc.yaml, have its
+digest in a resolved config that is a dep, or have been written earlier by the same run of the stage.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from pixelproof import sources
 from stages.configure.resolve import names, resolve
 from tests.workspace import ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
-# Not files of the repository: git's own, and the installed packages (pixelproof/core/versions.json stands for them).
+# Not part of the repository: git's own files, and installed packages (pixelproof/core/versions.json represents them).
 FOREIGN = (".git", ".venv")
 
 
-# --- by the code -----------------------------------------------------------------------------------------------------
+# --- imports in the code ---------------------------------------------------------------------------------------------
 
 
 def test_dvc_yaml_lists_what_the_stages_import() -> None:
@@ -44,7 +43,7 @@ def test_a_source_imports_no_other_and_nothing_that_download_lacks(dataset: str)
 
 @pytest.mark.parametrize("name", names())
 def test_an_architecture_names_all_that_its_modules_import(name: str) -> None:
-    """What `modules` names is digested into the config; an import that it leaves out would change and rerun nothing."""
+    """The config has digests of what `modules` lists; a change of any other imported module would rerun nothing."""
     digests = resolve(name, "small")["digests"]
     for stage in ("train", "evaluate"):
         made = next(made for key, made in stages_of(ROOT).items() if key.split("@")[0] == stage)
@@ -80,11 +79,11 @@ def test_a_dep_that_nothing_imports_is_found(tmp_path: Path) -> None:
     assert {name: difference.unused for name, difference in found.items()} == {"augment": ("pixelproof/fetch",)}
 
 
-# --- by what a run opens ---------------------------------------------------------------------------------------------
+# --- files that a run opens ------------------------------------------------------------------------------------------
 
 
 def declared_by(folder: Path, stage: Any) -> set[str]:
-    """What a stage may read: its deps, the modules whose digests stand in one of them, and the declarations."""
+    """What a stage may read: its deps, the modules whose digests are in one of them, params.yaml and dvc.yaml."""
     deps = {dep.def_path for dep in stage.deps}
     configs = [json.loads((folder / path).read_text()) for path in deps if path.startswith("data/configs/")]
     modules = {f"pixelproof/networks/{module}.py" for config in configs for module in config["digests"]}
@@ -92,7 +91,7 @@ def declared_by(folder: Path, stage: Any) -> set[str]:
 
 
 def undeclared(folder: Path, stage: Any, log: Path) -> set[str]:
-    """The files of the repository that a stage's run read, and that neither dvc.yaml nor the run accounts for."""
+    """The files of the repository that a stage's run read, but did not write and dvc.yaml does not declare."""
     declared, found = declared_by(folder, stage) | {out.def_path for out in stage.outs}, set()
     for line in log.read_text().splitlines():
         what, _, name = line.partition("\t")
@@ -115,14 +114,14 @@ def test_a_real_run_opens_nothing_undeclared(audited_run: Run, audit_logs: Path)
     assert {log.name for log in logs.iterdir()} == set(stages)
     for name, stage in stages.items():
         main = folder / entry(stage.cmd).replace(".", "/")
-        assert f"read\t{main}.py" in (logs / name).read_text().splitlines()  # the hook was there and saw
+        assert f"read\t{main}.py" in (logs / name).read_text().splitlines()  # the hook was active
         assert undeclared(folder, stage, logs / name) == set(), name
 
 
 @pytest.mark.slow
 @pytest.mark.promise
 def test_a_stage_writes_the_same_where_nothing_undeclared_is(audited_run: Run, tmp_path: Path) -> None:
-    # The hook sees what Python opens, and not what OpenCV or Arrow do.
+    # The hook sees the files that Python opens, but not those that OpenCV or Arrow open.
     folder, env = audited_run.workspace.folder, audited_run.workspace.env
     for name, stage in stages_of(folder).items():
         place = tmp_path / name
@@ -132,7 +131,7 @@ def test_a_stage_writes_the_same_where_nothing_undeclared_is(audited_run: Run, t
                 shutil.copytree(folder / path, place / path, dirs_exist_ok=True)
             else:
                 shutil.copy(folder / path, place / path)
-        command = [sys.executable, *shlex.split(stage.cmd)[1:]]  # bin/python only finds the interpreter
+        command = [sys.executable, *shlex.split(stage.cmd)[1:]]  # without bin/python, which only finds the interpreter
         subprocess.run(command, cwd=place, env=env, check=True, capture_output=True)
         outs = [out.def_path for out in stage.outs]
         written = Workspace(place).digests(*outs, *(f"{out}/**/*" for out in outs))
@@ -149,7 +148,7 @@ def test_an_undeclared_file_is_seen_in_a_run(tmp_path: Path) -> None:
         "stages/configure/__main__.py",
         "from pathlib import Path\n",
         "from pathlib import Path\n"
-        "__import__('.'.join(['stages', 'undeclared']))\n"  # such as no reader of the code can find
+        "__import__('.'.join(['stages', 'undeclared']))\n"  # which static analysis cannot find
         "import multiprocessing\n"
         "worker = multiprocessing.get_context('spawn').Process(target=Path('requirements.lock').read_text)\n"
         "if __name__ == '__main__': worker.start(), worker.join()\n",

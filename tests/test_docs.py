@@ -1,4 +1,4 @@
-"""What the docs name is there: paths, links, commands with their options, targets of make, and params."""
+"""What the docs refer to exists: paths, links, commands and their options, make targets, and params."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ PAGES = sorted(
     for pattern in ("*.md", ".github/*.md", "docs/**/*.md", "data/*.md", "pretrained/*.md")
     for path in ROOT.glob(pattern)
 )
-HISTORY = "CHANGELOG.md"  # names what was as well
-ELSEWHERE = {"NAME", "COMMAND"}  # no command: what stands for any, and what is named before it is there
+HISTORY = "CHANGELOG.md"  # also names things of the past
+ELSEWHERE = {"NAME", "COMMAND"}  # placeholders for any command
 CODE = r"(?:commands|pipelines|pixelproof|stages|tests|bin|benchmarks|docs|examples|\.github|\.ci)"
 
 
 def text_of(page: str) -> str:
-    """A page."""
+    """The text of a page."""
     return (ROOT / page).read_text(encoding="utf-8")
 
 
 def quoted(text: str) -> list[str]:
-    """What stands in backticks, and each line of the blocks of shell."""
+    """Everything in backticks, and each line of the shell blocks."""
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     rest = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     return [" ".join(found.split()) for found in re.findall(r"`([^`]+)`", rest)] + lines
 
 
 def lost_paths(text: str) -> list[str]:
-    """Paths in the folders of code that lead nowhere; `NAME`, `<name>` and `*` stand for anything."""
+    """Paths in the code folders that do not exist; `NAME`, `<name>` and `*` match anything."""
     found = re.findall(rf"(?<![\w./-]){CODE}/(?:[\w./*{{}},-]|<\w+>)*", text)
     paths = {path.rstrip(".,/") for path in found}
     patterns = {path: re.sub(r"<\w+>|NAME|_name\b|\{[^}]*\}", "*", path) for path in paths}
@@ -44,7 +44,7 @@ def lost_paths(text: str) -> list[str]:
 
 
 def lost_links(page: str, text: str) -> list[str]:
-    """Links into the repository to a file, or a heading of one, that is not there."""
+    """Links within the repository to a file or heading that does not exist."""
     lost = []
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         path, _, heading = target.partition("#")
@@ -63,12 +63,12 @@ def headings(text: str) -> set[str]:
 
 
 def wrong_commands(text: str) -> list[str]:
-    """Commands, options of commands, targets of make and modules that are not there."""
+    """Lines with a command, an option, a make target or a module that does not exist."""
     return [line for line in quoted(text) if not runs(line.split("#")[0])]
 
 
 def runs(line: str) -> bool:
-    """Whether what a line calls is there; what is not the project's own is taken to be."""
+    """Whether what a line calls exists; anything that is not the project's own is assumed to."""
     program, name = [*line.split(), "", ""][:2]
     if program == "make" and name:
         return name in ELSEWHERE or name in re.findall(r"^(\w+):", text_of("Makefile"), re.MULTILINE)
@@ -93,7 +93,7 @@ def taken_by(name: str) -> set[str]:
 
 
 def lost_params(text: str) -> list[str]:
-    """Keys with a dot, of a section of params.yaml, that are not in it."""
+    """Dotted keys that begin with a section of params.yaml but are not in it."""
     params = yaml.safe_load(text_of("params.yaml"))
     lost = []
     for key in {word.split(":")[0] for word in quoted(text)}:

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of pixelproof/ show what the code really returns."""
+"""The examples in the docstrings of pixelproof/ are correct."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pixelproof
 
 
 def modules_with_examples() -> list[str]:
-    """All modules with a `>>>`, but the architectures: those are MMEngine configs, not importable modules."""
+    """All modules with a `>>>`, except the architectures, which are MMEngine configs and not importable modules."""
     root = Path(pixelproof.__file__).parent
     paths = [path.relative_to(root.parent) for path in sorted(root.rglob("*.py")) if "architectures" not in path.parts]
     found = [path for path in paths if ">>> " in (root.parent / path).read_text(encoding="utf-8")]

@@ -1,4 +1,4 @@
-"""Imports go down only: the contracts of pyproject.toml hold, and each is seen to fail."""
+"""Imports only go down: the contracts in pyproject.toml hold, and each one catches a violation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 NAMES = {contract["id"]: contract["name"] for contract in SETTINGS["contracts"]}
-INSIDE = "def use() -> None:\n    {}\n"  # an import where it is used counts too
+INSIDE = "def use() -> None:\n    {}\n"  # imports inside functions count too
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    """`lint-imports` as `make check` runs it, its lines unwrapped."""
+    """Run `lint-imports` as `make check` does, without wrapping its lines."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
     return subprocess.run(command, cwd=folder, env={"COLUMNS": "1000"}, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The code alone."""
+    """A copy of the code alone."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for package in SETTINGS["root_packages"]:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=lambda folder, names: {"__pycache__"} & set(names))
@@ -66,7 +66,7 @@ def test_a_forbidden_import_is_named(copy: Path, where: str, line: str, broken: 
 
 
 def test_every_package_is_in_a_contract(copy: Path) -> None:
-    """Each stage by name; a new package of the ground is refused until somebody says where it stands."""
+    """Each stage is listed by name; a new package in pixelproof/ is an error until it is added to a contract."""
     (stages,) = (contract["modules"] for contract in SETTINGS["contracts"] if contract["id"] == "stages")
     assert stages == sorted(f"stages.{path.parent.name}" for path in (ROOT / "stages").glob("*/__init__.py"))
     assert SETTINGS["root_packages"] == ["commands", "pipelines", "stages", "pixelproof"]

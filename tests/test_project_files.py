@@ -1,4 +1,4 @@
-"""The files around the code that only other programs read: what they name is there, and they do what they say."""
+"""Configuration files that only other programs read: what they refer to exists, and they have the intended effect."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ROOT = Path(__file__).parent.parent
 
 
 def read_yaml(path: str) -> Any:
-    """A file of the repository."""
+    """The contents of a YAML file of the repository."""
     return yaml.safe_load((ROOT / path).read_text())
 
 
 def tracked() -> list[str]:
-    """The files that git keeps, or would."""
+    """The files that git tracks or would add."""
     command = ["git", "ls-files", "-z", "-co", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
@@ -57,7 +57,7 @@ def test_what_a_hook_calls_is_there(name: str) -> None:
 
 
 def refused(name: str, text: str) -> bool:
-    """Whether a hook that searches by a pattern stops at a text: as pre-commit does, by lines or as a whole."""
+    """Whether a pygrep hook rejects a text. Like pre-commit, search line by line or, if multiline, all at once."""
     pattern, whole = HOOKS[name]["entry"], "--multiline" in HOOKS[name].get("args", [])
     if whole:
         return re.search(pattern, text, re.MULTILINE | re.DOTALL) is not None
@@ -99,14 +99,14 @@ def test_a_large_file_is_refused(tmp_path: Path) -> None:
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions and what they are given, continued lines joined."""
+    """The Dockerfile's instructions and their arguments, with continued lines joined."""
     text = re.sub(r"(?m)^#.*\n", "", (ROOT / "Dockerfile").read_text()).replace("\\\n", " ")
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
     return [(name, " ".join(value.split())) for name, value in lines]
 
 
 def given(name: str) -> list[str]:
-    """What each instruction of a name is given."""
+    """The arguments of each instruction with this name."""
     return [value for found, value in instructions() if found == name]
 
 
@@ -157,7 +157,7 @@ UPDATES = {update["package-ecosystem"]: update for update in read_yaml(".github/
 
 
 def named(requirements: list[str]) -> dict[str, Requirement]:
-    """`name -> requirement` of a list in pyproject.toml."""
+    """`name -> requirement` for a list in pyproject.toml."""
     return {Requirement(text).name: Requirement(text) for text in requirements}
 
 
@@ -166,7 +166,7 @@ def test_no_update_is_proposed_of_what_computes_numbers() -> None:
     numbers = set[str]().union(*versions)
     assert len(versions) == 2 and "torch" in numbers
     ignored = {one["dependency-name"]: one.get("versions", []) for one in UPDATES["pip"]["ignore"]}
-    # both of OpenCV's builds have one version
+    # the two builds of OpenCV must have the same version
     assert {name for name, only in ignored.items() if not only} == numbers | {"opencv-python-headless"}
     limits = named(PROJECT["dependencies"])
     for name, (limit,) in ((name, only) for name, only in ignored.items() if only):
@@ -197,7 +197,7 @@ def test_tools_are_proposed_apart_from_libraries() -> None:
     ],
 )
 def test_make_check_holds_a_file_against_its_schema(path: str, old: str, new: str, tmp_path: Path) -> None:
-    """`make check` names each of them with a schema, which accepts it, and refuses it with a mistake in it."""
+    """`make check` validates each file against a schema, which accepts the file and rejects it with a mistake in it."""
     dry = subprocess.run(["make", "-n", "check"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     (command,) = [shlex.split(line) for line in dry.splitlines() if "check_jsonschema" in line and path in line]
     broken = tmp_path / Path(path).name

@@ -1,4 +1,4 @@
-"""The lock, the ranges it was chosen from, and the two scripts that set up and find the interpreter."""
+"""requirements.lock, the ranges in pyproject.toml, and the two scripts that set up and find the interpreter."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_runs_here_is_what_the_lock_says() -> None:
 
 
 def test_both_builds_of_opencv_are_the_same_version() -> None:
-    # Both install the folder cv2: with two versions, whichever came last would win without a word.
+    # Both install the folder cv2: if their versions differed, the one installed last would silently win.
     assert locked()["opencv-python"] == locked()["opencv-python-headless"]
 
 
@@ -56,7 +56,7 @@ def test_the_versions_that_stages_depend_on_are_the_locked_ones() -> None:
     assert versions == {name: locked()[name] for name in versions}
 
 
-# --- bin/setup, with a fake Python that notes what it is asked to install --------------------------------------------
+# --- bin/setup, with a fake Python that logs installations -----------------------------------------------------------
 
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in
@@ -103,7 +103,7 @@ def test_set_up_installs_once_and_again_when_the_lock_changes(clone: Path) -> No
     assert call(clone, "bin/setup").returncode == 0
     assert call(clone, "bin/setup").returncode == 0
     assert installs(clone) == 1
-    os.utime(clone / "requirements.lock", (0, 0))  # its content counts, not its date
+    os.utime(clone / "requirements.lock", (0, 0))  # only its contents matter, not its date
     assert call(clone, "bin/setup").returncode == 0
     assert installs(clone) == 1
     (clone / "requirements.lock").write_text("one==2\n")
@@ -112,7 +112,7 @@ def test_set_up_installs_once_and_again_when_the_lock_changes(clone: Path) -> No
 
 
 def test_set_up_puts_the_front_door_of_this_clone_beside_the_python(clone: Path) -> None:
-    """Also when nothing is to be installed."""
+    """Even if there is nothing to install."""
     door, theirs = clone / ".venv/bin/pixelproof", clone / "bin/pixelproof"
     assert call(clone, "bin/setup").returncode == 0
     assert door.read_bytes() == theirs.read_bytes()
@@ -157,7 +157,7 @@ def test_the_interpreter_is_found_from_an_unactivated_shell(clone: Path) -> None
     lost = call(clone, "bin/python", "-c", "")
     assert (lost.returncode, lost.stderr.count("\n")) == (127, 1)
     assert "make repro" in lost.stderr
-    for folder in (clone.parent, clone):  # one above (a worktree in the clone), then the clone's own, which is nearer
+    for folder in (clone.parent, clone):  # in the parent (of a worktree in a clone), then its own, which is nearer
         (folder / ".venv/bin").mkdir(parents=True)
         python = folder / ".venv/bin/python"
         python.write_text(f'#!/bin/sh\necho "{folder.name}: $*"\n')

@@ -1,4 +1,4 @@
-"""The house's habits that no linter of ours knows: small files, few parameters, no conditional inside a conditional."""
+"""Style rules that our linters do not have: short files, few parameters, no nested conditional expressions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def nested(tree: ast.AST) -> Iterator[int]:
-    """The lines of conditional expressions whose branch or condition is another one."""
+    """The lines of conditional expressions with another one as a branch or condition."""
     for node in ast.walk(tree):
         if isinstance(node, ast.IfExp) and any(isinstance(child, ast.IfExp) for child in ast.iter_child_nodes(node)):
             yield node.lineno
 
 
 def overloaded(tree: ast.AST) -> Iterator[int]:
-    """The lines of functions with too many parameters; `self` is none."""
+    """The lines of functions with too many parameters; `self` and `cls` are not counted."""
     for node in ast.walk(tree):
         if isinstance(node, Function):
             of = node.args
@@ -34,7 +34,7 @@ def overloaded(tree: ast.AST) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def sources() -> dict[str, str]:
-    """Every file of the code by its name."""
+    """The source of every code file, by path."""
     files = [path for folder in CODE for path in (ROOT / folder).rglob("*.py")]
     assert len(files) > 200
     return {str(path.relative_to(ROOT)): path.read_text() for path in files}

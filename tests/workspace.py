@@ -1,4 +1,4 @@
-"""A clone of its own for a test: the working tree's files in a fresh git repository, with a home apart from ours."""
+"""A separate clone for a test: the files of the working tree in a new git repository, with its own home folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WRITTEN = ("data", "models", "results", "reports", "metrics")
 
 @dataclass(frozen=True)
 class Workspace:
-    """A clone in `folder`, whose HOME, temporary folder and DVC's own folders are its own."""
+    """A clone in `folder`, with its own HOME, temporary folder and DVC folders."""
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Workspace:
         return self.run("bin/python", "-m", "dvc", *arguments, env=env)
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> str:
-        """Run a command in the clone, which must go well; returns what it printed."""
+        """Run a command in the clone, which must succeed; returns what it printed."""
         result = subprocess.run(
             command,
             cwd=self.folder,
@@ -47,13 +47,13 @@ class Workspace:
         return result.stdout
 
     def edit(self, path: str, old: str, new: str) -> None:
-        """Replace a text that stands once in a file."""
+        """Replace a text that occurs exactly once in a file."""
         text = (self.folder / path).read_text()
         assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
         (self.folder / path).write_text(text.replace(old, new))
 
     def set_params(self, **changes: Any) -> None:
-        """Change knobs of params.yaml by their key paths; a knob that is not there is a mistake of the test."""
+        """Change settings in params.yaml by their key paths, which must exist: otherwise the test has a mistake."""
         path = self.folder / "params.yaml"
         values = yaml.safe_load(path.read_text())
         for key, value in changes.items():
@@ -72,13 +72,13 @@ class Workspace:
 
 
 def make_workspace(base: Path) -> Workspace:
-    """Copy what git would keep of the working tree into `base`/clone, and commit it there."""
+    """Copy the files of the working tree that git does not ignore into a clone in `base`, and commit them there."""
     folder = base / "a clone"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():  # not one that was deleted and not yet committed
+        if (ROOT / name).is_file():  # skips deleted files whose deletion is not committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
@@ -91,7 +91,7 @@ def make_workspace(base: Path) -> Workspace:
 
 
 def environment(base: Path) -> dict[str, str]:
-    """Nothing of ours but PATH: every folder that a tool might keep something in between two runs is its own."""
+    """Only PATH is inherited: every folder in which a tool might keep something between runs is the clone's own."""
     folders = {"HOME": base / "home", "TMPDIR": base / "tmp", "DVC_SITE_CACHE_DIR": base / "dvc"}
     for folder in folders.values():
         folder.mkdir(parents=True)
@@ -104,7 +104,7 @@ def executed(output: str) -> list[str]:
 
 
 def stages_of(folder: Path) -> dict[str, Any]:
-    """`name -> DVC's stage` of dvc.yaml, matrix stages expanded."""
+    """`name -> stage` of dvc.yaml, as DVC sees it, with matrix stages expanded."""
     with Repo(str(folder)) as repo:
         return {stage.name: stage for stage in repo.index.stages if stage.cmd}
 
@@ -119,7 +119,7 @@ class Run:
 
 
 def tiny_run(base: Path, env: Mapping[str, str] | None = None) -> Run:
-    """A workspace whose params ask for next to nothing, run from nothing on disk."""
+    """A workspace whose params make everything as small as possible, reproduced from scratch."""
     workspace = make_workspace(base)
     workspace.set_params(
         architectures=["unet", "fcn-r18-d8"],
@@ -141,6 +141,6 @@ def tiny_run(base: Path, env: Mapping[str, str] | None = None) -> Run:
 
 
 def auditing(logs: Path) -> dict[str, str]:
-    """The environment of a watched run. Without bytecode kept from before, so that an import opens the source."""
+    """The environment of an audited run. No bytecode is written, so that every import opens the source file."""
     hook = Path(__file__).parent / "audit"
     return {"PYTHONPATH": str(hook), "PIXELPROOF_AUDIT": str(logs), "PYTHONDONTWRITEBYTECODE": "1"}

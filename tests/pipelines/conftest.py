@@ -1,4 +1,4 @@
-"""A tiny pipeline in a git repository of its own: real DVC, trivial stages, this project's `pipelines` beside them."""
+"""A tiny pipeline in its own git repository: real DVC, trivial stages, and this project's `pipelines` package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-# Two sources side by side, a matrix over both, a report that writes git-kept metrics: the shape of the real graph.
+# The shape of the real graph: two sources, a matrix over architectures, a report that writes metrics kept in git.
 DVC_YAML = """\
 stages:
   download:
@@ -62,7 +62,7 @@ pipelines:
   retry_seconds: 0.1
   compare: {alpha: 0.05, resamples: 100, permutations: 100, metrics: {mIoU: {better: higher, tolerance: 0.005}}}
 """
-# Writes what its name says into each folder; fails, hangs or logs when a file of that name tells it to.
+# Writes its name into each output folder. Code in `control/<name>` is run first, to make the stage fail, hang or log.
 STAGE_PY = """\
 import json, pathlib, sys, time
 name, *outs = sys.argv[1:]
@@ -85,26 +85,26 @@ pathlib.Path("runs.log").open("a").write(f"{time.time()} end {name}\\n")
 
 
 def sh(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command of the project's own environment there; when it fails and must not, show what it said."""
+    """Run a command in the folder `cwd`; with `check`, it must succeed, or its output is shown."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """`bin/pixelproof ...` there, whatever its exit code."""
+    """Run `bin/pixelproof ...` in the folder `cwd`, whatever its exit code."""
     return sh(sys.executable, "-m", "commands", *arguments, cwd=cwd, check=False)
 
 
 def commit(repo: Path) -> str:
-    """Commit everything; the commit's name."""
+    """Commit everything; returns the hash of the commit."""
     sh("git", "add", "-A", cwd=repo)
     sh("git", "commit", "-q", "--allow-empty", "-m", "state", cwd=repo)
     return sh("git", "rev-parse", "HEAD", cwd=repo).stdout.strip()
 
 
 def runs(repo: Path) -> list[str]:
-    """The stages that really ran, in the order in which they began."""
+    """The stages that really ran, in the order in which they started."""
     log = repo / "runs.log"
     lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
     return [name for _, what, name in lines if what == "start"]
@@ -112,7 +112,7 @@ def runs(repo: Path) -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Git, DVC and Prefect see nothing of this machine's user, and `python` in a stage is this one."""
+    """Hide the settings of this machine's user from git, DVC and Prefect, and let stages run this `python`."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("PREFECT_", "DVC_", "GIT_"))]:
@@ -152,7 +152,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def not_needed(folder: str, names: list[str]) -> set[str]:
-    """Of the ground only what pipelines import."""
+    """Leave out the packages of pixelproof/ that pipelines do not import."""
     unused = {"networks", "nn", "sources"} if Path(folder).name == "pixelproof" else set[str]()
     return {"__pycache__", *unused} & set(names)
 
@@ -168,25 +168,25 @@ def repo(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.fixture
 def clone(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh clone of it: git's files only, no data."""
+    """A fresh clone of the reproduced pipeline: only the files in git, no data."""
     sh("git", "clone", "-q", str(reproduced), str(tmp_path / "clone"), cwd=tmp_path)
     monkeypatch.chdir(tmp_path / "clone")
     return tmp_path / "clone"
 
 
 class Served:
-    """`bin/pixelproof serve` at work, and what its server recorded."""
+    """A running `bin/pixelproof serve`, and what its server recorded."""
 
     def __init__(self, repo: Path, process: psutil.Popen, api: str) -> None:
         self.repo, self.process, self.api = repo, process, api
         self.scheduled_run: dict[str, Any] = {}
 
     def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
-        """The records of a kind that match."""
+        """The server's records of one kind that match a query."""
         return list(self.send("POST", f"{what}/filter", query).json())
 
     def send(self, method: str, what: str, body: dict[str, Any]) -> httpx.Response:
-        """The server's answer; like Prefect's own client, ask again while its database is locked (503)."""
+        """The server's response; like Prefect's own client, this retries while the database is locked (503)."""
         for _ in range(60):
             answer = httpx.request(method, f"{self.api}/{what}", json=body, timeout=60, trust_env=False)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
@@ -212,7 +212,7 @@ class Served:
         return self.ask("artifacts", artifacts={"flow_run_id": {"any_": [flow_run]}})
 
     def wait_for_scheduled_run(self, seconds: float) -> None:
-        """See a run that the schedule started come to its end; then pause the schedule."""
+        """Wait until a run started by the schedule has ended; then pause the schedule."""
         deadline = time.monotonic() + seconds
         while not self.scheduled_run:
             assert self.process.poll() is None, "serve ended"
@@ -228,7 +228,7 @@ class Served:
         return str(deployment["id"])
 
     def start_a_run_that_hangs(self) -> psutil.Process:
-        """A run on demand whose first stage never ends; the process of that stage."""
+        """Start a run on demand whose first stage never ends; returns the process of that stage."""
         pid = self.repo / "control/pid"
         (self.repo / "control").mkdir(exist_ok=True)
         (self.repo / "control/cvat").write_text(
@@ -245,7 +245,7 @@ class Served:
 
 @contextmanager
 def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: float) -> Iterator[Served]:
-    """`serve` in a copy of the pipeline, with another schedule; in the end Ctrl-C comes in the midst of a run."""
+    """`serve` in a copy of the pipeline, with another schedule; at the end, Ctrl-C is sent in the middle of a run."""
     shutil.copytree(reproduced, repo, symlinks=True)
     deployments = yaml.safe_load((repo / "prefect.yaml").read_text())
     deployments["deployments"][0]["schedules"] = [schedule]
@@ -275,6 +275,6 @@ def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: flo
 
 @pytest.fixture(scope="session")
 def served(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server that has seen a scheduled run finish; starting one takes long, so all tests share it."""
+    """A server that has finished a scheduled run; all tests share it, because starting one takes long."""
     with serving(reproduced, tmp_path_factory.mktemp("served") / "repo", {"interval": 5}, seconds=240) as served:
         yield served
