@@ -112,7 +112,7 @@ found = {
 def test_a_new_metric_is_an_entry_and_a_function(tmp_path: Path) -> None:
     """It is then in metrics.json, in the report and metrics/, in what compare knows, in model cards and in the docs."""
     workspace, root = make_workspace(tmp_path), tmp_path / "made"
-    mark = "# --- what they are made of"
+    mark = "# --- helpers"
     workspace.edit("pixelproof/scoring/formulas.py", mark, FUNCTIONS.lstrip() + mark)
     workspace.edit("pixelproof/scoring/catalogue.py", "\n)\nCATALOGUE =", f"{ENTRIES})\nCATALOGUE =")
     assert workspace.run("git", "status", "--porcelain").splitlines() == [
