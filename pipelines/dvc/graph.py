@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.dvc.rwlock import remove_unreadable
 from pixelproof.core.errors import StateError, nearest
 
 
@@ -29,6 +30,7 @@ def open_repo(folder: Path = Path()) -> Iterator[Any]:
         raise StateError("dvc.yaml", "no such file", "run from the folder of the clone")
     try:
         with Repo(str(folder)) as repo:
+            remove_unreadable(repo)
             yield repo
     except NotDvcRepoError:
         raise StateError(".", "no DVC repository", "run from the folder of the clone") from None

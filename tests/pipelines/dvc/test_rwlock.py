@@ -1,0 +1,63 @@
+"""DVC's rwlock after a kill, with real DVC: left unreadable, it stops DVC for ever; our commands remove it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.pipelines.conftest import sh
+
+RWLOCK = Path(".dvc/tmp/rwlock")
+
+
+def front_door(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "commands", *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("left", ["", '{"read": {"', '{"write": []}'])
+def test_what_a_kill_left_is_removed_and_dvc_works_again(repo: Path, left: str) -> None:
+    shutil.rmtree(repo / "models/unet")
+    (repo / RWLOCK).write_text(left)
+    refused = subprocess.run(["dvc", "repro"], capture_output=True, text=True, check=False)
+    assert refused.returncode and "RWLock-file" in refused.stderr, "this DVC repairs it itself"
+    done = front_door("gc")
+    assert done.returncode == 0, done.stderr
+    assert ".dvc/tmp/rwlock: removed" in done.stderr + done.stdout
+    sh("dvc", "repro", cwd=repo)
+    assert (repo / "models/unet").exists()
+
+
+def test_what_a_running_dvc_needs_stays(repo: Path) -> None:
+    pid = repo / "control/pid"
+    pid.parent.mkdir(exist_ok=True)
+    (repo / "control/cvat").write_text(
+        f"import os\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
+    )
+    (repo / "examples/export.xml").write_text("<changed/>")
+    run = psutil.Popen(["dvc", "repro", "cvat"], cwd=repo, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            if pid.exists():
+                break
+            time.sleep(0.1)
+        (repo / RWLOCK).write_text("")
+        done = front_door("gc")
+        assert (done.returncode, (repo / RWLOCK).exists()) == (2, True)
+        assert f"DVC is at work here (process {run.pid})" in done.stderr
+    finally:
+        for process in [*run.children(recursive=True), run]:
+            process.kill()
+        run.wait()
+
+
+def test_a_readable_one_is_left_alone(repo: Path) -> None:
+    sh("dvc", "status", cwd=repo)
+    before = (repo / RWLOCK).read_text()
+    assert front_door("gc").returncode == 0
+    assert (repo / RWLOCK).read_text() == before
