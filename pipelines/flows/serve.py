@@ -1,8 +1,13 @@
-"""`serve`: Prefect's server, a work pool, a worker and the schedule of prefect.yaml, on loopback and in this clone."""
+"""`serve`: Prefect's server, a work pool, a worker and the schedule of prefect.yaml, on loopback and in this clone.
+
+The server asks for a password, made once for this clone and readable by its owner only: other users of the machine, and
+pages in its browsers, can reach loopback too.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,11 +18,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from pipelines.flows.server import HOST
 from pipelines.processes import SECONDS_TO_END, Command, run, running
 from pixelproof.core.errors import StateError
 
-HOST = "127.0.0.1"
 HOME = Path(".pixelproof/prefect")  # Prefect's database, settings and logs of this clone; delete it to start afresh
+PASSWORD = HOME / "auth"  # `user:password`, as Prefect's settings want it
 POOL = "pixelproof"
 SECONDS_TO_START = 120
 
@@ -28,24 +34,57 @@ def serve(port: int) -> None:
         raise StateError("prefect.yaml", "no such file", "run from the folder of the clone")
     check_free(port)
     api = f"http://{HOST}:{port}/api"
-    HOME.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"PREFECT_HOME": str(HOME.resolve()), "PREFECT_API_URL": api}
+    environment = os.environ | settings(api, password())
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     with ExitStack() as stack, suppress(KeyboardInterrupt):
-        server = stack.enter_context(service("server", environment, "start", "--host", HOST, "--port", str(port)))
+        start = [sys.executable, "-m", "pipelines.flows.server", "--port", str(port)]
+        server = stack.enter_context(service("server", environment, start))
         wait_until_healthy(api, server)
         prefect(environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
         prefect(environment, "--no-prompt", "deploy", "--all")
-        worker = stack.enter_context(service("worker", environment, "start", "--pool", POOL))
-        print(f"Prefect: http://{HOST}:{port} (logs in {HOME}; Ctrl-C ends it)", flush=True)
-        print(f"runs started elsewhere show there too: PREFECT_API_URL={api} bin/pixelproof reproduce", flush=True)
+        start = [executable(), "worker", "start", "--pool", POOL]
+        worker = stack.enter_context(service("worker", environment, start))
+        print(
+            f"Prefect: http://{HOST}:{port} (password: the line in {PASSWORD}; logs in {HOME}; Ctrl-C ends it)",
+            flush=True,
+        )
+        there = f'PREFECT_API_URL={api} PREFECT_API_AUTH_STRING="$(cat {PASSWORD})"'
+        print(f"runs started elsewhere show there too: {there} bin/pixelproof reproduce", flush=True)
         while True:
             for name, process in (("server", server), ("worker", worker)):
                 if process.poll() is not None:
                     raise ended(name, process)
             time.sleep(0.5)
     print("ended", flush=True)
+
+
+def password() -> str:
+    """The password of this clone, made when it is first asked for; nobody else may read it, or Prefect's database."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    HOME.chmod(0o700)
+    with (
+        suppress(FileExistsError),
+        os.fdopen(os.open(PASSWORD, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
+        file.write(f"pixelproof:{secrets.token_urlsafe(32)}\n")
+    PASSWORD.chmod(0o600)
+    found = PASSWORD.read_text(encoding="utf-8").strip()
+    if not all(found.partition(":")):
+        raise StateError(str(PASSWORD), "expected a line `user:password`", "delete the file: another is made")
+    return found
+
+
+def settings(api: str, auth: str) -> dict[str, str]:
+    """Prefect's settings for its server and for those that call it."""
+    return {
+        "PREFECT_HOME": str(HOME.resolve()),
+        "PREFECT_API_URL": api,
+        "PREFECT_API_AUTH_STRING": auth,
+        "PREFECT_SERVER_API_AUTH_STRING": auth,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": api.removesuffix("/api"),
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    }
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -65,9 +104,9 @@ def check_free(port: int) -> None:
 
 
 @contextmanager
-def service(name: str, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`prefect server ...` or `prefect worker ...` during the block, its output in a log file."""
-    command = Command([executable(), name, *arguments], environment=environment)
+def service(name: str, environment: dict[str, str], arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Prefect's server or worker during the block, its output in a log file."""
+    command = Command(arguments, environment=environment)
     with (HOME / f"{name}.log").open("wb") as log, running(command, log) as process:
         try:
             yield process

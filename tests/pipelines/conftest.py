@@ -179,6 +179,11 @@ class Served:
 
     def __init__(self, repo: Path, process: psutil.Popen, api: str) -> None:
         self.repo, self.process, self.api = repo, process, api
+        user, password = (repo / ".pixelproof/prefect/auth").read_text().strip().split(":")
+        self.login = (user, password)
+        client = {"client": "tests"}
+        token = httpx.get(f"{api}/csrf-token", params=client, auth=self.login, timeout=60, trust_env=False).json()
+        self.headers = {"Prefect-Csrf-Client": client["client"], "Prefect-Csrf-Token": token["token"]}
         self.scheduled_run: dict[str, Any] = {}
 
     def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
@@ -188,7 +193,15 @@ class Served:
     def send(self, method: str, what: str, body: dict[str, Any]) -> httpx.Response:
         """The server's response; like Prefect's own client, this retries while the database is locked (503)."""
         for _ in range(60):
-            answer = httpx.request(method, f"{self.api}/{what}", json=body, timeout=60, trust_env=False)
+            answer = httpx.request(
+                method,
+                f"{self.api}/{what}",
+                json=body,
+                auth=self.login,
+                headers=self.headers,
+                timeout=60,
+                trust_env=False,
+            )
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(1)
