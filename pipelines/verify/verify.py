@@ -34,6 +34,8 @@ from pixelproof.core.files import write_json, write_text
 __all__ = ["is_number", "verify", "verify_workspace"]
 
 REPORT = Path("reports/index.html")
+BEST_BY = "test.mIoU"
+COMPARE = "bin/pixelproof compare HEAD"
 INPUTS = (
     "params.yaml",
     "dvc.yaml",
@@ -154,35 +156,56 @@ def _make_folder(out: Path) -> None:
 def verify_workspace() -> ExitCode:
     """Print what differs from HEAD's metrics, where the report is, and the counts.
 
+    In a tree that is not HEAD's other metrics are expected: then print the best network, where the report is, and how
+    to compare.
+
     Returns:
-        Good if nothing differs; cannot tell if HEAD has no metrics, or if something differs but the tree is not HEAD's,
-        since other metrics are then expected.
+        Good if nothing differs; cannot tell if HEAD has no metrics, or if something differs in a tree that is not
+        HEAD's.
     """
     tolerance = load_pipelines().tolerance
     rebuilt, committed = open_revision(WORKSPACE).metrics(), open_revision("HEAD").metrics()
     if not rebuilt and not committed:
         raise StateError("metrics/", "no *.json", "run `dvc repro` first")
+    report = f"report: {REPORT.resolve()}" if REPORT.exists() else f"report: none yet, `dvc repro` writes {REPORT}"
     judged = judge(committed, rebuilt, tolerance)
+    different = [row for row in judged if row.outcome in ("different", "missing")]
+    changed = changed_files(*INPUTS) if different else []
+    if committed and changed:
+        print(best(rebuilt), report, f"to compare with HEAD, whose tree differs ({_few(changed)}): {COMPARE}", sep="\n")
+        return ExitCode.CANNOT_TELL
     for row in judged:
         if row.outcome in FAILURES:
             print(f"{row.architecture}: {row.metric}: {_detail(row, tolerance)}")
-    print(f"report: {REPORT.resolve()}" if REPORT.exists() else f"report: none yet, `dvc repro` writes {REPORT}")
     counts = Counter(row.outcome for row in judged)
-    different = counts["different"] + counts["missing"]
+    print(report)
     if not committed:
         print(f"HEAD has no metrics: commit metrics/ to compare the {counts['new']} here with it")
         return ExitCode.CANNOT_TELL
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(
         f"{counts['identical']} identical, {counts['within tolerance']} within tolerance (another processor), "
-        f"{different} different{new}"
+        f"{len(different)} different{new}"
     )
-    if not different:
-        return ExitCode.GOOD
-    if changed := changed_files(*INPUTS):
-        print(f"this is expected: this tree is not HEAD's ({', '.join(changed)})")
-        return ExitCode.CANNOT_TELL
-    return ExitCode.WORSE
+    return ExitCode.WORSE if different else ExitCode.GOOD
+
+
+def best(metrics: dict[str, dict[str, Any]]) -> str:
+    """The network with the highest mIoU on the test split; all of them if it is shared.
+
+    Example:
+        >>> best({"unet": {"test.mIoU": 0.75}, "fcn": {"test.mIoU": 0.5}, "kmeans": {"test.mIoU": None}})
+        'best: unet, with a test mIoU of 0.75'
+    """
+    found = {name: values[BEST_BY] for name, values in metrics.items() if is_number(values.get(BEST_BY))}
+    if not found:
+        return "best: unknown, as no network has a test mIoU"
+    highest = max(found.values())
+    return f"best: {', '.join(name for name in found if found[name] == highest)}, with a test mIoU of {highest}"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _detail(row: Judged, tolerance: float) -> str:

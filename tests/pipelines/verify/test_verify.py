@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.verify.verify import verify, verify_workspace
+from pipelines.verify.verify import best, verify, verify_workspace
 from pixelproof.core.errors import ExitCode, ParamsError, StateError
 from tests.pipelines.conftest import commit, python, sh
 
@@ -44,14 +44,23 @@ def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pyte
     ]
 
 
-def test_differences_of_a_changed_tree_cannot_be_told(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_tree_ends_in_three_lines(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change("unet", mIoU=0.9)
     assert verify_workspace() == ExitCode.WORSE
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", "seed: 1"))
     Path("my data.dvc").touch()
+    capsys.readouterr()
     assert verify_workspace() == ExitCode.CANNOT_TELL
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "this is expected: this tree is not HEAD's (params.yaml, my data.dvc)"
+    assert capsys.readouterr().out.splitlines() == [
+        "best: unet, with a test mIoU of 0.9",
+        "report: none yet, `dvc repro` writes reports/index.html",
+        "to compare with HEAD, whose tree differs (params.yaml, my data.dvc): bin/pixelproof compare HEAD",
+    ]
+
+
+def test_a_tie_for_the_best_names_all_and_no_score_none() -> None:
+    assert best({"a": {"test.mIoU": 0.5}, "b": {"test.mIoU": 0.5}}) == "best: a, b, with a test mIoU of 0.5"
+    assert best({"a": {"test.mIoU": None}, "b": {}}) == "best: unknown, as no network has a test mIoU"
 
 
 def test_a_number_where_there_was_null_is_different(clone: Path) -> None:
