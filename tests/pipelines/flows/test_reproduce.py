@@ -42,12 +42,13 @@ class Run:
 def reproduce(repo: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the flow here, on the server of the session."""
     monkeypatch.setenv("PREFECT_API_URL", served.api)
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", ":".join(served.login))
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     from pipelines.flows.reproduce import reproduce
 
     def run(**parameters: Any) -> Run:
-        with temporary_settings({PREFECT_API_URL: served.api}):
+        with temporary_settings({PREFECT_API_URL: served.api, PREFECT_API_AUTH_STRING: ":".join(served.login)}):
             state = reproduce(return_state=True, **parameters)
         return Run(str(state.message), str(state.state_details.flow_run_id), served)
 
@@ -180,7 +181,7 @@ def test_an_interrupted_run_leaves_no_stage_and_no_lock(repo: Path, served: Serv
     edit("params.yaml", "seed: 0", "seed: 1")
     control("download", "import os\nopen('control/pid', 'w').write(str(os.getpid()))\ntime.sleep(600)")
     command = [sys.executable, "-m", "commands", "reproduce"]
-    environ = os.environ | {"PREFECT_API_URL": served.api}
+    environ = os.environ | {"PREFECT_API_URL": served.api, "PREFECT_API_AUTH_STRING": ":".join(served.login)}
     ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # as a job in a shell's background begins
     process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, preexec_fn=ignore)
     pid = Path("control/pid")
