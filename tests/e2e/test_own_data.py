@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.stages.cvat.fake import FakeExport, shape, square
-from tests.workspace import ROOT, executed, make_workspace, stages_of
+from tests.workspace import ROOT, Workspace, executed, make_workspace, stages_of
 
 
 def commands(heading: str) -> list[str]:
@@ -50,3 +51,18 @@ def test_the_readme_alone_leads_from_an_export_to_a_report(tmp_path: Path) -> No
     kept = yaml.safe_load((workspace.folder / "data/annotations.dvc").read_text())
     assert kept["outs"][0]["path"] == "annotations"
     assert workspace.run("git", "status", "--short", "data").splitlines() == ["?? data/annotations.dvc"]
+    colleague = shared(workspace, tmp_path)
+    exports = [path.name for path in (workspace.folder / "data/annotations").iterdir()]
+    assert [path.name for path in (colleague / "data/annotations").iterdir()] == exports
+
+
+def shared(workspace: Workspace, tmp_path: Path) -> Path:
+    """A colleague's clone, with what a DVC remote brings there."""
+    workspace.dvc("remote", "add", "-d", "store", str(tmp_path / "store"))
+    workspace.run("git", "add", "-A")
+    workspace.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "-m", "Our yards")
+    workspace.dvc("push")
+    workspace.run("git", "clone", "-q", str(workspace.folder), str(tmp_path / "colleague"))
+    colleague = Workspace(tmp_path / "colleague", workspace.env)
+    colleague.run(sys.executable, "-m", "dvc", "pull")
+    return colleague.folder
