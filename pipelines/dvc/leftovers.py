@@ -6,6 +6,7 @@ holds every byte of it. The folders that killed stages were writing to are remov
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -19,6 +20,8 @@ from pixelproof.core.errors import StateError
 from pixelproof.core.files import files_below
 from pixelproof.core.leftovers import FOLDERS, leftovers
 
+RUBBISH = {".DS_Store", "__pycache__"}
+PIDS = 2**31  # a larger number is no process's
 BESIDE = re.compile(r"\..+\.(\d+)\.tmp")  # `.0.4711.tmp`: where process 4711 wrote what would become `0`
 
 
@@ -52,13 +55,28 @@ def clear(repo: Any, dry_run: bool = False) -> bool:
 
 def not_held(repo: Any, path: Path, inner: bool = False) -> list[str]:
     """What DVC could not restore of a folder: the whole, or those of its parts that it does not hold."""
-    if not files_below(path):
+    if path.name in RUBBISH or abandoned(path.name):
         return []
-    if held(repo, path):
+    if path.is_symlink() or path.parent.is_symlink():
+        return [path.as_posix()]
+    if unseen := not_hashed(path):
+        return unseen
+    if not files_below(path) or held(repo, path):
         return []
     if inner or not path.is_dir():
         return [path.as_posix()]
     return [missing for part in sorted(path.iterdir()) for missing in not_held(repo, part, inner=True)]
+
+
+def not_hashed(path: Path) -> list[str]:
+    """The files in a folder that DVC ignores, and so does not have: all but rubbish and what killed stages left."""
+    seen = set(files_below(path))
+    rest = (file for file in sorted(path.rglob("*")) if not file.is_dir() and file not in seen)
+    return [
+        file.as_posix()
+        for file in rest
+        if not any(part in RUBBISH or abandoned(part) for part in file.relative_to(path).parts)
+    ]
 
 
 def held(repo: Any, path: Path) -> bool:
@@ -74,14 +92,12 @@ def held(repo: Any, path: Path) -> bool:
 
 
 def in_cache(cache: Any, name: str) -> bool:
-    """Whether the cache has an object, undamaged: DVC removes a damaged one when it finds it."""
-    from dvc_objects.errors import ObjectFormatError
-
-    try:
-        cache.check(name)
-    except (FileNotFoundError, ObjectFormatError):
+    """Whether the cache has an object, undamaged; DVC itself does not look into a read-only one."""
+    path = Path(cache.oid_to_path(name))
+    if not path.is_file():
         return False
-    return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest() == name.removesuffix(".dir")
 
 
 def recorded(content: str) -> bool:
@@ -103,7 +119,7 @@ def half_written(outs: list[str]) -> list[str]:
 def abandoned(name: str) -> bool:
     """Whether this is the name of a temporary folder whose process no longer exists."""
     match = BESIDE.fullmatch(name)
-    return match is not None and not psutil.pid_exists(int(match[1]))
+    return match is not None and int(match[1]) < PIDS and not psutil.pid_exists(int(match[1]))
 
 
 def remove(path: Path) -> None:

@@ -90,6 +90,33 @@ def test_what_the_cache_lost_is_kept(removed: Path) -> None:
     assert done.returncode == 2 and all(Path(left).exists() for left in LEFT)
 
 
+def test_what_the_cache_holds_damaged_is_kept(removed: Path) -> None:
+    for path in Path(".dvc/cache/files").rglob("*"):
+        if path.is_file() and path.read_bytes().startswith(b"train-fcn"):
+            path.chmod(0o644)
+            path.write_bytes(b"")
+            path.chmod(0o444)  # DVC believes a read-only object without looking
+    done = gc()
+    assert done.returncode == 2 and all(Path(left).exists() for left in LEFT)
+
+
+@pytest.mark.parametrize("name", ["best.tmp", "notes.txt~"])
+def test_what_dvc_ignores_is_kept(removed: Path, name: str) -> None:
+    Path("models/fcn/0", name).write_text("mine")
+    Path("results/fcn/0/.DS_Store").touch()
+    done = gc()
+    assert done.returncode == 2 and f"models/fcn/0 (for models/fcn/0/{name}): kept" in done.stderr
+    assert Path("models/fcn/0", name).read_text() == "mine" and not Path("results/fcn/0").exists()
+
+
+def test_a_link_is_kept_with_what_it_leads_to(removed: Path) -> None:
+    shutil.move("models/fcn/0", "elsewhere")
+    Path("models/fcn/0").symlink_to(Path("elsewhere").resolve())
+    done = gc()
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert Path("models/fcn/0").is_symlink() and Path("elsewhere/out.txt").exists()
+
+
 def test_what_no_commit_records_is_kept(removed: Path) -> None:
     sh("git", "checkout", "-q", "--orphan", "new", cwd=removed)
     Path("dvc.lock").unlink()
@@ -108,6 +135,7 @@ def test_folders_of_killed_stages_go_and_those_at_work_stay(repo: Path) -> None:
             Path(name.format(pid)).mkdir(parents=True)
             Path(name.format(pid), "half.txt").touch()
     Path("data/.mine.tmp").mkdir()
+    Path("data/.0.99999999999999999999.tmp").mkdir()  # no process has this number
     assert gc().returncode == 0
     assert not any(Path(name.format(dead)).exists() for name in going)
     assert all(Path(name.format(alive), "half.txt").exists() for name in going) and Path("data/.mine.tmp").exists()
