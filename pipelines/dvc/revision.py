@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pixelproof.core.errors import StateError
 
@@ -58,7 +59,7 @@ class Revision:
 
     def mapping(self, path: str) -> dict[str, Any] | None:
         """A YAML file whose top level is a mapping; None if the revision has no such file."""
-        return None if self.read(path) is None else self._parsed(path, yaml.safe_load)
+        return None if self.read(path) is None else self._parsed(path, YAML(typ="safe", pure=True).load)
 
     def versions(self) -> dict[str, str]:
         """The versions that the revision states for the packages that decide its numbers."""
@@ -72,7 +73,7 @@ class Revision:
         try:
             content = parse(self.read(path) or "")
             json.dumps(content, default=str)  # a tree of plain values, neither circular nor endlessly deep
-        except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        except (ValueError, TypeError, RecursionError, YAMLError) as error:
             raise StateError(f"{self.name}: {path}", f"cannot be read ({error})", "fix that file") from None
         if not isinstance(content, dict):
             raise StateError(f"{self.name}: {path}", "not a mapping at the top level", "fix that file")
