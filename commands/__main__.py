@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 
 from commands._catalogue import entries, listing, load
-from pixelproof.core.errors import ExitCode, run_main
+from pixelproof.core.errors import ExitCode, PixelproofError, run_main
 
 USAGE = """usage: pixelproof COMMAND ...
 
@@ -30,7 +31,14 @@ def main(argv: Sequence[str] | None = None) -> ExitCode:
         prog=f"pixelproof {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.add_arguments(parser)
-    return command.run(parser.parse_args(rest)) or ExitCode.GOOD
+    arguments = parser.parse_args(rest)
+    try:
+        return command.run(arguments) or ExitCode.GOOD
+    except (PixelproofError, BrokenPipeError):
+        raise  # run_main tells these in one line, or ends in silence
+    except Exception:  # a fault of ours: it says nothing about the results, so it must not end with 1, "worse"
+        traceback.print_exc()
+        return ExitCode.NOT_DONE
 
 
 if __name__ == "__main__":

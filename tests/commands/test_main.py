@@ -53,6 +53,14 @@ def test_arguments_become_calls(
     assert calls == [arguments]
 
 
+def test_a_fault_of_ours_is_not_taken_for_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("pipelines.dvc.check.check", broken)
+    assert main(["check"]) == ExitCode.NOT_DONE
+
+
 def test_what_is_worse_is_1_and_what_could_not_be_done_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.dvc.check.check", lambda name: False)
     assert main(["check"]) == ExitCode.WORSE
