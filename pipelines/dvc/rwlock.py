@@ -53,7 +53,7 @@ def readable(path: Path) -> bool:
 
     try:
         SCHEMA(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except OSError:  # none yet, or one that DVC itself must complain of
         return True
     except (ValueError, Invalid):
         return False
