@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from commands._catalogue import entries, listing, load
-from pixelproof.core.errors import ExitCode, PixelproofError, run_main
+from pixelproof.core.errors import ExitCode, PixelproofError, StateError, run_main
 
 USAGE = """usage: pixelproof COMMAND ...
 
@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> ExitCode:
         return command.run(arguments) or ExitCode.GOOD
     except (PixelproofError, BrokenPipeError):
         raise  # run_main tells these in one line, or ends in silence
+    except OSError as error:  # a path that the user gave, a full disk
+        where, found = str(error.filename or f"pixelproof {name}"), error.strerror or str(error)
+        raise StateError(where, found, "check that this path can be read and written") from None
     except Exception:  # a fault of ours: it says nothing about the results, so it must not end with 1, "worse"
         traceback.print_exc()
         return ExitCode.NOT_DONE

@@ -53,6 +53,13 @@ def test_arguments_become_calls(
     assert calls == [arguments]
 
 
+def test_a_path_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = python("compare", "HEAD", "HEAD", "--out", str(tmp_path / "file/out"), cwd=ROOT)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert f"error: {tmp_path}/file" in done.stderr
+
+
 def test_a_fault_of_ours_is_not_taken_for_worse(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> bool:
         raise ZeroDivisionError
