@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 from filelock import FileLock, Timeout
@@ -101,14 +101,16 @@ def locations(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]
     """
     try:
         parts = urlsplit(mirror if "://" in mirror else "")
-    except ValueError as error:
-        raise FetchError(MIRROR, f"{mirror!r} ({error})", ALLOWED) from None
+        parts.port  # noqa: B018  # raises ValueError, as for a password with a slash in it
+    except ValueError:  # its message may contain a password, and so may the mirror
+        raise FetchError(MIRROR, "not a valid url", ALLOWED) from None
     if parts.scheme in ("http", "https"):
-        return None, [[f"{mirror.rstrip('/')}/{name}" for name in wanted.mirrored], [wanted.url]]
+        base = parts.path.rstrip("/")  # a query, such as a signature, stays behind the name
+        return None, [[urlunsplit(parts._replace(path=f"{base}/{name}")) for name in wanted.mirrored], [wanted.url]]
     if parts.scheme not in ("", "file"):
         raise FetchError(MIRROR, f"{parts.scheme}://", ALLOWED)
     folder = url2pathname(parts.path) if parts.scheme else mirror
-    return Path(folder).expanduser() if folder else None, [[wanted.url]]
+    return _expanded(folder, MIRROR) if folder else None, [[wanted.url]]
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -120,15 +122,23 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
         >>> cache_folder({"HOME": "/home/me", "PIXELPROOF_CACHE": "/data/cache"}).as_posix()
         '/data/cache'
     """
-    home = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home()) / ".cache"
-    return Path(environ.get(CACHE) or Path(home) / "pixelproof").expanduser()
+    home = environ.get("XDG_CACHE_HOME") or f"{environ.get('HOME') or '~'}/.cache"
+    return _expanded(environ.get(CACHE) or f"{home}/pixelproof", CACHE)
+
+
+def _expanded(folder: str, variable: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:  # a user without an entry in the system's list, as in a container
+        raise FetchError(variable, "the user has no home folder", f"set {variable} to a full path") from None
 
 
 def _from_folder(wanted: Wanted, folder: Path) -> Path:
     """The file in a mirror's folder, which is read in place and not copied."""
     there = [path for name in wanted.mirrored if (path := folder / name).is_file()]
-    if not there:
-        raise FetchError(f"{MIRROR} {folder}", f"no {wanted.name} there", wanted.forms)
+    if not there:  # a url without its `https://` is taken for a folder, and may contain a password or a token
+        shown_folder = "" if set("@?") & set(str(folder)) else f" {folder}"
+        raise FetchError(f"{MIRROR}{shown_folder}", f"has no {wanted.name}", wanted.forms)
     wanted.verify(there[0])
     return there[0]
 

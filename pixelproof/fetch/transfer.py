@@ -55,7 +55,9 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
                 return _get(client, url, part, limit)
         except (httpx.TransportError, _AgainError) as error:
             reason = str(error) or type(error).__name__
-        except (httpx.RequestError, httpx.InvalidURL) as error:
+        except httpx.InvalidURL:  # its message may quote a password
+            raise FetchError(shown(url), "not a valid url", "check the address") from None
+        except httpx.RequestError as error:
             raise FetchError(shown(url), str(error), "check the address") from None
         failures = failures + 1 if _bytes_on_disk(part) < most + STEP else 1
         most = max(most, _bytes_on_disk(part))
@@ -67,14 +69,14 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
 
 
 def shown(url: str) -> str:
-    """A url for messages: without the user name and password that it may contain.
+    """A url for messages: without the user name, the password and the query (a signature, a token) that it may contain.
 
     Example:
-        >>> shown("https://me:secret@example.org/weights.pth")
+        >>> shown("https://me:secret@example.org/weights.pth?token=secret")
         'https://example.org/weights.pth'
     """
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:

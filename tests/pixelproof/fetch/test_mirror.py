@@ -7,6 +7,7 @@ import re
 import pytest
 
 from pixelproof.core.errors import FetchError
+from pixelproof.fetch.obtain import cache_folder
 from tests.pixelproof.fetch.server import NOBODY, Place, pack
 
 
@@ -36,7 +37,9 @@ def test_if_the_mirror_has_none_the_url_is_tried(place: Place, fault: str, capsy
         (place.folder / "mirror" / "Repo-1.tar").write_bytes(b"not an archive")
     place.obtain(mirror)
     assert len(origin.asked) == 1
-    assert re.search(r"Repo-1(\.tar|\.zip| there)", capsys.readouterr().err)  # reported, not passed over in silence
+    assert re.search(
+        r"has no Repo-1|Repo-1\.(tar|zip)", capsys.readouterr().err
+    )  # reported, not passed over in silence
 
 
 def test_neither_mirror_nor_url_has_it(place: Place) -> None:
@@ -54,9 +57,37 @@ def test_a_mirror_of_another_kind_is_an_error(place: Place, mirror: str) -> None
         place.obtain(mirror)
 
 
-def test_a_password_is_never_shown(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        "http://anna:secret@{host}",
+        "http://{host}?token=secret",
+        "http://{host}#secret",
+        "http://anna:sec/secret@{host}",
+        "http://anna:secret\u2100@{host}",
+        "http://anna:secret\x07@{host}",
+        "http://anna:secret@[::1",
+        "http:/anna:secret@{host}",
+        "anna:secret@{host}/data",
+        "{host}/data?token=secret",
+    ],
+)
+def test_a_password_or_a_token_is_never_shown(place: Place, mirror: str, capsys: pytest.CaptureFixture[str]) -> None:
     server = place.serve("500", files={"/Repo-1.tar": b""})
     with pytest.raises(FetchError) as caught:
-        place.obtain(server.url.replace("http://", "http://anna:secret@"))
+        place.obtain(mirror.format(host=server.url.removeprefix("http://")))
     shown = str(caught.value) + capsys.readouterr().err
-    assert server.url in shown and "secret" not in shown
+    assert ("DATA_MIRROR" in shown or server.url in shown) and "secret" not in shown
+
+
+def test_a_signed_url_keeps_its_signature(place: Place) -> None:
+    packed = pack(place.folder / "Repo-1.tar")
+    server = place.serve(files={"/deep/Repo-1.tar?signature=abc": packed.read_bytes()})
+    place.obtain(f"{server.url}/deep?signature=abc")
+    assert place.left() == {"into", "Repo-1.archive"}
+
+
+def test_a_user_without_a_home_folder_is_told_to_set_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what it does for an unknown user id
+    with pytest.raises(FetchError, match=r"PIXELPROOF_CACHE: the user has no home folder; set PIXELPROOF_CACHE to"):
+        cache_folder({})
