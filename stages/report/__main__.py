@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_json, write_text
-from pixelproof.core.leftovers import FOLDERS, leftovers
+from pixelproof.core.leftovers import FOLDERS, PREPARED, leftovers, strays
 from pixelproof.core.params import load
 from pixelproof.core.times import run_stage
 from stages.report.figures import headline, per_class_csv
@@ -28,12 +28,20 @@ def main() -> None:
 
 
 def refuse_leftovers(root: Path, params: Params) -> None:
-    """Refuse models/ or results/ with networks that params do not name: dvc.lock would record them as read."""
+    """Refuse files that no stage has written, or for networks that params do not name: dvc.lock would list them."""
     runs = [f"{name}/{seed}" for name in params.architectures for seed in params.train.seeds]
-    declared = ["results/data", *(f"{folder}/{run}" for folder in FOLDERS for run in runs)]
+    prepared = [f"{PREPARED}/{part}" for part in ("dataset.json", "train", "val", "test")]
+    declared = ["results/data", *prepared, *(f"{folder}/{run}" for folder in FOLDERS for run in runs)]
     if found := leftovers(root, declared):
         what = "left over from networks or seeds that params.yaml does not name"
         raise StateError(", ".join(found), what, "run `bin/pixelproof gc`")
+    if found := strays(root, declared):
+        what = "found among the stages' outputs, but no stage has written it"
+        raise StateError(
+            ", ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else ""),
+            what,
+            "move it elsewhere or delete it",
+        )
 
 
 def write(root: Path, params: Params) -> None:

@@ -347,3 +347,15 @@ def test_results_of_networks_that_params_do_not_name_are_refused(root: Path) -> 
         refuse_leftovers(root, params((0,)))
     left = [f"{folder}/{name}/1" for folder in ("models", "results") for name in sorted(fake.ARCHITECTURES)]
     assert str(refused.value).startswith(f"{', '.join(left)}: ")
+
+
+@pytest.mark.parametrize("name", ["data/prepared/notes.txt", "models/best.pth", "results/unet/old.csv"])
+def test_files_that_no_stage_has_written_are_refused(root: Path, name: str) -> None:
+    """They lie in folders that the stage depends on, and would enter dvc.lock."""
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    refuse_leftovers(root, params((0, 1)))
+    (root / name).with_name(".DS_Store").touch()  # DVC does not hash it
+    refuse_leftovers(root, params((0, 1)))
+    (root / name).touch()
+    with pytest.raises(PixelproofError, match=rf"^{name}: "):
+        refuse_leftovers(root, params((0, 1)))
