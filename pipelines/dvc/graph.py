@@ -27,13 +27,13 @@ def open_repo(folder: Path = Path()) -> Iterator[Any]:
     from dvc.repo import Repo
 
     if not (folder / "dvc.yaml").is_file():
-        raise StateError("dvc.yaml", "no such file", "run from the folder of the clone")
+        raise StateError("dvc.yaml", "no such file", "run this in the folder of the clone")
     try:
         with Repo(str(folder)) as repo:
             remove_unreadable(repo)
             yield repo
     except NotDvcRepoError:
-        raise StateError(".", "no DVC repository", "run from the folder of the clone") from None
+        raise StateError(".", "no DVC repository", "run this in the folder of the clone") from None
     except DvcException as error:
         reason = error.__cause__ or error  # the cause names the line or the key, the error only the file
         raise StateError("DVC", " ".join(f"{error}: {reason}".split()), "fix it and run again") from error

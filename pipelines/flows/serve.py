@@ -31,7 +31,7 @@ SECONDS_TO_START = 120
 def serve(port: int) -> None:
     """Serve until Ctrl-C or SIGTERM; it is an error if the server or the worker ends by itself."""
     if not Path("prefect.yaml").is_file():
-        raise StateError("prefect.yaml", "no such file", "run from the folder of the clone")
+        raise StateError("prefect.yaml", "no such file", "run this in the folder of the clone")
     check_free(port)
     api = f"http://{HOST}:{port}/api"
     environment = os.environ | settings(api, password())

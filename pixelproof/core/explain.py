@@ -26,7 +26,7 @@ def explain(model: type[BaseModel], detail: ErrorDetails, more: int, prefix: str
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
     rest = f" (and {more} more)" if more else ""
     if kind == "missing":
-        return ParamsError(path, "nothing", f"the key is missing{rest}")
+        return ParamsError(path, "no such key", f"add it{rest}")
     if kind == "extra_forbidden":
         names = fields(at)
         return ParamsError(

@@ -6,6 +6,7 @@ that the stage uses (`seed`, its own section, ...). `pixelproof params` prints a
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ def load(stage: str, model: type[P], root: Path | None = None) -> P:
     root = root or Path.cwd()
     graph, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
     check_known(values, graph)
-    part = handed(values, [key for key in declared_keys(graph, stage) if key.split(".")[0] in model.model_fields])
+    part = part_under(values, [key for key in declared_keys(graph, stage) if key.split(".")[0] in model.model_fields])
     if key := _undeclared(model, values, part):
         found = f"stage {stage!r} reads the param {key!r} but does not declare it"
         raise StateError("dvc.yaml", found, f"add {key!r} to its `params:`")
@@ -51,7 +52,7 @@ def _undeclared(at: Any, values: Any, part: Any, prefix: str = "") -> str | None
     return None
 
 
-def handed(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+def part_under(values: dict[str, Any], keys: list[str]) -> dict[str, Any]:
     """The part of params.yaml under some keys: whole sections (`prepare`) or single settings (`train.scale`)."""
     part: dict[str, Any] = {}
     for key in keys:
@@ -67,9 +68,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping, as DVC does: with ruamel, as YAML 1.2, without duplicate keys."""
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        json.dumps(content, default=str, skipkeys=True)  # raises ValueError if a part contains itself
     except FileNotFoundError:
-        raise StateError(path.name, "no such file", "run from the folder of the clone") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+        raise StateError(path.name, "no such file", "run this in the folder of the clone") from None
+    except OSError as error:
+        raise StateError(path.name, f"cannot be read ({error.strerror})", "restore it from git") from None
+    except RecursionError:
+        raise StateError(path.name, "nested too deeply", "fix it there") from None
+    except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = f"{error.problem}, line {mark.line + 1}" if mark else str(error)  # type: ignore[union-attr]
         raise StateError(path.name, f"not YAML ({' '.join(problem.split())})", "fix it there") from None
@@ -91,9 +97,7 @@ def pick(values: dict[str, Any], key: str) -> Any:
     here: Any = values
     for part in key.split("."):
         if not isinstance(here, dict) or part not in here:
-            raise ParamsError(
-                key, "nothing", f"the key is missing{nearest(part, here if isinstance(here, dict) else ())}"
-            )
+            raise ParamsError(key, "no such key", f"add it{nearest(part, here if isinstance(here, dict) else ())}")
         here = here[part]
     return here
 

@@ -17,14 +17,14 @@ from typing import Any
 from pixelproof.core.errors import ExitCode, run_main
 from pixelproof.core.files import read_json, write_json
 from pixelproof.core.machine import machine
-from pixelproof.core.params import declared_keys, handed, read_yaml
+from pixelproof.core.params import declared_keys, part_under, read_yaml
 
 FOLDER = Path(".pixelproof/times")
 STAGE = "DVC_STAGE"  # DVC sets it to the stage's name
 
 
 @dataclass(frozen=True)
-class Taken:
+class StageTime:
     """How long a complete run of a stage took, on which machine and with which params."""
 
     seconds: float
@@ -48,24 +48,26 @@ def run_stage(main: Callable[[], ExitCode | None], environ: Mapping[str, str] = 
     params: dict[str, Any] = {}
     with suppress(Exception):
         _mark(name).unlink(missing_ok=True)
-        params = handed(read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), name.split("@")[0]))
+        params = part_under(
+            read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), name.split("@")[0])
+        )
     began = time.monotonic()
     run_main(main)  # raises SystemExit if the stage failed
     with suppress(Exception):
-        note(name, Taken(round(time.monotonic() - began, 1), machine(), params))
+        note(name, StageTime(round(time.monotonic() - began, 1), machine(), params))
 
 
-def note(name: str, taken: Taken) -> None:
+def note(name: str, spent: StageTime) -> None:
     """Record how long a run of a stage took, unless it resumed an earlier one.
 
     Args:
         name: the stage, such as `train@unet-0`.
-        taken: what to record.
+        spent: what to record.
     """
     if _mark(name).exists():
         _mark(name).unlink()
     else:
-        write_json(_path(name), asdict(taken))
+        write_json(_path(name), asdict(spent))
 
 
 def resumed(environ: Mapping[str, str] = os.environ) -> None:
@@ -80,7 +82,7 @@ def resumed(environ: Mapping[str, str] = os.environ) -> None:
             _mark(name).touch()
 
 
-def last(name: str) -> Taken | None:
+def last(name: str) -> StageTime | None:
     """How long the last complete run of a stage in this clone took.
 
     Args:
@@ -91,7 +93,7 @@ def last(name: str) -> Taken | None:
     """
     try:
         found = read_json(_path(name))
-        return Taken(float(found["seconds"]), str(found["machine"]), dict(found["params"]))
+        return StageTime(float(found["seconds"]), str(found["machine"]), dict(found["params"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

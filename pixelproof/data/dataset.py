@@ -370,7 +370,7 @@ def _index(path: Path) -> list[Sample]:
 def _sample(where: str, row: dict[str, str]) -> Sample:
     try:
         if None in row or None in row.values():
-            raise ValueError("another number of cells than of columns")
+            raise ValueError("more or fewer cells than columns")
         values = {
             "id": row["id"], "group": row["group"], "source": row["source"],
             "width": int(row["width"]), "height": int(row["height"]),

@@ -66,7 +66,7 @@ def check(path: Path, digest: str, name: str = "", fix: str = "check the address
         raise FetchError(str(path), "no such file", fix) from None
     if not agrees(found, digest):
         expected = f"expected {digest[:16]}{'...' if len(digest) > 16 else ''}"
-        raise FetchError(name or str(path), f"its sha256 is {found[:16]}..., {expected}", fix)
+        raise FetchError(name or str(path), f"found SHA-256 {found[:16]}..., {expected}", fix)
 
 
 def agrees(found: str, stated: str) -> bool:

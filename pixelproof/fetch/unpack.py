@@ -26,7 +26,7 @@ FREE_BYTES = 1_000_000  # allowed for any archive, however small
 BLOCK = 1 << 20
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
 # An OSError is the archive's fault if it has no errno (a bad gzip) or is about names; others are this machine's.
-ITS_FAULT = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+DAMAGED = (None, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 DISTRUST = "do not trust this archive"
 
 
@@ -74,7 +74,7 @@ def unpack(archive: Path, folder: str, target: Path, max_files: int, max_bytes: 
             written.add(path)
             _write(target / path, content)
     except BROKEN as error:
-        if isinstance(error, OSError) and error.errno not in ITS_FAULT:
+        if isinstance(error, OSError) and error.errno not in DAMAGED:
             raise
         what = f"cannot be unpacked ({type(error).__name__}: {error})"
         raise FetchError(archive.name, what, "download it again") from None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-MEND = "fix the file, or its overrides in params.yaml"
+FIX = "fix the file, or its overrides in params.yaml"
 # Compiles mmcv's operators for the installed torch. PointRend, CCNet, PSANet and MMDetection need them.
 OPERATORS = "pip install --no-build-isolation --no-binary onedl-mmcv onedl-mmcv"
 
@@ -82,7 +82,7 @@ def unbuildable(config: dict[str, Any], error: Exception) -> DataError:
         config: The resolved config.
         error: What building it raised.
     """
-    found, fix = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", MEND
+    found, fix = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", FIX
     model = str(config["model"])
     if config["model"].get("type") == "DepthEstimator":
         found, fix = "a depth estimator", "choose a segmentation network"

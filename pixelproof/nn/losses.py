@@ -198,7 +198,7 @@ class PixelLoss(nn.Module):
         raise NotImplementedError
 
 
-class WeighedLoss(PixelLoss):
+class WeightedLoss(PixelLoss):
     """A loss with class weights. These are plain numbers, not part of the network's state dict."""
 
     def __init__(self, class_weight: list[float] | None = None, **kwargs: Any) -> None:
@@ -211,7 +211,7 @@ class WeighedLoss(PixelLoss):
 
 
 @MODELS.register_module()
-class PixelCrossEntropy(WeighedLoss):
+class PixelCrossEntropy(WeightedLoss):
     """The head's form of `cross_entropy`."""
 
     loss_name = "loss_ce"
@@ -222,7 +222,7 @@ class PixelCrossEntropy(WeighedLoss):
 
 
 @MODELS.register_module()
-class PixelFocal(WeighedLoss):
+class PixelFocal(WeightedLoss):
     """The head's form of `focal`; the paper found gamma = 2 best."""
 
     loss_name = "loss_focal"

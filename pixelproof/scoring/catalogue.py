@@ -70,7 +70,7 @@ METRICS = (
     Metric(
         "pixel_accuracy",
         "pixel accuracy",
-        "the share of all pixels that are right; large classes weigh most",
+        "the share of all pixels that are classified correctly; large classes weigh most",
         "pooled",
         headline=True,
         formula=formulas.pixel_accuracy,
@@ -136,7 +136,7 @@ METRICS = (
     Metric(
         "boundary_f1",
         "boundary F1",
-        "how well outlines fit: a boundary pixel counts if it is off by no more than the tolerance",
+        "how well outlines agree: a boundary pixel is correct if it is off by no more than the tolerance",
         "mean",
         headline=True,
         at="boundary.*.f1",
@@ -179,7 +179,7 @@ METRICS = (
     Metric(
         "ece",
         "calibration error",
-        "how far certainty lies from the share of right pixels, weighted by pixels (ECE)",
+        "the gap between certainty and the share of correct pixels, weighted by pixels (ECE)",
         "pooled",
         "lower",
         headline=True,
@@ -188,7 +188,7 @@ METRICS = (
     Metric(
         "aurc",
         "AURC",
-        "the share of wrong pixels among the most certain ones, averaged over how many are taken (area under the "
+        "the error rate among the most certain pixels, averaged over how many are kept (area under the "
         "risk-coverage curve)",
         "pooled",
         "lower",

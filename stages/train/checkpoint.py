@@ -17,7 +17,7 @@ from typing import Any
 
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import files_below, sha256, write_bytes
-from pixelproof.core.params import declared_keys, handed, read_yaml
+from pixelproof.core.params import declared_keys, part_under, read_yaml
 
 FOLDER = Path(".pixelproof/checkpoints")
 
@@ -34,7 +34,7 @@ def files_of_inputs(arch: str, seed: int) -> dict[str, str]:
 
 def digest_of_inputs(arch: str, seed: int, files: dict[str, str], where: dict[str, Any]) -> str:
     """The digest of all that dvc.yaml declares for this training, and of the devices it runs on."""
-    params = handed(read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), "train"))
+    params = part_under(read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), "train"))
     return hashlib.sha256(json.dumps([arch, seed, params, where, files], sort_keys=True).encode()).hexdigest()
 
 

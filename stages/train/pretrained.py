@@ -56,7 +56,7 @@ def verified(source: Mapping[str, str], arch: str) -> tuple[str, bytes]:
         raise FetchError(str(path), found, "`dvc pull` what DVC keeps, or run `dvc repro configure`") from None
     found = hashlib.sha256(content).hexdigest()
     if not agrees(found, source["sha256"]):
-        what = f"its sha256 is {found[:16]}..., data/configs/{arch}.json says {source['sha256'][:16]}..."
+        what = f"found SHA-256 {found[:16]}..., data/configs/{arch}.json says {source['sha256'][:16]}..."
         raise StateError(name, what, "run `dvc repro configure`")
     return name, content
 

@@ -46,5 +46,5 @@ def test_only_stages_that_dvc_would_run_are_changed(repo: Path) -> None:
 
 def test_a_folder_that_is_no_clone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StateError, match="run from the folder of the clone"), open_repo():
+    with pytest.raises(StateError, match="run this in the folder of the clone"), open_repo():
         pass

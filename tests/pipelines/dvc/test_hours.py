@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.dvc.hours import Estimate, duration, estimate, ratio
 from pixelproof.core.machine import machine
-from pixelproof.core.times import Taken, note
+from pixelproof.core.times import StageTime, note
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def timed(stage: str, seconds: float, **train: Any) -> None:
-    note(stage, Taken(seconds, machine(), {"train": train} if train else {}))
+    note(stage, StageTime(seconds, machine(), {"train": train} if train else {}))
 
 
 def test_without_a_time_nothing_is_guessed() -> None:
@@ -27,7 +27,7 @@ def test_without_a_time_nothing_is_guessed() -> None:
 
 
 def test_a_time_of_another_machine_is_none_of_this_one() -> None:
-    note("prepare", Taken(60, "some other processor, 96 cores", {}))
+    note("prepare", StageTime(60, "some other processor, 96 cores", {}))
     assert estimate("prepare", {}) == Estimate(None, "timed only on another machine")
 
 

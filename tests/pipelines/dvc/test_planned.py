@@ -13,7 +13,7 @@ from pipelines.dvc.hours import Estimate
 from pipelines.dvc.plan import Step
 from pipelines.dvc.planned import lines_of, show, summary
 from pixelproof.core.machine import machine
-from pixelproof.core.times import Taken, note
+from pixelproof.core.times import StageTime, note
 from tests.pipelines.conftest import python, sh
 from tests.pipelines.dvc.test_plan import replace
 
@@ -26,7 +26,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_is_read_in_two_lines_a_stage_and_a_sum(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     replace("params.yaml", "lr: 0.1", "lr: 0.2")
     for name, seconds in (("train@unet", 130), ("report", 40), ("cvat", 1000)):
-        note(name, Taken(seconds, machine(), {}))
+        note(name, StageTime(seconds, machine(), {}))
     show([], as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "train@unet  runs      about 2 min",
@@ -60,7 +60,7 @@ def test_in_a_fresh_clone_a_remote_is_named(clone: Path, capsys: pytest.CaptureF
 
 def test_programs_get_every_stage(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     replace("examples/export.xml", "<a", "<b")
-    note("cvat", Taken(3.5, machine(), {}))
+    note("cvat", StageTime(3.5, machine(), {}))
     show(["prepare"], as_json=True)
     said = json.loads(capsys.readouterr().out)
     assert [(stage["stage"], stage["action"], stage["seconds"]) for stage in said["stages"]] == [

@@ -21,7 +21,7 @@ from pydantic import Field
 from ruamel.yaml import YAML
 
 from pixelproof.core.errors import ParamsError, PixelproofError, StateError
-from pixelproof.core.params import Section, check_names, load
+from pixelproof.core.params import Section, check_names, load, read_yaml
 
 ROOT = Path(__file__).parents[3]
 
@@ -120,9 +120,9 @@ def test_what_is_right_is_handed_over(tmp_path: Path) -> None:
         ("180.0", ".nan", "oven.heat: found nan .*"),
         ("0.5", ".inf", "oven.gas: found inf .*finite"),
         ("steps: [", "steps: []\n  #", r"cake.steps: found \[\].*at least 1 item"),
-        ("seed: 0\n", "", "seed: found nothing; the key is missing"),
-        ("  tiers: 3\n", "", "cake.tiers: found nothing; the key is missing"),
-        ("  heat: 180.0\n", "", "oven.heat: found nothing; the key is missing"),
+        ("seed: 0\n", "", "seed: found no such key; add it"),
+        ("  tiers: 3\n", "", "cake.tiers: found no such key; add it"),
+        ("  heat: 180.0\n", "", "oven.heat: found no such key; add it"),
         ("  heat: 180.0\n  gas: 0.5\n  mode: fan\n  light: {color: warm, on: true}", "  fan", "oven: found 'fan'"),
     ],
 )  # fmt: skip
@@ -172,8 +172,27 @@ def test_bytes_that_are_no_text_and_a_missing_file_are_one_line(tmp_path: Path) 
     with pytest.raises(StateError, match=r"params.yaml: not YAML"):
         load("bake", Params, tmp_path)
     (tmp_path / "params.yaml").unlink()
-    with pytest.raises(StateError, match=r"params.yaml: no such file; run from the folder of the clone"):
+    with pytest.raises(StateError, match=r"params.yaml: no such file; run this in the folder of the clone"):
         load("bake", Params, tmp_path)
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(StateError, match=r"params.yaml: cannot be read \(Is a directory\)"):
+        load("bake", Params, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("seed: &again [*again]\n", "not YAML"),
+        ("cake: &again\n  tiers: *again\n", "not YAML"),
+        (f"seed: {'[' * 3000}{']' * 3000}\n", "nested too deeply"),
+    ],
+)
+def test_params_that_contain_themselves_or_nest_without_end_are_one_line(
+    tmp_path: Path, content: str, found: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(StateError, match=rf"^params.yaml: {found}.*fix it there$"):
+        read_yaml(tmp_path / "params.yaml")
 
 
 # --- the names that DVC's run cache drops -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pixelproof.core.machine import machine
-from pixelproof.core.times import FOLDER, Taken, last, note, resumed
+from pixelproof.core.times import FOLDER, StageTime, last, note, resumed
 
 ROOT = Path(__file__).parents[3]
 SLEEPS = "import time; time.sleep(0.3)"
@@ -63,9 +63,9 @@ def test_neither_is_one_that_dvc_did_not_start_or_that_has_a_parent(environ: dic
 
 
 def test_a_resumed_run_leaves_the_last_whole_one() -> None:
-    note("train@unet-0", Taken(100, "m", {}))
+    note("train@unet-0", StageTime(100, "m", {}))
     assert stage("times.resumed()") == 0
-    assert last("train@unet-0") == Taken(100, "m", {})
+    assert last("train@unet-0") == StageTime(100, "m", {})
     assert stage("times.resumed(); raise SystemExit(143)") == 143
     assert stage("pass") == 0  # trained from its beginning
     taken = last("train@unet-0")
@@ -98,7 +98,7 @@ def test_a_stage_is_known_by_its_name_wherever_dvc_was_typed() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": "long", "machine": "m", "params": {}}', "\xff"])
 def test_a_damaged_note_is_none(text: str) -> None:
-    note("cvat", Taken(1, "m", {}))
+    note("cvat", StageTime(1, "m", {}))
     (FOLDER / "cvat.json").write_bytes(text.encode("latin-1"))
     assert last("cvat") is None
 
@@ -107,7 +107,7 @@ def test_outside_of_dvc_nothing_is_marked() -> None:
     resumed({})
     assert not FOLDER.exists()
     resumed({"DVC_STAGE": "cvat"})
-    note("cvat", Taken(1, "m", {}))
+    note("cvat", StageTime(1, "m", {}))
     assert not list(FOLDER.glob("*.json"))
-    note("cvat", Taken(1, "m", {}))
+    note("cvat", StageTime(1, "m", {}))
     assert json.loads((FOLDER / "cvat.json").read_text()) == {"seconds": 1, "machine": "m", "params": {}}

@@ -56,7 +56,7 @@ def test_the_cache_is_keyed_by_content_and_verified(serve: Serve, tmp_path: Path
 
 def test_wrong_contents_are_one_error_and_never_kept(serve: Serve, tmp_path: Path) -> None:
     server = serve()
-    with pytest.raises(FetchError, match=rf"{server.url}.*sha256 is {DIGEST[:16]}\.\.\., expected 0000") as caught:
+    with pytest.raises(FetchError, match=rf"{server.url}.*found SHA-256 {DIGEST[:16]}\.\.\., expected 0000") as caught:
         fetched(server.url + PATH, tmp_path, digest="0" * 64)
     assert "\n" not in str(caught.value) and "DATA_MIRROR" in str(caught.value)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
@@ -84,7 +84,7 @@ def test_a_file_url_is_read_in_place(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(CONTENT)
     assert fetched(path.as_uri(), tmp_path / "cache") == path
-    with pytest.raises(FetchError, match=r"sha256 is .*expected 1111"):
+    with pytest.raises(FetchError, match=r"found SHA-256 .*expected 1111"):
         fetched(path.as_uri(), tmp_path / "cache", digest="1" * 64)
     with pytest.raises(FetchError, match=r"weights v1.pth: no such file"):
         path.unlink()
