@@ -23,6 +23,7 @@ DATA = {
     "prepare.map": {},
     "augment.copies": 0,
     "compute.device": "cpu",
+    "compute.portable": False,  # what we are compared with uses all instructions too
     # What stock does not do.
     "train.accumulate": 1,
     "train.ema": 0.0,

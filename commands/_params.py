@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from pixelproof.core.params import Section, check, check_known, declared_keys, part_under, read_yaml
+from pixelproof.core.params import Section, check, check_known, declared_keys, part_of, read_yaml
 
 
 def all_models(root: Path) -> dict[str, type[Section]]:
@@ -49,6 +49,6 @@ def checked(root: Path) -> list[str]:
     for package, model in all_models(root).items():
         stage = package.removeprefix("stages.")
         keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
-        check(model, part_under(values, keys))
+        check(model, part_of(model, values, keys))
         help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
     return describe(values, help_of)

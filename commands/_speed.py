@@ -18,6 +18,7 @@ from commands._trained import PREPARED, config_of
 from pixelproof.core.errors import DataError
 from pixelproof.core.machine import usable_cores
 from pixelproof.core.params import load, pick, read_yaml
+from pixelproof.core.portable import start_again_capped
 from pixelproof.core.progress import say
 from pixelproof.core.table import markdown_table
 from pixelproof.data import dataset
@@ -49,7 +50,9 @@ class Trial:
 
 def speed(name: str | None) -> None:
     """Measure, and print a table and the params to set."""
-    load("train", Params)  # reports a mistake in params.yaml before anything is timed
+    params = load("train", Params)  # reports a mistake in params.yaml before anything is timed
+    if params.compute.portable:
+        start_again_capped()  # as trainings will be
     values = read_yaml(Path("params.yaml"))
     arch = name or pick(values, "architectures")[0]
     check_inputs(arch)
@@ -71,7 +74,10 @@ def check_inputs(arch: str) -> None:
 
 
 def knobs(values: dict[str, Any], cores: int) -> dict[str, list[Any]]:
-    """`key path -> the values to try`, in the order in which they are tried."""
+    """`key path -> the values to try`, in the order in which they are tried.
+
+    `compute.portable` allows one precision and one memory format.
+    """
     threads = sorted({1, cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})
     tried: dict[str, list[Any]] = {
         "compute.threads": threads,
@@ -79,6 +85,8 @@ def knobs(values: dict[str, Any], cores: int) -> dict[str, list[Any]]:
         "compute.channels_last": [False, True],
         "train.workers": [0, 2],
     }
+    if values["compute"].get("portable"):
+        tried = {key: tried[key] for key in ("compute.threads", "train.workers")}
     switches = [f"{section}.compile" for section in ("compute", "train") if "compile" in values[section]]
     return tried | {key: [False, True] for key in switches}
 

@@ -7,17 +7,13 @@ it took. Only complete runs that DVC started are recorded: DVC passes the stage'
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pixelproof.core.errors import ExitCode, run_main
 from pixelproof.core.files import read_json, write_json
-from pixelproof.core.machine import machine
-from pixelproof.core.params import declared_keys, part_under, read_yaml
 
 FOLDER = Path(".pixelproof/times")
 STAGE = "DVC_STAGE"  # DVC sets it to the stage's name
@@ -32,29 +28,9 @@ class StageTime:
     params: dict[str, Any]
 
 
-def run_stage(main: Callable[[], ExitCode | None], environ: Mapping[str, str] = os.environ) -> None:
-    """Run the main function of a stage as `run_main` does, and record how long it took.
-
-    Failing to record the time never fails the stage.
-
-    Args:
-        main: the stage's main function.
-        environ: tells the stage's name. The processes of a distributed training record nothing: their parent does.
-    """
-    name = environ.get(STAGE, "")
-    if not name or "RANK" in environ:
-        run_main(main)
-        return
-    params: dict[str, Any] = {}
-    with suppress(Exception):
-        _mark(name).unlink(missing_ok=True)
-        params = part_under(
-            read_yaml(Path("params.yaml")), declared_keys(read_yaml(Path("dvc.yaml")), name.split("@")[0])
-        )
-    began = time.monotonic()
-    run_main(main)  # raises SystemExit if the stage failed
-    with suppress(Exception):
-        note(name, StageTime(round(time.monotonic() - began, 1), machine(), params))
+def begin(name: str) -> None:
+    """Take a run of a stage for a complete one until `resumed` says otherwise."""
+    _mark(name).unlink(missing_ok=True)
 
 
 def note(name: str, spent: StageTime) -> None:

@@ -10,7 +10,7 @@ import ctypes
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from pixelproof.core.errors import ParamsError
 from pixelproof.core.params import Section
@@ -28,6 +28,22 @@ class Compute(Section):
     precision: Literal["fp32", "bf16"] = Field(description="bf16 is autocast; the weights stay fp32")
     channels_last: bool = Field(description="memory format of convolutions; faster on CPUs and tensor cores")
     threads: int = Field(ge=1, description="CPU threads per process; another number changes the last bits of results")
+    portable: bool = Field(
+        default=False, description="the same bytes on every x86-64 processor with AVX2; uses no newer instructions"
+    )
+
+    @field_validator("portable")
+    @classmethod
+    def _where_it_can_be(cls, portable: bool, info: ValidationInfo) -> bool:
+        if portable and info.data.get("precision") not in (None, "fp32"):
+            raise ValueError(
+                "its instructions are slow in other precisions than fp32: set precision: fp32, or false here"
+            )
+        if portable and info.data.get("channels_last") is False:
+            raise ValueError(
+                "dilated convolutions then differ between processors: set channels_last: true, or false here"
+            )
+        return portable
 
 
 def pick_device(compute: Compute) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pixelproof.core.params import load
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from stages.augment.copies import augment
 from stages.augment.params import Params
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from stages.configure.params import Params
 from stages.configure.pretrained import pinned
 from stages.configure.resolve import resolve

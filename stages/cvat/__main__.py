@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pixelproof.core.params import load
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from stages.cvat.convert import convert
 from stages.cvat.export import find_exports
 from stages.cvat.params import Params

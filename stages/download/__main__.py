@@ -10,7 +10,7 @@ from typing import cast
 
 from pixelproof.core.files import whole_folder
 from pixelproof.core.params import load
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import read_split
 from pixelproof.sources.request import Request, Source
 from stages.download.archive import obtain_archive

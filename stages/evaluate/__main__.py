@@ -8,7 +8,7 @@ from pathlib import Path
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import read_header, read_split
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params

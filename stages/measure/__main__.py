@@ -9,7 +9,7 @@ from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
 from pixelproof.core.progress import track
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import Header, read_header, read_split
 from pixelproof.data.images import write_png
 from stages.measure import objects, places

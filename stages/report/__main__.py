@@ -9,7 +9,7 @@ from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_json, write_text
 from pixelproof.core.leftovers import FOLDERS, PREPARED, leftovers, strays
 from pixelproof.core.params import load
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from stages.report.figures import headline, per_class_csv
 from stages.report.gather import gather
 from stages.report.markdown import summary

@@ -11,7 +11,7 @@ import uuid
 
 from pixelproof.core.errors import ParamsError, StateError
 from pixelproof.core.params import load
-from pixelproof.core.times import run_stage
+from pixelproof.core.stage import run_stage
 from stages.train.params import Params
 
 

@@ -67,6 +67,7 @@ def test_every_number_of_threads_and_a_compile_switch_are_tried() -> None:
     assert knobs(values, 1)["compute.threads"] == [1]
     assert knobs(values, 1)["train.compile"] == [False, True]
     assert tuple(knobs({"compute": COMPUTE, "train": {}}, 1)) == KNOBS
+    assert tuple(knobs({"compute": COMPUTE | {"portable": True}, "train": {}}, 1)) == (KNOBS[0], KNOBS[3])
 
 
 def test_what_is_missing_is_one_line(workspace: Workspace) -> None:

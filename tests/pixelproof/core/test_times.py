@@ -28,7 +28,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def stage(body: str, name: str = "train@unet-0", **environ: str) -> int:
     """The exit code of a process whose main does this."""
     lines = "\n    ".join(body.split("; "))
-    program = f"from pixelproof.core import times\ndef main():\n    {lines}\ntimes.run_stage(main)"
+    program = f"from pixelproof.core import stage, times\ndef main():\n    {lines}\nstage.run_stage(main)"
     env = os.environ | {"PYTHONPATH": str(ROOT)} | ({"DVC_STAGE": name} if name else {}) | environ
     return subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=False).returncode
 
@@ -75,7 +75,7 @@ def test_a_resumed_run_leaves_the_last_whole_one() -> None:
 
 def test_one_of_several_processes_tells_their_parent_that_it_resumed() -> None:
     child = "import os, subprocess, sys; env = os.environ | {'RANK': '0'}; "
-    inner = "'from pixelproof.core import times as t\\nt.run_stage(t.resumed)'"
+    inner = "'from pixelproof.core import stage, times\\nstage.run_stage(times.resumed)'"
     assert stage(f"{child}subprocess.run([sys.executable, '-c', {inner}], env=env, check=True)") == 0
     assert last("train@unet-0") is None
 

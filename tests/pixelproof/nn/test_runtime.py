@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pixelproof.core.errors import ParamsError
+from pixelproof.core.params import check
 from pixelproof.nn.runtime import Compute, keep_freed_memory, pick_device
 
 
@@ -32,6 +33,16 @@ def test_the_device_is_the_one_that_params_name(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     assert pick_device(compute(asked)) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fix"), [("precision", "bf16", "precision: fp32"), ("channels_last", False, "channels_last: true")]
+)
+def test_what_portable_cannot_promise_is_refused(key: str, value: object, fix: str) -> None:
+    values = {"device": "cpu", "precision": "fp32", "channels_last": True, "threads": 1, "portable": True}
+    assert Compute.model_validate(values).portable
+    with pytest.raises(ParamsError, match=rf"^params.yaml: compute\.portable: found True .*set {fix}, or false here$"):
+        check(Compute, values | {key: value}, "compute.")
 
 
 def test_cuda_where_there_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
