@@ -1,8 +1,8 @@
 """Checkpoints to resume from. They live outside the stage's outputs, which DVC deletes before it runs the stage, in a
 folder of the clone named by the digest of everything the training depends on: data, params, code, config, versions.
 
-A checkpoint is one file, replaced atomically. It holds only tensors and plain values, and is read with
-`weights_only=True`, so that loading it runs no code.
+A checkpoint is one file, replaced atomically: the SHA-256 of what follows, so that a damaged one is not resumed, then
+only tensors and plain values, which are read with `weights_only=True`, so that loading them runs no code.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pixelproof.core.files import files_below, sha256, write_bytes
 from pixelproof.core.params import declared_keys, part_under, read_yaml
 
 FOLDER = Path(".pixelproof/checkpoints")
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def files_of_inputs(arch: str, seed: int) -> dict[str, str]:
@@ -51,7 +52,8 @@ class Checkpoints:
 
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_bytes(self.path, buffer.getvalue(), durable=True)
+        content = buffer.getvalue()
+        write_bytes(self.path, hashlib.sha256(content).digest() + content, durable=True)
 
     def load(self) -> dict[str, Any] | None:
         """The checkpoint of an earlier, killed process, or None."""
@@ -60,7 +62,11 @@ class Checkpoints:
         if not self.path.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            stored = self.path.read_bytes()
+            digest, content = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
+            if hashlib.sha256(content).digest() != digest:
+                raise StateError(str(self.path), "a damaged checkpoint", "delete the file to train from scratch")
+            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
             found = f"not one of our checkpoints ({' '.join(str(error).split())[:120]})"
             raise StateError(str(self.path), found, "delete the file to train from scratch") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from stages.train.checkpoint import DIGEST_BYTES
 from tests.stages.train.conftest import TRAIN, Workspace, train, weights
 
 DRIVER = Path(__file__).parent / "driver.py"
@@ -31,7 +34,7 @@ def last_state(root: Path) -> dict[str, torch.Tensor]:
     done = drive(root, "keep")
     assert done.returncode == 0, done.stderr
     (path,) = (root / ".pixelproof/checkpoints/unet/0").glob("*/checkpoint.pt")
-    state = torch.load(path, weights_only=True)
+    state = torch.load(io.BytesIO(path.read_bytes()[DIGEST_BYTES:]), weights_only=True)
     assert state["iteration"] == 12
     return state["model"]  # type: ignore[no-any-return]
 
@@ -134,15 +137,22 @@ class Malicious:
         return Path.touch, (self.path,)
 
 
-def test_a_crafted_checkpoint_runs_no_code(workspace: Workspace) -> None:
-    """A checkpoint that would run code is refused in one line, and nothing of it runs."""
+def test_a_crafted_checkpoint_runs_no_code_and_a_damaged_one_is_not_resumed(workspace: Workspace) -> None:
+    """Both are refused in one line; a network of which some bits are flipped would train on to other weights."""
     root = workspace("crafted")
     assert drive(root, "keep").returncode == 0
     (path,) = (root / ".pixelproof/checkpoints/unet/0").glob("*/checkpoint.pt")
-    torch.save({"iteration": 1, "model": Malicious(root / "was-run")}, path)
-    refused = train(root, check=False)
-    assert refused.returncode == 2
-    assert "not one of our checkpoints" in refused.stderr and "Traceback" not in refused.stderr
+    damaged = bytearray(path.read_bytes())
+    for place in range(len(damaged) // 4, len(damaged) // 4 + 1024):  # among the weights
+        damaged[place] ^= 1
+    crafted = io.BytesIO()
+    torch.save({"iteration": 1, "model": Malicious(root / "was-run")}, crafted)
+    signed = hashlib.sha256(crafted.getvalue()).digest() + crafted.getvalue()
+    for content, found in ((bytes(damaged), "a damaged checkpoint"), (signed, "not one of our checkpoints")):
+        path.write_bytes(content)
+        refused = train(root, check=False)
+        assert refused.returncode == 2
+        assert found in refused.stderr and "Traceback" not in refused.stderr
     assert not (root / "was-run").exists()
 
 
