@@ -35,6 +35,21 @@ def demand() -> None:
 
 
 @contextmanager
+def demanded(wanted: bool) -> Iterator[None]:
+    """If wanted, run a block with deterministic operations alone, ours where torch has none.
+
+    Raises:
+        ParamsError: An operation in the block has no deterministic form; the message names it.
+    """
+    if not wanted:
+        yield
+        return
+    demand()
+    with refusals_named(), DeterministicForms():
+        yield
+
+
+@contextmanager
 def refusals_named() -> Iterator[None]:
     """Turn torch's refusal of an operation, under `demand`, into a one-line error.
 

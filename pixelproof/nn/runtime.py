@@ -25,9 +25,14 @@ class Compute(Section):
     """The section `compute` of params.yaml."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(description="where to compute; auto uses CUDA if there is a device")
-    precision: Literal["fp32", "bf16"] = Field(description="bf16 is autocast; the weights stay fp32")
+    devices: int = Field(default=1, ge=1, le=1024, description="CUDA devices that train each network")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        description="bf16 and fp16 are autocast: the weights stay fp32; slow without hardware for them"
+    )
     channels_last: bool = Field(description="memory format of convolutions; faster on CPUs and tensor cores")
-    threads: int = Field(ge=1, description="CPU threads per process; another number changes the last bits of results")
+    threads: int = Field(
+        ge=1, le=512, description="CPU threads per process; another number changes the last bits of results"
+    )
     portable: bool = Field(
         default=False, description="the same bytes on every x86-64 processor with AVX2; uses no newer instructions"
     )
@@ -63,13 +68,19 @@ def pick_device(compute: Compute) -> str:
 
 
 def set_up(compute: Compute) -> str:
-    """Set the number of threads of this process and return its device, as `pick_device` does."""
+    """Set the number of threads of this process and return its device, as `pick_device` does.
+
+    On CUDA, fp32 is fp32: by default, torch rounds the inputs of convolutions to the 10 bits of TF32. cuDNN times its
+    kernels and takes the fastest, unless only deterministic operations are allowed.
+    """
     import cv2
     import torch
 
     keep_freed_memory()
     torch.set_num_threads(compute.threads)
     cv2.setNumThreads(1)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
     return pick_device(compute)
 
 
@@ -88,7 +99,8 @@ def autocast(compute: Compute, device: str) -> AbstractContextManager[None]:
     """The context in which a forward pass runs."""
     import torch
 
-    return torch.autocast(device, torch.bfloat16) if compute.precision == "bf16" else nullcontext()
+    types = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return torch.autocast(device, types[compute.precision]) if compute.precision in types else nullcontext()
 
 
 def memory_format(compute: Compute) -> torch.memory_format:

@@ -10,6 +10,8 @@ from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import read_header, read_split
+from pixelproof.nn.precision import warn_if_slow
+from pixelproof.nn.runtime import pick_device
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
 from stages.evaluate.predict import build_network, load_network
@@ -36,14 +38,18 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     for path in (config, weights):
         if not path.is_file():
             raise StateError(str(path), "no such file", f"run `dvc repro evaluate@{arch}-{seed}`")
+    from pixelproof.nn.deterministic import demanded
+
     header = read_header(DATA)
     overrides = params.evaluate.overrides.get(arch)
-    predict = load_network(config, weights, len(header.classes), params.compute, overrides, params.evaluate)
     samples = [sample for split in EVALUATED for sample in read_split(DATA, split)]
     size = usual_size(samples, params.evaluate.window)
-    network = Network(f"{arch} seed {seed}", predict, DATA, header, params.evaluate, params.seed)
+    warn_if_slow(params.compute, pick_device(params.compute))
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
-        write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
+        with demanded(params.train.deterministic):
+            predict = load_network(config, weights, len(header.classes), params.compute, overrides, params.evaluate)
+            network = Network(f"{arch} seed {seed}", predict, DATA, header, params.evaluate, params.seed)
+            write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
 
 

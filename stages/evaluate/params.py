@@ -115,9 +115,16 @@ class Evaluate(Inference, Quality):
     )
 
 
+class Trained(Section):
+    """The one setting of `train` that evaluation shares."""
+
+    deterministic: bool
+
+
 class Params(Section):
     """The part of params.yaml that the evaluate stage reads."""
 
     seed: int = Field(ge=0)  # described in train's params
     compute: Compute = Field(description="where and how the network computes, in train and evaluate")
     evaluate: Evaluate = Field(description="one pass over val and test")
+    train: Trained

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from pixelproof.core.params import Section
 
@@ -16,7 +16,16 @@ class Seeds(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    seeds: list[int] = Field(min_length=1, description="each architecture is trained once from each seed")
+    seeds: list[Annotated[int, Field(ge=0, le=2**63 - 1)]] = Field(
+        min_length=1, description="each architecture is trained once from each seed"
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _once_each(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("expected each seed once")
+        return seeds
 
 
 class Report(Section):

@@ -16,12 +16,12 @@ from stages.train.params import Params
 
 
 def main() -> None:
-    """Train in this process, or in one process for each CUDA device."""
+    """Train in this process, or in one process for each of compute.devices."""
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
     parser.add_argument("--arch", required=True, help="the architecture: a config that `configure` resolved")
-    parser.add_argument("--seed", required=True, type=int, help="one of train.seeds")
+    parser.add_argument("--seed", required=True, type=seed, help="one of train.seeds")
     parser.add_argument(
-        "--processes", type=int, help="processes to share each batch (default: one for each CUDA device)"
+        "--processes", type=int, help="processes to share each batch (default: compute.devices on CUDA, else one)"
     )
     arguments = parser.parse_args()
     params = load("train", Params)
@@ -36,6 +36,13 @@ def main() -> None:
     train(arguments.arch, arguments.seed, params)
 
 
+def seed(text: str) -> int:
+    """A seed from the command line."""
+    if not text.isdecimal():
+        raise ParamsError("train.seeds", text, "expected integers of 0 or more")
+    return int(text)
+
+
 def devices(params: Params) -> int:
     """How many processes to train with on this machine."""
     from pixelproof.nn.runtime import pick_device
@@ -44,7 +51,11 @@ def devices(params: Params) -> int:
         return 1
     import torch
 
-    return torch.cuda.device_count()
+    if params.compute.devices > (present := torch.cuda.device_count()):
+        raise ParamsError(
+            "compute.devices", str(params.compute.devices), f"expected at most {present}, as there are here"
+        )
+    return params.compute.devices
 
 
 def launch(processes: int, threads: int) -> None:

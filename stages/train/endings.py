@@ -71,25 +71,34 @@ def end_with_training() -> None:
     os._exit(0)
 
 
+TRAINING = (
+    "halve train.batch and double train.accumulate, or make prepare.width and prepare.height smaller"
+    " (either changes the result)"
+)
+VALIDATION = "lower train.val_batch, or make prepare.width and prepare.height smaller"
+
+
 @contextmanager
-def explained(batch: int, size: tuple[int, int]) -> Iterator[None]:
-    """Say in one line what to change if memory or disk space runs out."""
+def explained(batch: int, size: tuple[int, int], fix: str = TRAINING) -> Iterator[None]:
+    """Say in one line what to change if memory or disk space runs out.
+
+    Args:
+        batch: how many images are passed through the network together.
+        size: their width and height.
+        fix: what to change if memory runs out.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # CUDA's own error is a RuntimeError too
         if not out_of_memory(error):
             raise
         what = f"a batch of {batch} images of {size[0]}x{size[1]}"
-        fix = (
-            "halve train.batch and double train.accumulate, or make prepare.width and prepare.height smaller"
-            " (either changes the result)"
-        )
         raise StateError(what, "out of memory", fix) from None
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        fix = "the last finished checkpoint is kept: free some space, and run the same command again"
-        raise StateError(str(error.filename or "the disk"), str(error.strerror), fix) from None
+        room = "the last finished checkpoint is kept: free some space, and run the same command again"
+        raise StateError(str(error.filename or "the disk"), str(error.strerror), room) from None
 
 
 def not_a_number(loss: float, iteration: int, lr: float, ids: Sequence[str]) -> StateError:

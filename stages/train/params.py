@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, ValidationInfo, field_validator, model_validator
 
 from pixelproof.core.params import Section
 from pixelproof.nn.runtime import Compute
@@ -73,7 +73,7 @@ class Train(Section):
 
     freeze: int = Field(ge=0, description="how many of the encoder's first stages are frozen, batch norm included")
     iterations: Span = Field(description="batches to train on; or, as in `40 epochs`, how often to show every image")
-    batch: int = Field(ge=1, description="images per batch, over all devices")
+    batch: int = Field(ge=1, le=65536, description="images per batch, over all devices")
     accumulate: int = Field(ge=1, description="batches per step of the optimizer")
     optimizer: Optimizer
     schedule: Schedule
@@ -87,6 +87,7 @@ class Train(Section):
     val_interval: Span = Field(
         description="iterations, or epochs, between two validations; the best weights are published"
     )
+    val_batch: int = Field(ge=1, le=65536, description="images per forward pass in validation, on each device")
     patience: int = Field(ge=0, description="validations without improvement after which training stops; 0 is never")
     checkpoint_interval: int = Field(ge=1, description="iterations between two checkpoints; does not affect results")
     decoded: float = Field(
@@ -96,6 +97,15 @@ class Train(Section):
     deterministic: bool = Field(
         description="same seed, same bytes on CUDA too, at some cost in speed; on the CPU this always holds"
     )
+
+    @field_validator("deterministic")
+    @classmethod
+    def _not_compiled(cls, deterministic: bool, info: ValidationInfo) -> bool:
+        if deterministic and info.data.get("compile"):
+            raise ValueError(
+                "torch.compile would not use our deterministic operations: set it or train.compile to false"
+            )
+        return deterministic
 
     @model_validator(mode="after")
     def _whole_steps(self) -> Train:

@@ -14,13 +14,14 @@ import numpy as np
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, whole_folder, write_json, write_text
 from pixelproof.nn.build import build_model, class_ids, read_config, save_weights
+from pixelproof.nn.precision import warn_if_slow
 from pixelproof.nn.runtime import Compute, set_up
 from pixelproof.scoring import confusion
 from stages.train.checkpoint import Checkpoints, digest_of_inputs, files_of_inputs
 from stages.train.curves import Curves
 from stages.train.data import Labelled, Order, TrainSet, loader
 from stages.train.decoded import Decoded, key
-from stages.train.endings import explained
+from stages.train.endings import VALIDATION, explained
 from stages.train.heads import set_losses
 from stages.train.params import Balance, Params
 from stages.train.plan import planned
@@ -30,7 +31,6 @@ from stages.train.weights import frequency_weights
 
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
 CARD = Path("results/data/train.json")  # training pixels by class, counted by prepare
-IMAGES_AT_ONCE = 16  # per forward pass in validation; batch norm is in eval mode, so results do not depend on it
 
 
 def train(arch: str, seed: int, params: Params) -> None:
@@ -45,6 +45,8 @@ def train(arch: str, seed: int, params: Params) -> None:
     if params.train.deterministic:
         deterministic.demand()
     device = set_up(params.compute)
+    if "RANK" not in os.environ or os.environ["RANK"] == "0":
+        warn_if_slow(params.compute, device)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     seeds = (params.seed, seed)
     data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
@@ -65,7 +67,9 @@ def train(arch: str, seed: int, params: Params) -> None:
         run = Run(
             Course(seeds, plan, order, data),
             Records(checkpoints, Curves(results if main else None), progress, main),
-            Validation(Labelled.open([(PREPARED, "val")]), params.compute, device, rank, world),
+            Validation(
+                Labelled.open([(PREPARED, "val")]), params.compute, params.train.val_batch, device, (rank, world)
+            ),
             lambda network: pretrained.start(network, config, progress.say),
         )
         torch.manual_seed(first_seed(seeds))  # torch's layers draw their initial weights when they are built
@@ -135,17 +139,19 @@ def first_seed(seeds: tuple[int, int]) -> int:
 class Validation:
     """mIoU and pixel accuracy over a split, each of several processes taking its share of the images."""
 
-    def __init__(self, data: Labelled, compute: Compute, device: str, rank: int, world: int) -> None:
-        self.data, self.compute, self.device, self.rank, self.world = data, compute, device, rank, world
+    def __init__(self, data: Labelled, compute: Compute, batch: int, device: str, place: tuple[int, int]) -> None:
+        self.data, self.compute, self.batch, self.device = data, compute, batch, device
+        self.rank, self.world = place
 
     def __call__(self, model: Any) -> dict[str, float]:
         """Validate a network."""
         model.eval()
         total = np.zeros((self.data.classes, self.data.classes), np.int64)
         mine = list(range(self.rank, len(self.data), self.world))
-        for start in range(0, len(mine), IMAGES_AT_ONCE):
-            pairs = [self.data.read(index) for index in mine[start : start + IMAGES_AT_ONCE]]
-            predictions = class_ids(model, [image for image, _ in pairs], self.compute, self.device)
+        for start in range(0, len(mine), self.batch):
+            pairs = [self.data.read(index) for index in mine[start : start + self.batch]]
+            with explained(len(pairs), self.data.size, VALIDATION):
+                predictions = class_ids(model, [image for image, _ in pairs], self.compute, self.device)
             for (_, mask), prediction in zip(pairs, predictions, strict=True):
                 total += confusion.confusion(mask, prediction, self.data.classes)
         if self.world > 1:

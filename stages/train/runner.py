@@ -54,6 +54,40 @@ class ProofOptimWrapper(OptimWrapper):  # type: ignore[misc]
         return stack
 
 
+@OPTIM_WRAPPERS.register_module()
+class ScaledOptimWrapper(ProofOptimWrapper):
+    """The same for fp16, whose smallest gradients would be zero: the loss is scaled up, and the gradients down again.
+
+    A step with a gradient that is not finite is left out, and the scale halved.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.scaler = torch.amp.GradScaler(self.device)
+
+    def backward(self, loss: torch.Tensor, **kwargs: Any) -> None:
+        """Add the scaled gradients of one batch."""
+        self.scaler.scale(loss).backward(**kwargs)  # type: ignore[no-untyped-call]
+        self._inner_count += 1
+
+    def step(self, **kwargs: Any) -> None:
+        """Update the weights with the gradients at their own scale."""
+        if self.clip_grad_kwargs:
+            self.scaler.unscale_(self.optimizer)
+            self._clip_grad()
+        self.scaler.step(self.optimizer, **kwargs)
+        self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizer's state and the scale, which a resumed training goes on with."""
+        return {**super().state_dict(), "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore both."""
+        self.scaler.load_state_dict(state_dict.pop("scaler"))
+        super().load_state_dict(state_dict)
+
+
 class ProofRunner(Runner):  # type: ignore[misc]
     """A Runner that resumes from our checkpoint and logs nothing about the machine it runs on."""
 

@@ -17,7 +17,7 @@ def engine_settings(train: Train, compute: Compute, plan: Plan, device: str, wor
         "work_dir": work,
         "train_cfg": {"type": "ProofLoop", "max_iters": plan.iterations, "fast_forward_on_resume": True},
         "optim_wrapper": {
-            "type": "ProofOptimWrapper",
+            "type": "ScaledOptimWrapper" if compute.precision == "fp16" else "ProofOptimWrapper",
             "compute": compute,
             "device": device,
             "deterministic": train.deterministic,

@@ -10,7 +10,7 @@ import torch
 
 from pixelproof.core.errors import ParamsError
 from pixelproof.core.params import check
-from pixelproof.nn.runtime import Compute, keep_freed_memory, pick_device
+from pixelproof.nn.runtime import Compute, keep_freed_memory, pick_device, set_up
 
 
 def compute(device: str) -> Compute:
@@ -43,6 +43,21 @@ def test_what_portable_cannot_promise_is_refused(key: str, value: object, fix: s
     assert Compute.model_validate(values).portable
     with pytest.raises(ParamsError, match=rf"^params.yaml: compute\.portable: found True .*set {fix}, or false here$"):
         check(Compute, values | {key: value}, "compute.")
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_fp32_is_fp32_and_kernels_are_timed_unless_they_must_repeat(
+    deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    torch.backends.cuda.matmul.allow_tf32 = True  # false by default, and afterwards again
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", deterministic)
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: deterministic)
+    threads = torch.get_num_threads()
+    assert set_up(compute("cpu")) == "cpu"
+    torch.set_num_threads(threads)
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.benchmark is not deterministic
 
 
 def test_cuda_where_there_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,18 @@ from stages.configure.resolve import resolve
 from stages.evaluate import boundary, objects
 from stages.evaluate.__main__ import evaluate
 from stages.evaluate.metrics import compute
-from stages.evaluate.params import Augmentation, Boundary, Calibration, Evaluate, Intervals, Objects, Params, Sizes
+from stages.evaluate.params import (
+    Augmentation,
+    Boundary,
+    Calibration,
+    Evaluate,
+    Intervals,
+    Objects,
+    Params,
+    Sizes,
+    Trained,
+)
+from stages.evaluate.split import Evaluation
 
 NAMES = ["ground", "tree", "car"]
 HEADER = Header("tiny", tuple(ClassInfo(i, name, (i, i, i), name == "car") for i, name in enumerate(NAMES)))
@@ -44,6 +55,7 @@ PARAMS = Params(
         calibration=Calibration(bins=5),
         intervals=Intervals(resamples=200, confidence=0.9),
     ),
+    train=Trained(deterministic=False),
 )
 RESULTS = Path("results/unet/0/evaluate")
 FIELDS, KINDS = objects.Object._fields, ("found", "missed", "invented")
@@ -114,6 +126,35 @@ def test_numbers_matrices_and_masks_agree(there: Callable[[str], Path]) -> None:
     assert len(np.unique(p)) > 1  # else this test would say little
     assert found["val"]["mIoU"] == pytest.approx(jaccard_score(y[y != 255], p[y != 255], average="macro"))
     assert found["test"]["mIoU"] is None and found["test"]["classes"]["car"]["iou"] is None
+
+
+def test_it_is_deterministic_where_training_is(there: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the operations that torch allows, and our own forms, for the whole of the predictions."""
+    import torch
+
+    from pixelproof.nn import deterministic
+    from stages.evaluate import __main__ as stage
+
+    there("one")
+    seen: list[bool] = []
+
+    def predicted(*_: object) -> Evaluation:
+        monkeypatch.setitem(deterministic.FORMS, torch.nn.functional.interpolate, lambda *_, **__: seen.append(True))
+        torch.nn.functional.interpolate(torch.ones(1, 1, 2, 2), 4)
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return Evaluation({}, [])
+
+    monkeypatch.setattr(stage, "evaluate_split", predicted)
+    monkeypatch.setattr(stage, "write_results", lambda _, results: list(results.values()))
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    try:
+        evaluate("unet", 0, PARAMS.model_copy(update={"train": Trained(deterministic=True)}))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert seen == [True, True, True, True]
+    seen.clear()
+    evaluate("unet", 0, PARAMS)
+    assert seen == [False, False]
 
 
 def test_means_of_images_and_intervals_are_of_the_stored_matrices(there: Callable[[str], Path]) -> None:

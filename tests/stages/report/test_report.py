@@ -26,6 +26,7 @@ from sklearn.metrics import f1_score, jaccard_score
 
 from pixelproof.core.errors import PixelproofError
 from pixelproof.core.files import read_json
+from pixelproof.core.params import check
 from pixelproof.data.dataset import read_split
 from stages.report.__main__ import refuse_leftovers, write
 from stages.report.charts.chart import draw, hue, plot, trimmed
@@ -347,6 +348,12 @@ def test_results_of_networks_that_params_do_not_name_are_refused(root: Path) -> 
         refuse_leftovers(root, params((0,)))
     left = [f"{folder}/{name}/1" for folder in ("models", "results") for name in sorted(fake.ARCHITECTURES)]
     assert str(refused.value).startswith(f"{', '.join(left)}: ")
+
+
+@pytest.mark.parametrize(("seeds", "found"), [([-1], "seeds.0: found -1"), ([0, 0], "seeds: found .* once")])
+def test_each_seed_is_given_once_and_none_is_negative(seeds: list[int], found: str) -> None:
+    with pytest.raises(PixelproofError, match=f"^params.yaml: train.{found}"):
+        check(Seeds, {"seeds": seeds}, "train.")
 
 
 @pytest.mark.parametrize("name", ["data/prepared/notes.txt", "models/best.pth", "results/unet/old.csv"])

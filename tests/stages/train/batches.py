@@ -76,4 +76,4 @@ def validate(data: Labelled, rank: int, world: int) -> dict[str, float]:
     """A validation of a network that has learnt nothing."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    return Validation(data, FP32, "cpu", rank, world)(build_model(resolve("fcn-r18-d8", "small"), 3, FP32))
+    return Validation(data, FP32, 16, "cpu", (rank, world))(build_model(resolve("fcn-r18-d8", "small"), 3, FP32))

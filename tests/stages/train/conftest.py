@@ -36,6 +36,7 @@ TRAIN: dict[str, Any] = {
     "flips": ["horizontal", "vertical"],
     "workers": 0,
     "val_interval": 4,
+    "val_batch": 16,
     "patience": 0,
     "checkpoint_interval": 3,
     "decoded": 1.0,

@@ -16,9 +16,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pixelproof.core.errors import ParamsError
 from pixelproof.data import dataset
+from stages.train.__main__ import devices
+from stages.train.params import Params
 from tests.stages.train.batches import BATCHES, LOSSES, Counted, logits_of, validate, weight
-from tests.stages.train.conftest import REPOSITORY, Workspace, train, write_split
+from tests.stages.train.conftest import REPOSITORY, TRAIN, Workspace, train, write_split
 from tests.stages.train.test_cuda import LOSSES as TERMS
 from tests.stages.train.test_cuda import curve
 
@@ -149,3 +152,24 @@ def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(workspace: Workspa
     done = train(workspace(), "unet", "--processes", "3", check=False)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "train.batch: found 4; expected a multiple of the 3 processes" in done.stderr
+
+
+@pytest.mark.parametrize(("asked", "present"), [(1, 3), (2, 2), (3, 2)])
+def test_as_many_devices_are_taken_as_params_say(asked: int, present: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not all that the machine has; and not more than it has."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: present)
+    compute = {"device": "auto", "devices": asked, "precision": "fp32", "channels_last": True, "threads": 1}
+    own = {key: value for key, value in TRAIN.items() if key not in ("seeds", "scale", "pretrained")}
+    params = Params.model_validate({"seed": 0, "compute": compute, "train": own})
+    if asked <= present:
+        assert devices(params) == asked
+        return
+    with pytest.raises(ParamsError, match=r"compute\.devices: found 3; expected at most 2"):
+        devices(params)
+
+
+@pytest.mark.parametrize("seed", ["-1", "x"])
+def test_a_seed_that_is_none_is_one_line(seed: str, workspace: Workspace) -> None:
+    done = train(workspace(), "unet", "--seed", seed, check=False)
+    assert done.returncode == 2 and "train.seeds: found" in done.stderr and len(done.stderr.splitlines()) == 1

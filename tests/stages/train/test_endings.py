@@ -7,13 +7,18 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from pixelproof.core.errors import StateError
-from stages.train.data import Order
+from pixelproof.nn.runtime import Compute
+from stages.train.data import Labelled, Order
 from stages.train.endings import not_a_number
-from tests.stages.train.conftest import Workspace, train
+from stages.train.run import Validation
+from tests.stages.train.conftest import Workspace, train, write_split
 from tests.stages.train.test_repeatable import STATEFUL, drive, outputs
 
 
@@ -77,6 +82,20 @@ def test_out_of_memory_says_what_to_change(workspace: Workspace) -> None:
     """The process may map no more memory in its second iteration."""
     message = one_line(drive(workspace("large", decoded=0.0), "memory:2"))
     assert "a batch of 4 images of 64x64: out of memory; halve train.batch and double train.accumulate" in message
+
+
+def test_out_of_memory_in_validation_names_its_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the training's batch that must be smaller."""
+
+    def full(*_: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+
+    monkeypatch.setattr("stages.train.run.class_ids", full)
+    write_split(tmp_path, "val", 5)
+    compute = Compute(device="cpu", precision="fp32", channels_last=True, threads=1)
+    validation = Validation(Labelled.open([(tmp_path, "val")]), compute, 3, "cpu", (0, 1))
+    with pytest.raises(StateError, match=r"^a batch of 3 images of 64x64: out of memory; lower train.val_batch"):
+        validation(torch.nn.Identity())
 
 
 def test_a_full_disk_loses_no_finished_checkpoint(workspace: Workspace) -> None:
