@@ -82,11 +82,12 @@ def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace, monke
         assert not list((root / ".pixelproof/times").iterdir())
 
 
-def test_bf16_is_a_choice_and_repeats(workspace: Workspace) -> None:
-    """The one training of the tests in bf16, and a short one: processors without hardware for it emulate it, slowly."""
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_other_precisions_are_a_choice_and_repeat(workspace: Workspace, precision: str) -> None:
+    """The only trainings of the tests in them, and short ones: processors without hardware emulate them, slowly."""
     short: dict[str, Any] = {"iterations": 2, "val_interval": 2, "checkpoint_interval": 2}
     plain = workspace("fp32", **short)
-    twice = [workspace(name, compute={"precision": "bf16"}, **short) for name in ("one", "two")]
+    twice = [workspace(name, compute={"precision": precision}, **short) for name in ("one", "two")]
     for root in (plain, *twice):
         train(root)
     assert outputs(twice[0]) == outputs(twice[1])
