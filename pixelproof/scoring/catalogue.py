@@ -144,7 +144,7 @@ METRICS = (
     Metric(
         "boundary_iou",
         "boundary IoU",
-        "the IoU of the bands inside the outlines that are as wide as the tolerance",
+        "the IoU of the bands inside the outlines that are as wide as the tolerance (Cheng et al. 2021)",
         "mean",
         at="boundary.*.iou",
     ),

@@ -4,15 +4,16 @@
 - **Boundary F1** (Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?"): precision is the
   share of a class's predicted boundary pixels that have a true boundary pixel of that class within the tolerance,
   recall the share of its true ones that have a predicted one, both by the Euclidean distance between pixel centres.
-- **Boundary IoU** (Cheng et al. 2021): IoU of two bands, the pixels of a class within the tolerance of a pixel of
-  another class, in ground truth and prediction. At a tolerance of 1 the band is the boundary.
+- **Boundary IoU** (Cheng et al. 2021, "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation"): IoU of
+  two bands, in ground truth and prediction: the pixels of a class that erosion by a 3x3 square, repeated `tolerance`
+  times, takes away. As in their code, what lies outside the image is of no class, so that the band also runs along the
+  image's edge.
 
 Both are computed from sums over the whole split; the papers take means over images.
 
-What lies outside the image or on ignored pixels (255) is unknown, so no class ends there: neither the image's edge nor
-the border of an ignored area is a boundary. (Cheng et al. count the image's edge; if all pixels have a class, every
-prediction would have it right.) Predictions on ignored pixels are disregarded: no boundary or band lies there, and
-they cause none. A boundary whose counterpart may be hidden there still counts.
+What lies on ignored pixels (255) is unknown, so no class ends there. For F1 none ends at the image's edge either: every
+prediction would have it right. Predictions on ignored pixels are disregarded: no boundary or band lies there, and they
+cause none. A boundary whose counterpart may be hidden there still counts.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def empty(classes: int, tolerances: Sequence[int]) -> Counts:
 def count(truth: Labels, prediction: Labels, classes: int, tolerances: Sequence[int]) -> Counts:
     """One image's pixels, for each tolerance (ascending) and class."""
     known, right = truth != IGNORE, (truth == prediction).ravel()
-    true_bands, predicted_bands = (bands(labels, known, [1, *tolerances]) for labels in (truth, prediction))
-    true_edge, predicted_edge = next(true_bands), next(predicted_bands)
+    true_edge, predicted_edge = (edge(labels, known) for labels in (truth, prediction))
+    true_bands, predicted_bands = (bands(labels, known, tolerances) for labels in (truth, prediction))
     true, predicted = _Pixels.of(truth, true_edge), _Pixels.of(prediction, predicted_edge)
     near = within(np.where(true_edge, truth, IGNORE), np.where(predicted_edge, prediction, IGNORE), tolerances)
     found = empty(classes, tolerances)
@@ -104,16 +105,27 @@ def _of_class(
     return {"precision": right, "recall": found, "f1": f1, "iou": share(both, predicted_band + true_band - both)}
 
 
-def bands(labels: Labels, known: Where, distances: Iterable[int]) -> Iterator[Where]:
-    """For each distance, the known pixels with a known pixel of another class within it, for all classes at once.
+def edge(labels: Labels, known: Where) -> Where:
+    """The known pixels next to a known pixel of another class, for all classes at once.
 
     A pixel has one if the largest and the smallest class id around it differ. OpenCV takes the outside of the image as
     smaller than anything in a dilation and as larger than anything in an erosion; so do we with unknown pixels.
     """
     low, high = np.where(known, labels, np.uint8(0)), np.where(known, labels, np.uint8(IGNORE))
+    return (cv2.dilate(low, disk(1)) != cv2.erode(high, disk(1))) & known
+
+
+def bands(labels: Labels, known: Where, distances: Iterable[int]) -> Iterator[Where]:
+    """For each distance, the known pixels that erosion takes away from their class, for all classes at once.
+
+    These have a known pixel of another class, or the outside of the image, in the square of that distance around them.
+    In the dilation the outside has an id that is larger than that of any class.
+    """
+    low, high = np.where(known, labels, np.uint8(0)), np.where(known, labels, np.uint8(IGNORE))
     for distance in distances:
-        around = disk(distance)
-        yield (cv2.dilate(low, around) != cv2.erode(high, around)) & known
+        around = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
+        largest = cv2.dilate(low, around, borderType=cv2.BORDER_CONSTANT, borderValue=IGNORE)
+        yield (largest != cv2.erode(high, around)) & known
 
 
 @cache
