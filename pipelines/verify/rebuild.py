@@ -31,6 +31,7 @@ NEIGHBOUR = "cache-of-the-clone-beside"
 # The user's settings that decide which code, data or repository a tool uses.
 NOT_TAKEN_OVER = ("DVC_", "GIT_", "PREFECT_", "PYTHON", "XDG_")
 OF_ANOTHER_REPOSITORY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
+FAILED = re.compile(r"ERROR: failed to reproduce '(.+?)': (.+)")
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -200,17 +201,17 @@ class Clone:
         total = len(self._writers if arguments else self.stages)
 
         def announce(line: str) -> None:
-            if found := re.fullmatch(r"Running stage '(.+)':", line):
+            found = re.fullmatch(r"Running stage '(.+)':", line)
+            if found and found[1] in self.stages:  # a stage may print such a line too
                 ran.append(found[1])
                 line = f"[{len(ran)}/{total}, {time.monotonic() - began:.0f} s] {found[1]}"
             _tell(line)
 
         code, lines = self._dvc(self._environment, "repro", *arguments, tell=announce)
         if code:
-            stage = ran[-1] if ran else "`dvc repro`"
-            said = [line for line in lines if not line.startswith("ERROR: failed to reproduce")] or lines
+            stage, said = _failure(lines)
             raise PixelproofError(
-                f"{stage} at {self.commit[:10]}: ended with exit code {code} in a clean clone: {_last(said)}; "
+                f"{stage} at {self.commit[:10]}: ended with exit code {code} in a clean clone: {said}; "
                 "its output is above; fix it, or name a commit that runs"
             )
         return ran
@@ -218,6 +219,16 @@ class Clone:
     def _dvc(self, environment: dict[str, str], *arguments: str, tell: Callable[[str], None] | None = None) -> Ended:
         """Run a DVC command, showing its lines as they come."""
         return run(Command([sys.executable, "-m", "dvc", *arguments], self.folder, environment), tell or _tell)
+
+
+def _failure(lines: list[str]) -> tuple[str, str]:
+    """The stage that failed and why. DVC names it; it need not be the last that ran, as its inputs may be missing."""
+    found = [match for line in lines if (match := FAILED.match(line))]
+    if not found:
+        return "`dvc repro`", _last(lines)
+    stage, reason = found[-1].groups()
+    said = [line for line in lines if not FAILED.match(line)]
+    return stage, _last(said) if said and reason.startswith("failed to run") else reason
 
 
 def _changed_inputs(changed: dict[str, Any]) -> list[Difference]:

@@ -186,6 +186,30 @@ def test_a_stage_that_fails_is_named(repo: Path) -> None:
     assert done.stdout == ""
 
 
+def test_a_stage_that_fails_before_it_runs_is_named_not_the_one_before_it(repo: Path) -> None:
+    edit(
+        "dvc.yaml", "deps: [code/stage.py, data/download, data/cvat]", "deps: [code/stage.py, data/cvat, code/gone.txt]"
+    )
+    commit(repo)
+    done = python("verify", cwd=repo)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: prepare at ") and "code/gone.txt" in last
+
+
+def test_a_stage_that_lacks_its_output_or_prints_as_dvc_does_is_named(repo: Path) -> None:
+    edit(
+        "code/stage.py",
+        'print(f"hello',
+        'if name == "train-unet": sys.exit(print("Running stage \'report\':"))\nprint(f"hello',
+    )
+    commit(repo)
+    done = python("verify", cwd=repo)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: train@unet at ") and "output 'models/unet' does not exist" in last
+
+
 def test_ctrl_c_leaves_nothing_behind(repo: Path, temporary: Path) -> None:
     edit("code/stage.py", 'print(f"hello', 'time.sleep(600 * (name == "prepare"))\nprint(f"hello')
     commit(repo)
