@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import differences, read_lock
 from pipelines.dvc.revision import WORKSPACE, Revision, changed_files, flatten, open_revision
 from pipelines.params import load_pipelines
@@ -160,8 +161,8 @@ def verify_workspace() -> ExitCode:
     to compare.
 
     Returns:
-        Good if nothing differs; cannot tell if HEAD has no metrics, or if something differs in a tree that is not
-        HEAD's.
+        Good if nothing differs in metrics that this tree has produced; cannot tell if HEAD has no metrics, if something
+        differs in a tree that is not HEAD's, or if the metrics here are not what runs of this tree wrote.
     """
     tolerance = load_pipelines().tolerance
     rebuilt, committed = open_revision(WORKSPACE).metrics(), open_revision("HEAD").metrics()
@@ -182,12 +183,27 @@ def verify_workspace() -> ExitCode:
     if not committed:
         print(f"HEAD has no metrics: commit metrics/ to compare the {counts['new']} here with it")
         return ExitCode.CANNOT_TELL
+    if not different and (unknown := not_of_this_tree()):
+        print(unknown)
+        return ExitCode.CANNOT_TELL
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(
         f"{counts['identical']} identical, {counts['within tolerance']} within tolerance (another processor), "
         f"{len(different)} different{new}"
     )
     return ExitCode.WORSE if different else ExitCode.GOOD
+
+
+def not_of_this_tree() -> str:
+    """Why the metrics here say nothing about this tree; an empty text if DVC finds that it has run every stage."""
+    with open_repo() as repo:
+        stages = [stage for stage in repo.index.stages if stage.cmd]
+        kept = [out for stage in stages for out in stage.outs if out.use_cache]
+        if kept and not any(out.exists for out in kept):
+            return "nothing has been run here, so the metrics are git's own: nothing to compare; run `dvc repro` first"
+        waiting = repo.status()
+    names = [stage.addressing for stage in stages if stage.addressing in waiting]
+    return f"not up to date: {_few(names)}; the metrics here are not this tree's, run `dvc repro`" if names else ""
 
 
 def best(metrics: dict[str, dict[str, Any]]) -> str:

@@ -104,7 +104,7 @@ def test_no_stage_depends_on_a_command(stage: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "verify workspace", "compare HEAD"])
-def test_the_quick_commands_never_import_prefect(clone: Path, command: str) -> None:
+def test_the_quick_commands_never_import_prefect(repo: Path, command: str) -> None:
     program = (
         "import runpy, sys\n"
         f"sys.argv = ['pixelproof', *{command.split()!r}]\n"
@@ -112,4 +112,4 @@ def test_the_quick_commands_never_import_prefect(clone: Path, command: str) -> N
         "heavy = {'prefect', 'torch', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )
-    sh(sys.executable, "-c", program, cwd=clone)
+    sh(sys.executable, "-c", program, cwd=repo)

@@ -21,14 +21,44 @@ def change(arch: str, **test: Any) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_metrics_as_committed_are_identical(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+NOT_RUN = "nothing has been run here, so the metrics are git's own: nothing to compare; run `dvc repro` first"
+
+
+def test_metrics_as_committed_are_identical_where_they_were_made(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("reports").mkdir()
     Path("reports/index.html").write_text("")
     assert verify_workspace() == ExitCode.GOOD
     assert capsys.readouterr().out.splitlines() == [
-        f"report: {clone / 'reports/index.html'}",
+        f"report: {repo / 'reports/index.html'}",
         "6 identical, 0 within tolerance (another processor), 0 different",
     ]
+
+
+def test_in_a_fresh_clone_there_is_nothing_to_compare(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):  # with a lock of this tree, and of another
+        Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", f"seed: {seed}"))
+        commit(clone)
+        assert verify_workspace() == ExitCode.CANNOT_TELL
+        assert capsys.readouterr().out.splitlines() == [
+            "report: none yet, `dvc repro` writes reports/index.html",
+            NOT_RUN,
+        ]
+
+
+def test_metrics_of_another_tree_are_not_identical_to_this_ones(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", "seed: 1"))
+    for _ in ("changed", "committed"):
+        assert verify_workspace() == ExitCode.CANNOT_TELL
+        said = "not up to date: download; the metrics here are not this tree's, run `dvc repro`"
+        assert capsys.readouterr().out.splitlines()[-1] == said
+        commit(repo)
+    sh("dvc", "repro", cwd=repo)
+    assert verify_workspace() == ExitCode.GOOD
+    change("unet", mIoU=0.515)  # within the tolerance, and by hand
+    assert verify_workspace() == ExitCode.CANNOT_TELL
+    assert "not up to date: report; " in capsys.readouterr().out
 
 
 def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
