@@ -1,7 +1,8 @@
 """Remove outputs of networks and seeds no longer in params.yaml.
 
 Only what DVC can restore is removed from models/ and results/: a dvc.lock of this clone records it and the cache holds
-it. Temporary folders of killed stages are removed too. `make repro` and `reproduce` do this first.
+it. Temporary folders that killed stages have left are removed too, a day after the last write. Nothing is removed while
+DVC is at work here. `make repro` and `reproduce` do this first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`gc`: removes outputs in models/ and results/ of networks and seeds that params.yaml no longer names.
 
 Only what DVC could restore is removed: its hash is in the dvc.lock of the working tree or of a commit, and the cache
-holds every byte of it. The folders that killed stages were writing to are removed too.
+holds every byte of it. The folders that killed stages were writing to are removed too, after a day: a process that is
+not seen from here may be at work in another container, or on the host.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,16 @@ import psutil
 
 from pipelines.dvc.lock import LOCK
 from pipelines.dvc.revision import git
+from pipelines.dvc.rwlock import alone
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import files_below
 from pixelproof.core.leftovers import FOLDERS, leftovers
 
 RUBBISH = {".DS_Store", "__pycache__"}
 PIDS = 2**31  # a larger number is no process's
-BESIDE = re.compile(r"\..+\.(\d+)\.tmp")  # `.0.4711.tmp`: where process 4711 wrote what would become `0`
+BESIDE = re.compile(r"\.(.+)\.(\d+)\.tmp")  # `.0.4711.tmp`: where process 4711 wrote what would become `0`
+OF_A_RUN = re.compile(rf"({'|'.join(FOLDERS)})/[^/]+/\d+(/[^/]+)?")  # what stages write for a network and a seed
+SECONDS_OF_SILENCE = 24 * 3600  # after which nobody writes to a folder any more
 
 
 def clear(repo: Any, dry_run: bool = False) -> bool:
@@ -33,12 +39,19 @@ def clear(repo: Any, dry_run: bool = False) -> bool:
         dry_run: only say what would be removed.
 
     Raises:
-        StateError: something was kept, because DVC could not restore it. Everything else has been removed.
+        StateError: DVC is at work, and nothing was removed. Or something was kept, because DVC could not restore it:
+            everything else has been removed.
     """
+    with alone(repo):
+        return _clear(repo, dry_run)
+
+
+def _clear(repo: Any, dry_run: bool) -> bool:
     outs = [out.def_path for out in repo.index.outs]
     found = leftovers(Path(), outs)
     lost = {path: missing for path in found if (missing := not_held(repo, Path(path)))}
-    gone = [path for path in found if path not in lost] + half_written(outs)
+    gone = [path for path in found if path not in lost]
+    gone += half_written([out.def_path for stage in repo.index.stages if stage.cmd for out in stage.outs])
     if gone:
         print(f"{'would remove' if dry_run else 'removed'} leftovers: {', '.join(gone)}", flush=True)
     for path in () if dry_run else gone:
@@ -55,7 +68,7 @@ def clear(repo: Any, dry_run: bool = False) -> bool:
 
 def not_held(repo: Any, path: Path, inner: bool = False) -> list[str]:
     """What DVC could not restore of a folder: the whole, or those of its parts that it does not hold."""
-    if path.name in RUBBISH or abandoned(path.name):
+    if _worthless(path):
         return []
     if path.is_symlink() or path.parent.is_symlink():
         return [path.as_posix()]
@@ -72,11 +85,16 @@ def not_hashed(path: Path) -> list[str]:
     """The files in a folder that DVC ignores, and so does not have: all but rubbish and what killed stages left."""
     seen = set(files_below(path))
     rest = (file for file in sorted(path.rglob("*")) if not file.is_dir() and file not in seen)
-    return [
-        file.as_posix()
-        for file in rest
-        if not any(part in RUBBISH or abandoned(part) for part in file.relative_to(path).parts)
-    ]
+    return [file.as_posix() for file in rest if not any(map(_worthless, _up_to(file, path)))]
+
+
+def _up_to(file: Path, folder: Path) -> Iterator[Path]:
+    """A file and the folders around it that are in a folder."""
+    return (each for each in (file, *file.parents) if each != folder and each.is_relative_to(folder))
+
+
+def _worthless(path: Path) -> bool:
+    return path.name in RUBBISH or abandoned(path)
 
 
 def held(repo: Any, path: Path) -> bool:
@@ -109,17 +127,31 @@ def recorded(content: str) -> bool:
 
 
 def half_written(outs: list[str]) -> list[str]:
-    """Temporary folders beside outputs whose process no longer exists."""
-    parents = {Path(out).parent for out in outs}
+    """Folders beside the outputs of stages, in which processes that no longer exist were writing them."""
+    targets = {*outs, *(folder.as_posix() for out in outs for folder in Path(out).parents if len(folder.parts) > 1)}
+    parents = {Path(out).parent for out in targets}
     parents |= {folder for name in FOLDERS for pattern in ("*", "*/*") for folder in Path(name).glob(pattern)}
-    found = [folder for parent in parents for folder in parent.glob(".*.tmp") if folder.is_dir()]
-    return sorted({folder.as_posix() for folder in found if abandoned(folder.name)})
+    found = [folder for parent in parents for folder in parent.glob(".*.tmp") if folder.is_dir() and abandoned(folder)]
+    return sorted(
+        folder.as_posix() for folder in found if _target(folder) in targets or OF_A_RUN.fullmatch(_target(folder))
+    )
 
 
-def abandoned(name: str) -> bool:
-    """Whether this is the name of a temporary folder whose process no longer exists."""
-    match = BESIDE.fullmatch(name)
-    return match is not None and int(match[1]) < PIDS and not psutil.pid_exists(int(match[1]))
+def _target(folder: Path) -> str:
+    """What a temporary folder would have become."""
+    return folder.with_name(BESIDE.sub(r"\1", folder.name)).as_posix()
+
+
+def abandoned(path: Path) -> bool:
+    """Whether this is a temporary folder of a process that no longer exists, in which nothing was written for a day."""
+    match = BESIDE.fullmatch(path.name)
+    if match is None or int(match[2]) >= PIDS or psutil.pid_exists(int(match[2])) or path.is_symlink():
+        return False
+    try:
+        newest = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    except FileNotFoundError:  # somebody is at work in it
+        return False
+    return time.time() - newest > SECONDS_OF_SILENCE
 
 
 def remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""DVC's list of who reads and writes which path, `.dvc/tmp/rwlock`: removed where a killed process left it unreadable.
+"""DVC's lock, and its list of who reads and writes which path, `.dvc/tmp/rwlock`; an unreadable list is removed.
 
 DVC opens the file for writing and then fills it. A kill, a Ctrl-C or a full disk in between leaves it empty, and from
 then on every command of DVC refuses. Whose entries it held is lost with them; so it is removed only when no process of
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,43 @@ def readable(path: Path) -> bool:
     except (ValueError, Invalid):
         return False
     return True
+
+
+@contextmanager
+def alone(repo: Any) -> Iterator[None]:
+    """Hold DVC's lock on the repository during the block, so that no command of DVC begins meanwhile.
+
+    DVC gives this lock back while the command of a stage runs, but keeps itself in its list. A process of another
+    container cannot be recognized in that list: as for DVC itself, its entry is that of a process that has ended.
+
+    Raises:
+        StateError: DVC is at work here.
+    """
+    from dvc.lock import LockError
+
+    again = "wait for it to end, or end it; then try again"
+    try:
+        repo.lock.lock()
+    except LockError:
+        raise StateError(".dvc", "DVC is at work here and holds its lock", again) from None
+    try:
+        if owners := sorted(listed(repo) & set(at_work(Path(repo.root_dir)))):
+            raise StateError(".dvc", f"DVC is at work here (process {', '.join(map(str, owners))})", again)
+        yield
+    finally:
+        repo.lock.unlock()
+
+
+def listed(repo: Any) -> set[int]:
+    """The processes in DVC's list, those that were killed included."""
+    from dvc.rwlock import RWLOCK_FILE, SCHEMA
+
+    try:
+        found = SCHEMA(json.loads(Path(repo.tmp_dir, RWLOCK_FILE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return set()
+    readers = [one for several in found["read"].values() for one in several]
+    return {int(one["pid"]) for one in (*found["write"].values(), *readers)}
 
 
 def at_work(root: Path) -> Iterator[int]:

@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.pipelines.conftest import commit, python, runs, sh
@@ -39,6 +41,12 @@ def removed(repo: Path) -> Path:
     return repo
 
 
+def age(folder: Path, hours: float) -> None:
+    """Make a folder and all in it look as if it was last written to that long ago."""
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (time.time() - 3600 * hours,) * 2)
+
+
 def gc(*options: str) -> subprocess.CompletedProcess[str]:
     return python("gc", *options, cwd=Path.cwd())
 
@@ -67,6 +75,7 @@ def test_a_record_in_any_commit_is_enough(removed: Path) -> None:
     assert "fcn" not in Path("dvc.lock").read_text()
     half = Path("results/fcn/0/.train.4999999.tmp")  # goes with the folder around it
     half.mkdir()
+    age(half, 25)
     done = gc()
     assert (done.returncode, done.stdout) == (0, SAID.replace("\n", f", {half}\n"))
 
@@ -126,19 +135,74 @@ def test_what_no_commit_records_is_kept(removed: Path) -> None:
     assert gc().returncode == 2 and Path("models/fcn/0").exists()
 
 
-def test_folders_of_killed_stages_go_and_those_at_work_stay(repo: Path) -> None:
+def dead_process() -> str:
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    dead, alive = ended.stdout.strip(), os.getpid()
-    going = ["data/.cvat.{}.tmp", ".metrics.{}.tmp", "models/gone/.0.{}.tmp"]
-    for name in going:
-        for pid in (dead, alive):
-            Path(name.format(pid)).mkdir(parents=True)
-            Path(name.format(pid), "half.txt").touch()
-    Path("data/.mine.tmp").mkdir()
-    Path("data/.0.99999999999999999999.tmp").mkdir()  # no process has this number
+    return ended.stdout.strip()
+
+
+def make(name: str, hours: float) -> Path:
+    """A temporary folder with a file in it, last written to that long ago."""
+    Path(name, "inner").mkdir(parents=True)
+    Path(name, "inner/half.txt").touch()
+    age(Path(name), hours)
+    return Path(name)
+
+
+def test_folders_of_killed_stages_go_and_those_at_work_stay(repo: Path) -> None:
+    dead, alive = dead_process(), os.getpid()
+    names = ["data/.cvat.{}.tmp", "data/.prepared.{}.tmp", ".metrics.{}.tmp", "models/gone/.0.{}.tmp"]
+    names += ["results/gone/0/.evaluate.{}.tmp"]
+    going = [make(name.format(dead), 25) for name in names]
+    staying = [make(name.format(alive), 25) for name in names]
+    staying += [make("data/.cvat.tmp", 25), make("data/.cvat.99999999999999999999.tmp", 25)]  # no process's number
     assert gc().returncode == 0
-    assert not any(Path(name.format(dead)).exists() for name in going)
-    assert all(Path(name.format(alive), "half.txt").exists() for name in going) and Path("data/.mine.tmp").exists()
+    assert not any(path.exists() for path in going)
+    assert all((path / "inner/half.txt").exists() for path in staying)
+
+
+def test_a_folder_that_somebody_may_be_writing_to_stays(repo: Path) -> None:
+    """The process may be one of another container, which is not to be seen from here."""
+    folder = make(f"data/.cvat.{dead_process()}.tmp", 25)
+    age(folder / "inner/half.txt", 23)
+    assert gc().stdout == "nothing to remove\n" and folder.exists()
+
+
+def test_what_has_such_a_name_but_is_beside_no_output_stays(repo: Path) -> None:
+    dead = dead_process()
+    mine = [
+        make(f"{name}.{dead}.tmp", 25) for name in (".notes", "data/.notes", ".data", "models/.notes", "models/a/.b")
+    ]
+    linked = Path(f"data/.cvat.{dead}.tmp")
+    linked.symlink_to(mine[0].resolve())
+    assert gc().stdout == "nothing to remove\n"
+    assert all((path / "inner/half.txt").exists() for path in (*mine, linked))
+
+
+@pytest.mark.parametrize("at", ["its lock", "a stage"])
+def test_nothing_is_removed_while_dvc_is_at_work(removed: Path, at: str) -> None:
+    if at == "its lock":
+        program = "from dvc.repo import Repo\nimport time\nwith Repo().lock: open('ready', 'w'); time.sleep(600)"
+        run = psutil.Popen([sys.executable, "-c", program], cwd=removed)
+    else:
+        Path("control").mkdir(exist_ok=True)
+        Path("control/cvat").write_text("open('ready', 'w'); time.sleep(600)")
+        Path("examples/export.xml").write_text("<changed/>")
+        run = psutil.Popen(["dvc", "repro", "cvat"], cwd=removed, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            if Path("ready").exists():
+                break
+            time.sleep(0.1)
+        for options in ((), ("--dry-run",)):
+            done = gc(*options)
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+            assert "DVC is at work here" in done.stderr and "try again" in done.stderr
+        assert all(Path(left).exists() for left in LEFT)
+    finally:
+        for process in [*run.children(recursive=True), run]:
+            process.kill()
+        run.wait()
+    assert gc().stdout == SAID  # though the list of DVC still names the killed process
 
 
 def test_files_that_are_not_ours_stay(repo: Path) -> None:
