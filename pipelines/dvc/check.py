@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.dvc.content import files_in, hash_of
 from pipelines.dvc.deps import differences, lines_of
+from pipelines.dvc.folders import AGAIN, contradictions
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import WORKSPACE, Revision, open_revision
 from pipelines.dvc.strays import strays
@@ -38,12 +39,14 @@ def check(name: str = WORKSPACE) -> bool:
 
 
 def stale_at(repo: Any, side: Revision) -> list[str]:
-    """A line for each thing in which a revision's dvc.lock does not match its tree."""
+    """A line for each thing in which a revision's dvc.lock does not match its tree, or contradicts itself."""
+    tracked = side.names()
     if side.commit is None:
-        stale = stale_things(repo.index.stages)
+        stale = stale_things(repo.index.stages) | contradictions(repo.index.stages, tracked)
     else:
         with repo.switch(side.commit):
-            stale = stale_things(_local(repo.index.stages, side))
+            stages = _local(repo.index.stages, side)
+            stale = stale_things(stages) | contradictions(stages, tracked)
     return [f"{thing}{readers_of(stages)}" for thing, stages in stale.items()]
 
 
@@ -95,9 +98,9 @@ def _stale_dep(dep: Any, outputs: dict[str, Any]) -> list[str]:
         ]
     if dep.fs_path in outputs:
         same = dep.hash_info == outputs[dep.fs_path].hash_info
-        return [] if same else [f"{dep}: dvc.lock records a different version from the one its stage wrote"]
+        return [] if same else [f"{dep}: dvc.lock records a different version from the one its stage wrote; {AGAIN}"]
     if _inside_outputs(dep.fs_path, outputs):
-        return []  # a part of an output, or a folder of outputs: dvc.lock alone cannot tell
+        return []  # a part of an output, or a folder of outputs: `contradictions` compares these
     return [f"{path}: {state} since the run" for path, state in _status(dep).items()]
 
 

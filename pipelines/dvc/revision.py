@@ -57,6 +57,11 @@ class Revision:
         entries = [entry.split("\t", 1) for entry in listed.split("\0") if entry]
         return {path: about.split()[2] for about, path in entries}
 
+    def names(self) -> list[str]:
+        """The paths of all files that git tracks."""
+        listed = ("ls-files", "-z") if self.commit is None else ("ls-tree", "-r", "-z", "--name-only", self.commit)
+        return [path for path in self._git(*listed).split("\0") if path]
+
     def mapping(self, path: str) -> dict[str, Any] | None:
         """A YAML file whose top level is a mapping; None if the revision has no such file."""
         return None if self.read(path) is None else self._parsed(path, YAML(typ="safe", pure=True).load)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,71 @@ def test_a_dependency_in_another_version_than_its_stage_wrote_is_stale(
     assert not check()
     found = lines(capsys)
     assert (
-        found[0] == "data/download: dvc.lock records a different version from the one its stage wrote (read by prepare)"
+        found[0] == "data/download: dvc.lock records a different version from the one its stage wrote; "
+        "run again what reads it (read by prepare)"
     )
     assert len(found) == 2
+
+
+def forge(stage: str, path: str, version: str) -> None:
+    """Have dvc.lock record another version of what a stage read."""
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    next(dep for dep in lock["stages"][stage]["deps"] if dep["path"] == path)["md5"] = version
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+
+
+def test_a_folder_of_outputs_in_another_version_than_stages_wrote_is_stale(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "models: dvc.lock records a different version from the one that stages wrote; run again what reads it"
+    forge("report", "models", f"{'a' * 32}.dir")
+    commit(repo)
+    for name in ("workspace", "HEAD"):
+        assert not check(name)
+        assert lines(capsys)[0] == f"{said} (read by report)"
+    shutil.rmtree(".dvc/cache")  # as in a fresh clone: the lock alone cannot tell
+    assert check("HEAD")
+
+
+def test_a_part_of_an_output_in_another_version_than_its_stage_wrote_is_stale(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = "data/prepared/train/out.txt"
+    replace("dvc.yaml", 'data/prepared/train]\n    outs: ["models', f'{part}]\n    outs: ["models')
+    sh("dvc", "repro", cwd=repo)
+    commit(repo)
+    assert check(), lines(capsys)
+    capsys.readouterr()
+    forge("train@fcn", part, "a" * 32)
+    assert not check()
+    said = f"{part}: dvc.lock records a different version from the one that stages wrote; run again what reads it"
+    assert f"{said} (read by train@fcn)" in lines(capsys)
+
+
+def test_a_file_that_no_stage_wrote_is_named(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models/notes.txt").write_text("mine")
+    sh("dvc", "repro", cwd=repo)
+    commit(repo)
+    assert runs(repo) == ["report"]
+    assert not check()
+    said = "models/notes.txt: no stage wrote it, but dvc.lock counts it as read; remove it, and run again what reads it"
+    assert lines(capsys)[0] == f"{said} (read by report)"
+    Path("models/notes.txt").unlink()
+    assert not check(), "the lock still has it"
+    sh("dvc", "repro", cwd=repo)
+    assert check()
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'[{"md5": 1}]'])
+def test_a_damaged_list_in_the_cache_is_one_line(repo: Path, left: bytes) -> None:
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    name = lock["stages"]["train@unet"]["outs"][0]["md5"]
+    path = Path(".dvc/cache/files/md5", name[:2], name[2:])
+    path.chmod(0o644)
+    path.write_bytes(left)
+    done = python("check", cwd=repo)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"the list of models/unet in DVC's cache ({name}): damaged" in done.stderr
 
 
 def test_two_stages_that_read_a_part_of_an_output_in_two_versions_are_stale(

@@ -1,0 +1,84 @@
+"""Compares the folders of outputs that stages read, and parts of outputs, with what dvc.lock says that stages wrote.
+
+dvc.lock has one hash for a folder. Which files an output holds is in DVC's cache; where that lacks it, as in a fresh
+clone, nothing can be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from pipelines.dvc.content import hash_of_digests, paths_in
+from pipelines.dvc.strays import within
+from pixelproof.core.errors import StateError
+
+AGAIN = "run again what reads it"
+Listing = Mapping[str, str]  # path in the repository -> MD5
+
+
+def contradictions(stages: Iterable[Any], tracked: Collection[str]) -> dict[str, list[str]]:
+    """What stages read in another version than dvc.lock records as written, and the stages that read it.
+
+    Args:
+        stages: DVC's stages, .dvc files included.
+        tracked: the files that git keeps. A folder that also holds some of them is left alone.
+    """
+    stages = list(stages)
+    outs = {path_of(out): out for stage in stages for out in stage.outs if out.is_in_repo}
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        deps = {path_of(dep): dep for dep in stage.deps if dep.hash_info and dep.is_in_repo and dep not in stage.params}
+        for path in deps.keys() - outs.keys():
+            near = [out for name, out in outs.items() if within(name, path) or within(path, name)]
+            if near and not any(within(file, path) for file in tracked):
+                for line in _unlike(deps[path], path, near):
+                    found.setdefault(line, []).append(stage.name)
+    return found
+
+
+def _unlike(dep: Any, path: str, outs: Iterable[Any]) -> list[str]:
+    """A line for each file here that no stage wrote; if there is none, one for the folder as it was read."""
+    written: dict[str, str] = {}
+    for out in outs:
+        if (found := listing(out)) is None:
+            return []
+        written |= {file: digest for file, digest in found.items() if within(file, path)}
+    if hash_of_digests(path, written) == dep.hash_info.value:
+        return []
+    if strange := sorted(paths_in(dep.repo, path).keys() - written.keys()):
+        return [
+            f"{file}: no stage wrote it, but dvc.lock counts it as read; remove it, and {AGAIN}" for file in strange
+        ]
+    return [f"{path}: dvc.lock records a different version from the one that stages wrote; {AGAIN}"]
+
+
+def listing(out: Any) -> Listing | None:
+    """The files of an output as dvc.lock records it; None if DVC's cache does not have the list.
+
+    Raises:
+        StateError: the list in the cache is damaged.
+    """
+    from dvc_data.hashfile.tree import Tree
+    from dvc_objects.errors import ObjectFormatError
+
+    path, info = path_of(out), out.hash_info
+    if not info or not info.isdir:
+        return {path: str(info.value)} if info else None
+    try:
+        tree = Tree.load(out.repo.cache.local, info)
+        found = {"/".join((path, *key)): str(entry.value) for key, _, entry in tree}
+        damaged = hash_of_digests(path, found) != info.value
+    except FileNotFoundError:
+        return None
+    except (ObjectFormatError, ValueError, KeyError, TypeError, AttributeError):
+        damaged = True
+    if damaged:
+        what = f"the list of {path} in DVC's cache ({info.value})"
+        raise StateError(what, "damaged", "remove that file from .dvc/cache, then run `dvc pull` or `dvc repro`")
+    return found
+
+
+def path_of(part: Any) -> str:
+    """The path of an input or output in the repository."""
+    return "/".join(part.repo.fs.relparts(part.fs_path, part.repo.root_dir))
