@@ -13,6 +13,7 @@ from pipelines.dvc.content import hash_of_digests, paths_in
 from pipelines.dvc.strays import within
 from pixelproof.core.errors import StateError
 
+SHOWN = 3  # files that are named; the others are counted
 AGAIN = "run again what reads it"
 Listing = Mapping[str, str]  # path in the repository -> MD5
 
@@ -38,7 +39,7 @@ def contradictions(stages: Iterable[Any], tracked: Collection[str]) -> dict[str,
 
 
 def _unlike(dep: Any, path: str, outs: Iterable[Any]) -> list[str]:
-    """A line for each file here that no stage wrote; if there is none, one for the folder as it was read."""
+    """A line if a stage read anything else than was written; it names the files here that no stage wrote."""
     written: dict[str, str] = {}
     for out in outs:
         if (found := listing(out)) is None:
@@ -47,9 +48,9 @@ def _unlike(dep: Any, path: str, outs: Iterable[Any]) -> list[str]:
     if hash_of_digests(path, written) == dep.hash_info.value:
         return []
     if strange := sorted(paths_in(dep.repo, path).keys() - written.keys()):
-        return [
-            f"{file}: no stage wrote it, but dvc.lock counts it as read; remove it, and {AGAIN}" for file in strange
-        ]
+        more = f" and {len(strange) - SHOWN} more" if len(strange) > SHOWN else ""
+        named = f"{', '.join(strange[:SHOWN])}{more}"
+        return [f"{path}: no stage wrote {named}, yet dvc.lock counts all of it as read; remove that, and {AGAIN}"]
     return [f"{path}: dvc.lock records a different version from the one that stages wrote; {AGAIN}"]
 
 

@@ -114,7 +114,8 @@ def test_a_file_that_no_stage_wrote_is_named(repo: Path, capsys: pytest.CaptureF
     commit(repo)
     assert runs(repo) == ["report"]
     assert not check()
-    said = "models/notes.txt: no stage wrote it, but dvc.lock counts it as read; remove it, and run again what reads it"
+    said = "models: no stage wrote models/notes.txt, yet dvc.lock counts all of it as read"
+    said = f"{said}; remove that, and run again what reads it"
     assert lines(capsys)[0] == f"{said} (read by report)"
     Path("models/notes.txt").unlink()
     assert not check(), "the lock still has it"
