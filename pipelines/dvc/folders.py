@@ -70,9 +70,9 @@ def listing(out: Any) -> Listing | None:
         tree = Tree.load(out.repo.cache.local, info)
         found = {"/".join((path, *key)): str(entry.value) for key, _, entry in tree}
         damaged = hash_of_digests(path, found) != info.value
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ObjectFormatError, ValueError, KeyError, TypeError, AttributeError):
+    except (ObjectFormatError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         damaged = True
     if damaged:
         what = f"the list of {path} in DVC's cache ({info.value})"

@@ -56,7 +56,7 @@ def readable(path: Path) -> bool:
         SCHEMA(json.loads(path.read_text(encoding="utf-8")))
     except OSError:  # none yet, or one that DVC itself must complain of
         return True
-    except (ValueError, Invalid):
+    except (ValueError, RecursionError, Invalid):
         return False
     return True
 

@@ -33,6 +33,26 @@ def test_what_a_kill_left_is_removed_and_dvc_works_again(repo: Path, left: str) 
     assert (repo / "models/unet").exists()
 
 
+def test_what_no_parser_can_hold_is_removed_too(repo: Path) -> None:
+    (repo / RWLOCK).write_text("[" * 100_000)
+    done = front_door("gc")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1) and ".dvc/tmp/rwlock: removed" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["gc", "verify workspace"])
+@pytest.mark.parametrize("path", [".dvc/tmp/rwlock", ".dvc/tmp/lock", ".dvc/tmp"])
+def test_what_cannot_be_read_at_all_is_one_line(repo: Path, path: str, command: str) -> None:
+    place = repo / path
+    if path == ".dvc/tmp":
+        shutil.rmtree(place)
+        place.touch()
+    else:
+        place.unlink(missing_ok=True)
+        place.mkdir()
+    done = front_door(*command.split())
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and path in done.stderr
+
+
 def test_what_a_running_dvc_needs_stays(repo: Path) -> None:
     pid = repo / "control/pid"
     pid.parent.mkdir(exist_ok=True)
