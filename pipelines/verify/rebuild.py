@@ -24,6 +24,7 @@ from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import NEVER_RUN, Difference, DvcLock, read_lock
 from pipelines.dvc.revision import Revision
 from pipelines.processes import Command, Ended, run
+from pipelines.verify.table import TABLE, classes_of
 from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.fetch.obtain import CACHE, MIRROR, cache_folder
 
@@ -104,13 +105,17 @@ class Clone:
         """`architecture -> {key path: value}` of what was written."""
         return self._tree.metrics()
 
+    def classes(self) -> dict[str, dict[str, Any]]:
+        """The same for the table of classes."""
+        return classes_of(self._tree)
+
     def lock(self) -> DvcLock:
         """dvc.lock as the run left it."""
         return read_lock(self._tree).only(self.stages)
 
     def _remove_metrics(self) -> None:
         """Remove the committed metrics: those that are compared with them must have been written here."""
-        for path in (*map(Path, self._kept_by_git), *(self.folder / "metrics").glob("*.json")):
+        for path in (*map(Path, self._kept_by_git), *(self.folder / "metrics").glob("*.json"), self.folder / TABLE):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _configure_dvc(self, cache: Path) -> None:

@@ -29,6 +29,7 @@ from pipelines.verify.certificate import (
     other_versions,
     summary,
 )
+from pipelines.verify.table import classes_of, judge_classes
 from pixelproof.core.errors import ExitCode, ParamsError, StateError
 from pixelproof.core.files import write_json, write_text
 
@@ -79,7 +80,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
     committed, params = revision.metrics(), revision.mapping("params.yaml") or {}
     if not committed:
         raise StateError(f"revision {revision.name!r}", "no metrics/*.json in it", "name a commit that has metrics")
-    tolerance, before = _tolerance(params), read_lock(revision)
+    tolerance, before, classes = _tolerance(params), read_lock(revision), classes_of(revision)
     if cached and not before.stages:
         raise StateError(f"revision {revision.name!r}", "no dvc.lock in it", "verify it without --cached")
     versions = _versions(revision)
@@ -88,7 +89,9 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
         _make_folder(out)
     with clean_clone(str(revision.commit)) as clone:
         ran, stale = clone.restore() if cached else (clone.rebuild(), {})
-        rebuilt, before, after = clone.metrics(), before.only(clone.stages), clone.lock()
+        judged = judge(committed, clone.metrics(), tolerance)
+        judged += judge_classes(judged, classes, clone.classes())
+        before, after = before.only(clone.stages), clone.lock()
     compute = params.get("compute")
     stages = differences(before, after)
     for name, found in ((name, found) for name, found in stale.items() if found):
@@ -98,7 +101,7 @@ def _certified(revision: Revision, cached: bool, out: Path | None) -> dict[str, 
             commit=str(revision.commit),
             mode="restored" if cached else "rebuilt",
             tolerance=tolerance,
-            judged=judge(committed, rebuilt, tolerance),
+            judged=judged,
             committed=before,
             rebuilt=after,
             stages=stages,
@@ -165,11 +168,14 @@ def verify_workspace() -> ExitCode:
         differs in a tree that is not HEAD's, or if the metrics here are not what runs of this tree wrote.
     """
     tolerance = load_pipelines().tolerance
-    rebuilt, committed = open_revision(WORKSPACE).metrics(), open_revision("HEAD").metrics()
+    here, head = open_revision(WORKSPACE), open_revision("HEAD")
+    rebuilt, committed = here.metrics(), head.metrics()
     if not rebuilt and not committed:
         raise StateError("metrics/", "no *.json", "run `dvc repro` first")
     report = f"report: {REPORT.resolve()}" if REPORT.exists() else f"report: none yet, `dvc repro` writes {REPORT}"
     judged = judge(committed, rebuilt, tolerance)
+    classes = judge_classes(judged, classes_of(head), classes_of(here))
+    judged += classes
     different = [row for row in judged if row.outcome in ("different", "missing")]
     changed = changed_files(*INPUTS) if different else []
     if committed and changed:
@@ -177,7 +183,7 @@ def verify_workspace() -> ExitCode:
         return ExitCode.CANNOT_TELL
     for row in judged:
         if row.outcome in FAILURES:
-            print(f"{row.architecture}: {row.metric}: {_detail(row, tolerance)}")
+            print(f"{row.architecture}: {row.metric}: {_detail(row, 0 if row in classes else tolerance)}")
     counts = Counter(row.outcome for row in judged)
     print(report)
     if not committed:

@@ -115,6 +115,23 @@ def test_a_metric_edited_by_hand_is_different(repo: Path) -> None:
     assert re.search(r"\| data \| `examples` \| `\w+\.dir` \| yes \|", done.stdout)
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_table_of_classes_edited_by_hand_is_different(repo: Path, tmp_path: Path, cached: bool) -> None:
+    write = '(folder / "per_class.csv").write_text("architecture,split,class,iou\\nunet,test,road,0.5\\n")'
+    edit("code/stage.py", '    if name == "report":\n', f'    if name == "report":\n        {write}\n')
+    (repo / ".dvcignore").write_text("/metrics/*.csv\n")
+    sh("dvc", "repro", cwd=repo)
+    sh("dvc", "repro", "--force", "--single-item", "report", cwd=repo)
+    commit(repo)
+    assert verify("HEAD", cached, tmp_path / "right") == ExitCode.GOOD
+    assert certificate(tmp_path / "right")["counts"]["identical"] == 7
+    edit("metrics/per_class.csv", "0.5", "0.9")
+    commit(repo)
+    assert verify("HEAD", cached, tmp_path / "wrong") == ExitCode.WORSE
+    found = [row["metric"] for row in certificate(tmp_path / "wrong")["metrics"] if row["outcome"] == "different"]
+    assert found == ["test.classes.road.iou"]
+
+
 def test_a_lock_of_another_tree_is_named(repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit("params.yaml", "seed: 0", "seed: 1")
     change("fcn", mIoU=0.515)

@@ -74,6 +74,46 @@ def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pyte
     ]
 
 
+TABLE = "architecture,split,class,iou\nunet,test,road,0.5\nunet,test,roof,\nfcn,test,road,0.25\n"
+
+
+def test_the_table_of_classes_is_compared_where_the_metrics_are_identical(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("metrics/per_class.csv")
+    path.write_text(TABLE)
+    commit(clone)
+    path.write_text(TABLE.replace("0.5", "0.6").replace("roof,", "roof,0.75"))
+    assert verify_workspace() == ExitCode.WORSE
+    assert capsys.readouterr().out.splitlines() == [
+        "unet: test.classes.road.iou: 0.5 in HEAD, 0.6 here: 0.1 apart, tolerance 0",
+        "unet: test.classes.roof.iou: None in HEAD, 0.75 here",
+        "report: none yet, `dvc repro` writes reports/index.html",
+        "7 identical, 0 within tolerance (another processor), 2 different",
+    ]
+    change("unet", mIoU=0.515)  # as on another processor, on which a class may be further apart
+    assert verify_workspace() != ExitCode.WORSE
+    path.write_text(TABLE.replace("fcn,test,road,0.25\n", ""))
+    assert verify_workspace() == ExitCode.WORSE
+    assert "fcn: test.classes.road.iou: 0.25 in HEAD, missing here" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not enough values"),
+        ("class,iou\nroad,0.5\n", "its first columns are not architecture, split, class"),
+        (TABLE.replace("0.25", "much"), "'much'"),
+        (TABLE.replace("0.25", "0.25,1"), "longer"),
+        (f"{TABLE}unet,test,road,0.5\n", "unet, test, road is there twice"),
+    ],
+)
+def test_a_table_of_classes_that_cannot_be_read_is_named(clone: Path, text: str, said: str) -> None:
+    Path("metrics/per_class.csv").write_text(text)
+    with pytest.raises(StateError, match=f"workspace: metrics/per_class.csv: cannot be read .*{said}"):
+        verify_workspace()
+
+
 def test_a_changed_tree_ends_in_three_lines(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change("unet", mIoU=0.9)
     assert verify_workspace() == ExitCode.WORSE
