@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.common import ROOT, print_table
 
 PAUSE = 0.2  # seconds between two samples
-COMPARED = ("metrics", "models", "results", "reports")
+COMPARED = ("metrics", "tables", "models", "results", "reports")
 
 
 @dataclass

@@ -17,7 +17,7 @@ import yaml
 from dvc.repo import Repo
 
 ROOT = Path(__file__).parent.parent
-WRITTEN = ("data", "models", "results", "reports", "metrics")
+WRITTEN = ("data", "models", "results", "reports", "metrics", "tables")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def check(name: str = WORKSPACE) -> bool:
         print(*lines, sep="\n")
     tree = "this tree" if side.commit is None else f"the tree of {name}"
     if stale:
-        print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, then commit dvc.lock and metrics/")
+        kept = "dvc.lock, metrics/ and tables/"
+        print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, then commit {kept}")
     elif wrong:
         print(f"dvc.lock does not record all that runs read: {len(wrong)} thing(s) above")
     else:

@@ -24,7 +24,7 @@ from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import NEVER_RUN, Difference, DvcLock, read_lock
 from pipelines.dvc.revision import Revision
 from pipelines.processes import Command, Ended, run
-from pipelines.verify.table import TABLE, classes_of
+from pipelines.verify.table import TABLES, classes_of
 from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.fetch.obtain import CACHE, MIRROR, cache_folder
 
@@ -115,7 +115,11 @@ class Clone:
 
     def _remove_metrics(self) -> None:
         """Remove the committed metrics: those that are compared with them must have been written here."""
-        for path in (*map(Path, self._kept_by_git), *(self.folder / "metrics").glob("*.json"), self.folder / TABLE):
+        for path in (
+            *map(Path, self._kept_by_git),
+            *(self.folder / "metrics").glob("*.json"),
+            *(self.folder / path for path in TABLES),
+        ):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _configure_dvc(self, cache: Path) -> None:

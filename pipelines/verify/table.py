@@ -1,4 +1,4 @@
-"""Reads and judges the table of classes that git keeps beside the metrics."""
+"""Reads and judges the table of classes that git keeps with the metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipelines.dvc.revision import Revision
 from pipelines.verify.certificate import Judged, Metrics, judge
 from pixelproof.core.errors import StateError
 
-TABLE = "metrics/per_class.csv"
+TABLES = ("tables/per_class.csv", "metrics/per_class.csv")  # here, and in revisions before the move
 ROW = ["architecture", "split", "class"]  # its first columns; the others are metrics
 
 
@@ -31,7 +31,8 @@ def classes_of(side: Revision) -> Metrics:
         StateError: the table is not in the form that the stage `report` writes.
     """
     found: Metrics = {}
-    if (text := side.read(TABLE)) is None:
+    table, text = next(((path, text) for path in TABLES if (text := side.read(path)) is not None), ("", None))
+    if text is None:
         return found
     try:
         header, *rows = csv.reader(StringIO(text), strict=True)
@@ -46,5 +47,5 @@ def classes_of(side: Revision) -> Metrics:
                 values[key] = float(cell) if cell else None
     except (ValueError, csv.Error) as error:
         what = f"cannot be read ({error})"
-        raise StateError(f"{side.name}: {TABLE}", what, "write it again with `dvc repro`") from None
+        raise StateError(f"{side.name}: {table}", what, "write it again with `dvc repro`") from None
     return found

@@ -1,4 +1,4 @@
-"""`python -m stages.report`: reports/ for people, metrics/ for git, from the results of the configured runs."""
+"""`python -m stages.report`: reports/ for people, metrics/ and tables/ for git, from the configured runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from stages.report.plots import write_plots, write_vega
 
 
 def main() -> None:
-    """Write reports/ and metrics/."""
+    """Write reports/, metrics/ and tables/."""
     argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
     params = load("report", Params)
     refuse_leftovers(Path(), params)
     write(Path(), params)
-    print("report: reports/index.html, reports/summary.md and metrics/")
+    print("report: reports/index.html, reports/summary.md, metrics/ and tables/")
 
 
 def refuse_leftovers(root: Path, params: Params) -> None:
@@ -45,15 +45,19 @@ def refuse_leftovers(root: Path, params: Params) -> None:
 
 
 def write(root: Path, params: Params) -> None:
-    """Read everything first, so that a missing result changes neither folder."""
+    """Read everything first, so that a missing result changes no folder."""
     results = gather(root, params)
     page = render(results)
-    with whole_folder(root / "reports") as reports, whole_folder(root / "metrics") as metrics:
+    with (
+        whole_folder(root / "reports") as reports,
+        whole_folder(root / "metrics") as metrics,
+        whole_folder(root / "tables") as tables,
+    ):
         write_text(reports / "index.html", page)
         write_text(reports / "summary.md", summary(results))
         write_plots(reports / "plots", results)
         write_vega(reports / "vega.js")
-        write_text(metrics / "per_class.csv", per_class_csv(results))
+        write_text(tables / "per_class.csv", per_class_csv(results))
         for name, runs in results.runs.items():
             write_json(metrics / f"{name}.json", headline(runs))
 

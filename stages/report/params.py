@@ -50,4 +50,4 @@ class Params(Section):
     train: Seeds
     evaluate: Knobs = Field(default_factory=dict)
     measure: Knobs = Field(default_factory=dict)
-    report: Report = Field(description="reports/ and metrics/")
+    report: Report = Field(description="reports/, metrics/ and tables/")

@@ -77,10 +77,12 @@ def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pyte
 TABLE = "architecture,split,class,iou\nunet,test,road,0.5\nunet,test,roof,\nfcn,test,road,0.25\n"
 
 
+@pytest.mark.parametrize("folder", ["tables", "metrics"])
 def test_the_table_of_classes_is_compared_where_the_metrics_are_identical(
-    clone: Path, capsys: pytest.CaptureFixture[str]
+    clone: Path, capsys: pytest.CaptureFixture[str], folder: str
 ) -> None:
-    path = Path("metrics/per_class.csv")
+    path = Path(folder, "per_class.csv")
+    path.parent.mkdir(exist_ok=True)
     path.write_text(TABLE)
     commit(clone)
     path.write_text(TABLE.replace("0.5", "0.6").replace("roof,", "roof,0.75"))

@@ -133,7 +133,7 @@ def test_a_new_metric_is_an_entry_and_a_function(tmp_path: Path) -> None:
     assert "| pixel error |" in (root / "reports/summary.md").read_text()
     kept = json.loads((root / "metrics/unet.json").read_text())
     assert len(kept["val"]) == 6 and kept["test"]["pixel_error"] == round(test["pixel_error"], 6)
-    assert "miss_rate" in (root / "metrics/per_class.csv").read_text().splitlines()[0].split(",")
+    assert "miss_rate" in (root / "tables/per_class.csv").read_text().splitlines()[0].split(",")
 
     found = json.loads((root / "found.json").read_text())
     assert found["judged"][0] == ["pixel_error", None, test["pixel_error"]]

@@ -54,8 +54,17 @@ def test_metrics_show_has_five_numbers_of_each_split(workspace: Workspace) -> No
 
 
 def test_git_keeps_metrics_and_the_table_of_classes_and_no_report(workspace: Workspace) -> None:
-    kept = workspace.run("git", "ls-files", "metrics", "reports").split()
-    assert kept == sorted([*(f"metrics/{name}.json" for name in fake.ARCHITECTURES), "metrics/per_class.csv"])
+    kept = workspace.run("git", "ls-files", "metrics", "tables", "reports").split()
+    assert kept == sorted([*(f"metrics/{name}.json" for name in fake.ARCHITECTURES), "tables/per_class.csv"])
+
+
+def test_dvc_notices_an_edit_of_the_table_of_classes(workspace: Workspace) -> None:
+    table = workspace.folder / "tables/per_class.csv"
+    text = table.read_text()
+    table.write_text(text.replace("0.", "0.9", 1))
+    found = shown(workspace, "status", "report")
+    table.write_text(text)
+    assert {"changed outs": {"tables": "modified"}} in found["report"]
 
 
 def test_plots_show_has_a_curve_of_each_architecture(workspace: Workspace) -> None:
@@ -129,8 +138,8 @@ def test_a_change_is_a_short_diff_and_reruns_only_the_report(workspace: Workspac
     changes = shown(workspace, "metrics", "diff")
     assert list(changes) == ["metrics/unet.json"] and list(changes["metrics/unet.json"]) == ["test.mIoU"]
     assert changes["metrics/unet.json"]["test.mIoU"]["new"] == 0.5
-    numbers = workspace.run("git", "diff", "--numstat", "metrics").split()
-    assert numbers == ["1", "1", "metrics/per_class.csv", "1", "1", "metrics/unet.json"]
+    numbers = workspace.run("git", "diff", "--numstat", "metrics", "tables").split()
+    assert numbers == ["1", "1", "metrics/unet.json", "1", "1", "tables/per_class.csv"]
     assert executed(workspace.dvc("repro", "--single-item", "report")) == []
     workspace.edit("params.yaml", "gallery: 48", "gallery: 1")
     assert shown(workspace, "params", "diff")["params.yaml"]["report.gallery"] == {"old": 48, "new": 1, "diff": -47}

@@ -106,7 +106,7 @@ def test_headline_and_classes_by_another_way(root: Path) -> None:
         assert figure == round(np.mean(numbers), 6) and 0 < figure < 1
     assert {split: len(numbers) for split, numbers in found.items()} == {"test": 5, "val": 5}
 
-    rows = list(csv.DictReader((root / "metrics/per_class.csv").open()))
+    rows = list(csv.DictReader((root / "tables/per_class.csv").open()))
     assert len(rows) == 4 * 2 * len(fake.CLASSES)
     of_unet = [row for row in rows if row["architecture"] == "unet" and row["split"] == "test"]
     each = np.mean([jaccard_score(y[kept], p, labels=labels, average=None) for p in guesses], axis=0)
@@ -158,7 +158,12 @@ def test_same_bytes_elsewhere_and_only_what_params_name(root: Path, tmp_path: Pa
     write(tmp_path / "elsewhere", params())
 
     def written(where: Path) -> dict[str, bytes]:
-        files = [path for folder in ("reports", "metrics") for path in (where / folder).rglob("*") if path.is_file()]
+        files = [
+            path
+            for folder in ("reports", "metrics", "tables")
+            for path in (where / folder).rglob("*")
+            if path.is_file()
+        ]
         return {str(path.relative_to(where)): path.read_bytes() for path in files}
 
     assert written(root) == written(tmp_path / "elsewhere")
@@ -170,7 +175,7 @@ def test_same_bytes_elsewhere_and_only_what_params_name(root: Path, tmp_path: Pa
     assert sorted(written(root).keys() - set(pictures)) == sorted(
         [
             *(path.format(name) for path in of_each for name in fake.ARCHITECTURES),
-            "metrics/per_class.csv",
+            "tables/per_class.csv",
             "reports/index.html",
             "reports/plots/train_loss.csv",
             "reports/plots/val_mIoU.csv",
@@ -199,7 +204,7 @@ def test_same_bytes_in_a_process_of_other_settings_that_sees_no_fonts(root: Path
     run = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "elsewhere"), params().model_dump_json()]
     settings = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
     subprocess.run([*hidden, *run], cwd=ROOT, env=settings, check=True)
-    for path in ("reports/index.html", "reports/summary.md", "metrics/per_class.csv"):
+    for path in ("reports/index.html", "reports/summary.md", "tables/per_class.csv"):
         assert (root / path).read_bytes() == (tmp_path / "elsewhere" / path).read_bytes()
 
 
