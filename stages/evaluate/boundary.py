@@ -112,7 +112,8 @@ def edge(labels: Labels, known: Where) -> Where:
     smaller than anything in a dilation and as larger than anything in an erosion; so do we with unknown pixels.
     """
     low, high = np.where(known, labels, np.uint8(0)), np.where(known, labels, np.uint8(IGNORE))
-    return (cv2.dilate(low, disk(1)) != cv2.erode(high, disk(1))) & known
+    found: Where = (cv2.dilate(low, disk(1)) != cv2.erode(high, disk(1))) & known
+    return found
 
 
 def bands(labels: Labels, known: Where, distances: Iterable[int]) -> Iterator[Where]:
