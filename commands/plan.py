@@ -20,6 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Plan."""
-    from pipelines.dvc.planned import show
+    from pipelines.plan.planned import show
 
     show(arguments.targets, arguments.json)

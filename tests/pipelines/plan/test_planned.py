@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.dvc.hours import Estimate
-from pipelines.dvc.plan import Step
-from pipelines.dvc.planned import lines_of, show, summary
+from pipelines.plan.hours import Estimate
+from pipelines.plan.plan import Step
+from pipelines.plan.planned import lines_of, show, summary
 from pixelproof.core.machine import machine
 from pixelproof.core.times import StageTime, note
 from tests.pipelines.conftest import python, sh
-from tests.pipelines.dvc.test_plan import replace
+from tests.pipelines.plan.test_plan import replace
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.dvc.content import hash_of_digests
-from pipelines.dvc.listings import Listing, Recorded, kept, path_of, present, within, without
 from pipelines.dvc.lock import touches
+from pipelines.plan.listings import Listing, Recorded, kept, path_of, present, within, without
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.dvc.hours import Estimate, duration, estimate, ratio
+from pipelines.plan.hours import Estimate, duration, estimate, ratio
 from pixelproof.core.machine import machine
 from pixelproof.core.times import StageTime, note
 

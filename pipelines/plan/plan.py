@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 import psutil
 
-from pipelines.dvc.expected import Expected
 from pipelines.dvc.graph import read_graph
-from pipelines.dvc.listings import path_of
-from pipelines.dvc.reasons import listed, of_inputs, of_outputs, of_waiting
+from pipelines.plan.expected import Expected
+from pipelines.plan.listings import path_of
+from pipelines.plan.reasons import listed, of_inputs, of_outputs, of_waiting
 from pixelproof.core.errors import StateError
 
 Action = Literal["up to date", "runs", "may run", "restored", "frozen", "stops"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.plan import Step, plan
+from pipelines.plan.plan import Step, plan
 from pixelproof.core.errors import StateError
 from tests.pipelines.conftest import commit, runs, sh
 

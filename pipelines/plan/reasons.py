@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.dvc.expected import Expected
-from pipelines.dvc.listings import changes, path_of
 from pipelines.dvc.lock import role_of, unlike
 from pipelines.dvc.revision import flatten
+from pipelines.plan.expected import Expected
+from pipelines.plan.listings import changes, path_of
 
 SHOWN = 3  # files or params that are named; the others are counted
 WIDEST = 30  # characters of a param's value

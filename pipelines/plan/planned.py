@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.hours import Estimate, duration, estimate
-from pipelines.dvc.plan import Step, plan
 from pipelines.dvc.revision import WORKSPACE, flatten, open_revision
+from pipelines.plan.hours import Estimate, duration, estimate
+from pipelines.plan.plan import Step, plan
 
 NARROWEST, WIDEST = 80, 120  # columns
 Estimates = Mapping[str, Estimate]  # of the stages that would or may run
