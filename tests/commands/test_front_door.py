@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,23 +28,33 @@ def run(arguments: argparse.Namespace) -> None:
 '''
 
 
+HANGS = 'import time; print("importing", flush=True); time.sleep(60)\n'
+
+
 def make_clone(folder: Path) -> Path:
     """The front door and one command of its own."""
     for name in ("bin/pixelproof", "bin/python", *GROUND):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "commands").mkdir()
-    for name in ("__init__", "__main__", "_catalogue"):
+    for name in ("__init__", "__main__", "_catalogue", "_parser"):
         shutil.copy(ROOT / f"commands/{name}.py", folder / "commands")
     (folder / "commands/where.py").write_text(WHERE)
     (folder / "photos/deep").mkdir(parents=True)
     return folder
 
 
-def call(door: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def environment(cwd: Path, **more: str) -> dict[str, str]:
+    """What a shell in some folder passes on, with output buffered, as Python does by itself."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    own = {"PIXELPROOF_PYTHON": sys.executable, "PWD": str(cwd), "CDPATH": "/", "PIXELPROOF_FROM": "/old"}
+    return env | own | more
+
+
+def call(door: Path, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Go through a front door from some folder, as a shell there would."""
-    env = os.environ | {"PIXELPROOF_PYTHON": sys.executable, "PWD": str(cwd), "CDPATH": "/", "PIXELPROOF_FROM": "/old"}
-    return subprocess.run([str(door), *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    command, settings = [str(door), *arguments], environment(cwd, **env)
+    return subprocess.run(command, cwd=cwd, env=settings, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.fixture
@@ -73,6 +84,51 @@ def test_a_copy_elsewhere_runs_the_nearest_clone(clone: Path, tmp_path: Path) ->
     outside = call(copy, "where", "x", cwd=tmp_path)
     assert (outside.returncode, outside.stdout) == (2, "")
     assert outside.stderr == "error: no clone of pixelproof here or above; cd into one\n"
+
+
+CLOSED = "error: standard output: closed; redirect it to /dev/null if you do not want it\n"
+FULL = "error: pixelproof {}: No space left on device; check that what it writes to has space left\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("arguments", "name"), [("where x", "where"), ("--help", "--help"), ("where --help", "where"), ("", "")]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_one_line(clone: Path, arguments: str, name: str, unbuffered: str) -> None:
+    full = FULL.format(name).replace(" :", ":")
+    for where, told in ((">&-", CLOSED), (">/dev/full", full), (">/dev/full 2>&1", ""), (">&- 2>&-", "")):
+        line = f"bin/pixelproof {arguments} {where}"
+        done = call(Path("/bin/sh"), "-c", line, cwd=clone, PYTHONUNBUFFERED=unbuffered)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", told), where
+
+
+def test_with_standard_error_closed_what_it_prints_is_on_standard_output_alone(clone: Path) -> None:
+    done = call(Path("/bin/sh"), "-c", "bin/pixelproof where x 2>&-", cwd=clone)
+    assert (done.returncode, done.stdout) == (0, f"{clone} x .\n")
+    assert call(Path("/bin/sh"), "-c", "bin/pixelproof here 2>&-", cwd=clone).stdout == ""
+
+
+def test_ctrl_c_while_python_imports_ends_it_in_silence(clone: Path) -> None:
+    errors = clone / "pixelproof/core/errors.py"
+    errors.write_text(HANGS + errors.read_text().replace("from __future__ import annotations", ""))
+    command = [str(clone / "bin/pixelproof"), "where", "x"]
+    with subprocess.Popen(
+        command, cwd=clone, env=environment(clone), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(20), process.stderr.read()) == (-signal.SIGINT, "")  # 130 in a shell
+
+
+@pytest.mark.parametrize("given", ["plan --no-such", "info", "info unet --scale huge", "check a b", "serve --port x"])
+def test_a_mistake_in_arguments_is_one_line(given: str) -> None:
+    done = call(ROOT / "bin/pixelproof", *given.split(), cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    name = given.split()[0]
+    assert done.stderr.startswith(f"error: pixelproof {name}: ")
+    assert done.stderr.endswith(f"; see `pixelproof {name} --help`\n")
 
 
 def test_a_command_without_a_group_is_one_line(clone: Path) -> None:

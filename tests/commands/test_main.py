@@ -60,6 +60,16 @@ def test_a_path_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     assert f"error: {tmp_path}/file" in done.stderr
 
 
+@pytest.mark.parametrize("more", ["a: &x [*x]", f"a: {'[' * 3000}{']' * 3000}"])
+def test_params_without_end_are_one_line(clone: Path, more: str) -> None:
+    with (clone / "params.yaml").open("a") as file:
+        file.write(f"{more}\n")
+    for command in ("params", "check", "gc", "relock"):
+        done = python(command, cwd=clone)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert "params.yaml" in done.stderr
+
+
 def test_a_fault_of_ours_is_not_taken_for_worse(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> bool:
         raise ZeroDivisionError
