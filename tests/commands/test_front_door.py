@@ -86,6 +86,25 @@ def test_a_copy_elsewhere_runs_the_nearest_clone(clone: Path, tmp_path: Path) ->
     assert outside.stderr == "error: no clone of pixelproof here or above; cd into one\n"
 
 
+def test_a_link_elsewhere_runs_the_clone_it_leads_to(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "on path").mkdir()
+    far, near = tmp_path / "on path/pixelproof", tmp_path / "on path/pp"
+    far.symlink_to("../a clone/bin/pixelproof")
+    near.symlink_to(far)
+    for link in (far, near):
+        assert call(link, "where", "x", cwd=tmp_path).stdout == f"{clone} {tmp_path}/x {tmp_path}\n"
+    named = call(Path("pp"), "where", "x", cwd=tmp_path, PATH=f"{near.parent}:{os.environ['PATH']}")
+    assert named.stdout == f"{clone} {tmp_path}/x {tmp_path}\n"
+
+
+def test_without_any_tool_on_path_the_search_ends(clone: Path, tmp_path: Path) -> None:
+    assert call(clone / "bin/pixelproof", "where", "x", cwd=clone, PATH="/nowhere").stdout == f"{clone} x .\n"
+    lost = shutil.copy(clone / "bin/pixelproof", tmp_path)
+    assert "no clone of pixelproof here" in call(lost, "where", "x", cwd=tmp_path, PATH="/nowhere").stderr
+    bare = call(clone / "bin/python", "-c", "", cwd=tmp_path, PATH="/nowhere", PIXELPROOF_PYTHON="")
+    assert (bare.returncode, bare.stderr[:37]) == (127, "error: no .venv in this clone and no ")
+
+
 CLOSED = "error: standard output: closed; redirect it to /dev/null if you do not want it\n"
 FULL = "error: pixelproof {}: No space left on device; check that what it writes to has space left\n"
 
