@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from commands._catalogue import entries, listing, load
 from commands._parser import Parser
@@ -21,7 +22,7 @@ USAGE = """usage: pixelproof COMMAND ...
 
 {commands}
 
-`pixelproof COMMAND --help` shows a command's arguments.
+`pixelproof COMMAND --help` shows a command's arguments, `pixelproof --version` which code runs.
 Exit codes: 0 good, 1 worse, 2 could not be done, 3 cannot tell.
 """
 
@@ -29,6 +30,8 @@ Exit codes: 0 good, 1 worse, 2 could not be done, 3 cannot tell.
 def main(argv: Sequence[str] | None = None) -> ExitCode:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["help"]:  # `help plan` is `plan --help`
+        given = [*given[1:2], "--help"]
     try:
         code = _run(given)
         sys.stdout.flush()  # a full disk may show only now
@@ -48,10 +51,15 @@ def main(argv: Sequence[str] | None = None) -> ExitCode:
 
 
 def _run(given: Sequence[str]) -> ExitCode:
-    if not given or given[0] in ("-h", "--help", "help"):
+    if not given or given[0] in ("-h", "--help"):
         print(USAGE.format(commands=listing(entries())), end="")
         return ExitCode.GOOD
     name, *rest = given
+    if name == "--version":
+        from commands._version import version
+
+        print(version(Path(__file__).parent.parent))
+        return ExitCode.GOOD
     command = load(name)
     parser = Parser(
         prog=f"pixelproof {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

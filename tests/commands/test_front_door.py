@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def make_clone(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "commands").mkdir()
-    for name in ("__init__", "__main__", "_catalogue", "_parser"):
+    for name in ("__init__", "__main__", "_catalogue", "_parser", "_version"):
         shutil.copy(ROOT / f"commands/{name}.py", folder / "commands")
     (folder / "commands/where.py").write_text(WHERE)
     (folder / "photos/deep").mkdir(parents=True)
@@ -99,10 +100,38 @@ def test_a_link_elsewhere_runs_the_clone_it_leads_to(clone: Path, tmp_path: Path
 
 def test_without_any_tool_on_path_the_search_ends(clone: Path, tmp_path: Path) -> None:
     assert call(clone / "bin/pixelproof", "where", "x", cwd=clone, PATH="/nowhere").stdout == f"{clone} x .\n"
-    lost = shutil.copy(clone / "bin/pixelproof", tmp_path)
+    lost = tmp_path / "pixelproof"
+    shutil.copy(clone / "bin/pixelproof", lost)
     assert "no clone of pixelproof here" in call(lost, "where", "x", cwd=tmp_path, PATH="/nowhere").stderr
     bare = call(clone / "bin/python", "-c", "", cwd=tmp_path, PATH="/nowhere", PIXELPROOF_PYTHON="")
     assert (bare.returncode, bare.stderr[:37]) == (127, "error: no .venv in this clone and no ")
+
+
+def test_help_is_asked_for_in_either_order(clone: Path) -> None:
+    door = clone / "bin/pixelproof"
+    assert call(door, "help", "where", cwd=clone).stdout == call(door, "where", "--help", cwd=clone).stdout != ""
+    for same in (["help"], ["help", "--help"], []):
+        assert call(door, *same, cwd=clone).stdout == call(door, "--help", cwd=clone).stdout != ""
+    assert call(door, "help", "were", cwd=clone).stderr.endswith("(did you mean 'where'?)\n")
+
+
+def test_the_version_names_the_commit_of_this_clone_only(clone: Path) -> None:
+    def told() -> str:
+        return call(clone / "bin/pixelproof", "--version", cwd=clone.parent).stdout
+
+    def git(folder: Path, *arguments: str) -> str:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    shutil.copy(ROOT / "pyproject.toml", clone)
+    number = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    git(clone.parent, "init", "-q")  # somebody else's, around a copy
+    git(clone.parent, "commit", "-q", "--allow-empty", "-m", "theirs")
+    assert told() == f"pixelproof {number}\n"
+    git(clone, "init", "-q")
+    assert told() == f"pixelproof {number}\n"
+    git(clone, "commit", "-q", "--allow-empty", "-m", "ours")
+    assert told() == f"pixelproof {number} ({git(clone, 'rev-parse', '--short', 'HEAD')})\n"
 
 
 CLOSED = "error: standard output: closed; redirect it to /dev/null if you do not want it\n"
