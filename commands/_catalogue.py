@@ -91,5 +91,7 @@ def folder_from(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def path_from(text: str) -> Path:
-    """A path as the user gave it, from the folder where the command was typed."""
+    """A path as the user gave it, from the folder where the command was typed; an empty one would be that folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found an empty argument")
     return folder_from() / text

@@ -38,6 +38,9 @@ def init(export: Path, root: Path) -> list[str]:
 
     A second export is added to the first: what params.yaml then says is kept, and new labels are appended.
     """
+    if root.resolve().is_relative_to(export.resolve()):
+        fix = "name the .zip, or the folder with annotations.xml"
+        raise DataError(export, "an export of CVAT", "a folder that contains this clone", fix)
     before = load("cvat", Params, root).cvat
     kept = before if before.exports == FOLDER else None
     split = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
+from commands.__main__ import main
 from commands._edit import set_values
 from commands._init import init
-from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.__main__ import main as stage
 from stages.prepare.merge import prepare
 from stages.prepare.params import Params as PrepareParams
@@ -145,6 +146,21 @@ def test_what_is_wrong_changes_nothing(clone: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         init(tmp_path / "none.zip", clone)
     assert (clone / "params.yaml").read_bytes() == before and not (clone / "data").exists()
+
+
+def test_what_contains_the_clone_is_no_export_and_is_not_searched(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own().folder(tmp_path / "all")  # an export by its form, with the clone in it
+    inside = shutil.copytree(clone, tmp_path / "all/clone")
+    before = (inside / "params.yaml").read_bytes()
+    for folder in (tmp_path / "all", inside, Path("/")):
+        with pytest.raises(DataError, match="expected an export of CVAT, found a folder that contains this clone; "):
+            init(folder, inside)
+    assert (inside / "params.yaml").read_bytes() == before and not (inside / "data").exists()
+    monkeypatch.chdir(inside)
+    with pytest.raises(StateError, match=r"^pixelproof init: argument export: expected a path, found an empty arg"):
+        main(["init", ""])
 
 
 def test_edit_writes_what_dvc_writes(tmp_path: Path) -> None:
