@@ -18,14 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from commands._trained import PREPARED, config_of
+from commands._trained import config_of, prepared
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_json
 from pixelproof.core.machine import machine
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.core.progress import track
 from pixelproof.core.table import text_table
-from pixelproof.data.dataset import read_header
 from pixelproof.nn.build import class_ids
 from pixelproof.nn.runtime import Compute, out_of_memory, set_up
 from stages.evaluate.params import Params
@@ -81,9 +80,9 @@ def measure(asked: Request) -> None:
         raise StateError(str(asked.json), "metrics/ holds only reproducible numbers", "give --json another file")
     params, everything = load("evaluate", Params), read_yaml(Path("params.yaml"))
     height, width = asked.size or (pick(everything, "prepare.height"), pick(everything, "prepare.width"))
-    classes = len(read_header(PREPARED).classes)
     batches = asked.batches or sorted({1, params.evaluate.batch})
     configs = {name: config_of(name) for name in asked.archs or pick(everything, "architectures")}
+    classes = len(prepared().classes)
     device = set_up(params.compute)
     found = {}
     for name, path in track(configs.items(), "architectures measured", len(configs)):

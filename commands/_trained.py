@@ -100,6 +100,19 @@ def config_of(arch: str) -> Path:
     return path
 
 
+def prepared() -> Header:
+    """The header of the prepared dataset.
+
+    Raises:
+        StateError: it does not exist; the message says what would write it.
+    """
+    path = PREPARED / "dataset.json"
+    if not path.is_file():
+        fix = "run `bin/pixelproof reproduce prepare`; `dvc pull` fetches what a remote has"
+        raise StateError(str(path), "no such file", fix)
+    return read_header(PREPARED)
+
+
 def what_trains(arch: str, seed: int) -> str:
     """What to do, as typed, so that a network is trained and evaluated."""
     return _what_makes(arch, seed, f"evaluate@{arch}-{seed}")

@@ -127,3 +127,15 @@ def test_mistakes_are_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
         StateError, match=r"kmean\.json: no such file; resolved: fcn-r18-d8, kmeans; there .*\(did you mean"
     ):
         run(monkeypatch, "--arch", "kmean")
+    Path("data/prepared/dataset.json").unlink()
+    with pytest.raises(
+        StateError, match=r"^data/prepared/dataset\.json: no such file; run `bin/pixelproof reproduce p"
+    ):
+        run(monkeypatch)
+    Path("data/configs/kmeans.json").unlink()
+    with pytest.raises(StateError, match=r"kmeans\.json: no such file; .* run `bin/pixelproof reproduce configure`"):
+        run(monkeypatch, "--arch", "kmeans")  # what is missing of the network asked for comes first
+    with pytest.raises(
+        StateError, match=r"add segnet to `architectures` in params\.yaml, then `bin/pixelproof reproduce"
+    ):
+        run(monkeypatch, "--arch", "segnet")
