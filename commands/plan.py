@@ -8,6 +8,7 @@ Times are those of one stage after another.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 GROUP = "run"
 
@@ -19,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Plan."""
+    """Plan; with params that `pixelproof params` refuses, nothing could run."""
+    from commands._params import checked
+
+    checked(Path.cwd())
     from pipelines.plan.planned import show
 
     show(arguments.targets, arguments.json)

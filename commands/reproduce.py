@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pixelproof.core.errors import ExitCode
 
@@ -22,9 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Unknown targets are reported at once: importing Prefect takes seconds."""
+    """Wrong params and unknown targets are reported at once, not by a stage hours later."""
+    from commands._params import checked
     from pipelines.dvc.graph import check_targets
 
+    checked(Path.cwd())
     check_targets(arguments.targets)
     from pipelines.flows.reproduce import run
 

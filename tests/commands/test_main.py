@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -64,10 +65,37 @@ def test_a_path_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 def test_params_without_end_are_one_line(clone: Path, more: str) -> None:
     with (clone / "params.yaml").open("a") as file:
         file.write(f"{more}\n")
-    for command in ("params", "check", "gc", "relock"):
+    for command in ("params", "plan", "check", "reproduce", "gc", "relock"):
         done = python(command, cwd=clone)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
         assert "params.yaml" in done.stderr
+
+
+def wrong_value(params: Path) -> None:
+    params.write_text(params.read_text().replace("resamples: 100", "resamples: 1"))
+
+
+def unknown_key(params: Path) -> None:
+    params.write_text(params.read_text() + "trian: {}\n")
+
+
+def not_text(params: Path) -> None:
+    params.write_bytes(params.read_bytes() + b"a: \xff\n")
+
+
+def a_folder(params: Path) -> None:
+    params.unlink()
+    params.mkdir()
+
+
+@pytest.mark.parametrize("make", [wrong_value, unknown_key, not_text, a_folder])
+def test_where_params_are_wrong_nothing_is_planned_or_begun(clone: Path, make: Callable[[Path], None]) -> None:
+    make(clone / "params.yaml")
+    expected = python("params", cwd=clone)
+    assert (expected.returncode, expected.stderr.count("\n")) == (2, 1)
+    for command in ("plan", "plan --json report", "reproduce", "reproduce report"):
+        done = python(*command.split(), cwd=clone)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", expected.stderr)
 
 
 def test_a_fault_of_ours_is_not_taken_for_worse(monkeypatch: pytest.MonkeyPatch) -> None:
