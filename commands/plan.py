@@ -2,7 +2,7 @@
 
 For each stage that `dvc repro` would not skip: what changed, and how long it last took on this machine. A stage `may
 run` if another remakes its inputs: it is skipped if they come out as before. DVC restores results that it already has.
-Times are those of one stage after another.
+A stage `waits` for one that stops: it lacks an input, say. Times are those of one stage after another.
 """
 
 from __future__ import annotations

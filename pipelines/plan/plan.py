@@ -2,7 +2,7 @@
 
 Stages are examined in the order in which they run. A stage whose command, params or known inputs changed will run,
 unless DVC has the results of exactly such a run. A stage below it may run: DVC compares contents, so whether it runs is
-known only once its inputs exist.
+known only once its inputs exist. A stage that needs one at which DVC would stop waits for it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import psutil
 from pipelines.dvc.graph import read_graph
 from pipelines.plan.expected import Expected
 from pipelines.plan.listings import path_of
-from pipelines.plan.reasons import listed, of_inputs, of_outputs, of_waiting
+from pipelines.plan.reasons import listed, of_inputs, of_outputs, of_stopped, of_waiting
 from pixelproof.core.errors import StateError
+from pixelproof.core.leftovers import FOLDERS, leftovers
 
-Action = Literal["up to date", "runs", "may run", "restored", "frozen", "stops"]
+Action = Literal["up to date", "runs", "may run", "restored", "frozen", "stops", "waits"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,17 @@ def plan(repo: Any, targets: Sequence[str] = ()) -> list[Step]:
     """
     refuse_writers(repo)
     stages = {stage.addressing: stage for stage in repo.index.stages}
-    expected, steps = Expected(repo), []
-    for name in read_graph(repo, targets).order:
+    graph, expected, steps = read_graph(repo, targets), Expected(repo), list[Step]()
+    stopped: dict[str, list[str]] = {}  # stage -> those that stop before it, or itself
+    for name in graph.order:
         stage = stages[name]
         step = _check_data(stage, expected) if stage.is_data_source else decide(stage, expected)
+        before = [] if stage.frozen else [stop for need in graph.needs[name] for stop in stopped.get(need, [])]
+        stopped[name] = list(dict.fromkeys(before))
+        if step and step.action in ("runs", "may run", "restored") and before:
+            step = Step(name, "waits", (of_stopped(stopped[name]),))
+        elif step and step.action == "stops":
+            stopped[name] = [name]
         steps += [step] if step else []
     return steps
 
@@ -87,7 +95,7 @@ def decide(stage: Any, expected: Expected) -> Step:
     known = [dep for dep in files if dep not in waiting]
     changed, wrong = of_inputs(stage, known, expected), of_outputs(stage, expected)
     if stage.frozen:
-        return _frozen(stage, changed, wrong)
+        return _frozen(stage, changed, wrong, expected)
     absent = [path_of(dep) for dep in known if expected.hash_of(dep) is None]
     absent += [f"{dep}: {key}" for dep in stage.params for key in set(dep.params) - dep.read_params().keys()]
     if absent:
@@ -101,16 +109,29 @@ def decide(stage: Any, expected: Expected) -> Step:
         place = "DVC's run cache, which has a run with exactly these inputs" if changed else "DVC's cache"
         return Step(stage.addressing, "restored", (*changed, *wrong, f"from {place}"))
     expected.leave_open(stage.addressing, stage.outs)
+    if left := _leftovers(stage):
+        return Step(stage.addressing, "stops", (left,))
     if not stored:
         return Step(stage.addressing, "runs", (*changed, *wrong))
     otherwise = ("else restored from DVC's cache",) if changed or wrong else ()
     return Step(stage.addressing, "may run", (of_waiting(waiting, expected), *changed, *wrong, *otherwise))
 
 
-def _frozen(stage: Any, changed: list[str], wrong: list[str]) -> Step:
-    missing = [path_of(out) for out in stage.outs if not out.exists]
+def _leftovers(stage: Any) -> str:
+    """What the report would refuse: it reads the folders of all networks as a whole."""
+    if not any(path_of(dep) in FOLDERS for dep in stage.deps):
+        return ""
+    found = leftovers(Path(stage.repo.root_dir), [out.def_path for out in stage.repo.index.outs])
+    fix = "`bin/pixelproof gc` removes them, as `make repro` and `reproduce` do first"
+    return f"it refuses what removed networks or seeds left: {listed(found)}; {fix}" if found else ""
+
+
+def _frozen(stage: Any, changed: list[str], wrong: list[str], expected: Expected) -> Step:
+    missing = [out for out in stage.outs if not out.exists]
     if missing:
-        return Step(stage.addressing, "stops", (f"frozen, and missing: {listed(missing)}; unfreeze it or fetch them",))
+        expected.leave_open(stage.addressing, missing)
+        found = f"frozen, and missing: {listed([path_of(out) for out in missing])}"
+        return Step(stage.addressing, "stops", (f"{found}; unfreeze it or fetch them",))
     if not changed and not wrong:
         return Step(stage.addressing, "up to date")
     return Step(stage.addressing, "frozen", ("frozen in dvc.yaml; otherwise it would run", *changed, *wrong))

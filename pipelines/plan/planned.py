@@ -65,6 +65,7 @@ def summary(steps: Sequence[Step], estimates: Estimates, remote: str | None, wid
     count = Counter(step.action for step in stages)
     rest = [f"{count['may run']} may"] if count["may run"] else []
     rest += [f"{count['restored']} would be restored"] if count["restored"] else []
+    rest += [f"{count['waits']} {'waits' if count['waits'] == 1 else 'wait'}"] if count["waits"] else []
     sentences = [", ".join([f"{count['runs'] or 'None'} of {len(stages)} stages would run", *rest])]
     if estimates:
         sentences.append(how_long(steps, estimates))

@@ -100,5 +100,15 @@ def of_waiting(deps: Sequence[Any], expected: Expected) -> str:
     writers = list(dict.fromkeys(name for dep in deps for name in expected.writers(dep)))
     if len(deps) == 1 and len(writers) == 1:
         return f"if {writers[0]} changes {path_of(deps[0])}"
-    names = writers[:2] + ([f"{len(writers) - 2} more"] if len(writers) > 2 else [])
-    return f"if {' or '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)} changes its inputs"
+    return f"if {_joined(writers, 'or')} changes its inputs"
+
+
+def of_stopped(stages: Sequence[str]) -> str:
+    """Which stages would stop before this one is reached."""
+    return f"for {_joined(stages, 'and')}, which {'stop' if stages[1:] else 'stops'}"
+
+
+def _joined(stages: Sequence[str], word: str) -> str:
+    """The first two, and how many more there are."""
+    names = [*stages[:2], *([f"{len(stages) - 2} more"] if len(stages) > 2 else [])]
+    return f" {word} ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)

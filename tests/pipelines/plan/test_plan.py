@@ -267,6 +267,48 @@ def test_where_dvc_would_stop_the_plan_says_so(repo: Path, lost: str, where: str
     assert runs(repo) == []
 
 
+def test_what_needs_a_stage_that_stops_waits_for_it(repo: Path) -> None:
+    """As `dvc repro --keep-going` shows, which runs all that it can: the others are skipped for what failed."""
+    replace("code/stage.py", "hello", "goodbye")
+    shutil.rmtree("examples")
+    steps = planned()
+    assert by_action(steps, "stops") == {"cvat"} and by_action(steps, "runs") == {"download"}
+    assert by_action(steps, "waits") == {"prepare", "train@unet", "train@fcn", "report"}
+    assert {steps[name].reasons for name in by_action(steps, "waits")} == {("for cvat, which stops",)}
+    assert sh("dvc", "repro", "--keep-going", cwd=repo, check=False).returncode != 0
+    assert runs(repo) == ["download"]
+    replace("params.yaml", "seed: 0\n", "")
+    assert planned()["report"].reasons == ("for download and cvat, which stop",)
+
+
+def test_a_frozen_stage_waits_for_nothing_and_what_needs_its_lost_output_waits(repo: Path) -> None:
+    replace("dvc.yaml", "  prepare:\n", "  prepare:\n    frozen: true\n")
+    replace("code/stage.py", "hello", "goodbye")
+    shutil.rmtree("examples")
+    steps = planned()
+    assert (steps["cvat"].action, steps["prepare"].action) == ("stops", "frozen")
+    assert by_action(steps, "waits") == set()
+    shutil.rmtree("data/prepared/train")
+    steps = planned()
+    assert steps["prepare"].reasons == ("frozen, and missing: data/prepared/train; unfreeze it or fetch them",)
+    for name in ("train@unet", "train@fcn", "report"):
+        assert steps[name] == Step(name, "waits", ("for prepare, which stops",))
+
+
+def test_what_the_report_would_refuse_stops_it(repo: Path) -> None:
+    replace("params.yaml", "lr: 0.1", "lr: 0.2")
+    for folder in ("models/old/0", "results/old/0", "models/fcn/3"):
+        Path(folder).mkdir(parents=True)
+        Path(folder, "out.txt").touch()
+    (step,) = [step for step in planned().values() if step.action == "stops"]
+    left = "models/old/0, results/old/0"  # an output of the tiny pipeline is all of models/fcn
+    reason = f"it refuses what removed networks or seeds left: {left}; `bin/pixelproof gc` removes them"
+    assert step.stage == "report" and step.reasons[0].startswith(reason)
+    for folder in ("models/old", "results/old"):
+        shutil.rmtree(folder)
+    assert by_action(planned(), "stops") == set()
+
+
 def test_a_param_that_is_gone_stops_it(repo: Path) -> None:
     replace("params.yaml", "seed: 0\n", "")
     step = planned()["download"]

@@ -85,6 +85,8 @@ def test_the_sum_says_where_dvc_would_stop_and_what_it_restores() -> None:
     assert summary(steps, {}, None, 120) == [
         "None of 2 stages would run, 1 would be restored. `dvc repro` would stop at labels.dvc."
     ]
+    steps += [Step("train", "waits"), Step("report", "waits")]
+    assert summary(steps, {}, None, 120)[0].startswith("None of 4 stages would run, 1 would be restored, 2 wait. ")
 
 
 def test_the_command_ends_well_and_breaks_off_quietly(repo: Path) -> None:
