@@ -12,16 +12,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 from pipelines.dvc.check import check, is_written, readers_of, stale_things
 from pipelines.dvc.content import Files, files_in, hash_of
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import LOCK, DvcLock, Record, read_lock
-from pipelines.dvc.revision import WORKSPACE, Revision, git, open_revision
+from pipelines.dvc.revision import WORKSPACE, Revision, changed_files, git, open_revision
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_bytes
 from pixelproof.core.syntax import tokens
+
+UNKNOWN = "no commit has both its last run and the code that this run read"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ def relock() -> None:
         StateError: more than comments, formatting and docstrings changed. It is printed; dvc.lock is untouched.
     """
     with open_repo() as repo, repo.lock:
+        require_commit()
         stages = list(repo.index.stages)
         changed = {stage.name: deps for stage in stages if (deps := changed_code(stage, stages))}
         refuse(stale_after_saving(stages, changed))
@@ -54,10 +58,23 @@ def relock() -> None:
         raise StateError(LOCK, "relocking does not fix the above, so it is left unchanged", "fix that first")
 
 
+def require_commit() -> None:
+    """The code of the last run is looked for in commits."""
+    try:
+        git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except CalledProcessError:
+        fix = "commit the code and dvc.lock of a run first; what changes after it can be relocked"
+        raise StateError("relock", "git has no commit here", fix) from None
+
+
 def refuse(lines: list[str]) -> None:
     """Stop if there is any change that needs a run."""
     if lines:
         print(*lines, sep="\n")
+        if any(UNKNOWN in line for line in lines) and changed_files(LOCK):
+            found = "left unchanged: it is not committed, so the code of its last run is in no commit"
+            fix = f"commit it with that code, without the later edits, or undo it (`git restore {LOCK}`)"
+            raise StateError(LOCK, found, fix)
         fix = "run `dvc repro`, or undo the changes above"
         raise StateError(LOCK, "left unchanged: more than comments, formatting and docstrings changed", fix)
 
@@ -93,7 +110,7 @@ def unlike(repo: Any, stages: list[Any], changed: Mapping[str, list[Any]]) -> li
     lines: dict[str, list[str]] = {}
     for name, paths in code.items():
         if name not in bases:
-            lines[f"{name}: no commit has both its last run and the code that this run read"] = []
+            lines[f"{name}: {UNKNOWN}"] = []
             continue
         files = {file: content for path in paths for file, content in now[path].items()}
         for line in differences(bases[name], files):

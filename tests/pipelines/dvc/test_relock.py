@@ -98,6 +98,17 @@ def test_an_edit_of_a_docstring_is_refused_where_the_module_prints_it(repo: Path
     assert "code/report.py:1: code differs from" in refused()
 
 
+def test_without_a_commit_it_is_one_line(clone: Path) -> None:
+    sh("git", "checkout", "-q", "--orphan", "empty", cwd=clone)
+    replace(STAGE, "import json", "# why\nimport json")
+    done = relock()
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: relock: git has no commit here; commit the code and dvc.lock of a run first")
+    (clone / ".git").rename(clone / "git")
+    done = relock()
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -175,7 +186,15 @@ def test_what_no_commit_can_vouch_for_is_refused(repo: Path) -> None:
     replace(STAGE, "(name + ", "('other ' + name + ")
     sh("dvc", "repro", cwd=repo)
     replace(STAGE, "import json", "# why\nimport json")
-    assert "train@unet: no commit has both its last run and the code that this run read" in refused()
+    before = relock()
+    assert "train@unet: no commit has both its last run and the code that this run read" in before.stdout
+    assert "left unchanged: it is not committed" in before.stderr and "git restore dvc.lock" in before.stderr
+    replace(STAGE, "# why\n", "")
+    commit(repo)  # as it says: with the code that ran, without the later edit
+    replace(STAGE, "import json", "# why\nimport json")
+    assert relocked() == STAGES
+    replace(STAGE, "'other '", "'another '")
+    assert "code/stage.py" in refused()
 
 
 def test_a_file_that_is_no_python_now_is_one_line(clone: Path) -> None:
