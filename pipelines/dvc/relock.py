@@ -3,6 +3,9 @@
 A stage's outputs are still valid if the code it reads has the same syntax trees as when it ran. The reference is the
 newest commit whose dvc.lock has the same run of the stage, together with the code that this run read. No data is
 needed: the hashes of outputs stay as they are.
+
+A docstring counts as code in a module that names `__doc__`. A stage with a module that may read those of others
+(`inspect.getdoc`, `other.__doc__`) is refused, by file and line: whose they read cannot be told without running it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 
 from pipelines.dvc.check import check, is_written, readers_of, stale_things
 from pipelines.dvc.content import Files, files_in, hash_of
+from pipelines.dvc.docstrings import reader_in
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import LOCK, DvcLock, Record, read_lock
 from pipelines.dvc.revision import WORKSPACE, Revision, changed_files, git, open_revision
@@ -113,9 +117,23 @@ def unlike(repo: Any, stages: list[Any], changed: Mapping[str, list[Any]]) -> li
             lines[f"{name}: {UNKNOWN}"] = []
             continue
         files = {file: content for path in paths for file, content in now[path].items()}
-        for line in differences(bases[name], files):
+        for line in [*not_plain(Path(repo.root_dir), files), *differences(bases[name], files)]:
             lines.setdefault(line, []).append(name)
     return [f"{line}{readers_of(names)}" for line, names in lines.items()]
+
+
+def not_plain(root: Path, files: Files) -> list[str]:
+    """A line for each file that is a link, or that may read the docstrings of others."""
+    lines = []
+    for path, content in files.items():
+        above = [root / path, *(root / parent for parent in Path(path).parents)]
+        if any(place.is_symlink() for place in above[:-1]):
+            lines.append(f"{path}: a link, or in a linked folder, whose content git does not keep")
+        elif path.endswith(".py") and (line := reader_in(content, path)):
+            lines.append(
+                f"{path}:{line}: may read docstrings of other modules, or source, so an edit of these may count"
+            )
+    return sorted(lines)
 
 
 def find_bases(repo: Any, code: Mapping[str, set[str]]) -> dict[str, Base]:

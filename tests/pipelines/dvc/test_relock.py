@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.pipelines.conftest import commit, python, runs, sh
+from pipelines.dvc.docstrings import reader_in
+from tests.pipelines.conftest import ROOT, commit, python, runs, sh
 
 STAGES = ["cvat", "download", "prepare", "train@fcn", "train@unet"]  # those that read code/stage.py
 LOCK, STAGE = Path("dvc.lock"), Path("code/stage.py")
@@ -96,6 +97,56 @@ def test_an_edit_of_a_docstring_is_refused_where_the_module_prints_it(repo: Path
     commit(repo)
     replace("code/report.py", "Old", "New")
     assert "code/report.py:1: code differs from" in refused()
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("import inspect, code.other\nprint(inspect.getdoc(code.other.f))\n", 2),
+        ("from inspect import getdoc as text\n", 1),
+        ("from code import other\nprint(\n    other.f.__doc__)\n", 3),
+        ("def f(other): return getattr(other, '__doc__')\n", 1),
+        ("from code.other import __doc__ as text\n", 1),
+        ("def main(): ...\nfrom code.other import f as main\nprint(main.__doc__)\n", 3),
+        ("class Section: model_config = ConfigDict(use_attribute_docstrings=True)\n", 1),
+        ("def main(): 'Own.'\nprint(main.__doc__, __doc__)\nmain.__doc__ = '__doc__' in {}\n", None),
+    ],
+)
+def test_docstrings_that_another_module_may_read_are_refused(repo: Path, source: str, line: int | None) -> None:
+    """In each module of the stage: the reader is not the module whose docstring is edited."""
+    Path("code/report.py").write_text(source)
+    Path("code/other.py").write_text('def f() -> None:\n    """Old."""\n')
+    replace("dvc.yaml", "[code/report.py, models]", "[code/report.py, code/other.py, models]")
+    sh("dvc", "repro", "--force", "--single-item", "report", cwd=repo, check=False)
+    sh("dvc", "commit", "--force", "report", cwd=repo)
+    commit(repo)
+    replace("code/other.py", "Old", "New")
+    if line is None:
+        assert relocked() == ["report"]
+    else:
+        assert f"code/report.py:{line}: may read docstrings of other modules" in refused()
+
+
+def test_no_module_of_a_stage_reads_the_docstrings_of_others() -> None:
+    """Otherwise `relock` would refuse whatever edits its stages saw."""
+    files = [path for folder in ("pixelproof", "stages") for path in (ROOT / folder).rglob("*.py")]
+    assert [path for path in files if reader_in(path.read_bytes(), path.name)] == []
+
+
+def test_a_file_or_a_folder_replaced_by_a_link_is_refused(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Path("code/package/one.py").rename(tmp_path / "elsewhere/one.py")
+    Path("code/package/one.py").symlink_to(tmp_path / "elsewhere/one.py")
+    with Path("code/package/one.py").open("a") as file:
+        file.write("# one\n")
+    assert "code/package/one.py: a link, or in a linked folder" in refused()
+    Path("code/package/one.py").unlink()
+    (tmp_path / "elsewhere/one.py").rename("code/package/one.py")
+    assert relocked() == ["report"]
+    Path("code/package").rename(tmp_path / "package")
+    Path("code/package").symlink_to(tmp_path / "package")
+    replace("code/package/one.py", "# one", "# two")
+    assert "code/package/deep/two.py: a link, or in a linked folder" in refused()
 
 
 def test_without_a_commit_it_is_one_line(clone: Path) -> None:
