@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
@@ -63,6 +65,26 @@ def test_a_forbidden_import_is_named(copy: Path, where: str, line: str, broken: 
     assert done.returncode == 1
     assert f"{NAMES[broken]} BROKEN" in done.stdout.splitlines()
     assert where.removesuffix(".py").removesuffix("/__init__").replace("/", ".") in done.stdout
+
+
+def shared_by_stages(folder: Path) -> list[str]:
+    """Modules of stages/ that are no stage's own; its `__init__.py` may hold a docstring alone."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    found = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] not in stages]
+    body = ast.parse((folder / "__init__.py").read_text()).body
+    if all(isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant) for each in body):
+        found.remove(folder / "__init__.py")
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
+def test_stages_share_no_code_in_their_own_folder(copy: Path) -> None:
+    """The contract of independence is between packages: a module beside them would be in none."""
+    assert shared_by_stages(ROOT / "stages") == []
+    (copy / "stages/helper.py").touch()
+    (copy / "stages/shared").mkdir()
+    (copy / "stages/shared/more.py").touch()
+    (copy / "stages/__init__.py").write_text("LIMIT = 3\n")
+    assert shared_by_stages(copy / "stages") == ["__init__.py", "helper.py", "shared/more.py"]
 
 
 def test_every_package_is_in_a_contract(copy: Path) -> None:
