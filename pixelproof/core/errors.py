@@ -78,7 +78,10 @@ def unknown_name(key: str, name: str, names: Iterable[str]) -> ParamsError:
 
 
 def run_main(main: Callable[[], ExitCode | None]) -> None:
-    """Call a main function and exit with its code; a user's error is printed as one line and gives exit code 2."""
+    """Call a main function and exit with its code; a user's error is printed as one line and gives exit code 2.
+
+    So is a path that cannot be read or written.
+    """
     code: int | str | None
     try:
         try:
@@ -93,6 +96,11 @@ def run_main(main: Callable[[], ExitCode | None]) -> None:
     except BrokenPipeError:  # the reader has stopped, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python prints an error at exit
         sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if not error.filename:  # not about a path: an error of ours
+            raise
+        fix = "check that this path can be read and written"
+        sys.exit(_say(f"{error.filename}: {error.strerror}; {fix}", ExitCode.NOT_DONE))
     if code:
         sys.exit(code)
 

@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,9 +38,15 @@ def _ignored(name: str) -> bool:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder next to `target`; it replaces `target` only if the block ends without an error."""
+    """Yield a temporary folder next to `target`; it replaces `target` only if the block ends without an error.
+
+    One process at a time writes a folder, so those that killed processes left are removed first.
+    """
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.\d+\.tmp")
+    for left in target.parent.iterdir() if target.parent.is_dir() else ():
+        if pattern.fullmatch(left.name):
+            shutil.rmtree(left, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
         yield beside

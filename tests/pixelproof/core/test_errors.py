@@ -57,6 +57,8 @@ def test_head_ends_a_long_output() -> None:
         ("raise KeyboardInterrupt", 130, "error: interrupted\n"),
         ("import argparse; argparse.ArgumentParser(prog='x').parse_args(['y'])", 2, "usage: x"),
         ("raise SystemExit(143)", 143, ""),
+        ("open('/nowhere/x')", 2, "error: /nowhere/x: No such file or directory; check that this path"),
+        ("raise OSError('ours')", 1, "Traceback"),
     ],
 )
 def test_exit_codes(ending: str, code: int, said: str) -> None:

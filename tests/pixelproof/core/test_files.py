@@ -1,0 +1,30 @@
+"""Folders that are written as a whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pixelproof.core.files import whole_folder
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "results"
+    with whole_folder(target) as folder:
+        (folder / "old").touch()
+    with pytest.raises(ZeroDivisionError), whole_folder(target) as folder:
+        (folder / "half").touch()
+        raise ZeroDivisionError
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["results", "results/old"]
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """`.0.4711.tmp` is of the folder `0`; the others are of other folders, or somebody's own."""
+    left, kept = tmp_path / ".0.4711.tmp", [".1.4711.tmp", ".0.mine.tmp", "0.4711.tmp", ".0.4711.tmp.old"]
+    for name in (left.name, *kept):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    with whole_folder(tmp_path / "0"):
+        assert not left.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["0", *kept])
