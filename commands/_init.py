@@ -33,10 +33,11 @@ NEIGHBOURS = (
 VOID = ("ignore", "void", "unlabeled", "unlabelled")
 
 
-def init(export: Path, root: Path) -> list[str]:
+def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
     """Check the export, copy it into `data/annotations/`, write params.yaml; returns the lines to print.
 
-    A second export is added to the first: what params.yaml then says is kept, and new labels are appended.
+    A second export is added to the first: what params.yaml then says is kept, and new labels are appended. `portable`
+    becomes `compute.portable`; None keeps it.
     """
     if root.resolve().is_relative_to(export.resolve()):
         fix = "name the .zip, or the folder with annotations.xml"
@@ -54,6 +55,7 @@ def init(export: Path, root: Path) -> list[str]:
     groups = Counter(sample.group for sample in found.samples)
     salt = split.salt if kept else _salt(export, groups, split)
     changes = _changes(params, salt, again=kept is not None)
+    changes |= {} if portable is None else {"compute.portable": portable}
     text = set_values((root / "params.yaml").read_text(), changes)
     _copy(export, root / FOLDER)
     write_text(root / "params.yaml", text)

@@ -86,7 +86,7 @@ def call(folder: Path, script: str, *arguments: str, **env: str) -> subprocess.C
     tools = folder.parent / "tools"
     if not tools.exists():
         tools.mkdir()
-        for tool in ("sh", "cmp", "cp", "mv", "rm", "mkdir", "dirname", "echo"):
+        for tool in ("sh", "cmp", "cp", "mv", "rm", "mkdir", "dirname", "echo", "date", "grep"):
             (tools / tool).symlink_to(shutil.which(tool) or tool)
     paths = f"{folder.parent / 'path'}:{tools}"
     environment = {"PATH": paths, "CDPATH": "/", **env}
@@ -109,6 +109,26 @@ def test_set_up_installs_once_and_again_when_the_lock_changes(clone: Path) -> No
     (clone / "requirements.lock").write_text("one==2\n")
     assert call(clone, "bin/setup").returncode == 0
     assert installs(clone) == 2
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_set_up_uses_uv_where_it_is_and_pip_where_uv_cannot(clone: Path, works: bool) -> None:
+    """uv does not read pip's settings, such as a mirror's address."""
+    uv = clone.parent / "path/uv"
+    uv.write_text(f'#!/bin/sh\necho "uv $*" >> log\nexit {0 if works else 1}\n')
+    uv.chmod(0o755)
+    done = call(clone, "bin/setup")
+    assert done.returncode == 0
+    log = (clone / "log").read_text().splitlines()
+    assert log == [
+        "uv pip install --quiet --python .venv/bin/python -r requirements.lock",
+        *(["install"] * (not works)),
+    ]
+    lines = done.stderr.splitlines()
+    assert "installing the 1 packages of requirements.lock into .venv, with uv" in lines[0]
+    assert re.fullmatch(r"setup: done in \d+ s", lines[-1])
+    assert ("trying pip" in done.stderr) is not works
+    assert call(clone, "bin/setup").stderr == "", "nothing is said where nothing is done"
 
 
 def test_set_up_puts_the_front_door_of_this_clone_beside_the_python(clone: Path) -> None:

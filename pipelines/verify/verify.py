@@ -29,6 +29,7 @@ from pipelines.verify.certificate import (
     other_versions,
     summary,
 )
+from pipelines.verify.outputs import of_bytes
 from pipelines.verify.table import classes_of, judge_classes
 from pixelproof.core.errors import ExitCode, ParamsError, StateError
 from pixelproof.core.files import write_json, write_text
@@ -192,6 +193,9 @@ def verify_workspace() -> ExitCode:
     if not different and (unknown := not_of_this_tree()):
         print(unknown)
         return ExitCode.CANNOT_TELL
+    portable = flatten(here.mapping("params.yaml") or {}).get("compute.portable") is True
+    if said := of_bytes(read_lock(head), read_lock(here), portable):
+        print(said)
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(
         f"{counts['identical']} identical, {counts['within tolerance']} within tolerance (another processor), "

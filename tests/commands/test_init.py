@@ -163,6 +163,37 @@ def test_what_contains_the_clone_is_no_export_and_is_not_searched(
         main(["init", ""])
 
 
+@pytest.mark.parametrize(
+    ("options", "terminal", "answer", "portable"),
+    [
+        ([], False, None, True),  # as params.yaml says
+        (["--no-portable"], True, None, False),
+        (["--portable"], True, None, True),
+        ([], True, "n", False),
+        ([], True, "", True),
+    ],
+)
+def test_whether_bytes_must_be_portable_is_asked_on_a_terminal(
+    clone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    terminal: bool,
+    answer: str | None,
+    portable: bool,
+) -> None:
+    def answered(_: str) -> str:
+        assert answer is not None, "asked without need"
+        return answer
+
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("PIXELPROOF_FROM", str(clone))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr("builtins.input", answered)
+    main(["init", str(own().zip(tmp_path / "task.zip")), *options])
+    assert params_of(clone)["compute"]["portable"] is portable
+
+
 def test_edit_writes_what_dvc_writes(tmp_path: Path) -> None:
     """The same change by `dvc exp run -S`, of this repository's params."""
     changes = {
