@@ -22,6 +22,8 @@ from pixelproof.core.portable import start_again_capped
 from pixelproof.core.progress import say
 from pixelproof.core.table import markdown_table
 from pixelproof.data import dataset
+from pixelproof.nn.precision import SAID_FROM, times_slower
+from pixelproof.nn.runtime import Compute, pick_device
 from stages.train.params import Params
 
 Setting = dict[str, Any]  # key path -> value
@@ -56,7 +58,7 @@ def speed(name: str | None) -> None:
     values = read_yaml(Path("params.yaml"))
     arch = name or pick(values, "architectures")[0]
     check_inputs(arch)
-    choices = knobs(values, usable_cores())
+    choices = knobs(values, usable_cores(), fast_precisions(params.compute))
     present = {key: pick(values, key) for key in choices}
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as folder, Stopwatch(Path(folder), arch, values) as watch:
         trials = search(watch.first(present), choices, watch.measure)
@@ -73,7 +75,14 @@ def check_inputs(arch: str) -> None:
         raise DataError(card, "the data card of the training split", "no such file", "run `dvc repro prepare`")
 
 
-def knobs(values: dict[str, Any], cores: int) -> dict[str, list[Any]]:
+def fast_precisions(compute: Compute) -> list[str]:
+    """fp32, and those for which the device has hardware."""
+    device = pick_device(compute)
+    others = (compute.model_copy(update={"precision": name}) for name in ("bf16", "fp16"))
+    return ["fp32", *(other.precision for other in others if times_slower(other, device) < SAID_FROM)]
+
+
+def knobs(values: dict[str, Any], cores: int, precisions: Sequence[str]) -> dict[str, list[Any]]:
     """`key path -> the values to try`, in the order in which they are tried.
 
     `compute.portable` allows one precision and one memory format.
@@ -81,7 +90,7 @@ def knobs(values: dict[str, Any], cores: int) -> dict[str, list[Any]]:
     threads = sorted({1, cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})
     tried: dict[str, list[Any]] = {
         "compute.threads": threads,
-        "compute.precision": ["fp32", "bf16"],
+        "compute.precision": list(precisions),
         "compute.channels_last": [False, True],
         "train.workers": [0, 2],
     }

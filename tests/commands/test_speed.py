@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from commands._speed import Setting, Trial, advice, knobs, search
+from commands._speed import Setting, Trial, advice, fast_precisions, knobs, search
 from pixelproof.core.params import check
 from pixelproof.nn.runtime import Compute
 from tests.stages.train.conftest import COMPUTE, TRAIN, Workspace
@@ -63,11 +63,21 @@ def test_the_search_finds_the_best_value_of_each_knob() -> None:
 
 def test_every_number_of_threads_and_a_compile_switch_are_tried() -> None:
     values = {"compute": COMPUTE, "train": TRAIN | {"compile": False}}
-    assert knobs(values, 6)["compute.threads"] == [1, 2, 4, 6]
-    assert knobs(values, 1)["compute.threads"] == [1]
-    assert knobs(values, 1)["train.compile"] == [False, True]
-    assert tuple(knobs({"compute": COMPUTE, "train": {}}, 1)) == KNOBS
-    assert tuple(knobs({"compute": COMPUTE | {"portable": True}, "train": {}}, 1)) == (KNOBS[0], KNOBS[3])
+    assert knobs(values, 6, ["fp32"])["compute.threads"] == [1, 2, 4, 6]
+    assert knobs(values, 1, ["fp32"])["compute.threads"] == [1]
+    assert knobs(values, 1, ["fp32"])["train.compile"] == [False, True]
+    assert tuple(knobs({"compute": COMPUTE, "train": {}}, 1, ["fp32"])) == KNOBS
+    assert tuple(knobs({"compute": COMPUTE | {"portable": True}, "train": {}}, 1, ["fp32"])) == (KNOBS[0], KNOBS[3])
+
+
+@pytest.mark.parametrize(("slower", "tried"), [(0.5, ["fp32", "bf16", "fp16"]), (9.0, ["fp32"])])
+def test_only_precisions_that_the_machine_has_are_tried(
+    slower: float, tried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands._speed.times_slower", lambda *_: slower)
+    found = fast_precisions(check(Compute, COMPUTE))
+    assert found == tried
+    assert knobs({"compute": COMPUTE, "train": {}}, 1, found)["compute.precision"] == tried
 
 
 def test_what_is_missing_is_one_line(workspace: Workspace) -> None:
@@ -101,7 +111,8 @@ def test_it_advises_the_fastest_of_what_it_tried(workspace: Workspace) -> None:
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\| ([^|]+:[^|]+) \| ([\d.]+) \| ([\d.]+) \|$", done.stdout, flags=re.MULTILINE)
     for knob in KNOBS:
-        assert any(knob in name for name, _, _ in rows[1:]) or knob == "compute.threads"  # one core: nothing to try
+        tried = any(knob in name for name, _, _ in rows[1:])
+        assert tried or knob in ("compute.threads", "compute.precision")  # one core, no hardware: nothing to try
     best = max(rows, key=lambda row: float(row[2]))
     if best is rows[0]:
         assert "The current params are the fastest" in done.stdout
