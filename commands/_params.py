@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from pixelproof.core.params import Section, check, check_known, declared_keys, part_of, read_yaml
+from pixelproof.core.errors import ParamsError, StateError
+from pixelproof.core.params import Section, check, check_known, declared_keys, part_of, pick, read_yaml
 
 
 def all_models(root: Path) -> dict[str, type[Section]]:
@@ -51,4 +52,14 @@ def checked(root: Path) -> list[str]:
         keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
         check(model, part_of(model, values, keys))
         help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
+    check_exports(root, str(pick(values, "cvat.exports")))
     return describe(values, help_of)
+
+
+def check_exports(root: Path, exports: str) -> None:
+    """Require the annotations that the stage `cvat` depends on: without them DVC runs nothing at all."""
+    if (root / exports).exists():
+        return
+    if (root / f"{exports}.dvc").exists():
+        raise StateError(exports, "not here yet, only its .dvc file", f"run `bin/python -m dvc pull {exports}`")
+    raise ParamsError("cvat.exports", repr(exports), "expected a folder that exists; `bin/pixelproof init` makes one")

@@ -286,7 +286,7 @@ def scalars(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    for name in ("commands", "pipelines", "pixelproof", "stages", "dvc.yaml"):
+    for name in ("commands", "pipelines", "pixelproof", "stages", "dvc.yaml", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     return tmp_path
@@ -316,6 +316,15 @@ def test_the_command_prints_every_knob_with_its_help(clone: Path) -> None:
     assert re.search(r"^  dataset: synthetic +# a file of pixelproof/sources", done.stdout, re.M)
 
 
+def test_the_command_says_how_to_get_annotations_that_are_not_here_yet(clone: Path) -> None:
+    text = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(text.replace("examples/cvat", "data/annotations"))
+    (clone / "data").mkdir()
+    (clone / "data/annotations.dvc").touch()
+    done = command(clone)
+    assert done.returncode == 2 and done.stderr.endswith("; run `bin/python -m dvc pull data/annotations`\n")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -323,6 +332,19 @@ def test_the_command_prints_every_knob_with_its_help(clone: Path) -> None:
         ("\nseed: 0", "\nsede: 0", "sede: found an unknown key; allowed: .*'seed'"),
         ("tolerance:", "tolerence:", "pipelines.tolerence: found an unknown key; .*'tolerance'"),
         ("width: 128", "width: '128'", r"prepare.width: found '128' \(str\)"),
+        ("threads: 2", "threads: 1000000", "compute.threads: found 1000000 .int.; input should be less than or equal"),
+        (
+            "batch: 8",
+            "batch: 100000000000",
+            "train.batch: found 100000000000 .int.; input should be less than or equal",
+        ),
+        (
+            "  seeds:\n  - 0",
+            "  seeds: [-1]",
+            "train.seeds.0: found -1 .int.; input should be greater than or equal to 0",
+        ),
+        ("  seeds:\n  - 0", "  seeds: [0, 0]", r"train.seeds: found \[0, 0\] .list.; expected each seed once"),
+        ("examples/cvat", "examples/cvta", "cvat.exports: found 'examples/cvta'; expected a folder that exists"),
     ],
 )
 def test_the_command_refuses_a_bad_file(clone: Path, old: str, new: str, message: str) -> None:
