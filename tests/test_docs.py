@@ -118,7 +118,7 @@ def test_what_a_page_names_is_there(page: str) -> None:
 def test_what_is_not_there_is_found() -> None:
     text = """# Some *Heading*: here
     See `stages/models/` and pixelproof/core/errors.py, `commands/NAME.py`, `tests/{core,nowhere}/` or tests/none.
-    [a](README.md#two-commands) [b](README.md#no-such) [c](docs/none.md) [d](#some-heading-here) [e](https://x.y/z)
+    [a](README.md#quick-start) [b](README.md#no-such) [c](docs/none.md) [d](#some-heading-here) [e](https://x.y/z)
     `pixelproof comapre`, `pixelproof plan`, `bin/pixelproof compare --fail-on regression`, `pixelproof check --fast`
     `make tests`, `make check`, `bin/python -m pipelines compare`, `bin/python -m stages.train --arch unet`
     `train.iterations: 40 epochs`, `train.iteration`, `download.synthetic.size`, `metrics.json`
