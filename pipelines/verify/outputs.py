@@ -10,18 +10,22 @@ from pixelproof.core.machine import processor
 PROCESSORS = Path("benchmarks/results/portable.md")
 
 
-def of_bytes(committed: DvcLock, here: DvcLock, portable: bool) -> str:
-    """A line on which outputs have other bytes than HEAD's dvc.lock records; empty if that has no outputs.
+def of_bytes(committed: DvcLock, here: DvcLock, portable: bool, different: bool = False) -> str:
+    """A line on which outputs have other bytes than HEAD's dvc.lock records.
 
     Args:
         committed: HEAD's dvc.lock.
         here: the working tree's.
         portable: whether params.yaml asks for the same bytes on other processors.
+        different: whether metrics differ: if no output does, they were edited, and nothing is said.
+
+    Returns:
+        An empty text also if HEAD has no outputs.
     """
-    if not committed.outs:
-        return ""
     model, _ = processor()
     other = unlike(committed.outs, here.outs)
+    if not committed.outs or (different and not other):
+        return ""
     if not other:
         said = f"every output has the bytes of HEAD's dvc.lock ({len(committed.outs)} outputs)"
         return f"{said}, on {model}"

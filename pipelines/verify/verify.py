@@ -194,7 +194,7 @@ def verify_workspace() -> ExitCode:
         print(unknown)
         return ExitCode.CANNOT_TELL
     portable = flatten(here.mapping("params.yaml") or {}).get("compute.portable") is True
-    if said := of_bytes(read_lock(head), read_lock(here), portable):
+    if said := of_bytes(read_lock(head), read_lock(here), portable, bool(different)):
         print(said)
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(

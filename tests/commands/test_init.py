@@ -223,5 +223,5 @@ def test_edit_writes_what_dvc_writes(tmp_path: Path) -> None:
 def test_edit_replaces_maps_and_refuses_what_is_not_there() -> None:
     text = "a:\n  b: {c: 1}\n\n# before d\nd: 2\n"
     assert set_values(text, {"a.b": {}, "d": {"e": 1}}) == "a:\n  b: {}\n\n# before d\nd:\n  e: 1\n"
-    with pytest.raises(ParamsError, match=r"a\.x: found nothing"):
+    with pytest.raises(ParamsError, match=r"a\.x: found no such key"):
         set_values(text, {"a.x": 2})

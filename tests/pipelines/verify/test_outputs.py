@@ -31,6 +31,7 @@ def test_the_same_bytes() -> None:
         "every output has the bytes of HEAD's dvc.lock (2 outputs), on Known 1"
     )
     assert of_bytes(lock(), lock(a="1"), True) == ""
+    assert of_bytes(lock(a="1"), lock(a="1"), True, different=True) == "", "metrics were edited"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.verify.verify import best, verify, verify_workspace
 from pixelproof.core.errors import ExitCode, ParamsError, StateError
+from pixelproof.core.machine import processor
 from tests.pipelines.conftest import commit, python, sh
 
 
@@ -32,6 +33,7 @@ def test_metrics_as_committed_are_identical_where_they_were_made(
     assert verify_workspace() == ExitCode.GOOD
     assert capsys.readouterr().out.splitlines() == [
         f"report: {repo / 'reports/index.html'}",
+        f"every output has the bytes of HEAD's dvc.lock (7 outputs), on {processor()[0]}",
         "6 identical, 0 within tolerance (another processor), 0 different",
     ]
 
