@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from pixelproof.core.errors import ParamsError, StateError
-from pixelproof.core.params import Section, check, check_known, declared_keys, part_of, pick, read_yaml
+from pixelproof.core.params import Section, check, check_known, declared_keys, part_of, read_yaml
 
 
 def all_models(root: Path) -> dict[str, type[Section]]:
@@ -52,7 +52,8 @@ def checked(root: Path) -> list[str]:
         keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
         check(model, part_of(model, values, keys))
         help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
-    check_exports(root, str(pick(values, "cvat.exports")))
+    if exports := (values.get("cvat") or {}).get("exports"):  # a graph may have no stage for it
+        check_exports(root, str(exports))
     return describe(values, help_of)
 
 
