@@ -33,14 +33,14 @@ def digest(*arrays: Any) -> str:
     return found.hexdigest()[:16]
 
 
-def convolution(name: str, shape: tuple[int, int, int], out: int, kernel: int, **options: int) -> Results:
+def convolution(name: str, shape: tuple[int, int, int], out: int, kernel: int, **options: Any) -> Results:
     """A convolution forward, and the gradients of its input and its weights, in channels-last memory."""
     channels, side, images = shape
     x = normal(images, channels, side, side).to(memory_format=torch.channels_last).requires_grad_()
     w = normal(out, channels // options.get("groups", 1), kernel, kernel).to(memory_format=torch.channels_last)
     w.requires_grad_()
-    y = functional.conv2d(x, w, padding=options.get("dilation", 1) * (kernel // 2), **options)  # type: ignore[arg-type]
-    y.backward(y.detach())
+    y = functional.conv2d(x, w, padding=options.get("dilation", 1) * (kernel // 2), **options)
+    y.backward(y.detach())  # type: ignore[no-untyped-call]
     return {f"{name}": digest(y), f"{name}, input's gradient": digest(x.grad), f"{name}, weights'": digest(w.grad)}
 
 
@@ -54,7 +54,7 @@ def networks() -> Results:
     found |= convolution("convolution, depthwise", (64, 16, 4), 64, 3, groups=64)
     x, w = normal(8, 32, 64, 64).requires_grad_(), normal(32, 16, 2, 2).requires_grad_()
     y = functional.conv_transpose2d(x, w, None, 2)
-    y.backward(y.detach())
+    y.backward(y.detach())  # type: ignore[no-untyped-call]
     found["transposed convolution"] = digest(y, x.grad, w.grad)
     x = normal(8, 32, 64, 64).to(memory_format=torch.channels_last).requires_grad_()
     norm = torch.nn.BatchNorm2d(32)

@@ -80,7 +80,7 @@ def load(name: str) -> Command:
     names = [entry.name for entry in entries()]
     if name not in names:
         fix = f"`pixelproof --help` lists them{nearest(name, names)}"
-        raise StateError(f"pixelproof {name}", "no such command", fix)
+        raise StateError(f"pixelproof {name}", f"no such {'option' if name.startswith('-') else 'command'}", fix)
     return cast(Command, importlib.import_module(f"commands.{name}"))
 
 

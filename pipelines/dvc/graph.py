@@ -24,6 +24,7 @@ class Graph:
 def open_repo(folder: Path = Path()) -> Iterator[Any]:
     """The DVC repository of a folder, by default this one; DVC's errors become one line."""
     from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
     if not (folder / "dvc.yaml").is_file():
@@ -35,8 +36,10 @@ def open_repo(folder: Path = Path()) -> Iterator[Any]:
     except NotDvcRepoError:
         raise StateError(".", "no DVC repository", "run this in the folder of the clone") from None
     except DvcException as error:
-        reason = error.__cause__ or error  # the cause names the line or the key, the error only the file
-        raise StateError("DVC", " ".join(f"{error}: {reason}".split()), "fix it and run again") from error
+        said, reason = str(error), str(error.__cause__ or "")  # the cause names the line or the key, the error the file
+        found = said if not reason or reason in said else f"{said}: {reason}"
+        fix = "wait for it to end, then try again" if isinstance(error, LockError) else "fix it and run again"
+        raise StateError("DVC", " ".join(found.split()), fix) from error
 
 
 def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:

@@ -22,7 +22,7 @@ from pipelines.dvc.revision import git
 from pipelines.dvc.rwlock import alone
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import files_below
-from pixelproof.core.leftovers import FOLDERS, leftovers
+from pixelproof.core.leftovers import FOLDERS, leftovers, strays
 
 RUBBISH = {".DS_Store", "__pycache__"}
 PIDS = 2**31  # a larger number is no process's
@@ -39,8 +39,8 @@ def clear(repo: Any, dry_run: bool = False) -> bool:
         dry_run: only say what would be removed.
 
     Raises:
-        StateError: DVC is at work, and nothing was removed. Or something was kept, because DVC could not restore it:
-            everything else has been removed.
+        StateError: DVC is at work, and nothing was removed. Or something was kept, because DVC could not restore it, or
+            no stage has written it: everything else has been removed.
     """
     with alone(repo):
         return _clear(repo, dry_run)
@@ -63,7 +63,19 @@ def _clear(repo: Any, dry_run: bool) -> bool:
             "kept, as DVC could not restore all of it from dvc.lock's history and its cache",
             "move it or delete it",
         )
+    if foreign := unwritten(outs, found):
+        raise StateError(listed(foreign), "no stage has written it, and `report` refuses it", "move it or delete it")
     return bool(gone)
+
+
+def unwritten(outs: list[str], left: list[str], root: Path = Path()) -> list[str]:
+    """The files among the stages' outputs that no stage has written, without what removed networks left."""
+    return [path for path in strays(root, outs) if not any(path.startswith(f"{folder}/") for folder in left)]
+
+
+def listed(paths: list[str]) -> str:
+    """The first three, and how many more there are."""
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
 def not_held(repo: Any, path: Path, inner: bool = False) -> list[str]:

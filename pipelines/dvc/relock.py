@@ -80,6 +80,8 @@ def refuse(lines: list[str]) -> None:
             fix = f"commit it with that code, without the later edits, or undo it (`git restore {LOCK}`)"
             raise StateError(LOCK, found, fix)
         fix = "run `dvc repro`, or undo the changes above"
+        if not Path(LOCK).exists():
+            raise StateError(LOCK, "no such file", "run `dvc repro`, or restore it from git")
         raise StateError(LOCK, "left unchanged: more than comments, formatting and docstrings changed", fix)
 
 

@@ -7,15 +7,19 @@ from typing import Any
 from pipelines.dvc.content import paths_in
 from pipelines.dvc.revision import git
 
+LINK = "120000"  # git's mode of a symbolic link
+
 
 def strays(repo: Any) -> list[str]:
-    """A line for each file of a stage's deps that git does not track, or that git tracks but DVC ignores.
+    """A line for each file of a stage's deps that is a link, or that only one of git and DVC sees.
 
     What stages and `dvc add` write does not count.
     """
     from dvc.dependency import ParamsDependency
 
-    kept = set(filter(None, git("ls-files", "-z").decode().split("\0")))
+    entries = [entry.partition("\t") for entry in git("ls-files", "-z", "--stage").decode().split("\0") if entry]
+    kept = {path for _, _, path in entries}
+    links = {path for about, _, path in entries if about.startswith(LINK)}
     written = [out.fs_path for out in repo.index.outs]
     paths = {dep.def_path for stage in repo.index.stages for dep in stage.deps if not isinstance(dep, ParamsDependency)}
     lines = set()
@@ -28,6 +32,10 @@ def strays(repo: Any) -> list[str]:
         lines |= {
             f"{file}: DVC hashes it but git does not track it; `git add` it (weights and data: `dvc add`) or remove it"
             for file in seen.keys() - tracked
+        }
+        lines |= {
+            f"{file}: a link: git keeps where it points to, DVC hashes what stands there; put the file itself here"
+            for file in tracked & links
         }
         lines |= {
             f"{file}: git tracks it but DVC ignores it, so changes go unnoticed; fix .dvcignore or rename it"

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import psutil
 
 from pipelines.dvc.graph import read_graph
+from pipelines.dvc.leftovers import unwritten
 from pipelines.plan.expected import Expected
 from pipelines.plan.listings import path_of
 from pipelines.plan.reasons import listed, of_inputs, of_outputs, of_stopped, of_waiting
@@ -121,8 +122,11 @@ def _leftovers(stage: Any) -> str:
     """What the report would refuse: it reads the folders of all networks as a whole."""
     if not any(path_of(dep) in FOLDERS for dep in stage.deps):
         return ""
-    found = leftovers(Path(stage.repo.root_dir), [out.def_path for out in stage.repo.index.outs])
-    fix = "`bin/pixelproof gc` removes them, as `make repro` and `reproduce` do first"
+    root, outs = Path(stage.repo.root_dir), [out.def_path for out in stage.repo.index.outs]
+    found = leftovers(root, outs)
+    if foreign := unwritten(outs, found, root):
+        return f"it refuses files that no stage has written: {listed(foreign)}; move or delete them"
+    fix = "`bin/pixelproof gc` removes them if DVC could restore them, as `make repro` and `reproduce` do first"
     return f"it refuses what removed networks or seeds left: {listed(found)}; {fix}" if found else ""
 
 

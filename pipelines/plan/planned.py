@@ -42,9 +42,11 @@ def as_data(steps: Sequence[Step], estimates: Estimates) -> dict[str, Any]:
     return {"stages": stages, "seconds": {action: total(steps, estimates, action) for action in ("runs", "may run")}}
 
 
-def total(steps: Sequence[Step], estimates: Estimates, action: str) -> float:
-    """The seconds of those stages whose time is known."""
-    return sum(estimates[step.stage].seconds or 0 for step in steps if step.action == action)
+def total(steps: Sequence[Step], estimates: Estimates, action: str) -> float | None:
+    """The seconds of those stages whose time is known; None if there are stages, and none was timed."""
+    times = [estimates[step.stage].seconds for step in steps if step.action == action]
+    known = [seconds for seconds in times if seconds is not None]
+    return sum(known) if known or not times else None
 
 
 def lines_of(steps: Sequence[Step], estimates: Estimates, width: int) -> list[str]:
@@ -78,7 +80,7 @@ def summary(steps: Sequence[Step], estimates: Estimates, remote: str | None, wid
 
 def how_long(steps: Sequence[Step], estimates: Estimates) -> str:
     """The time of what would run, and of all that may run, one stage after another."""
-    sure, may = (total(steps, estimates, action) for action in ("runs", "may run"))
+    sure, may = (total(steps, estimates, action) or 0.0 for action in ("runs", "may run"))
     untimed = sum(time.seconds is None for time in estimates.values())
     if untimed == len(estimates):
         return "How long that takes is unknown: none of them was timed on this machine"

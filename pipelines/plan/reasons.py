@@ -45,7 +45,18 @@ def _params(dep: Any) -> list[str]:
     """`train.iterations 900 -> 1800`, for each value that differs from dvc.lock."""
     before, now = flatten(dep.hash_info.value or {}), flatten(dep.read_params())
     where = "" if str(dep) == dep.DEFAULT_PARAMS_FILE else f"{dep}: "
-    return [f"{where}{key} {_value(before, key)} -> {_value(now, key)}" for key in unlike(before, now)]
+    return [f"{where}{key} {_change(before, now, key)}" for key in unlike(before, now)]
+
+
+def _change(before: dict[str, Any], now: dict[str, Any], key: str) -> str:
+    """`900 -> 1800`; of a list of names or numbers, those that came and went."""
+    old, new = before.get(key), now.get(key)
+    if isinstance(old, list) and isinstance(new, list) and not any(isinstance(v, dict | list) for v in [*old, *new]):
+        parts = [f"+ {value}" for value in new if value not in old] + [
+            f"- {value}" for value in old if value not in new
+        ]
+        return listed(parts) or "in another order"
+    return f"{_value(before, key)} -> {_value(now, key)}"
 
 
 def _value(values: dict[str, Any], key: str) -> str:

@@ -180,6 +180,16 @@ def test_a_file_that_git_does_not_keep_is_named_until_it_is_added(
     assert "examples/draft.tmp: git tracks it but DVC ignores it" in lines(capsys)[1]
 
 
+def test_a_link_in_place_of_code_is_named(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """DVC hashes what it points to, which git does not keep: a colleague's clone has none of it."""
+    outside = repo.parent / "stage.py"
+    shutil.move(repo / "code/stage.py", outside)
+    (repo / "code/stage.py").symlink_to(outside)
+    sh("git", "add", "-A", cwd=repo)
+    assert not check()
+    assert lines(capsys)[0].startswith("code/stage.py: a link: git keeps where it points to")
+
+
 def test_data_that_dvc_keeps_in_a_folder_of_gits_is_no_stray(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (repo / "examples/large.bin").write_text("weights")
     sh("dvc", "add", "examples/large.bin", cwd=repo)

@@ -219,7 +219,11 @@ def test_files_that_are_not_ours_stay(repo: Path) -> None:
         "[data/prepared/train, data/prepared/test]",
         "[data/prepared/train, data/prepared/test, results/data]",
     )
-    assert gc().stdout == "nothing to remove\n"
+    done = gc()
+    assert done.returncode == 2 and done.stdout == ""
+    named = "models/mine/best/weights, results/notes.txt: no stage has written it, and `report` refuses it"
+    assert done.stderr.startswith(f"error: {named}")
+    assert Path("models/mine/best/weights").read_text() == "kept"
 
 
 def test_reproduce_clears_first(removed: Path) -> None:

@@ -304,8 +304,13 @@ def test_what_the_report_would_refuse_stops_it(repo: Path) -> None:
     left = "models/old/0, results/old/0"  # an output of the tiny pipeline is all of models/fcn
     reason = f"it refuses what removed networks or seeds left: {left}; `bin/pixelproof gc` removes them"
     assert step.stage == "report" and step.reasons[0].startswith(reason)
+    Path("models/notes.txt").touch()
+    (step,) = [step for step in planned().values() if step.action == "stops"]
+    refused = "it refuses files that no stage has written: models/notes.txt; move or delete them"
+    assert (step.stage, step.reasons) == ("report", (refused,))
     for folder in ("models/old", "results/old"):
         shutil.rmtree(folder)
+    Path("models/notes.txt").unlink()
     assert by_action(planned(), "stops") == set()
 
 
@@ -339,6 +344,13 @@ def test_a_stage_that_runs_each_time_is_told(repo: Path) -> None:
     assert hold(repo)["cvat"].reasons == ("dvc.yaml lets it run every time",)
 
 
+def test_a_list_is_told_by_what_came_and_went(repo: Path) -> None:
+    replace("params.yaml", "steps: [1, 2]", "steps: [2, 5]")
+    assert planned()["train@fcn"].reasons == ("params changed: train.steps + 5, - 1",)
+    replace("params.yaml", "steps: [2, 5]", "steps: [2, 1]")
+    assert planned()["train@fcn"].reasons == ("params changed: train.steps in another order",)
+
+
 def test_long_lists_and_values_are_cut(repo: Path) -> None:
     for number in range(5):
         (repo / f"examples/{number}.xml").touch()
@@ -346,7 +358,7 @@ def test_long_lists_and_values_are_cut(repo: Path) -> None:
     steps = planned()
     named = "examples/0.xml (new), examples/1.xml (new), examples/2.xml (new) and 2 more"
     assert steps["cvat"].reasons == (f"input changed: {named}",)
-    assert steps["train@fcn"].reasons == ("params changed: train.steps [1, 2] -> [0, 1, 2, 3, 4, 5, 6, 7, 8 ...",)
+    assert steps["train@fcn"].reasons == ("params changed: train.steps + 0, + 3, + 4 and 35 more",)
 
 
 def test_while_another_process_writes_nothing_can_be_told(repo: Path) -> None:
