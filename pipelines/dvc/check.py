@@ -5,16 +5,21 @@ A revision other than the working tree is read out of git by DVC. Nothing of it 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
-from pipelines.dvc.content import files_in, hash_of
+from pipelines.dvc.content import Files, files_in, hash_of
 from pipelines.dvc.deps import differences, lines_of
 from pipelines.dvc.folders import AGAIN, contradictions
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.revision import WORKSPACE, Revision, open_revision
+from pipelines.dvc.lock import LOCK, DvcLock, read_lock, unlike
+from pipelines.dvc.revision import WORKSPACE, Revision, git, open_revision
 from pipelines.dvc.strays import strays
 from pixelproof.core.errors import StateError
+
+MODIFIED = ": modified since the run"
 
 
 def check(name: str = WORKSPACE) -> bool:
@@ -42,13 +47,54 @@ def check(name: str = WORKSPACE) -> bool:
 def stale_at(repo: Any, side: Revision) -> list[str]:
     """A line for each thing in which a revision's dvc.lock does not match its tree, or contradicts itself."""
     tracked = side.names()
-    if side.commit is None:
-        stale = stale_things(repo.index.stages) | contradictions(repo.index.stages, tracked)
-    else:
-        with repo.switch(side.commit):
-            stages = _local(repo.index.stages, side)
-            stale = stale_things(stages) | contradictions(stages, tracked)
-    return [f"{thing}{readers_of(stages)}" for thing, stages in stale.items()]
+    with _tree_of(repo, side):
+        stages = list(repo.index.stages) if side.commit is None else _local(repo.index.stages, side)
+        stale = stale_things(stages) | contradictions(stages, tracked)
+    return [f"{thing}{readers_of(stages)}" for thing, stages in by_file(repo, side, stale).items()]
+
+
+def _tree_of(repo: Any, side: Revision) -> Any:
+    """DVC's view of a revision, while this lasts."""
+    return nullcontext() if side.commit is None else repo.switch(side.commit)
+
+
+def by_file(repo: Any, side: Revision, stale: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The same, with the files that changed in a folder instead of the folder: each once, with all that read it.
+
+    dvc.lock has one hash for a folder. Its files are those of the commit that last wrote dvc.lock, if they have that
+    hash; otherwise the folder stays.
+    """
+    lock = read_lock(side)
+    paths = [path for thing in stale if (path := thing.removesuffix(MODIFIED)) != thing and path in lock.sources]
+    ran = _last_run(side) if paths else None
+    if ran is None:
+        return stale
+    with repo.switch(ran):
+        before = {path: files_in(repo, path) for path in paths}
+    with _tree_of(repo, side):
+        now = {path: files_in(repo, path) for path in paths}
+    found: dict[str, list[str]] = {}
+    for thing, stages in stale.items():
+        path = thing.removesuffix(MODIFIED)
+        for line in _changed(path, before[path], now[path], lock) if path in before else [thing]:
+            found[line] = list(dict.fromkeys([*found.get(line, []), *stages]))
+    return found
+
+
+def _changed(path: str, old: Files, new: Files, lock: DvcLock) -> list[str]:
+    """A line for each file of a folder that changed; for the folder, if it is not known which did."""
+    if not old or not new or hash_of(path, old) != lock.sources[path]:
+        return [f"{path}{MODIFIED}"]
+    said = {(True, True): "modified", (True, False): "deleted", (False, True): "new"}
+    return [f"{file}: {said[file in old, file in new]} since the run" for file in unlike(dict(old), dict(new))]
+
+
+def _last_run(side: Revision) -> str | None:
+    """The commit that last wrote dvc.lock; None if there is none."""
+    try:
+        return git("rev-list", "-1", side.commit or "HEAD", "--", LOCK).decode().strip() or None
+    except CalledProcessError:
+        return None  # no commit yet
 
 
 def _local(stages: list[Any], side: Revision) -> list[Any]:

@@ -38,11 +38,35 @@ def test_a_changed_file_of_code_is_named_once_with_its_readers(clone: Path, caps
     assert "1 thing" in found[1]
 
 
+def test_a_file_is_named_once_with_all_that_read_it_or_its_folder(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace("dvc.yaml", "deps: [code/stage.py]", "deps: [code/stage.py, examples/export.xml]")
+    sh("dvc", "repro", cwd=repo)
+    clean = commit(repo)
+    replace("examples/export.xml", "<a", "<b")
+    Path("examples/new.xml").write_text("<annotations/>")
+    said = [
+        "examples/export.xml: modified since the run (read by download, cvat)",
+        "examples/new.xml: new since the run (read by cvat)",
+    ]
+    changed = commit(repo)
+    for name in ("workspace", changed):
+        assert not check(name)
+        assert lines(capsys)[:-1] == said
+    sh("git", "checkout", "-q", "--orphan", "alone", cwd=repo)  # no commit has the tree of the last run
+    commit(repo)
+    assert not check()
+    folder = "examples: modified since the run (read by cvat)"
+    assert lines(capsys)[:-1] == ["examples/export.xml: modified since the run (read by download)", folder]
+    assert check(clean)
+
+
 @pytest.mark.parametrize(
     ("path", "old", "new", "said"),
     [
         ("params.yaml", "0.1,", "0.2,", "params.yaml: train: modified since the run (read by train@unet, train@fcn)"),
-        ("examples/export.xml", "<a", "<b", "examples: modified since the run (read by cvat)"),
+        ("examples/export.xml", "<a", "<b", "examples/export.xml: modified since the run (read by cvat)"),
         ("dvc.yaml", "stage.py cvat", "stage.py  cvat", "cvat: its command has changed since the run"),
         ("metrics/unet.json", "0.5", "0.9", "metrics: modified since report wrote it"),
         ("dvc.yaml", "[seed]", "[seed, train]", "params.yaml: train: new since the run (read by download)"),
