@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
-from pipelines.dvc.lock import DvcLock, unlike
+from pipelines.dvc.lock import DvcLock, touches, unlike
 from pipelines.dvc.revision import VERSIONS, Revision, flatten
 
 PINNED = "requirements.lock"
@@ -75,27 +76,31 @@ def changed_code(base: Revision, head: Revision, locks: tuple[DvcLock, DvcLock])
     """
     old, new = (lock.sources for lock in locks)
     kinds: dict[str, str] = {}
-    stages: dict[str, set[str]] = {}
     for path in unlike(old, new):
-        readers = {stage for lock in locks for stage in lock.readers(path)}
-        for file, kind in _inside(base, head, path) or [(path, _kind(path, old, new, "no longer used"))]:
-            kinds[file] = kind
-            stages.setdefault(file, set()).update(readers)
-    return [CodeChange(file, kinds[file], tuple(sorted(stages[file]))) for file in sorted(kinds.keys() - set(VERSIONS))]
+        found = _inside(base, head, path)
+        # A stage may now name a file where it named its folder, or the reverse: that alone changes no file.
+        named_anew = (path in old) != (path in new) and touches(path, old) and touches(path, new)
+        if found or not named_anew:
+            kinds |= dict(found or [(path, _kind(path, old, new))])
+    return [CodeChange(file, kinds[file], _readers(file, locks)) for file in sorted(kinds.keys() - set(VERSIONS))]
 
 
-def _kind(path: str, old: Collection[str], new: Collection[str], gone: str) -> str:
+def _kind(path: str, old: Collection[str], new: Collection[str], gone: str = "no longer used") -> str:
     if path not in new:
         return gone
     return "changed" if path in old else "new"
 
 
 def _inside(base: Revision, head: Revision, path: str) -> list[tuple[str, str]]:
-    """The git-tracked files of a folder that differ, and how; empty if it is not such a folder."""
+    """The git-tracked files of a folder that differ, and how; for a file that git tracks, the file."""
     old, new = base.files(path), head.files(path)
-    if path in old or path in new:
-        return []
     return [(file, _kind(file, old, new, "removed")) for file in unlike(old, new)]
+
+
+def _readers(file: str, locks: tuple[DvcLock, DvcLock]) -> tuple[str, ...]:
+    """The stages that depend on a file, or on a folder that contains it."""
+    paths = [file, *(parent.as_posix() for parent in PurePosixPath(file).parents)]
+    return tuple(sorted({stage for lock in locks for path in paths for stage in lock.readers(path)}))
 
 
 def changed_versions(base: Revision, head: Revision) -> list[VersionChange]:
