@@ -1,6 +1,6 @@
 """Show what improved or regressed between two revisions, and why.
 
-Says for each change whether it is more than noise.
+Says for each change whether it is more than noise. Exits 2 where the head's records are stale or edited.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="if val or test changed: run both revisions' networks, each with its own code, on both versions",
     )
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="do not exit 2 where the head lacks an architecture of the base"
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Compare them."""
     from pipelines.compare.compare import Options, compare
 
-    options = Options(arguments.out, arguments.fail_on == "regression", arguments.cross_evaluate)
+    gate = arguments.fail_on == "regression"
+    options = Options(arguments.out, gate, arguments.cross_evaluate, arguments.allow_missing)
     return compare(arguments.base, arguments.head, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.compare import words
+from pipelines.compare import opening, words
 from pipelines.compare.metrics import MetricRow, tally
 from pipelines.compare.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
 from pipelines.compare.significance import Row
@@ -32,7 +32,10 @@ def as_markdown(found: Comparison) -> str:
 def head(found: Comparison) -> list[str]:
     """The verdict, what was compared, and what regressed or improved."""
     names = [code(side.name) + (f" ({side.commit[:10]})" if side.commit else "") for side in (found.base, found.head)]
-    lines = [f"### Comparison: {words.headline(found)}", "", f"base {names[0]}, head {names[1]}"]
+    lines = [f"### Comparison: {opening.title(found, code)}", "", f"base {names[0]}, head {names[1]}"]
+    for alarm in found.facts.alarms:
+        lines += ["", f"**{alarm.text[0].upper()}{alarm.text[1:]}.** {alarm.meaning}", ""]
+        lines += _some([f"- {code(thing)}" for thing in alarm.things])
     if found.stale:
         lines += ["", "**The head's dvc.lock is stale**, so these may be the metrics of other code or params:", ""]
         lines += _some([f"- {code(thing)}" for thing in found.stale])
@@ -55,7 +58,8 @@ def judged(found: Comparison) -> list[str]:
         for arch in found.architectures()
     ]
     said = ["", *markdown_table(header, lines)]
-    said += ["", retraining(found)]
+    said += ["", retraining(found), f"Scores are computed from the matrices by the code of {code(found.facts.code)}."]
+    said += ["", *seeds(found)] if found.facts.seeds else []
     rows = [row for verdict in (REGRESSED, IMPROVED) for row in found.of(GATE_SPLIT, verdict)]
     rows = [row for row in rows if row.label is not None or row.metric != GATE_METRIC]
     if rows:
@@ -63,6 +67,12 @@ def judged(found: Comparison) -> list[str]:
         said += ["", *markdown_table(header, [_class_cells(found, row) for row in rows[:MOST]])]
         said += [f"and {len(rows) - MOST} more"] if len(rows) > MOST else []
     return said
+
+
+def seeds(found: Comparison) -> list[str]:
+    """Which seeds are compared, where the revisions do not have the same."""
+    lines = [f"- {code(of.architecture)}: {opening.seeds_words(of)}" for of in found.facts.seeds]
+    return [*_some(lines), "", "Numbers from metrics/ are means over all seeds of their revision."]
 
 
 def retraining(found: Comparison) -> str:
@@ -211,6 +221,8 @@ def data_change(found: Comparison) -> list[str]:
             f"(matched by {one.by})"
             for one in changed
         ]
+        if found.facts.crossed:
+            return lines
         told = "evaluates both models on both versions of the data, and says how much is due to each."
         return [*lines, "", f"{code('--cross-evaluate')} {told}"]
     header = ["architecture", "mIoU", "change", "due to the data", "due to the model"]

@@ -1,27 +1,30 @@
 """`compare`: what improved or regressed between two revisions, whether that is more than noise, and why.
 
 A revision is only read as data: what git tracks, and what DVC keeps by the hashes in its dvc.lock. None of its code is
-run unless --cross-evaluate asks for it, so the page can be made for a stranger's fork.
+run unless --cross-evaluate asks for it, so the page can be made for a stranger's fork. All scores are computed by the
+code in this folder (in the workflows, the target branch's), whatever metrics/ says; the page names its commit.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.compare import pictures, words
+from pipelines.compare import facts, pictures, words
 from pipelines.compare.as_markdown import as_markdown
 from pipelines.compare.causes import changed_code, changed_params, changed_versions
 from pipelines.compare.crossing import Other, cross_evaluate, crossed
 from pipelines.compare.judging import Sides, judge_all, sides_of
 from pipelines.compare.labels import DataChange, changed_data, read_classes
 from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
+from pipelines.compare.opening import title
 from pipelines.compare.page import as_page
+from pipelines.compare.renames import renamed
 from pipelines.compare.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
-from pipelines.compare.runs import Runs, evaluated, read_runs
-from pipelines.compare.store import Outputs, Store
+from pipelines.compare.runs import Runs, evaluated, read_runs, same_seeds
+from pipelines.compare.store import Outputs, Store, in_public
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import merge_base, open_revision
 from pipelines.params import load_params
@@ -38,6 +41,7 @@ class Options:
     out: Path | None = None
     fail_on_regression: bool = False
     cross_evaluate: bool = False
+    allow_missing: bool = False  # architectures that only the base has
 
 
 def compare(base: str | None, head: str, options: Options) -> ExitCode:
@@ -52,14 +56,33 @@ def compare(base: str | None, head: str, options: Options) -> ExitCode:
             print(as_markdown(found), end="")
         else:
             write(found, options.out, *(_pictures(extremes, sides) for extremes in (found.worse, found.better)))
+    require_truth(found, options.allow_missing)
     return through_gate(found) if options.fail_on_regression else ExitCode.GOOD
+
+
+def require_truth(found: Comparison, allow_missing: bool) -> None:
+    """Refuse a head whose records are not of its tree or not true, or that lacks what the base has.
+
+    Raises:
+        StateError: it is one of these. The pages are written before.
+    """
+    head, fix = found.head.name, "run `dvc repro` there, and commit what it writes"
+    if found.stale:
+        raise StateError(f"{head}: dvc.lock", f"stale: {found.stale[0]}", fix)
+    if found.facts.untrue:
+        raise StateError(head, found.facts.untrue[0], fix)
+    if found.facts.gone and not allow_missing:
+        raise StateError(head, f"without {', '.join(found.facts.gone)}", "if that is meant, --allow-missing")
 
 
 def through_gate(found: Comparison) -> ExitCode:
     """Whether a metric regressed on validation; if that could not be computed it is an error, not a pass."""
+    if found.gate == "passed" and found.facts.unexplained:
+        return ExitCode.CANNOT_TELL  # results that nothing explains prove nothing
     if found.gate == "not computed":
         names = ", ".join(found.unjudged) or "no validation image that both revisions have with the same labels"
-        fix = "; ".join(f"`{command}`" for command in found.pulls) or "evaluate both revisions, or --cross-evaluate"
+        other = "evaluate both revisions" + ("" if found.facts.crossed else ", or --cross-evaluate")
+        fix = "; ".join(f"`{command}`" for command in found.pulls) or other
         raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
     return {"regressed": ExitCode.WORSE, "cannot tell": ExitCode.CANNOT_TELL}.get(found.gate, ExitCode.GOOD)
 
@@ -67,15 +90,16 @@ def through_gate(found: Comparison) -> ExitCode:
 def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison:
     """Everything that the pages show."""
     old, new = base.side, head.side
-    locks = base.lock, head.lock
-    data = changed_data(base, head)
-    runs = read_runs(base), read_runs(head)
-    shared = sorted(evaluated(base).keys() & evaluated(head).keys())
+    locks, stated = (base.lock, head.lock), (old.metrics(), new.metrics())
+    asked = evaluated(base), evaluated(head)
+    runs, data = read(base, head)
+    shared = sorted(asked[0].keys() & asked[1].keys())
     both = [name for name in shared if all(name in side.found for side in runs)]
     other = cross_evaluate(base, head, runs) if cross and evaluation_data_changed(data) else None
     sides = {name: _sides(name, runs, data, other) for name in both}
     unjudged = tuple(name for name in shared if name not in both)
-    metrics = compare_metrics(old.metrics(), new.metrics())
+    metrics = compare_metrics(*stated)
+    false = facts.untrue(stated[0], runs[0]), facts.untrue(stated[1], runs[1])
     worse, better = extremes(sides)
     not_of_tree, untold = stale(head)
     return Comparison(
@@ -97,7 +121,28 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
         stale=not_of_tree,
         notes=(*notes(base, head, runs), *untold),
         classes=runs[1].classes or runs[0].classes,
+        facts=facts.Facts(
+            facts.alarms(false, locks),
+            tuple(false[1]),
+            gone=facts.only_in((asked[0], stated[0]), (asked[1], stated[1])),
+            new=facts.only_in((asked[1], stated[1]), (asked[0], stated[0])),
+            seeds=facts.differing_seeds(*asked),
+            crossed=cross,
+            code=facts.computing_code(),
+        ),
     )
+
+
+def read(base: Outputs, head: Outputs) -> tuple[tuple[Runs, Runs], DataChange]:
+    """The matrices of both and what changed in their data, with the classes under the head's names."""
+    runs = read_runs(base), read_runs(head)
+    data = changed_data(base, head, (runs[0].classes, runs[1].classes))
+    if (classes := renamed(runs, data)) is None or runs[0].classes is None:
+        return runs, data
+    pairs = zip(runs[0].classes.names, classes.names, strict=True)
+    said = tuple(("renamed", f"{name} → {now}") for name, now in pairs if name != now)
+    data = changed_data(base, head, (classes, runs[1].classes))
+    return (replace(runs[0], classes=classes), runs[1]), replace(data, classes=(*said, *data.classes))
 
 
 def evaluation_data_changed(data: DataChange) -> bool:
@@ -119,7 +164,9 @@ def extremes(sides: dict[str, Sides]) -> tuple[tuple[pictures.Extreme, ...], tup
     """The validation images with the largest drops and gains; not test images, so that nobody tunes on them."""
     worse, better = [], []
     for name, of in sides.items():
-        base, head = (list(side.get(GATE_SPLIT, {}).values()) for side in (of.base, of.head))
+        stored = of.base.get(GATE_SPLIT, {}), of.head.get(GATE_SPLIT, {})
+        seeds = same_seeds(*stored)
+        base, head = ([side[pair[at]] for pair in seeds] for at, side in enumerate(stored))
         if base and base[0].ids:
             found = pictures.extremes(name, GATE_SPLIT, base, head, SHOWN, of.seed)
             worse += found[0]
@@ -147,11 +194,11 @@ def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:
         if side.unlike_lock:
             text = "compared as it is on disk, which is not what dvc.lock records (`dvc repro`, or `dvc commit`)"
             found.append(Note(text, tuple(sorted(side.unlike_lock))))
+    missing = tuple(sorted(base.lacking | head.lacking))
+    if missing and not base.store.remote:
+        found.append(Note("not here, and no default DVC remote is configured to fetch it from", missing))
     if base.store.trouble:
-        found.append(Note("the default remote could not be reached", (base.store.trouble,)))
-    gone = sorted(evaluated(base).keys() - evaluated(head).keys())
-    new = sorted(evaluated(head).keys() - evaluated(base).keys())
-    found += [Note(f"only in the {side}", tuple(names)) for side, names in (("base", gone), ("head", new)) if names]
+        found.append(Note("the default remote could not be read", (base.store.trouble,)))
     classes = [of.classes.names if of.classes else () for of in runs]
     if all(classes) and sorted(classes[0]) != sorted(classes[1]):
         found.append(Note("the classes are not the same, so mIoU is a mean over different classes"))
@@ -167,7 +214,7 @@ def stale(head: Outputs) -> tuple[tuple[str, ...], list[Note]]:
     try:
         return tuple(stale_at(head.store.repo, head.side)), []
     except (DvcException, StateError) as error:
-        return (), [Note("cannot tell whether the head's dvc.lock matches its tree", (" ".join(str(error).split()),))]
+        return (), [Note("cannot tell whether the head's dvc.lock matches its tree", (in_public(error),))]
 
 
 def write(found: Comparison, out: Path, worse: Pictures, better: Pictures) -> None:
@@ -176,4 +223,4 @@ def write(found: Comparison, out: Path, worse: Pictures, better: Pictures) -> No
     write_json(out / "comparison.json", json.loads(json.dumps(as_record(found))))
     write_text(out / "comparison.html", as_page(found, worse, better))
     print(out / "comparison.md")
-    print(f"{words.headline(found)}; comparison.json and comparison.html beside it", file=sys.stderr)
+    print(f"{title(found)}; comparison.json and comparison.html beside it", file=sys.stderr)

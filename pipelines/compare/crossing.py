@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from pipelines.compare.runs import SPLITS, Runs, Seeds
+from pipelines.compare.runs import SPLITS, Runs, Seeds, same_seeds
 from pipelines.compare.store import Outputs
 from pipelines.compare.worktree import evaluate_there, worktree
 from pixelproof.core.errors import StateError
@@ -72,7 +72,7 @@ def cross_evaluate(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> Oth
     """Run the networks of each revision, with its own code, on the data of the other."""
     if lacking := sorted({*runs[0].lacking, *runs[1].lacking}):
         pulls = dict.fromkeys(filter(None, (base.pull(), head.pull())))
-        commands = "; ".join(f"`{command}`" for command in pulls)
+        commands = "; ".join(f"`{command}`" for command in pulls) or "run `dvc repro` there, or add a DVC remote"
         raise StateError("--cross-evaluate", f"not all results are here ({', '.join(lacking)})", commands)
     classes = [found.classes for found in runs]
     if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:
@@ -99,20 +99,16 @@ def _answers(model: Outputs, data: Outputs, runs: Runs, names: list[str], classe
 
 
 def crossed(other: Other, runs: tuple[Runs, Runs], changed: set[str]) -> list[Crossed]:
-    """The four scores of each architecture for the splits that changed."""
-    return [
-        Crossed(
-            name,
-            split,
-            score(runs[0].found[name], split),
-            score(other.base_on_head[name], split),
-            score(other.head_on_base[name], split),
-            score(runs[1].found[name], split),
-        )
-        for name in sorted(other.base_on_head)
-        for split in SPLITS
-        if split in changed
-    ]
+    """The four scores of each architecture for the splits that changed, over the same seeds."""
+    rows = []
+    for name in sorted(other.base_on_head):
+        own = [side.found[name] for side in runs]
+        base, head = (set(seeds) for seeds in zip(*same_seeds(*own), strict=True))
+        asked = (own[0], base), (other.base_on_head[name], base), (other.head_on_base[name], head), (own[1], head)
+        for split in (split for split in SPLITS if split in changed):
+            cells = (score({seed: of[seed] for seed in seeds}, split) for of, seeds in asked)
+            rows.append(Crossed(name, split, *cells))
+    return rows
 
 
 def score(seeds: Seeds, split: str) -> float | None:

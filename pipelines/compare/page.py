@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.compare import words
+from pipelines.compare import opening, words
 from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
 from pixelproof.core.csp import content_security_policy
 
@@ -25,10 +25,11 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
     environment.filters |= {
         name: getattr(words, name) for name in ("score", "signed", "interval", "probability", "name_of", "split_words")
     }
+    environment.filters["seeds_words"] = opening.seeds_words
     style = environment.get_template("style.css").render(colors=found.classes.colors if found.classes else ())
     return environment.get_template("comparison.html").render(
         found=found,
-        headline=words.headline(found),
+        headline=opening.title(found),
         style=style,
         policy=content_security_policy(style),
         splits=words.SPLIT_NAMES,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pipelines.compare.causes import CodeChange, ParamChange, VersionChange
 from pipelines.compare.crossing import Crossed
+from pipelines.compare.facts import Facts
 from pipelines.compare.labels import Classes, DataChange
 from pipelines.compare.metrics import MetricRow
 from pipelines.compare.pictures import Extreme, Tile
@@ -60,6 +61,7 @@ class Comparison:
     stale: tuple[str, ...] = ()  # where the head's dvc.lock does not match its tree
     notes: tuple[Note, ...] = ()
     classes: Classes | None = None
+    facts: Facts = field(default_factory=Facts)
 
     @property
     def gate(self) -> Gate:

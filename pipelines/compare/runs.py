@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -128,3 +128,9 @@ def truths(found: Matrices) -> dict[str, tuple[int, ...]]:
 def by_split(seeds: Mapping[int, Mapping[str, Matrices]], split: str) -> dict[int, Matrices]:
     """The matrices of a split by seed; a split without images is not among them."""
     return {seed: seeds[seed][split] for seed in sorted(seeds) if split in seeds[seed]}
+
+
+def same_seeds(base: Collection[int], head: Collection[int]) -> list[tuple[int, int]]:
+    """The pairs of seeds to compare: those of both; if there are none, the first with the first, as far as they go."""
+    shared = sorted(set(base) & set(head))
+    return [(seed, seed) for seed in shared] or list(zip(sorted(base), sorted(head), strict=False))

@@ -7,6 +7,7 @@ the revision's own dvc.yaml and .dvc/config, which may be a stranger's, are not 
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,9 @@ from pipelines.dvc.lock import HASH, DvcLock, read_lock
 from pipelines.dvc.revision import Revision
 
 Listing = dict[str, str]  # of a folder: a file's path below it -> its md5
+# Absolute paths, quoted or not, on any system; a url's own slashes are none.
+PATHS = re.compile(r"""(?P<quote>['"])(?:[A-Za-z]:)?[/\\].*?(?P=quote)|(?<![\w.:/\\-])(?:[A-Za-z]:)?[/\\][^\s'",;]*""")
+LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 class Store:
@@ -34,7 +38,7 @@ class Store:
             try:
                 found = _listing(remote, oid)
             except Exception as error:  # each kind of remote has errors of its own
-                self.trouble = " ".join(str(error).split())
+                self.trouble = in_public(error)
         return found
 
     def fetch(self, oids: Iterable[str]) -> None:
@@ -48,7 +52,7 @@ class Store:
         try:
             self.repo.cloud.transfer(remote, cache, [HashInfo("md5", oid) for oid in missing])
         except Exception as error:  # each kind of remote has errors of its own
-            self.trouble = " ".join(str(error).split())
+            self.trouble = in_public(error)
 
     def read(self, oid: str) -> bytes | None:
         """The content of a file; None if it is not available, or if its bytes do not match its hash."""
@@ -59,6 +63,12 @@ class Store:
             return None
         return content if hashlib.md5(content, usedforsecurity=False).hexdigest() == oid else None
 
+    @property
+    def remote(self) -> str | None:
+        """The name of the default remote; None if there is none."""
+        name: str | None = self.repo.config["core"].get("remote")
+        return name
+
     def why(self) -> str:
         """Why the remote gave nothing, for the end of a sentence."""
         return f" ({self.trouble})" if self.trouble else ""
@@ -67,13 +77,18 @@ class Store:
         """The default remote, opened when the cache lacks something; None if there is none."""
         from dvc.exceptions import DvcException
 
-        if not self._opened:
+        if not self._opened and self.remote:
             self._opened = True
             try:
                 self._remote = self.repo.cloud.get_remote_odb()
             except DvcException as error:
-                self.trouble = " ".join(str(error).split())
+                self.trouble = in_public(error)
         return self._remote
+
+
+def in_public(error: Exception) -> str:
+    """An error in one line, fit for a page that strangers read: without paths of this machine, and without logins."""
+    return LOGIN.sub("", PATHS.sub("…", " ".join(str(error).split())))
 
 
 class Outputs:
@@ -159,12 +174,13 @@ class Outputs:
         return found
 
     def pull(self) -> str | None:
-        """The command that fetches what is missing, once somebody has pushed it; None if nothing is."""
-        if not self.lacking:
+        """The command that fetches what is missing, once somebody has pushed it; None without a remote."""
+        if not self.lacking or not self.store.remote:
             return None
         everywhere = [] if self.side.commit is None else ["--all-commits"]
         targets = sorted({self.lock.pull_target(path) for path in self.lacking})
-        return shlex.join(["dvc", "pull", *everywhere, *targets])  # names may be a stranger's, and the line is pasted
+        # Names may be a stranger's, and the line is pasted.
+        return shlex.join(["dvc", "pull", "--remote", self.store.remote, *everywhere, *targets])
 
 
 def _listing(odb: Any, oid: str) -> Listing | None:

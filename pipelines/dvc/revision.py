@@ -112,7 +112,8 @@ def merge_base(head: Revision) -> str:
 
 def changed_files(*paths: str) -> list[str]:
     """The files under some paths (git's wildcards allowed) that differ from HEAD, new ones included."""
-    listed = git("status", "--porcelain", "-z", "--no-renames", "--", *paths).decode().split("\0")
+    command = ("--no-optional-locks", "status", "--porcelain", "-z", "--no-renames")  # leaves the index untouched
+    listed = git(*command, "--", *paths).decode().split("\0")
     return [entry[3:] for entry in listed if entry]
 
 

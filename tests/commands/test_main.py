@@ -32,6 +32,11 @@ from tests.workspace import stages_of
             "pipelines.compare.compare.compare",
             ("main", "workspace", Options(None, True, True)),
         ),
+        (
+            "compare --allow-missing",
+            "pipelines.compare.compare.compare",
+            (None, "workspace", Options(allow_missing=True)),
+        ),
         ("plan", "pipelines.plan.planned.show", ([], False)),
         ("plan train@unet-0 report --json", "pipelines.plan.planned.show", (["train@unet-0", "report"], True)),
         ("reproduce", "pipelines.flows.reproduce.run", ([], 1)),

@@ -54,8 +54,8 @@ def test_without_matrices_the_page_is_of_metrics_and_says_so(repo: Path) -> None
     head = commit(repo)
     lines = page(base, head).splitlines()
     assert lines[0] == (
-        "### Comparison: significance was not computed; "
-        "metrics/ says: 1 better, 1 worse, 0 unchanged, 4 missing in head, 2 new in head"
+        "### Comparison: gone: `fcn`; significance was not computed; "
+        "metrics/ says: 1 better, 1 worse, 0 unchanged, 4 missing in head, 2 new in head; new: `new`"
     )
     assert lines[2] == f"base `{base}` ({base[:10]}), head `{head}` ({head[:10]})"
     assert "- `metrics: modified since report wrote it`" in lines, "edited by hand: dvc.lock is stale"

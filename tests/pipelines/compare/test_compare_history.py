@@ -15,44 +15,21 @@ from numpy.typing import NDArray
 from sklearn.metrics import jaccard_score
 
 from pipelines.compare.as_markdown import as_markdown
-from pipelines.compare.compare import investigate
 from pipelines.compare.crossing import Crossed
 from pipelines.compare.labels import Move, Turn
-from pipelines.compare.result import Comparison
-from pipelines.compare.store import Outputs, Store
-from pipelines.dvc.graph import open_repo
-from pipelines.dvc.revision import open_revision
+from pipelines.compare.page import as_page
 from pixelproof.core.errors import StateError
-from tests.pipelines.compare.compared import EVIL, History, make, write_labels, write_params
+from tests.pipelines.compare.compared import EVIL, History, found, write_labels, write_params
 from tests.pipelines.conftest import commit, python, sh
 from tests.pipelines.test_workflows import installed, with_dependencies
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise]  # the repository takes a while to build
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> History:
-    """The repository with its revisions, built once."""
-    return make(tmp_path_factory.mktemp("history") / "repo")
-
-
-@pytest.fixture
-def history(made: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
-    """A copy of it, as the current folder."""
-    copy = made.at(tmp_path / "repo")
-    monkeypatch.chdir(copy.repo)
-    return copy
-
-
-def found(base: str, head: str, cross: bool = False) -> Comparison:
-    with open_repo() as repo:
-        store = Store(repo)
-        return investigate(Outputs(open_revision(base), store), Outputs(open_revision(head), store), cross)
-
-
 def test_a_change_of_params_is_the_cause_and_its_regression_shuts_the_gate(history: History, tmp_path: Path) -> None:
     result = found(history.base, history.params)
     assert result.causes() == ["params"]
+    assert result.facts.alarms == () and result.facts.untrue == ()
     assert [(p.key, p.base, p.head, p.stages) for p in result.params] == [("train.bias.unet", "0", "14", ("train",))]
     assert {row.architecture for row in result.rows if row.verdict == "regressed"} == {"unet"}
     assert {row.verdict for row in result.rows if row.architecture == "fcn"} == {"identical"}
@@ -172,18 +149,30 @@ def test_the_hand_worked_split_of_a_change() -> None:
     assert row.by_model == pytest.approx((0.2 + 0.15) / 2)
 
 
-def test_without_cache_and_remote_it_falls_back_and_names_the_pull(history: History) -> None:
+def test_without_cache_and_remote_it_falls_back_and_names_the_pull(history: History, tmp_path: Path) -> None:
     shutil.rmtree(".dvc/cache")
     shutil.rmtree("results")
     result = found(history.base, history.params)
     assert result.unjudged == ("fcn", "unet") and result.gate == "not computed"
-    assert result.pulls == ("dvc pull --all-commits data/prepared/dataset.json evaluate",)
+    assert result.pulls == (), "there is no remote to pull from"
     text = as_markdown(result)
-    assert text.startswith("### Comparison: significance was not computed; metrics/ says: 0 better, 0 worse, ")
-    assert f"- `{result.pulls[0]}`" in text and "no remote specified" in text
-    done = python("compare", history.base, history.params, "--fail-on", "regression", cwd=history.repo)
+    assert text.startswith("### Comparison: significance was not computed; metrics/ says: 0 better, 2 worse, ")
+    assert "no default DVC remote is configured to fetch it from: `data/prepared/dataset.json`, `results/fcn" in text
+    assert "dvc pull" not in text and str(tmp_path) not in text + as_page(result, [], [])
+    gate = "compare", history.base, history.params, "--fail-on", "regression"
+    done = python(*gate, cwd=history.repo)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: --fail-on regression: significance was not computed (fcn, unet); `dvc pull")
+    said = "error: --fail-on regression: significance was not computed (fcn, unet); "
+    assert done.stderr == f"{said}evaluate both revisions, or --cross-evaluate\n"
+
+    sh("dvc", "remote", "add", "-q", "--local", "-d", "store", str(tmp_path / "a store, far away"), cwd=history.repo)
+    (tmp_path / "a store, far away").write_text("not a folder")
+    result = found(history.base, history.params)
+    assert result.pulls == ("dvc pull --remote store --all-commits data/prepared/dataset.json evaluate",)
+    text = as_markdown(result)
+    assert f"- `{result.pulls[0]}`" in text and str(tmp_path) not in text + as_page(result, [], [])
+    assert python(*gate, cwd=history.repo).stderr.startswith(f"{said}`dvc pull --remote store ")
+    (tmp_path / "a store, far away").unlink()
     assert found(history.base, history.data).data.unknown == ("train", "val", "test")
     with pytest.raises(StateError, match="not all results are here"):
         found(history.base, history.data, cross=True)
@@ -249,6 +238,10 @@ def test_a_stale_lock_is_told_without_data_and_without_a_checkout(history: Histo
     assert "**The head's dvc.lock is stale**" in as_markdown(result)
     done = python("check", stale, cwd=history.repo)
     assert done.returncode == 1 and "dvc.lock is stale: 1 thing(s)" in done.stdout
+    done = python("compare", history.base, stale, "--out", "out", cwd=history.repo)
+    assert done.returncode == 2 and Path("out/comparison.md").is_file(), "the page is written all the same"
+    said = f"error: {stale}: dvc.lock: stale: params.yaml: train.bias: modified since the run"
+    assert said in done.stderr
     assert python("check", history.params, cwd=history.repo).returncode == 0
 
 

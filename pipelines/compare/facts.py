@@ -1,0 +1,149 @@
+"""What stands above every verdict: whether the two revisions' records are true, and of the same things.
+
+dvc.lock and metrics/ are text that anybody can edit. Hashes alone do not show it, but two things do: numbers that the
+stored per-image matrices contradict, and outputs that differ although nothing that makes them does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipelines.compare.runs import SPLITS, Runs, Seeds, same_seeds
+from pipelines.dvc.lock import DvcLock, differences
+from pipelines.dvc.revision import changed_files, git
+from pipelines.verify.verify import is_number
+from pixelproof.scoring.catalogue import headlines
+from pixelproof.scoring.counts import counts
+from pixelproof.scoring.scores import scores
+
+SCORING = "pixelproof/scoring"  # the code that computes the scores
+ROUNDED = 1e-6  # metrics/ has six decimals
+Metrics = Mapping[str, Mapping[str, Any]]  # architecture -> key path -> value
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What cannot be true, or cannot be explained: a phrase for the headline, what it means, and where."""
+
+    kind: Literal["metrics", "outputs"]
+    text: str
+    meaning: str
+    things: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SeedsOf:
+    """The seeds of an architecture that each revision evaluated, and the pairs of them that are compared."""
+
+    architecture: str
+    base: tuple[int, ...]
+    head: tuple[int, ...]
+    compared: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it. `gone` and `new` are the architectures that only one revision has."""
+
+    alarms: tuple[Alarm, ...] = ()
+    untrue: tuple[str, ...] = ()  # where the head's metrics/ is not what its matrices give
+    gone: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    seeds: tuple[SeedsOf, ...] = ()  # of the architectures whose seeds differ
+    crossed: bool = False  # whether --cross-evaluate was asked for
+    code: str = ""  # which code computed the scores
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether any output differs without a cause."""
+        return any(alarm.kind == "outputs" for alarm in self.alarms)
+
+
+def recomputed(runs: Runs) -> dict[str, dict[str, float | None]]:
+    """The headlines that confusion matrices give, as metrics/ keeps them: the means over the seeds."""
+    metrics = [metric.name for metric in headlines() if metric.formula]
+    return {
+        name: {
+            f"{split}.{metric}": value
+            for split in SPLITS
+            if all(split in of for of in seeds.values())
+            for metric, value in _means(seeds, split, metrics).items()
+        }
+        for name, seeds in runs.found.items()
+    }
+
+
+def _means(seeds: Seeds, split: str, metrics: Sequence[str]) -> dict[str, float | None]:
+    found = [scores(counts(of[split].counts.sum(axis=0)), metrics) for of in seeds.values()]
+    values = {name: [float(of[name]) for of in found if not math.isnan(of[name])] for name in metrics}
+    return {name: sum(of) / len(of) if of else None for name, of in values.items()}
+
+
+def untrue(stated: Metrics, runs: Runs) -> list[str]:
+    """A line for each number of metrics/ that the matrices contradict."""
+    return [
+        f"metrics/{name}.json: {key} is {_said(stated[name][key])}, but the per-image matrices give {_said(value)}"
+        for name, values in recomputed(runs).items()
+        for key, value in values.items()
+        if key in stated.get(name, {}) and not _agree(stated[name][key], value)
+    ]
+
+
+def _agree(stated: Any, computed: float | None) -> bool:
+    if computed is None or not is_number(stated):
+        return stated is None and computed is None
+    return abs(stated - computed) <= ROUNDED
+
+
+def _said(value: Any) -> str:
+    return f"{value:.6f}" if is_number(value) else str(value)
+
+
+def unexplained(base: DvcLock, head: DvcLock) -> list[str]:
+    """A line for each output that differs although the command, params, code and inputs of its stage are the same."""
+    return [
+        f"{thing.name} (written by {stage})"
+        for stage, found in differences(base, head).items()
+        if found and all(thing.kind == "output" for thing in found)
+        for thing in found
+    ]
+
+
+def alarms(false: tuple[Sequence[str], Sequence[str]], locks: tuple[DvcLock, DvcLock]) -> tuple[Alarm, ...]:
+    """What nobody should overlook; `false` is what is untrue in the metrics/ of base and head."""
+    found = []
+    if things := unexplained(*locks):
+        meaning = (
+            "The command, params, code and inputs of these stages are the same in both revisions, so their outputs "
+            "should be. They were computed on another machine, or edited: `bin/pixelproof verify` tells which."
+        )
+        found.append(Alarm("outputs", "outputs differ without a cause", meaning, tuple(things)))
+    for side, lines in zip(("base", "head"), false, strict=True):
+        if lines:
+            text = f"the {side}'s metrics/ is not what its results give"
+            meaning = "Verdicts below are from the matrices. These numbers were edited, or are of other results:"
+            found.append(Alarm("metrics", text, meaning, tuple(lines)))
+    return tuple(found)
+
+
+def differing_seeds(base: Mapping[str, Sequence[int]], head: Mapping[str, Sequence[int]]) -> tuple[SeedsOf, ...]:
+    """The architectures that were not evaluated with the same seeds in both revisions."""
+    return tuple(
+        SeedsOf(name, tuple(base[name]), tuple(head[name]), tuple(same_seeds(base[name], head[name])))
+        for name in sorted(base.keys() & head.keys())
+        if list(base[name]) != list(head[name])
+    )
+
+
+def only_in(one: Sequence[Iterable[str]], other: Sequence[Iterable[str]]) -> tuple[str, ...]:
+    """The architectures that one revision evaluated, or has metrics of, and the other has not."""
+    return tuple(sorted({name for mine, theirs in zip(one, other, strict=True) for name in {*mine} - {*theirs}}))
+
+
+def computing_code() -> str:
+    """The code whose formulas computed the scores: that of the folder compare runs in."""
+    commit = git("rev-parse", "--short=10", "HEAD").decode().strip()
+    return f"{commit} with uncommitted changes of {SCORING}" if changed_files(SCORING) else commit

@@ -1,0 +1,176 @@
+"""What stands above every verdict: forged records, renamed classes, other seeds, networks that are gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.compare.as_markdown import as_markdown
+from pipelines.compare.page import as_page
+from pipelines.compare.store import in_public
+from tests.pipelines.compare.compared import EVIL, History, found, labels, reproduced, write_labels, write_params
+from tests.pipelines.conftest import commit, python, sh
+
+pytestmark = [pytest.mark.slow, pytest.mark.promise]  # the repository takes a while to build
+BIAS = {"unet": 0, "fcn": 4}
+
+
+def edited_metrics(arch: str, split: str, value: float) -> str:
+    """A commit whose metrics/ were edited, and dvc.lock with them: nothing that git tracks contradicts it."""
+    path = Path(f"metrics/{arch}.json")
+    content = json.loads(path.read_text())
+    content[split]["mIoU"] = value
+    path.write_text(json.dumps(content))
+    sh("dvc", "commit", "-q", "-f", "report", cwd=Path())
+    return commit(Path())
+
+
+def test_metrics_edited_together_with_their_hash_are_refused(history: History) -> None:
+    before = json.loads(Path("metrics/unet.json").read_text())["val"]["mIoU"]
+    forged = edited_metrics("unet", "val", 0.99)
+    assert python("check", forged, cwd=history.repo).returncode == 0, "what git tracks agrees with itself"
+    result = found(history.base, forged)
+    line = f"metrics/unet.json: val.mIoU is 0.990000, but the per-image matrices give {before:.6f}"
+    assert result.facts.untrue == (line,)
+    assert {row.verdict for row in result.rows} == {"identical"}, "verdicts are from the matrices"
+    for text in (as_markdown(result), as_page(result, [], [])):
+        assert line in text
+    alarms = "outputs differ without a cause; the head's metrics/ is not what its results give"
+    assert as_markdown(result).startswith(f"### Comparison: {alarms}; the same on validation")
+    done = python("compare", history.base, forged, cwd=history.repo)
+    assert done.returncode == 2 and done.stderr.startswith(f"error: {forged}: {line}; run `dvc repro`")
+    back = found(forged, history.base)
+    assert back.facts.untrue == () and "the base's metrics/ is not" in as_markdown(back).splitlines()[0]
+    assert python("compare", forged, history.base, cwd=history.repo).returncode == 0, "the head mends it"
+
+
+def test_rounding_is_no_forgery(history: History) -> None:
+    before = json.loads(Path("metrics/unet.json").read_text())["val"]["mIoU"]
+    assert found(history.base, edited_metrics("unet", "val", before + 4e-7)).facts.untrue == ()
+    assert found(history.base, edited_metrics("unet", "val", before + 4e-6)).facts.untrue != ()
+
+
+def test_results_of_another_network_are_no_improvement(history: History) -> None:
+    """In the base's name, unet's results are what fcn's were before: consistent, better, and without any cause."""
+    sh("git", "checkout", "-q", history.params, cwd=history.repo)
+    sh("dvc", "checkout", "-q", cwd=history.repo)
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    unet, fcn = (lock["stages"][f"evaluate@{arch}-0"]["outs"][0] for arch in ("unet", "fcn"))
+    unet |= {key: fcn[key] for key in ("md5", "size", "nfiles")}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    sh("dvc", "checkout", "-q", "-f", "results/unet/0/evaluate", cwd=history.repo)
+    sh("dvc", "repro", "-q", "--single-item", "report", cwd=history.repo)
+    forged = commit(history.repo)
+    assert python("check", forged, cwd=history.repo).returncode == 0
+    result = found(history.params, forged)
+    assert {row.architecture for row in result.rows if row.verdict == "improved"} == {"unet"} and not result.causes()
+    (alarm,) = result.facts.alarms
+    assert alarm.things == ("results/unet/0/evaluate (written by evaluate@unet-0)",), "report read other results"
+    lines = as_markdown(result).splitlines()
+    assert lines[0] == "### Comparison: outputs differ without a cause; improved on validation: 1 of 2 architectures"
+    assert "- `results/unet/0/evaluate (written by evaluate@unet-0)`" in lines[:10]
+    gate = python("compare", history.params, forged, "--fail-on", "regression", cwd=history.repo)
+    assert gate.returncode == 3, "an improvement without a cause proves nothing"
+    assert python("compare", forged, history.params, "--fail-on", "regression", cwd=history.repo).returncode == 1
+
+
+def test_a_renamed_class_hides_no_regression(history: History) -> None:
+    changed = labels()
+    changed["classes"][1] = "street"
+    write_labels(history.repo, changed)
+    write_params(history.repo, train={"seeds": [0], "bias": BIAS | {"unet": 14}})
+    head = reproduced(history.repo)
+    for cross in (False, True):
+        result = found(history.base, head, cross)
+        assert result.data.classes == (("renamed", "road → street"),)
+        assert [(one.images, one.left_out) for one in result.shared] == [(12, 0), (12, 0)]
+        row, same = result.row("unet", "val", "iou", "street"), result.row("fcn", "val", "iou", "street")
+        assert row and row.verdict == "regressed" and same and same.verdict == "identical"
+        assert {row.label for row in result.rows} == {None, "ground", "street", EVIL}
+        text = as_markdown(result)
+        assert "- class `road → street`: renamed" in text and "--cross-evaluate" not in text
+        assert "mIoU is a mean over different classes" not in text
+
+
+def test_a_class_with_other_labels_is_another_class(history: History) -> None:
+    """The id alone does not make it the same: every image that holds it was labelled anew."""
+    changed = labels()
+    changed["classes"][2] = "pond"
+    for split in ("train", "val", "test"):
+        for line in changed[split].values():
+            line[1] = 8
+    write_labels(history.repo, changed)
+    head = reproduced(history.repo)
+    assert set(found(history.base, head).data.classes) == {("added", "pond"), ("removed", EVIL)}
+
+
+def test_what_was_cross_evaluated_is_not_told_to_cross_evaluate(history: History) -> None:
+    changed = labels()
+    changed["classes"] = changed["classes"][::-1]  # the same label maps, every class under another's name but one
+    write_labels(history.repo, changed)
+    head = reproduced(history.repo)
+    result = found(history.base, head, cross=True)
+    assert {name for what, name in result.data.classes if what == "renamed"} == {f"ground → {EVIL}", f"{EVIL} → ground"}
+    assert "`--cross-evaluate`" not in as_markdown(result) + as_page(result, [], [])
+
+
+def test_other_seeds_are_not_mixed_in(history: History) -> None:
+    write_params(history.repo, train={"seeds": [0, 1, 2], "bias": BIAS})
+    head = reproduced(history.repo)
+    result = found(history.base, head)
+    assert {row.verdict for row in result.rows} == {"identical"}, "seed 0 is the same on both sides"
+    assert result.worse == result.better == (), "no image either"
+    said = "1 seed in the base, 3 seeds in the head (base 0; head 0, 1, 2); compared: seed 0"
+    assert f"- `unet`: {said}" in as_markdown(result) and said in as_page(result, [], [])
+    assert found(head, head).facts.seeds == ()
+
+
+def test_crossed_scores_are_of_the_same_seeds(history: History) -> None:
+    changed = labels()
+    changed["val"]["val-00"][1] = 6
+    write_labels(history.repo, changed)
+    write_params(history.repo, train={"seeds": [0, 1], "bias": BIAS})
+    (row,) = [one for one in found(history.base, reproduced(history.repo), True).crossed if one.arch == "unet"]
+    assert row.base_base == row.head_base and row.base_head == row.head_head, "seed 0 has the same weights"
+
+
+def test_a_network_that_is_gone_is_in_the_headline_and_refused(history: History) -> None:
+    write_params(history.repo, architectures=["unet"])
+    Path("metrics/fcn.json").unlink()
+    shutil.rmtree("results/fcn")
+    head = reproduced(history.repo)
+    result = found(history.base, head)
+    assert as_markdown(result).startswith("### Comparison: gone: `fcn`; the same on validation")
+    assert "<h1>Gone: fcn; the same on validation" in as_page(result, [], [])
+    done = python("compare", history.base, head, cwd=history.repo)
+    assert (done.returncode, done.stderr) == (2, f"error: {head}: without fcn; if that is meant, --allow-missing\n")
+    assert python("compare", history.base, head, "--allow-missing", cwd=history.repo).returncode == 0
+    assert as_markdown(found(head, history.base)).startswith("### Comparison: the same on validation; new: `fcn`\n")
+
+
+def test_a_dep_named_by_file_instead_of_by_folder_is_no_changed_file(history: History) -> None:
+    dvc_yaml = Path("dvc.yaml").read_text()
+    Path("dvc.yaml").write_text(dvc_yaml.replace("- stages/evaluate\n", "- stages/evaluate/__main__.py\n"))
+    Path("code_of/report.py").write_text(Path("code_of/report.py").read_text() + "# more\n")
+    head = reproduced(history.repo)
+    changed = [(one.path, one.kind, one.stages) for one in found(history.base, head).code]
+    assert changed == [("code_of/report.py", "changed", ("report",))]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("no remote in /home/me/clone: add one", "no remote in … add one"),
+        ("[Errno 2] No such file: '/a store, far/files/md5'", "[Errno 2] No such file: …"),
+        (r'cannot read "C:\Users\me\x y" or D:\data', "cannot read … or …"),
+        ("Unable to locate credentials for s3://bucket/path/x", "Unable to locate credentials for s3://bucket/path/x"),
+        ("401 for https://me:secret@host/a/b", "401 for https://host/a/b"),
+        ("read/write:\n denied", "read/write: denied"),
+    ],
+)
+def test_an_error_on_a_page_names_no_path_of_this_machine(error: str, said: str) -> None:
+    assert in_public(OSError(error)) == said
