@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.compare.causes import CodeChange, ParamChange, VersionChange
 from pipelines.compare.crossing import Crossed
+from pipelines.compare.facts import Alarm, Facts, SeedsOf
 from pipelines.compare.labels import Classes, DataChange, Move, SplitChange, Turn
 from pipelines.compare.metrics import MetricRow
 from pipelines.compare.page import as_page
@@ -70,6 +71,13 @@ def page(names: Sequence[str], path: Path, judged: bool = True) -> Path:
         better=(better,),
         stale=some(),
         notes=(Note("so it is", some()), Note("and so it is as well")),
+        facts=Facts(
+            (Alarm("outputs", "so it is", "and so it is as well", some()),),
+            gone=some(),
+            new=some(),
+            seeds=(SeedsOf(name(), (0,), (0, 1, 2), ((0, 0),)), SeedsOf(name(), (1,), (2,), ((1, 2),))),
+            code=name(),
+        ),
         classes=Classes(some(), tuple((30 * i, 200, 30) for i in range(len(names)))),
     )
     picture = base64.b64encode(cv2.imencode(".png", np.full((16, 16, 3), 99, np.uint8))[1].tobytes()).decode()
