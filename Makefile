@@ -26,6 +26,7 @@ check: setup
 	.venv/bin/lint-imports --no-cache --no-logo
 	bin/python -m pip check --disable-pip-version-check
 	bin/python -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	bin/python -m check_jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 	bin/python -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-forms $(FORMS)

@@ -188,6 +188,7 @@ def test_tools_are_proposed_apart_from_libraries() -> None:
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
+        (".gitlab-ci.yml", "  script:", "  scripts:"),
         (".github/dependabot.yml", "interval: monthly", "interval: sometimes"),
         (".github/ISSUE_TEMPLATE/config.yml", "enabled: true", "enabled: perhaps"),
         (".github/ISSUE_TEMPLATE/bug.yml", "type: textarea", "type: picture"),

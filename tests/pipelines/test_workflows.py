@@ -1,10 +1,11 @@
-"""The workflows of GitHub: what they may do, and their scripts, run here as they stand in the files."""
+"""The workflows of GitHub and GitLab: what they may do, and their scripts, run here as they stand in the files."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def steps(workflow: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for job in workflow["jobs"].values():
-        for step in job["steps"]:
+        for step in job.get("steps", []):
             yield job, step
 
 
@@ -37,37 +38,59 @@ def script(file: str, name: str) -> str:
     return str(found)
 
 
-def bash(program: str, cwd: Path, **environment: str) -> None:
-    """Run a step's script as GitHub does."""
+def bash(program: str, cwd: Path, **environment: str) -> str:
+    """Run a step's script as GitHub does; what it printed."""
     done = subprocess.run(
         ["bash", "-e", "-c", program], cwd=cwd, env=os.environ | environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-def test_both_workflows_are_here() -> None:
-    assert [path.name for path in FILES] == ["metrics.yml", "test.yml"]
-    test, metrics = (load(ROOT / ".github/workflows" / name) for name in ("test.yml", "metrics.yml"))
+def test_the_workflows_are_here() -> None:
+    assert [path.name for path in FILES] == ["compare.yml", "metrics-fork.yml", "metrics.yml", "test.yml"]
+    compare, fork, own, test = map(load, FILES)
     assert {"push", "pull_request"} == set(test["on"])
     assert [step["run"] for _, step in steps(test) if "run" in step] == [".ci/run"]
-    assert set(metrics["on"]) == {"pull_request_target"}
+    assert [set(of["on"]) for of in (compare, fork, own)] == [
+        {"workflow_call"},
+        {"pull_request_target"},
+        {"pull_request"},
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_stranger_s_pull_request_gets_nothing(path: Path) -> None:
-    """No permission by default, no secret, actions pinned, nothing of a pull request inside a script."""
+    """No permission by default, actions pinned, nothing of a pull request inside a script or checked out."""
     workflow = load(path)
     assert workflow["permissions"] == {}
-    assert "secrets." not in path.read_text()
     for job, step in steps(workflow):
         assert job["timeout-minutes"] <= 60
         if "uses" in step:
             assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"])
         assert "${{" not in step.get("run", "")
         if step.get("uses", "").startswith("actions/checkout@"):
-            # without a ref: the target branch's code in pull_request_target, a tokenless merge in pull_request
+            # without a ref in `pull_request`: a merge, for which a fork has no token
+            ref = step["with"].pop("ref", None)
+            assert ref == ("${{ github.event.pull_request.base.sha }}" if path.name == "compare.yml" else None)
             assert set(step["with"]) <= {"fetch-depth", "persist-credentials"}
             assert step["with"]["persist-credentials"] is False
+
+
+def test_secrets_are_for_branches_of_this_repository_and_for_one_step() -> None:
+    texts = {path.name: path.read_text() for path in FILES}
+    assert [name for name, text in texts.items() if "secrets." in text] == ["compare.yml", "metrics.yml"]
+    own, fork = (
+        load(ROOT / ".github/workflows" / name)["jobs"]["metrics"] for name in ("metrics.yml", "metrics-fork.yml")
+    )
+    same = "github.event.pull_request.head.repo.full_name {} github.repository"
+    assert (own["if"], fork["if"]) == (same.format("=="), same.format("!="))
+    assert "secrets" not in fork and "pull_request_target" not in texts["metrics.yml"]
+    assert own["uses"] == fork["uses"] == "$/.github/workflows/compare.yml"
+    taken = [step.get("name") for _, step in steps(load(FILES[0])) if "secrets." in str(step)]
+    assert taken == ["Compare"], "not the step that installs packages, nor the job that writes"
+    called = load(FILES[0])["on"]["workflow_call"]["secrets"]
+    assert own["secrets"].keys() == called.keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
 CONTEXTS = {"github", "env", "vars", "job", "steps", "runner", "secrets", "strategy", "matrix", "needs", "inputs"}
@@ -82,12 +105,12 @@ def mistakes(workflow: dict[str, Any]) -> list[str]:
         needs = job.get("needs", [])
         needs = {needs} if isinstance(needs, str) else set(needs)
         found += [f"{name}: needs {other}, which is no job" for other in sorted(needs - workflow["jobs"].keys())]
-        ids = {step["id"] for step in job["steps"] if "id" in step}
+        ids = {step["id"] for step in job.get("steps", []) if "id" in step}
         before = {key: part for key, part in job.items() if key not in ("steps", "outputs")}
         found += [f"{name}: {what}" for what in _unknown_names(before, needs, set())]
         found += [f"{name}: {what}" for what in _unknown_names({"outputs": job.get("outputs")}, needs, ids)]
         done: set[str] = set()
-        for step in job["steps"]:
+        for step in job.get("steps", []):
             found += [f"{name}: {what}" for what in _unknown_names(step, needs, done)]
             done |= {step["id"]} if "id" in step else set()
             script = re.sub(r"\$\{\{.*?\}\}", "expression", step.get("run", ""), flags=re.DOTALL)
@@ -136,34 +159,32 @@ def test_a_name_that_is_not_there_is_found() -> None:
 
 
 def test_no_job_both_reads_the_pull_request_and_writes() -> None:
-    jobs = load(ROOT / ".github/workflows/metrics.yml")["jobs"]
+    jobs = load(FILES[0])["jobs"]
     assert {name: job["permissions"] for name, job in jobs.items()} == {
         "compare": {"contents": "read"},
         "comment": {"pull-requests": "write"},
     }
-    assert not [s for s in jobs["comment"]["steps"] if "checkout" in s.get("uses", "") or "python" in s.get("run", "")]
-    for step in jobs["compare"]["steps"]:  # the fork's commit is fetched and read, never put into the working tree
-        assert not re.search(r"git (checkout|switch|reset|worktree|merge |pull|restore)", step.get("run", ""))
+    assert not [s for s in jobs["comment"]["steps"] if "checkout" in s.get("uses", "") or ".ci" in s.get("run", "")]
+    scripts = [step.get("run", "") for step in jobs["compare"]["steps"]]
+    scripts += [path.read_text() for path in (ROOT / ".ci").glob("metrics-*")]
+    assert len(scripts) == 3 + len(jobs["compare"]["steps"])
+    for text in scripts:  # the fork's commit is fetched and read, never put into the working tree
+        assert not re.search(r"git (checkout|switch|reset|worktree|merge |pull|restore)", text)
+        assert "--cross-evaluate" not in text, "that would run the fork's code"
 
 
-def test_the_lock_and_the_regression_are_refused_and_the_comment_is_written_all_the_same() -> None:
-    jobs = load(ROOT / ".github/workflows/metrics.yml")["jobs"]
+def test_the_page_is_kept_before_anything_fails() -> None:
+    jobs = load(FILES[0])["jobs"]
     named = [step.get("name") or step["uses"].split("@")[0] for step in jobs["compare"]["steps"]]
-    assert named[-3:] == [
-        "actions/upload-artifact",
-        "dvc.lock matches its params and code",
-        "No metric regressed on validation",
-    ], "the page is kept before anything fails"
+    assert named[-2:] == ["actions/upload-artifact", GATE]
     assert jobs["comment"]["if"] == "${{ !cancelled() && needs.compare.outputs.written == 'yes' }}"
     assert jobs["compare"]["outputs"] == {"written": "${{ steps.compare.outputs.written }}"}
-    assert "--cross-evaluate" not in script("metrics.yml", "Compare"), "that would run the fork's code"
 
 
 def installed() -> list[str]:
     """The packages that the workflow installs for compare."""
-    (install,) = [s["run"] for _, s in steps(load(FILES[0])) if s.get("name", "").startswith("Install")]
-    words = install.split()
-    return list(words[words.index("requirements.lock") + 1 :])
+    words = (ROOT / ".ci/metrics-install").read_text().replace("\\\n", " ").split()
+    return words[words.index("requirements.lock", words.index("pip")) + 1 :]
 
 
 def test_what_the_workflow_installs_is_pinned_and_no_torch() -> None:
@@ -186,49 +207,117 @@ def with_dependencies(names: list[str]) -> set[str]:
     return {name.replace("-", mark) for name in seen for mark in "-_."}
 
 
-def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
+GATE = "The records are true and no metric regressed on validation"
+
+
+def changed(repo: Path) -> tuple[str, str, str]:
+    """The scripts in a repository, as its base, a commit of a branch, and the tip of main, which has gone on."""
+    shutil.copytree(ROOT / ".ci", repo / ".ci")
+    (repo / ".ci/metrics-install").write_text("#!/bin/sh\n")
     base = commit(repo)
     sh("git", "checkout", "-q", "-b", "topic", cwd=repo)
     (repo / "metrics/unet.json").write_text('{"test": {"mIoU": 0.6, "pixel_accuracy": 0.75}, "val": {"mIoU": null}}')
+    sh("dvc", "commit", "-q", "-f", "report", cwd=repo)
     head = commit(repo)
     sh("git", "checkout", "-q", "main", cwd=repo)
     (repo / "metrics/fcn.json").write_text('{"test": {"mIoU": 0.9}}')
-    tip = commit(repo)
+    return base, head, commit(repo)
+
+
+def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
+    base, head, tip = changed(repo)
     summary, outputs = repo / "summary.md", repo / "outputs"
     files = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(outputs)}
-    bash(script("metrics.yml", "Compare"), repo, BASE_SHA=tip, HEAD_SHA=head, **files)
+    bash(script("compare.yml", "Compare"), repo, BASE_SHA=tip, HEAD_SHA=head, **files)
     page = (repo / "comparison/comparison.md").read_text()
     assert "1 better, 0 worse, 5 unchanged" in page.splitlines()[0]
     assert base in page and tip not in page
     assert summary.read_text() == page
-    assert outputs.read_text() == "written=yes\ncode=2\n", "no matrices: the gate is none, and that is no pass"
+    assert outputs.read_text() == "written=yes\n"
+    said = bash(script("compare.yml", GATE), repo, HEAD_SHA=head, BLIND="No secrets here.", GITHUB_ACTIONS="true")
+    assert "::warning::significance was not computed" in said and "No secrets here." in said, "that is no pass"
+
+
+def test_gitlab_compares_with_the_code_of_the_target_branch(repo: Path) -> None:
+    base, head, _ = changed(repo)
+    jobs = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())
+    sh("git", "checkout", "-q", head, cwd=repo)
+    (repo / ".ci/metrics-compare").write_text("#!/bin/sh\nexit 1\n")
+    program = "\n".join(jobs[".metrics"]["script"])
+    where = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_COMMIT_SHA": head}
+    for _ in range(2):  # a runner may keep the folder
+        done = subprocess.run(
+            ["bash", "-e", "-c", program], cwd=repo, env=os.environ | where, capture_output=True, text=True
+        )
+        assert done.returncode == 3 == jobs[".metrics"]["allow_failure"]["exit_codes"], done.stdout + done.stderr
+        assert "warning: significance was not computed" in done.stdout
+        (kept,) = jobs[".metrics"]["artifacts"]["paths"]
+        assert base in (repo / kept / "comparison.md").read_text()
+        shutil.rmtree(repo / "target")
+
+
+def test_gitlab_gives_a_fork_no_variables() -> None:
+    jobs = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())
+    (own,), (fork,) = (jobs[name]["rules"] for name in ("metrics", "metrics of a fork"))
+    same = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID {} $CI_MERGE_REQUEST_PROJECT_ID && "
+    assert own["if"].startswith(same.format("==")) and fork["if"].startswith(same.format("!="))
+    emptied = {name for name, value in jobs["metrics of a fork"]["variables"].items() if value == ""}
+    assert emptied == load(ROOT / ".github/workflows/metrics.yml")["jobs"]["metrics"]["secrets"].keys()
+    assert not emptied & jobs["metrics"]["variables"].keys()
+
+
+def test_a_stale_lock_is_refused(repo: Path) -> None:
+    shutil.copytree(ROOT / ".ci", repo / ".ci")
+    (repo / "metrics/unet.json").write_text('{"test": {"mIoU": 0.9}}')
     with pytest.raises(AssertionError, match="metrics: modified since report wrote it"):
-        bash(script("metrics.yml", "dvc.lock matches its params and code"), repo, HEAD_SHA=head)
-    bash(script("metrics.yml", "dvc.lock matches its params and code"), repo, HEAD_SHA=base)
+        bash(script("compare.yml", GATE), repo, HEAD_SHA=commit(repo))
 
 
 @pytest.mark.parametrize(
-    ("code", "refused", "said"),
+    ("code", "why", "left", "said"),
     [
-        ("0", False, "no metric"),
-        ("1", True, "::error::"),
-        ("2", False, "::warning::sig"),
-        ("3", False, "::warning::too few"),
+        ("0", "", 0, "no metric"),
+        ("1", "", 1, "error: a metric regressed"),
+        (
+            "2",
+            "error: --fail-on regression: significance was not computed (unet); x",
+            3,
+            "warning: significance was not",
+        ),
+        ("2", "error: topic: without fcn; if that is meant, --allow-missing", 2, "error: topic: without fcn"),
+        ("2", "", 2, "error: compare ended with 2"),
+        ("3", "", 3, "warning: cannot tell"),
     ],
 )
-def test_a_regression_fails_the_check(tmp_path: Path, code: str, refused: bool, said: str) -> None:
-    program = script("metrics.yml", "No metric regressed on validation")
-    done = subprocess.run(["bash", "-e", "-c", program], env={"CODE": code}, capture_output=True, text=True)
-    assert (done.returncode != 0) == refused
-    assert done.stdout.startswith(said)
+def test_a_regression_fails_the_check(tmp_path: Path, code: str, why: str, left: int, said: str) -> None:
+    for folder in (".ci", "bin", "comparison"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / ".ci/metrics-gate", tmp_path / ".ci")
+    (tmp_path / "bin/pixelproof").write_text("#!/bin/sh\n[ \"$*\" = 'check topic' ]\n")
+    (tmp_path / "bin/pixelproof").chmod(0o755)
+    (tmp_path / "comparison/exit-code").write_text(f"{code}\n")
+    (tmp_path / "comparison/why.txt").write_text(f"some words\n{why}\n")
+    done = subprocess.run([tmp_path / ".ci/metrics-gate", "topic"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.startswith(said)) == (left, True), done.stdout + done.stderr
+    step = script("compare.yml", GATE)
+    shown = subprocess.run(
+        ["bash", "-e", "-c", step],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HEAD_SHA": "topic", "GITHUB_ACTIONS": "true"},
+        capture_output=True,
+        text=True,
+    )
+    assert (shown.returncode == 0) == (left in (0, 3)), "cannot tell is a warning"
+    assert shown.stdout.startswith({1: "::error::", 2: "::error::", 3: "::warning::"}.get(left, "no metric"))
 
 
 def test_what_cannot_be_compared_fails_at_once(repo: Path) -> None:
+    shutil.copytree(ROOT / ".ci", repo / ".ci")
     (repo / "dvc.lock").write_text("stages: [1]")
     head = commit(repo)
     with pytest.raises(AssertionError, match="not in DVC's format"):
         bash(
-            script("metrics.yml", "Compare"),
+            script("compare.yml", "Compare"),
             repo,
             BASE_SHA=head,
             HEAD_SHA=head,
@@ -260,7 +349,7 @@ def test_one_comment_is_written_then_updated(tmp_path: Path, ids: str, call: str
     (tmp_path / "gh").chmod(0o755)
     (tmp_path / "ids.txt").write_text(ids)
     (tmp_path / "comparison.md").write_text("### Metrics\n")
-    program = script("metrics.yml", "Write the comment, or update the one that is there")
+    program = script("compare.yml", "Write the comment, or update the one that is there")
     bash(program, tmp_path, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}", REPOSITORY="o/r", NUMBER="7")
     asked, *calls = (tmp_path / "gh.log").read_text().splitlines()
     assert asked.startswith(
