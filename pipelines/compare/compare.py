@@ -99,7 +99,7 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     sides = {name: _sides(name, runs, data, other) for name in both}
     unjudged = tuple(name for name in shared if name not in both)
     metrics = compare_metrics(*stated)
-    false = facts.untrue(stated[0], runs[0]), facts.untrue(stated[1], runs[1])
+    false = facts.untrue(stated[0], base, runs[0]), facts.untrue(stated[1], head, runs[1])
     worse, better = extremes(sides)
     not_of_tree, untold = stale(head)
     return Comparison(

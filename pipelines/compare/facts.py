@@ -1,17 +1,21 @@
 """What stands above every verdict: whether the two revisions' records are true, and of the same things.
 
 dvc.lock and metrics/ are text that anybody can edit. Hashes alone do not show it, but two things do: numbers that the
-stored per-image matrices contradict, and outputs that differ although nothing that makes them does.
+stored results contradict, and outputs that differ although nothing that makes them does.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from subprocess import CalledProcessError
 from typing import Any, Literal
 
-from pipelines.compare.runs import SPLITS, Runs, Seeds, same_seeds
+from pipelines.compare.runs import EVALUATED, SPLITS, Runs, Seeds, folder, same_seeds
+from pipelines.compare.store import Outputs
 from pipelines.dvc.lock import DvcLock, differences
 from pipelines.dvc.revision import changed_files, git
 from pipelines.verify.verify import is_number
@@ -19,6 +23,8 @@ from pixelproof.scoring.catalogue import headlines
 from pixelproof.scoring.counts import counts
 from pixelproof.scoring.scores import scores
 
+METRICS = "metrics.json"  # of evaluate
+MISSING = "missing"
 SCORING = "pixelproof/scoring"  # the code that computes the scores
 ROUNDED = 1e-6  # metrics/ has six decimals
 Metrics = Mapping[str, Mapping[str, Any]]  # architecture -> key path -> value
@@ -82,11 +88,50 @@ def _means(seeds: Seeds, split: str, metrics: Sequence[str]) -> dict[str, float 
     return {name: sum(of) / len(of) if of else None for name, of in values.items()}
 
 
-def untrue(stated: Metrics, runs: Runs) -> list[str]:
-    """A line for each number of metrics/ that the matrices contradict."""
+def stored(outputs: Outputs, runs: Runs) -> dict[str, dict[str, float | None]]:
+    """The other headlines (boundaries, calibration), which matrices do not give: the means of what evaluate wrote."""
+    others = {metric.name: metric.keys for metric in headlines() if not metric.formula}
+    wanted = [(folder(name, seed), METRICS) for name, seeds in runs.found.items() for seed in seeds]
+    outputs.fetch(wanted)
+    written = {place: _parsed(outputs.read(place, file)) for place, file in wanted}
+    found: dict[str, dict[str, float | None]] = {}
+    for name, seeds in runs.found.items():
+        of_seeds = [written[folder(name, seed)] for seed in sorted(seeds)]
+        for split, metric in ((split, metric) for split in SPLITS for metric in others):
+            values = [_at(content, (split, *others[metric])) for content in of_seeds]
+            if MISSING not in values:
+                known = [value for value in values if is_number(value)]
+                found.setdefault(name, {})[f"{split}.{metric}"] = sum(known) / len(known) if known else None
+    return found
+
+
+def _parsed(content: bytes | None) -> Any:
+    try:
+        return json.loads(content or b"null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _at(content: Any, keys: Sequence[str]) -> Any:
+    """A value by its key path, `*` being the widest tolerance of a boundary; MISSING if there is none."""
+    for key in keys:
+        if not isinstance(content, dict) or not content:
+            return MISSING
+        content = content.get(_widest(content) if key == "*" else key, MISSING)
+    return content
+
+
+def _widest(tolerances: Mapping[str, Any]) -> str:
+    return max(tolerances, key=lambda text: float(text) if text.replace(".", "", 1).isdecimal() else 0.0)
+
+
+def untrue(stated: Metrics, outputs: Outputs, runs: Runs) -> list[str]:
+    """A line for each number of metrics/ that the stored results contradict."""
+    sources = {"the per-image matrices give": recomputed(runs), "evaluate found": stored(outputs, runs)}
     return [
-        f"metrics/{name}.json: {key} is {_said(stated[name][key])}, but the per-image matrices give {_said(value)}"
-        for name, values in recomputed(runs).items()
+        f"metrics/{name}.json: {key} is {_said(stated[name][key])}, but {source} {_said(value)}"
+        for source, found in sources.items()
+        for name, values in found.items()
         for key, value in values.items()
         if key in stated.get(name, {}) and not _agree(stated[name][key], value)
     ]
@@ -112,6 +157,23 @@ def unexplained(base: DvcLock, head: DvcLock) -> list[str]:
     ]
 
 
+def twins(lock: DvcLock) -> list[str]:
+    """A line for each two networks whose results are the same to the byte, although their weights are not."""
+    first: dict[str, str] = {}
+    found = []
+    for path, digest in lock.outs.items():
+        if not digest or not (own := EVALUATED.fullmatch(path)):
+            continue
+        other = EVALUATED.fullmatch(first.setdefault(digest, path))
+        if other and own[1] != other[1] and lock.outs.get(_weights(own)) != lock.outs.get(_weights(other)):
+            found.append(f"{path} is {other[0]}")
+    return found
+
+
+def _weights(evaluated: re.Match[str]) -> str:
+    return f"models/{evaluated[1]}/{evaluated[2]}"
+
+
 def alarms(false: tuple[Sequence[str], Sequence[str]], locks: tuple[DvcLock, DvcLock]) -> tuple[Alarm, ...]:
     """What nobody should overlook; `false` is what is untrue in the metrics/ of base and head."""
     found = []
@@ -121,6 +183,9 @@ def alarms(false: tuple[Sequence[str], Sequence[str]], locks: tuple[DvcLock, Dvc
             "should be. They were computed on another machine, or edited: `bin/pixelproof verify` tells which."
         )
         found.append(Alarm("outputs", "outputs differ without a cause", meaning, tuple(things)))
+    if things := twins(locks[1]):
+        meaning = "These networks have other weights, so these results cannot all be theirs:"
+        found.append(Alarm("outputs", "networks share their results to the byte", meaning, tuple(things)))
     for side, lines in zip(("base", "head"), false, strict=True):
         if lines:
             text = f"the {side}'s metrics/ is not what its results give"
@@ -145,5 +210,8 @@ def only_in(one: Sequence[Iterable[str]], other: Sequence[Iterable[str]]) -> tup
 
 def computing_code() -> str:
     """The code whose formulas computed the scores: that of the folder compare runs in."""
-    commit = git("rev-parse", "--short=10", "HEAD").decode().strip()
+    try:
+        commit = git("rev-parse", "--verify", "--quiet", "--short=10", "HEAD").decode().strip()
+    except CalledProcessError:
+        return "this folder, which has no commit yet"
     return f"{commit} with uncommitted changes of {SCORING}" if changed_files(SCORING) else commit

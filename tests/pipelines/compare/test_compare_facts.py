@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.promise]  # the repository takes a w
 BIAS = {"unet": 0, "fcn": 4}
 
 
-def edited_metrics(arch: str, split: str, value: float) -> str:
+def edited_metrics(arch: str, split: str, value: float, metric: str = "mIoU") -> str:
     """A commit whose metrics/ were edited, and dvc.lock with them: nothing that git tracks contradicts it."""
     path = Path(f"metrics/{arch}.json")
     content = json.loads(path.read_text())
-    content[split]["mIoU"] = value
+    content[split][metric] = value
     path.write_text(json.dumps(content))
     sh("dvc", "commit", "-q", "-f", "report", cwd=Path())
     return commit(Path())
@@ -54,6 +54,16 @@ def test_rounding_is_no_forgery(history: History) -> None:
     assert found(history.base, edited_metrics("unet", "val", before + 4e-6)).facts.untrue != ()
 
 
+def test_metrics_that_matrices_do_not_give_are_held_against_what_evaluate_wrote(history: History) -> None:
+    forged = edited_metrics("fcn", "val", 0.01, "ece")
+    said = ("metrics/fcn.json: val.ece is 0.010000, but evaluate found 0.100000",)
+    assert found(history.base, forged).facts.untrue == said
+    sh("git", "checkout", "-q", history.base, cwd=history.repo)
+    forged = edited_metrics("fcn", "test", 0.5, "boundary_f1")
+    said = ("metrics/fcn.json: test.boundary_f1 is 0.500000, but evaluate found 0.600000",)
+    assert found(history.base, forged).facts.untrue == said, "of the widest tolerance"
+
+
 def test_results_of_another_network_are_no_improvement(history: History) -> None:
     """In the base's name, unet's results are what fcn's were before: consistent, better, and without any cause."""
     sh("git", "checkout", "-q", history.params, cwd=history.repo)
@@ -68,10 +78,12 @@ def test_results_of_another_network_are_no_improvement(history: History) -> None
     assert python("check", forged, cwd=history.repo).returncode == 0
     result = found(history.params, forged)
     assert {row.architecture for row in result.rows if row.verdict == "improved"} == {"unet"} and not result.causes()
-    (alarm,) = result.facts.alarms
+    alarm, same = result.facts.alarms
     assert alarm.things == ("results/unet/0/evaluate (written by evaluate@unet-0)",), "report read other results"
+    assert same.things == ("results/unet/0/evaluate is results/fcn/0/evaluate",)
     lines = as_markdown(result).splitlines()
-    assert lines[0] == "### Comparison: outputs differ without a cause; improved on validation: 1 of 2 architectures"
+    said = "outputs differ without a cause; networks share their results to the byte"
+    assert lines[0] == f"### Comparison: {said}; improved on validation: 1 of 2 architectures"
     assert "- `results/unet/0/evaluate (written by evaluate@unet-0)`" in lines[:10]
     gate = python("compare", history.params, forged, "--fail-on", "regression", cwd=history.repo)
     assert gate.returncode == 3, "an improvement without a cause proves nothing"
@@ -126,7 +138,8 @@ def test_other_seeds_are_not_mixed_in(history: History) -> None:
     assert result.worse == result.better == (), "no image either"
     said = "1 seed in the base, 3 seeds in the head (base 0; head 0, 1, 2); compared: seed 0"
     assert f"- `unet`: {said}" in as_markdown(result) and said in as_page(result, [], [])
-    assert found(head, head).facts.seeds == ()
+    both = found(head, head)
+    assert both.facts.seeds == () and both.facts.untrue == (), "metrics/ are means over the seeds"
 
 
 def test_crossed_scores_are_of_the_same_seeds(history: History) -> None:
