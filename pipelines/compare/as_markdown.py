@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.compare import words
 from pipelines.compare.metrics import MetricRow, tally
-from pipelines.compare.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
+from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
 from pipelines.compare.significance import Row
 from pipelines.markdown import PAGE_LIMIT, code, shortened
 from pixelproof.core.table import markdown_table
@@ -32,7 +32,7 @@ def as_markdown(found: Comparison) -> str:
 def head(found: Comparison) -> list[str]:
     """The verdict, what was compared, and what regressed or improved."""
     names = [code(side.name) + (f" ({side.commit[:10]})" if side.commit else "") for side in (found.base, found.head)]
-    lines = [f"### Comparison: {words.headline(found)}", "", f"base {names[0]}, head {names[1]}"]
+    lines = [f"### Comparison: {words.headline(found, code)}", "", f"base {names[0]}, head {names[1]}"]
     if found.stale:
         lines += ["", "**The head's dvc.lock is stale**, so these may be the metrics of other code or params:", ""]
         lines += _some([f"- {code(thing)}" for thing in found.stale])
@@ -49,7 +49,9 @@ def judged(found: Comparison) -> list[str]:
     """One line for each architecture, then the classes that changed on validation."""
     if not found.rows:
         return []
-    header = ["architecture", "validation mIoU", "change", "p (Holm)", "verdict", "test mIoU", "change", "verdict"]
+    metric = found.gate_metric
+    header = ["architecture", f"validation {metric}", "change", "p (Holm)", "verdict"]
+    header += [f"test {metric}", "change", "verdict"]
     lines = [
         [code(arch), *_cells(found.row(arch, GATE_SPLIT)), *_cells(found.row(arch, SHOWN_SPLIT), p=False)]
         for arch in found.architectures()
@@ -57,7 +59,7 @@ def judged(found: Comparison) -> list[str]:
     said = ["", *markdown_table(header, lines)]
     said += ["", retraining(found)]
     rows = [row for verdict in (REGRESSED, IMPROVED) for row in found.of(GATE_SPLIT, verdict)]
-    rows = [row for row in rows if row.label is not None or row.metric != GATE_METRIC]
+    rows = [row for row in rows if row.label is not None or row.metric != metric]
     if rows:
         header = ["architecture", "validation", "base", "head", "change", "p (Holm)", "verdict", "change on test"]
         said += ["", *markdown_table(header, [_class_cells(found, row) for row in rows[:MOST]])]
@@ -66,14 +68,19 @@ def judged(found: Comparison) -> list[str]:
 
 
 def retraining(found: Comparison) -> str:
-    """How much retraining alone changes, if several seeds tell."""
-    measured = [row for row in found.rows if row.retraining is not None]
-    if not measured:
-        return "How much retraining alone changes was not measured: each architecture was trained with one seed."
-    most = max(row.retraining or 0 for row in measured if row.metric == GATE_METRIC)
-    return (
-        f"Retraining with other seeds alone changes mIoU by up to ±{most:.4f}; changes up to that are called its noise."
-    )
+    """How much retraining alone changes each architecture on each split, if several seeds tell."""
+    splits = GATE_SPLIT, SHOWN_SPLIT
+    rows = [row for arch in found.architectures() for split in splits if (row := found.row(arch, split))]
+    seeds = ", ".join(f"{before} → {after}" for before, after in sorted({row.seeds for row in rows}))
+    spreads = [
+        f"{code(row.architecture)} {row.retraining_words} on {words.SPLIT_NAMES[row.split]}"
+        for row in rows
+        if row.retraining is not None
+    ]
+    if not spreads:
+        return f"How much retraining alone changes was not measured (seeds: {seeds})."
+    told = f"Retraining with other seeds alone changes {found.gate_metric} by up to: {'; '.join(spreads)}"
+    return f"{told} (seeds: {seeds})."
 
 
 def _cells(row: Row | None, p: bool = True) -> list[str]:

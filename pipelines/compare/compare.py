@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.compare import pictures, words
@@ -19,6 +19,7 @@ from pipelines.compare.judging import Sides, judge_all, sides_of
 from pipelines.compare.labels import DataChange, changed_data, read_classes
 from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
 from pipelines.compare.page import as_page
+from pipelines.compare.past import past_spreads
 from pipelines.compare.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
 from pipelines.compare.runs import Runs, evaluated, read_runs
 from pipelines.compare.store import Outputs, Store
@@ -38,6 +39,7 @@ class Options:
     out: Path | None = None
     fail_on_regression: bool = False
     cross_evaluate: bool = False
+    require_evidence: bool = False  # what cannot be told fails, too
 
 
 def compare(base: str | None, head: str, options: Options) -> ExitCode:
@@ -52,16 +54,19 @@ def compare(base: str | None, head: str, options: Options) -> ExitCode:
             print(as_markdown(found), end="")
         else:
             write(found, options.out, *(_pictures(extremes, sides) for extremes in (found.worse, found.better)))
-    return through_gate(found) if options.fail_on_regression else ExitCode.GOOD
+    gated = options.fail_on_regression or options.require_evidence
+    return through_gate(found, options.require_evidence) if gated else ExitCode.GOOD
 
 
-def through_gate(found: Comparison) -> ExitCode:
-    """Whether a metric regressed on validation; if that could not be computed it is an error, not a pass."""
+def through_gate(found: Comparison, require_evidence: bool = False) -> ExitCode:
+    """Whether validation got worse, or may have; if that could not be computed it is an error, not a pass."""
     if found.gate == "not computed":
         names = ", ".join(found.unjudged) or "no validation image that both revisions have with the same labels"
         fix = "; ".join(f"`{command}`" for command in found.pulls) or "evaluate both revisions, or --cross-evaluate"
         raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
-    return {"regressed": ExitCode.WORSE, "cannot tell": ExitCode.CANNOT_TELL}.get(found.gate, ExitCode.GOOD)
+    untold = ExitCode.WORSE if require_evidence else ExitCode.CANNOT_TELL
+    codes = {"regressed": ExitCode.WORSE, "alarm": ExitCode.WORSE, "cannot tell": untold}
+    return codes.get(found.gate, ExitCode.GOOD)
 
 
 def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison:
@@ -78,10 +83,12 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     metrics = compare_metrics(old.metrics(), new.metrics())
     worse, better = extremes(sides)
     not_of_tree, untold = stale(head)
-    return Comparison(
+    params = load_params()
+    found = Comparison(
         base=SideName(old.name, old.commit),
         head=SideName(new.name, new.commit),
-        rows=tuple(judge_all(sides, load_params())),
+        rows=tuple(judge_all(sides, params)),
+        gate_metric=params.pipelines.compare.gate.metric,
         unjudged=unjudged,
         pulls=tuple(pulls(base, head)),
         metrics=unjudged_rows(metrics, both, shared),
@@ -98,6 +105,8 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
         notes=(*notes(base, head, runs), *untold),
         classes=runs[1].classes or runs[0].classes,
     )
+    how = params.pipelines.compare
+    return replace(found, past=past_spreads(new, found.one_seed(), head.store, how.gate.metric, how.alpha))
 
 
 def evaluation_data_changed(data: DataChange) -> bool:

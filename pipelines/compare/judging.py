@@ -55,4 +55,4 @@ def judge_all(sides: Mapping[str, Sides], params: Params) -> list[Row]:
         if split in of.base and next(iter(of.base[split].values())).ids
     ]
     classes = next((of.classes for of in sides.values()), ())
-    return judge(pairs, classes, params.pipelines.compare, params.seed)
+    return judge(pairs, classes, params.pipelines.compare)

@@ -152,7 +152,7 @@ def test_the_lock_and_the_regression_are_refused_and_the_comment_is_written_all_
     assert named[-3:] == [
         "actions/upload-artifact",
         "dvc.lock matches its params and code",
-        "No metric regressed on validation",
+        "Not worse on validation",
     ], "the page is kept before anything fails"
     assert jobs["comment"]["if"] == "${{ !cancelled() && needs.compare.outputs.written == 'yes' }}"
     assert jobs["compare"]["outputs"] == {"written": "${{ steps.compare.outputs.written }}"}
@@ -210,14 +210,14 @@ def test_the_comparison_is_with_the_merge_base(repo: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "refused", "said"),
     [
-        ("0", False, "no metric"),
+        ("0", False, "not worse"),
         ("1", True, "::error::"),
         ("2", False, "::warning::sig"),
-        ("3", False, "::warning::too few"),
+        ("3", False, "::warning::cannot tell"),
     ],
 )
 def test_a_regression_fails_the_check(tmp_path: Path, code: str, refused: bool, said: str) -> None:
-    program = script("metrics.yml", "No metric regressed on validation")
+    program = script("metrics.yml", "Not worse on validation")
     done = subprocess.run(["bash", "-e", "-c", program], env={"CODE": code}, capture_output=True, text=True)
     assert (done.returncode != 0) == refused
     assert done.stdout.startswith(said)
