@@ -32,7 +32,7 @@ def _gate(found: Comparison, quoted: Callable[[str], str]) -> list[str]:
     for verdict in (REGRESSED, IMPROVED):
         if names := architectures([row for row in gated if row.verdict == verdict]):
             parts.append(f"{verdict} on validation: {len(names)} of {counted(len(gated), 'architecture')}")
-    fallen = [f"{quoted(row.architecture)} {signed(row.change)}" for row in gated if row.verdict == ALARM]
+    fallen = [f"{quoted(row.architecture)} {_untold(row)}" for row in gated if row.verdict == ALARM]
     if fallen:
         parts.append(f"cannot tell on validation, but so large a drop needs a person to look: {_some(fallen)}")
     untold = [f"{quoted(row.architecture)} {_untold(row)}" for row in gated if row.verdict in UNTOLD]

@@ -253,7 +253,7 @@ def test_the_first_line_says_what_is_known_and_what_is_not() -> None:
         return headline(comparison(rows=rows, **more), lambda name: f"<{name}>")
 
     assert said(row(verdict="cannot tell")) == f"cannot tell on validation: <unet> -0.1000 (so it is); {ONE_SEED}"
-    look = "cannot tell on validation, but so large a drop needs a person to look: <unet> -0.1000"
+    look = "cannot tell on validation, but so large a drop needs a person to look: <unet> -0.1000 (so it is)"
     assert said(row(verdict="alarm"), row(label="car", verdict="identical")) == f"{look}; {ONE_SEED}"
     # "Cannot tell" of one network stands beside what is known of another, and never becomes "no difference".
     mixed = said(row(verdict="cannot tell"), row("fcn", verdict="no difference shown"), row("b", verdict="improved"))
