@@ -71,16 +71,15 @@ def retraining(found: Comparison) -> str:
     """How much retraining alone changes each architecture on each split, if several seeds tell."""
     splits = GATE_SPLIT, SHOWN_SPLIT
     rows = [row for arch in found.architectures() for split in splits if (row := found.row(arch, split))]
-    seeds = ", ".join(f"{before} → {after}" for before, after in sorted({row.seeds for row in rows}))
     spreads = [
         f"{code(row.architecture)} {row.retraining_words} on {words.SPLIT_NAMES[row.split]}"
         for row in rows
         if row.retraining is not None
     ]
     if not spreads:
-        return f"How much retraining alone changes was not measured (seeds: {seeds})."
+        return f"How much retraining alone changes was not measured (seeds: {words.seeds(found)})."
     told = f"Retraining with other seeds alone changes {found.gate_metric} by up to: {'; '.join(spreads)}"
-    return f"{told} (seeds: {seeds})."
+    return f"{told} (seeds: {words.seeds(found)})."
 
 
 def _cells(row: Row | None, p: bool = True) -> list[str]:

@@ -29,6 +29,7 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
     return environment.get_template("comparison.html").render(
         found=found,
         headline=words.headline(found),
+        seeds=words.seeds(found),
         style=style,
         policy=content_security_policy(style),
         splits=words.SPLIT_NAMES,

@@ -82,6 +82,11 @@ def _some(parts: Sequence[str]) -> str:
     return ", ".join(first) + (f" and {more} more" if more else "")
 
 
+def seeds(found: Comparison) -> str:
+    """How many seeds each revision has: `1 → 3`."""
+    return ", ".join(f"{before} → {after}" for before, after in sorted({row.seeds for row in found.rows}))
+
+
 def architectures(rows: Sequence[Row]) -> list[str]:
     """Their names, each once."""
     return sorted({row.architecture for row in rows})

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from pipelines.compare.compare import through_gate
 from pipelines.compare.estimate import PRIOR, Spread, effective, estimate, moderated, seed_spread
+from pipelines.compare.result import Comparison, SideName
 from pipelines.compare.significance import Pair, Row, judge
 from pipelines.compare.verdicts import Facts, verdict_of
+from pipelines.compare.words import headline
 from pipelines.params import Compare, Judgement
-from pixelproof.core.errors import ParamsError, StateError
+from pixelproof.core.errors import ExitCode, ParamsError, StateError
 from pixelproof.core.params import check
 from pixelproof.scoring.catalogue import of_matrices
 from pixelproof.scoring.counts import counts
@@ -283,7 +286,10 @@ def test_a_collapse_on_five_groups_shuts_the_gate() -> None:
     others = [Pair(split, f"net-{i}", {0: base}, {0: base}) for i in range(3) for split in ("val", "test")]
     found = judge([*others, Pair("val", "unet", {0: base}, {0: head})], CLASSES, PARAMS)
     row = next(row for row in found if row.architecture == "unet")
-    assert row.change is not None and row.change < -0.7
+    assert [row.base, row.head] == pytest.approx([0.955, 0.204], abs=0.02)
+    comparison = Comparison(SideName("base", None), SideName("head", None), rows=tuple(found))
+    assert through_gate(comparison) == ExitCode.WORSE
+    assert headline(comparison).startswith("regressed on validation: 1 of 4 architectures")
     assert (row.verdict, row.groups, row.low) == ("regressed", 5, None)
     assert row.p is not None and row.p < 0.001
 
