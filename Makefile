@@ -45,4 +45,5 @@ bench: setup
 	bin/python benchmarks/repro.py
 	bin/python benchmarks/evaluate.py
 	bin/python benchmarks/compare.py
+	bin/python benchmarks/significance.py
 	bin/python benchmarks/train.py

@@ -17,7 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which revisions, what fails the gate, and where the pages go."""
     parser.add_argument("base", nargs="?", help="a branch, tag or commit; default: where HEAD branched off main")
     parser.add_argument("head", nargs="?", default="workspace", help="another revision; default: the working tree")
-    parser.add_argument("--fail-on", choices=["regression"], help="exit 1 when a metric regressed on validation")
+    parser.add_argument(
+        "--fail-on", choices=["regression"], help="exit 1 when validation got worse, 3 when that cannot be told"
+    )
+    parser.add_argument(
+        "--require-evidence", action="store_true", help="like --fail-on regression, and 1 when it cannot be told"
+    )
     parser.add_argument(
         "--out", type=path_from, metavar="DIR", help="write comparison.md, .json and .html to DIR instead of printing"
     )
@@ -36,5 +41,5 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     from pipelines.compare.compare import Options, compare
 
     gate = arguments.fail_on == "regression"
-    options = Options(arguments.out, gate, arguments.cross_evaluate, arguments.allow_missing)
-    return compare(arguments.base, arguments.head, options)
+    how = arguments.cross_evaluate, arguments.allow_missing, arguments.require_evidence
+    return compare(arguments.base, arguments.head, Options(arguments.out, gate, *how))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt, ValidationInfo, field_validator
 
 from pixelproof.core.errors import nearest
 from pixelproof.core.params import Section, check, pick, read_yaml
-from pixelproof.scoring.catalogue import of_matrices
+from pixelproof.scoring.catalogue import CATALOGUE, of_matrices
 
 
 def _tested(name: str) -> str:
@@ -29,15 +29,36 @@ class Judgement(Section):
     tolerance: float = Field(ge=0, le=1, description="a change shown to be no larger is called equivalent")
 
 
+class Gate(Section):
+    """What decides whether a change passes."""
+
+    metric: MetricName = Field(description="tested on validation: is it worse, for any architecture?")
+    alarm: float = Field(
+        gt=0,
+        le=1,
+        description="a drop this large must be ruled out to pass; a larger one that no test can settle needs a person",
+    )
+
+
 class Compare(Section):
     """What `compare` tests, and how strictly."""
 
-    alpha: float = Field(gt=0, lt=0.5, description="the probability of any false claim among all tests")
-    resamples: int = Field(ge=100, le=1_000_000, description="bootstrap resamples of the groups, for intervals")
-    permutations: int = Field(ge=100, le=1_000_000, description="random swaps of the groups' results, for p-values")
+    alpha: float = Field(
+        gt=0, lt=0.5, description="the probability of a false alarm of the gate, and of any false claim in the rest"
+    )
     metrics: dict[MetricName, Judgement] = Field(
         min_length=1, description="what is tested; docs/metrics.md lists the metrics, and which of them are per class"
     )
+
+    gate: Gate = Field(description="what decides whether a change passes")
+
+    @field_validator("gate")
+    @classmethod
+    def _tested_as_a_whole(cls, gate: Gate, info: ValidationInfo) -> Gate:
+        names = [name for name in info.data.get("metrics", {}) if not CATALOGUE[name].per_class]
+        if "metrics" in info.data and gate.metric not in names:
+            raise ValueError(f"its metric must be one of metrics that has no classes: {', '.join(names) or 'none is'}")
+        return gate
 
 
 class Pipelines(Section):

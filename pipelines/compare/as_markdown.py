@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.compare import opening, words
 from pipelines.compare.metrics import MetricRow, tally
-from pipelines.compare.result import GATE_METRIC, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
+from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison
 from pipelines.compare.significance import Row
 from pipelines.markdown import PAGE_LIMIT, code, shortened
 from pixelproof.core.table import markdown_table
@@ -52,7 +52,9 @@ def judged(found: Comparison) -> list[str]:
     """One line for each architecture, then the classes that changed on validation."""
     if not found.rows:
         return []
-    header = ["architecture", "validation mIoU", "change", "p (Holm)", "verdict", "test mIoU", "change", "verdict"]
+    metric = found.gate_metric
+    header = ["architecture", f"validation {metric}", "change", "p (Holm)", "verdict"]
+    header += [f"test {metric}", "change", "verdict"]
     lines = [
         [code(arch), *_cells(found.row(arch, GATE_SPLIT)), *_cells(found.row(arch, SHOWN_SPLIT), p=False)]
         for arch in found.architectures()
@@ -61,7 +63,7 @@ def judged(found: Comparison) -> list[str]:
     said += ["", retraining(found), f"Scores are computed from the matrices by the code of {code(found.facts.code)}."]
     said += ["", *seeds(found)] if found.facts.seeds else []
     rows = [row for verdict in (REGRESSED, IMPROVED) for row in found.of(GATE_SPLIT, verdict)]
-    rows = [row for row in rows if row.label is not None or row.metric != GATE_METRIC]
+    rows = [row for row in rows if row.label is not None or row.metric != metric]
     if rows:
         header = ["architecture", "validation", "base", "head", "change", "p (Holm)", "verdict", "change on test"]
         said += ["", *markdown_table(header, [_class_cells(found, row) for row in rows[:MOST]])]
@@ -76,14 +78,18 @@ def seeds(found: Comparison) -> list[str]:
 
 
 def retraining(found: Comparison) -> str:
-    """How much retraining alone changes, if several seeds tell."""
-    measured = [row for row in found.rows if row.retraining is not None]
-    if not measured:
-        return "How much retraining alone changes was not measured: each architecture was trained with one seed."
-    most = max(row.retraining or 0 for row in measured if row.metric == GATE_METRIC)
-    return (
-        f"Retraining with other seeds alone changes mIoU by up to ±{most:.4f}; changes up to that are called its noise."
-    )
+    """How much retraining alone changes each architecture on each split, if several seeds tell."""
+    splits = GATE_SPLIT, SHOWN_SPLIT
+    rows = [row for arch in found.architectures() for split in splits if (row := found.row(arch, split))]
+    spreads = [
+        f"{code(row.architecture)} {row.retraining_words} on {words.SPLIT_NAMES[row.split]}"
+        for row in rows
+        if row.retraining is not None
+    ]
+    if not spreads:
+        return f"How much retraining alone changes was not measured (seeds: {words.seeds(found)})."
+    told = f"Retraining with other seeds alone changes {found.gate_metric} by up to: {'; '.join(spreads)}"
+    return f"{told} (seeds: {words.seeds(found)})."
 
 
 def _cells(row: Row | None, p: bool = True) -> list[str]:

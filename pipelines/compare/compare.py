@@ -21,6 +21,7 @@ from pipelines.compare.labels import DataChange, changed_data, read_classes
 from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
 from pipelines.compare.opening import title
 from pipelines.compare.page import as_page
+from pipelines.compare.past import past_spreads
 from pipelines.compare.renames import renamed
 from pipelines.compare.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
 from pipelines.compare.runs import Runs, evaluated, read_runs, same_seeds
@@ -42,6 +43,7 @@ class Options:
     fail_on_regression: bool = False
     cross_evaluate: bool = False
     allow_missing: bool = False  # architectures that only the base has
+    require_evidence: bool = False  # what cannot be told fails, too
 
 
 def compare(base: str | None, head: str, options: Options) -> ExitCode:
@@ -57,7 +59,8 @@ def compare(base: str | None, head: str, options: Options) -> ExitCode:
         else:
             write(found, options.out, *(_pictures(extremes, sides) for extremes in (found.worse, found.better)))
     require_truth(found, options.allow_missing)
-    return through_gate(found) if options.fail_on_regression else ExitCode.GOOD
+    gated = options.fail_on_regression or options.require_evidence
+    return through_gate(found, options.require_evidence) if gated else ExitCode.GOOD
 
 
 def require_truth(found: Comparison, allow_missing: bool) -> None:
@@ -75,16 +78,18 @@ def require_truth(found: Comparison, allow_missing: bool) -> None:
         raise StateError(head, f"without {', '.join(found.facts.gone)}", "if that is meant, --allow-missing")
 
 
-def through_gate(found: Comparison) -> ExitCode:
-    """Whether a metric regressed on validation; if that could not be computed it is an error, not a pass."""
+def through_gate(found: Comparison, require_evidence: bool = False) -> ExitCode:
+    """Whether validation got worse, or may have; if that could not be computed it is an error, not a pass."""
+    untold = ExitCode.WORSE if require_evidence else ExitCode.CANNOT_TELL
     if found.gate == "passed" and found.facts.unexplained:
-        return ExitCode.CANNOT_TELL  # results that nothing explains prove nothing
+        return untold  # results that nothing explains prove nothing
     if found.gate == "not computed":
         names = ", ".join(found.unjudged) or "no validation image that both revisions have with the same labels"
         other = "evaluate both revisions" + ("" if found.facts.crossed else ", or --cross-evaluate")
         fix = "; ".join(f"`{command}`" for command in found.pulls) or other
         raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
-    return {"regressed": ExitCode.WORSE, "cannot tell": ExitCode.CANNOT_TELL}.get(found.gate, ExitCode.GOOD)
+    codes = {"regressed": ExitCode.WORSE, "alarm": ExitCode.WORSE, "cannot tell": untold}
+    return codes.get(found.gate, ExitCode.GOOD)
 
 
 def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison:
@@ -102,10 +107,12 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     false = facts.untrue(stated[0], base, runs[0]), facts.untrue(stated[1], head, runs[1])
     worse, better = extremes(sides)
     not_of_tree, untold = stale(head)
-    return Comparison(
+    params = load_params()
+    found = Comparison(
         base=SideName(old.name, old.commit),
         head=SideName(new.name, new.commit),
-        rows=tuple(judge_all(sides, load_params())),
+        rows=tuple(judge_all(sides, params)),
+        gate_metric=params.pipelines.compare.gate.metric,
         unjudged=unjudged,
         pulls=tuple(pulls(base, head)),
         metrics=unjudged_rows(metrics, both, shared),
@@ -131,6 +138,8 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
             code=facts.computing_code(),
         ),
     )
+    how = params.pipelines.compare
+    return replace(found, past=past_spreads(new, found.one_seed(), head.store, how.gate.metric, how.alpha))
 
 
 def read(base: Outputs, head: Outputs) -> tuple[tuple[Runs, Runs], DataChange]:

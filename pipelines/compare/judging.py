@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipelines.compare.labels import DataChange
-from pipelines.compare.runs import SPLITS, Runs, Seeds, SharedImages, by_split, common_ids, spread, union
+from pipelines.compare.runs import SPLITS, Runs, Seeds, SharedImages, by_split, common_ids, same_seeds, spread, union
 from pipelines.compare.significance import Pair, Row, judge
 from pipelines.params import Params
 from pixelproof.scoring.matrices import Matrices
@@ -26,7 +26,9 @@ class Sides:
 
 
 def sides_of(base: Seeds, head: Seeds, runs: tuple[Runs, Runs], changes: DataChange) -> Sides:
-    """Restrict both revisions to the images whose labels are the same, over the classes of both."""
+    """Restrict both revisions to the seeds to compare and the images whose labels are the same, over all classes."""
+    compared_seeds = same_seeds(base, head)
+    base, head = {old: base[old] for old, _ in compared_seeds}, {new: head[new] for _, new in compared_seeds}
     own = [found.classes.names if found.classes else () for found in runs]
     names = union(*own)
     sides: tuple[dict[str, Asked], dict[str, Asked]] = {}, {}
@@ -55,4 +57,4 @@ def judge_all(sides: Mapping[str, Sides], params: Params) -> list[Row]:
         if split in of.base and next(iter(of.base[split].values())).ids
     ]
     classes = next((of.classes for of in sides.values()), ())
-    return judge(pairs, classes, params.pipelines.compare, params.seed)
+    return judge(pairs, classes, params.pipelines.compare)

@@ -16,7 +16,7 @@ def title(found: Comparison, shown: Callable[[str], str] = str) -> str:
         [
             *(alarm.text for alarm in facts.alarms),
             *([f"gone: {', '.join(map(shown, facts.gone))}"] if facts.gone else []),
-            words.headline(found),
+            words.headline(found, shown),
             *([f"new: {', '.join(map(shown, facts.new))}"] if facts.new else []),
         ]
     )

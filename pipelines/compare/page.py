@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.compare import opening, words
-from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
+from pipelines.compare.result import ALARM, GATE_SPLIT, IMPROVED, REGRESSED, SHOWN_SPLIT, Comparison, Pictures
 from pixelproof.core.csp import content_security_policy
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,6 +30,7 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
     return environment.get_template("comparison.html").render(
         found=found,
         headline=opening.title(found),
+        seeds=words.seeds(found),
         style=style,
         policy=content_security_policy(style),
         splits=words.SPLIT_NAMES,
@@ -37,5 +38,6 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
         shown_split=SHOWN_SPLIT,
         regressed=REGRESSED,
         improved=IMPROVED,
+        alarm=ALARM,
         galleries=[("worse", worse), ("better", better)],
     )

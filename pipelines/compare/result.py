@@ -11,16 +11,17 @@ from pipelines.compare.crossing import Crossed
 from pipelines.compare.facts import Facts
 from pipelines.compare.labels import Classes, DataChange
 from pipelines.compare.metrics import MetricRow
+from pipelines.compare.past import Past
 from pipelines.compare.pictures import Extreme, Tile
 from pipelines.compare.runs import SharedImages
+from pipelines.compare.significance import GATE_SPLIT as GATE_SPLIT
 from pipelines.compare.significance import Row
 
-SCHEMA = 1  # of comparison.json: increased when a reader of the older one would go wrong
-REGRESSED, IMPROVED = "regressed", "improved"
-GATE_SPLIT, SHOWN_SPLIT = "val", "test"
-GATE_METRIC = "mIoU"
-UNTOLD = frozenset({"too few groups", "not comparable"})  # verdicts that say nothing about a difference
-Gate = Literal["regressed", "passed", "cannot tell", "not computed"]
+SCHEMA = 2  # of comparison.json: increased when a reader of the older one would go wrong
+REGRESSED, IMPROVED, ALARM = "regressed", "improved", "alarm"
+SHOWN_SPLIT = "test"
+UNTOLD = frozenset({"cannot tell", "not comparable"})  # verdicts of the gate's rows that let nothing pass
+Gate = Literal["regressed", "alarm", "passed", "cannot tell", "not computed"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Comparison:
     base: SideName
     head: SideName
     rows: tuple[Row, ...] = ()
+    gate_metric: str = "mIoU"
+    past: tuple[Past, ...] = ()  # how far seeds were apart when there were several, of those that have one now
     unjudged: tuple[str, ...] = ()
     pulls: tuple[str, ...] = ()  # commands that would fetch what was missing
     metrics: tuple[MetricRow, ...] = ()  # of metrics/, for what could not be judged
@@ -65,28 +68,36 @@ class Comparison:
 
     @property
     def gate(self) -> Gate:
-        """`regressed` for a regression on validation; `not computed` if none is known but something was not judged.
+        """`regressed` if `gate_metric` regressed on validation; `alarm` if it fell so far that a person must look.
 
-        `cannot tell` if no regression is known, but an architecture's could not have been seen. The test set is shown
-        and never decides: nobody should tune on it.
+        `not computed` if neither is known but something was not judged; `cannot tell` if a large drop of some
+        architecture is not ruled out. Classes are shown and decide nothing. Nor does the test set: nobody should tune
+        on it.
         """
-        verdicts: dict[str, set[str]] = {}
-        for row in self.rows:
-            if row.split == GATE_SPLIT:
-                verdicts.setdefault(row.architecture, set()).add(row.verdict)
-        if any(REGRESSED in of for of in verdicts.values()):
+        verdicts = {row.verdict for row in self.gated()}
+        if REGRESSED in verdicts:
             return "regressed"
+        if ALARM in verdicts:
+            return "alarm"
         if not verdicts or self.unjudged:
             return "not computed"
-        return "cannot tell" if any(of <= UNTOLD for of in verdicts.values()) else "passed"
+        return "cannot tell" if verdicts & UNTOLD else "passed"
+
+    def gated(self) -> list[Row]:
+        """The rows that decide the gate, one for each architecture."""
+        return [row for row in self.rows if (row.split, row.metric, row.label) == (GATE_SPLIT, self.gate_metric, None)]
+
+    def one_seed(self) -> list[str]:
+        """The architectures that changed, and of which retraining noise is unknown: one seed before, and one now."""
+        return [row.architecture for row in self.gated() if row.retraining is None and row.verdict != "identical"]
 
     def of(self, split: str, verdict: str) -> list[Row]:
         """The rows of a split with a verdict."""
         return [row for row in self.rows if row.split == split and row.verdict == verdict]
 
-    def row(self, arch: str, split: str, metric: str = GATE_METRIC, label: str | None = None) -> Row | None:
-        """One row."""
-        wanted = (arch, split, metric, label)
+    def row(self, arch: str, split: str, metric: str = "", label: str | None = None) -> Row | None:
+        """One row; of the gate's metric if none is named."""
+        wanted = (arch, split, metric or self.gate_metric, label)
         return next((row for row in self.rows if (row.architecture, row.split, row.metric, row.label) == wanted), None)
 
     def architectures(self) -> list[str]:

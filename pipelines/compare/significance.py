@@ -1,66 +1,41 @@
 """Decides whether a change between two revisions is more than chance, and more than retraining would cause. Pure.
 
 Each row is one metric of one architecture on one split. Its score is the mean over the seeds of the score of each
-seed's pooled matrix; base and head are scored on the same images, in groups (flights, scenes) that are drawn or swapped
-as a whole, in all seeds alike. The verdict of a row is the first of these that holds:
+seed's pooled matrix. Base and head are scored on the same images, in groups (flights, scenes), each side with all the
+seeds that it was trained from. estimate.py says how sure a change is, verdicts.py what is said of it.
 
-- `not comparable`: the ground truth has no pixel of the class, or the score is undefined in a revision.
-- `identical`: in every group the row's score rests on the same pixel counts as before. Nothing is tested.
-- `equivalent within ±t`: the interval of the change at confidence 1 - 2 alpha lies within the metric's tolerance, which
-  is a test of either side at alpha (two one-sided tests, Schuirmann 1987). It comes before the next one: a change shown
-  to be too small to matter is no news, however significant it is.
-- `within retraining noise`, `improved` or `regressed`: p after Holm's correction of all rows is at most alpha. The
-  first of the three if the change is no larger than `retraining`.
-- `too few groups to tell`: so few groups differ that even their smallest possible p would not have been enough.
-- `within retraining noise`: the change is not significant, and no larger than `retraining`.
-- `no difference shown`: none of these, which does not mean that there is none.
+What is tested, each family at `alpha` and with Holm's correction among its own:
 
-`retraining`, the seed floor, is how far apart two means over as many seeds lie in 1 - alpha of all cases when nothing
-but the seed differs: Student's t times the pooled standard deviation of the seeds within each revision times
-sqrt(2 / seeds). It is large for two seeds, rightly so, and it is not measured if both revisions have only one.
+- primary: that `gate.metric` is worse on validation, one hypothesis for each architecture, one-sided;
+- secondary: all other rows, two-sided, and that `gate.metric` is better on validation.
 
-The paired interval is the percentile interval of the change at confidence 1 - alpha, over the same resamples of the
-groups for both. It is per row; only p_holm accounts for the number of rows.
+With one seed on both sides only the groups count: nothing is known of what retraining alone would change.
+
+Student's t assumes that changes are roughly normal from group to group. So a row is tested only where so many groups
+differ that a test without that assumption, the swap of their signs, could have been significant: 5 groups for one side
+at 0.05, as 1 / 2^5 = 0.031, and 6 for two. An interval is shown where 6 groups have the class.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.compare.estimate import Estimate, Score, Spread, effective, estimate, moderated, seed_spread
+from pipelines.compare.verdicts import Facts, Gate, Verdict, verdict_of
 from pipelines.params import Compare, Judgement
 from pixelproof.core.errors import StateError
 from pixelproof.scoring.counts import counts, unstacked
 from pixelproof.scoring.formulas import Floats, mean
 from pixelproof.scoring.matrices import Matrices
-from pixelproof.scoring.resampling import (
-    bootstrap,
-    differing,
-    group_sums,
-    groups_needed,
-    holm,
-    interval,
-    permutation_test,
-    smallest_p,
-)
+from pixelproof.scoring.resampling import group_sums, groups_needed, holm
 from pixelproof.scoring.scores import columns, side_by_side
 
-Verdict = Literal[
-    "not comparable",
-    "identical",
-    "equivalent",
-    "improved",
-    "regressed",
-    "too few groups",
-    "within retraining noise",
-    "no difference shown",
-]
+GATE_SPLIT = "val"
 
 
 @dataclass(frozen=True)
@@ -84,14 +59,14 @@ class Row:
     base: float | None
     head: float | None
     change: float | None
-    low: float | None  # of the change's paired interval
+    low: float | None  # of the change's interval, which is this row's alone: it is not corrected
     high: float | None
-    p: float | None
+    p: float | None  # of the gate's rows it is one-sided, in the direction of the change
     p_holm: float | None
-    groups: int
-    differing: int  # how many groups have other pixel counts than before
-    seeds: int  # that were compared
-    retraining: float | None  # None: not measured
+    groups: int  # that have the class
+    differing: int  # how many of those have other pixel counts than before
+    seeds: tuple[int, int]  # of base and of head
+    retraining: float | None  # how far other seeds alone move the change, in 1 - alpha of all cases; None: not measured
     verdict: Verdict
     words: str  # the verdict in words
 
@@ -101,94 +76,92 @@ class Row:
         return "not measured" if self.retraining is None else f"±{self.retraining:.4f}"
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What the rows of a pair are made of: each array has one entry per row."""
-
-    scores: Floats  # [2, rows]: base and head
-    interval: tuple[Floats, Floats]
-    narrow: tuple[Floats, Floats]  # at confidence 1 - 2 alpha, for equivalence
-    p: Floats  # NaN if there is nothing to test
-    truth: NDArray[np.bool_]  # whether the ground truth has pixels to score
-    groups: int
-    differing: NDArray[np.int64]
-    seeds: int
-    retraining: Floats
-
-    @property
-    def change(self) -> Floats:
-        """Head minus base."""
-        return np.asarray(self.scores[1] - self.scores[0])
-
-
-def judge(pairs: Sequence[Pair], classes: Sequence[str], params: Compare, seed: int) -> list[Row]:
+def judge(pairs: Sequence[Pair], classes: Sequence[str], params: Compare) -> list[Row]:
     """The rows of all pairs, corrected together: pass everything that is tested at once."""
-    named = [(name, label, how) for name, how in params.metrics.items() for _, label in columns([name], classes)]
-    each = [_Column(at, *column) for at, column in enumerate(named)]
-    # Holm multiplies the smallest p by the number of tests: with fewer permutations nothing could be shown.
-    permutations = max(params.permutations, math.ceil(2 * len(pairs) * len(each) / params.alpha))
-    found = [measure(pair, classes, params, permutations, seed) for pair in pairs]
-    p = np.concatenate([one.p for one in found]) if found else np.empty(0)
+    named = [
+        Column(metric, label, how, params.gate.metric == metric)
+        for metric, how in params.metrics.items()
+        for _, label in columns([metric], classes)
+    ]
+    if not pairs:
+        return []
+    found = [measure(pair, classes, params) for pair in pairs]
+    sure = estimates(pairs, found)
+    tested = correct(pairs, named, found, sure, params.alpha)
     rows = []
-    for number, (pair, one) in enumerate(zip(pairs, found, strict=True)):
-        for column in each:
-            corrected = _Corrected(p, number * len(each) + column.at, permutations)
-            rows.append(_row(pair, column, one, corrected, params.alpha))
+    for number, pair in enumerate(pairs):
+        for at, column in enumerate(named):
+            facts = _facts(found[number], sure[number], tested, (number, at), params.alpha)
+            gate = _gate(sure[number], facts, at, tested.primary, params) if tested.gate[number, at] else None
+            rows.append(_row(pair, column, facts, verdict_of(facts, column.how, gate, params.alpha)))
     return rows
 
 
 # --- the numbers -----------------------------------------------------------------------------------------------------
 
 
-def measure(pair: Pair, classes: Sequence[str], params: Compare, permutations: int, seed: int) -> Measured:
-    """The numbers of a pair. Its random draws are its own, so that adding an architecture changes none."""
-    metrics, names = list(params.metrics), columns(list(params.metrics), classes)
-    every = _units(pair)
-    base, head = (np.stack(side, axis=1) for side in zip(*_paired_seeds(*every), strict=True))  # [groups, seeds, 3, C]
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a pair by itself. Arrays have one entry per row unless they say something else."""
 
-    def statistic(totals: NDArray[Any]) -> Floats:
-        return mean(side_by_side(unstacked(totals), metrics), axis=-2)
+    base: NDArray[np.int64]  # [groups, seeds, 3, classes]
+    head: NDArray[np.int64]  # the same
+    metrics: tuple[str, ...]
+    scores: Floats  # [2, rows]: of base and head
+    spread: Spread
+    holding: NDArray[np.int64]  # how many groups have the class
+    differing: NDArray[np.int64]  # how many of those have other counts than before
+    effective: Floats  # how many the latter are worth
+    same: NDArray[np.bool_]  # whether no group at all has other counts
 
-    rng = np.random.default_rng([seed, *hashlib.sha256(f"{pair.split} {pair.architecture}".encode()).digest()])
-    p = permutation_test(base, head, statistic, permutations, rng)
-    samples = bootstrap(np.stack([base, head], axis=1), statistic, params.resamples, rng)
-    changes = samples[:, 1] - samples[:, 0]
 
-    moved, true = differing(base, head, axis=(1, 2)), base[:, 0, 1].sum(axis=0) > 0  # by group and class; by class
-    own = [range(len(classes)) if label is None else [classes.index(label)] for _, label in names]
-    differ = np.array([moved[:, at].any(axis=1).sum() for at in own], np.int64)
-    truth = np.array([true[at].any() for at in own], np.bool_)
-    totals = [np.stack([units.sum(axis=0) for units in side.values()]) for side in every]
-    values = [side_by_side(unstacked(of), metrics) for of in totals]
+def measure(pair: Pair, classes: Sequence[str], params: Compare) -> Measured:
+    """What is known of a pair by itself."""
+    metrics = tuple(params.metrics)
+    base, head = _units(pair)
+    by_seed = [side_by_side(unstacked(side.sum(axis=0)), metrics) for side in (base, head)]
+    own = [range(len(classes)) if label is None else [classes.index(label)] for _, label in columns(metrics, classes)]
+    pixels, moved = base[:, 0, 1], _moved(base, head)  # by group and class
+    weights = np.stack([np.where(moved[:, at].any(axis=1), pixels[:, at].sum(axis=1), 0) for at in own], axis=1)
     return Measured(
-        scores=np.stack([statistic(base.sum(axis=0)), statistic(head.sum(axis=0))]),
-        interval=interval(changes, 1 - params.alpha),
-        narrow=interval(changes, 1 - 2 * params.alpha),
-        p=np.where(truth & (differ > 0), p, np.nan),
-        truth=truth,
-        groups=len(base),
-        differing=differ,
-        seeds=base.shape[1],
-        retraining=retraining_floor(values[0], values[1], base.shape[1], params.alpha),
+        base=base,
+        head=head,
+        metrics=metrics,
+        scores=np.stack([mean(of, axis=0) for of in by_seed]),
+        spread=seed_spread(*by_seed),
+        holding=np.array([pixels[:, at].any(axis=1).sum() for at in own], np.int64),
+        differing=(weights > 0).sum(axis=0),
+        effective=effective(weights.astype(np.float64)),
+        same=np.array([not moved[:, at].any() for at in own], np.bool_),
     )
 
 
-def retraining_floor(base: Floats, head: Floats, seeds: int, alpha: float) -> Floats:
-    """How far apart two means over so many seeds are when nothing but the seed differs; scores are [seeds, rows]."""
-    from scipy.special import stdtrit
-
-    freedom = len(base) + len(head) - 2
-    if not freedom:
-        return np.full(base.shape[1], np.nan)
-    squares = sum(((side - side.mean(axis=0)) ** 2).sum(axis=0) for side in (base, head))
-    return np.asarray(stdtrit(freedom, 1 - alpha / 2) * np.sqrt(squares / freedom) * math.sqrt(2 / seeds))
-
-
-Units = dict[int, NDArray[np.int64]]  # by seed [groups, 3, classes]
+def estimates(pairs: Sequence[Pair], found: Sequence[Measured]) -> list[Estimate]:
+    """How sure the changes of each pair are. The spread of its seeds leans on the other architectures of its split."""
+    spreads: dict[int, Spread] = {}
+    for split in dict.fromkeys(pair.split for pair in pairs):
+        numbers = [number for number, pair in enumerate(pairs) if pair.split == split]
+        spreads |= zip(numbers, moderated([found[number].spread for number in numbers]), strict=True)
+    return [
+        estimate(one.base, one.head, _scorer(one.metrics), one.effective, spreads[number])
+        for number, one in enumerate(found)
+    ]
 
 
-def _units(pair: Pair) -> tuple[Units, Units]:
-    """The counts of both sides summed by group; the groups are the head's."""
+def _scorer(metrics: Sequence[str]) -> Score:
+    """The mean over the seeds of the metrics of their counts."""
+    return lambda totals: mean(side_by_side(unstacked(totals), metrics), axis=-2)
+
+
+def _moved(base: NDArray[np.int64], head: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """By group and class, whether the counts of all seeds differ."""
+    if base.shape == head.shape:
+        return np.asarray((base != head).any(axis=(1, 2)))
+    return np.asarray((base.sum(axis=1) * head.shape[1] != head.sum(axis=1) * base.shape[1]).any(axis=1))
+
+
+def _units(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The counts of both sides summed by group, [groups, seeds, 3, classes]; the groups are the head's."""
     first = next(iter(pair.head.values()))
     truth = first.counts.sum(axis=2)
     for name, side in (("base", pair.base), ("head", pair.head)):
@@ -197,101 +170,116 @@ def _units(pair: Pair) -> tuple[Units, Units]:
                 what = f"{pair.split} of {pair.architecture}"
                 raise StateError(what, f"{name}'s seed {seed} has other images or labels", "compare what both have")
     base, head = (
-        {seed: group_sums(counts(found.counts).stacked(), first.groups) for seed, found in sorted(side.items())}
+        np.stack([group_sums(counts(side[seed].counts).stacked(), first.groups) for seed in sorted(side)], axis=1)
         for side in (pair.base, pair.head)
     )
     return base, head
 
 
-def _paired_seeds(base: Units, head: Units) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The seeds that both have; if there are none, the first with the first, and so on as far as they go."""
-    shared = sorted(base.keys() & head.keys())
-    return [(base[s], head[s]) for s in shared] or list(zip(base.values(), head.values(), strict=False))
-
-
-# --- the words -------------------------------------------------------------------------------------------------------
+# --- the tests -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Column:
-    """One of the tested metrics, of all classes or of one, and its place in what was measured."""
+class Column:
+    """One of the tested metrics, of all classes or of one."""
 
-    at: int
     metric: str
     label: str | None
-    tested: Judgement
+    how: Judgement
+    primary: bool  # on validation it is the gate's
 
 
 @dataclass(frozen=True)
-class _Corrected:
-    """One p among all that were tested."""
+class Tested:
+    """What was tested, each [pairs, rows]. NaN: not tested."""
 
-    all: Floats
-    place: int
-    permutations: int
-
-    def holm(self) -> float:
-        return float(holm(self.all)[self.place])
-
-    def best(self, groups: int) -> float:
-        """What it would be if this many groups differed as clearly as possible, and the other rows stayed the same."""
-        p = self.all.copy()
-        p[self.place] = smallest_p(groups, self.permutations)
-        return float(holm(p)[self.place])
-
-    def needed(self, alpha: float) -> int:
-        """How many groups would have to differ for it to be significant, whatever the other rows are."""
-        return groups_needed(alpha / int((~np.isnan(self.all)).sum()))
+    p: Floats
+    p_holm: Floats
+    gate: NDArray[np.bool_]  # the rows of the gate
+    least: NDArray[np.int64]  # how many groups must differ for a test
+    tests: NDArray[np.int64]  # that p was corrected for
+    primary: int  # tests of the gate
 
 
-def _row(pair: Pair, column: _Column, found: Measured, p: _Corrected, alpha: float) -> Row:
-    at = column.at
-    verdict, words = _verdict(found, at, column.tested, p, alpha)
+def correct(
+    pairs: Sequence[Pair], named: Sequence[Column], found: Sequence[Measured], sure: Sequence[Estimate], alpha: float
+) -> Tested:
+    """Test the rows of all pairs, and correct each family of them by itself."""
+    shape = len(pairs), len(named)
+    below, above = (np.array(side).reshape(shape) for side in zip(*(one.tails() for one in sure), strict=True))
+    validation, decisive = [pair.split == GATE_SPLIT for pair in pairs], [column.primary for column in named]
+    gate = np.outer(validation, decisive).astype(np.bool_)
+    higher = np.array([column.how.better == "higher" for column in named])
+    least = np.where(gate, groups_needed(2 * alpha), groups_needed(alpha))
+    enough = np.array([one.differing for one in found]).reshape(shape) >= least
+    worse, better = np.where(higher, below, above), np.where(higher, above, below)
+    primary = np.where(gate & enough, worse, np.nan)
+    secondary = np.where(enough, np.where(gate, better, np.minimum(2 * np.minimum(below, above), 1)), np.nan)
+    first = gate & (worse <= better)  # shown of a row of the gate is the test in the direction of its change
+    sizes = [int((~np.isnan(p)).sum()) for p in (primary, secondary)]
+    return Tested(
+        p=np.where(first, primary, secondary),
+        p_holm=np.where(first, *(holm(p.ravel()).reshape(shape) for p in (primary, secondary))),
+        gate=gate,
+        least=least,
+        tests=np.where(first, *sizes),
+        primary=sizes[0],
+    )
+
+
+def _facts(found: Measured, sure: Estimate, tested: Tested, place: tuple[int, int], alpha: float) -> Facts:
+    """What a row's verdict rests on; `place` is its pair and its column."""
+    at = place[1]
+    holding = 0 if found.same[at] else int(found.holding[at])  # without a change there is no interval
+    return Facts(
+        scores=(float(found.scores[0, at]), float(found.scores[1, at])),
+        change=float(sure.change[at]),
+        interval=sure.interval(at, 1 - alpha) if holding >= groups_needed(alpha) else (math.nan, math.nan),
+        narrow=sure.interval(at, 1 - 2 * alpha) if holding >= groups_needed(2 * alpha) else (math.nan, math.nan),
+        p=float(tested.p[place]),
+        p_holm=float(tested.p_holm[place]),
+        tests=int(tested.tests[place]),
+        same=bool(found.same[at]),
+        groups=int(found.holding[at]),
+        differing=int(found.differing[at]),
+        least=int(tested.least[place]),
+        retraining=sure.retraining(at, 1 - alpha),
+    )
+
+
+def _gate(sure: Estimate, facts: Facts, at: int, tests: int, params: Compare) -> Gate:
+    """What a row of the gate is held to, and how many groups would settle it whatever the other architectures are."""
+    higher, alarm = params.metrics[params.gate.metric].better == "higher", params.gate.alarm
+
+    def to_tell() -> int | None:
+        alphas = params.alpha / max(tests, 1), params.alpha
+        times = sure.times_to_tell(at, -facts.change if higher else facts.change, alphas, alarm)
+        return None if times is None else max(math.ceil(times * facts.differing), facts.differing + 1, facts.least)
+
+    return Gate(alarm, to_tell)
+
+
+def _row(pair: Pair, column: Column, facts: Facts, verdict: tuple[Verdict, str]) -> Row:
     return Row(
         split=pair.split,
         architecture=pair.architecture,
         metric=column.metric,
         label=column.label,
-        base=_number(found.scores[0][at]),
-        head=_number(found.scores[1][at]),
-        change=_number(found.change[at]),
-        low=_number(found.interval[0][at]),
-        high=_number(found.interval[1][at]),
-        p=_number(found.p[at]),
-        p_holm=_number(p.holm()),
-        groups=found.groups,
-        differing=int(found.differing[at]),
-        seeds=found.seeds,
-        retraining=_number(found.retraining[at]),
-        verdict=verdict,
-        words=words,
+        base=_number(facts.scores[0]),
+        head=_number(facts.scores[1]),
+        change=_number(facts.change),
+        low=_number(facts.interval[0]),
+        high=_number(facts.interval[1]),
+        p=_number(facts.p),
+        p_holm=_number(facts.p_holm),
+        groups=facts.groups,
+        differing=facts.differing,
+        seeds=(len(pair.base), len(pair.head)),
+        retraining=_number(facts.retraining),
+        verdict=verdict[0],
+        words=verdict[1],
     )
 
 
-def _verdict(found: Measured, at: int, tested: Judgement, p: _Corrected, alpha: float) -> tuple[Verdict, str]:
-    """The first that holds, in the order of this module's docstring."""
-    change, floor = float(found.change[at]), float(found.retraining[at])
-    differ, within_noise = int(found.differing[at]), abs(change) <= floor  # NaN is not
-    if not found.truth[at]:
-        return "not comparable", "not comparable: no pixel of it in the ground truth"
-    if math.isnan(change):
-        return "not comparable", "not comparable: undefined in a revision"
-    if not differ:
-        return "identical", "identical"
-    enough = found.groups >= groups_needed(alpha)  # with fewer, there are too few distinct resamples for an interval
-    if enough and -tested.tolerance <= found.narrow[0][at] and found.narrow[1][at] <= tested.tolerance:
-        return "equivalent", f"equivalent within ±{tested.tolerance:g}"
-    noise: tuple[Verdict, str] = "within retraining noise", f"within retraining noise (±{floor:.4f})"
-    if p.holm() <= alpha:
-        if within_noise:
-            return noise
-        return ("improved", "improved") if (change > 0) == (tested.better == "higher") else ("regressed", "regressed")
-    if p.best(differ) > alpha:
-        return "too few groups", f"too few groups to tell ({differ} differ, {p.needed(alpha)} would be needed)"
-    if within_noise:
-        return noise
-    return "no difference shown", "no difference shown"
-
-
-def _number(value: Any) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -2,47 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipelines.compare.labels import SplitChange
 from pipelines.compare.metrics import tally
-from pipelines.compare.result import GATE_SPLIT, IMPROVED, REGRESSED, UNTOLD, Comparison
+from pipelines.compare.result import ALARM, GATE_SPLIT, IMPROVED, REGRESSED, UNTOLD, Comparison
 from pipelines.compare.significance import Row
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 NOT_COMPUTED = "significance was not computed"
 
 
-def headline(found: Comparison) -> str:
-    """The verdict, in one line."""
-    worse, better = (architectures(found.of(GATE_SPLIT, verdict)) for verdict in (REGRESSED, IMPROVED))
+def headline(found: Comparison, quoted: Callable[[str], str] = str) -> str:
+    """The verdict, in one line; `quoted` says how to write a name, which may be a stranger's."""
     parts = []
-    if worse:
-        parts.append(f"regressed on validation: {len(worse)} of {counted(_judged(found), 'architecture')}")
-    if better:
-        parts.append(f"improved on validation: {len(better)} of {counted(_judged(found), 'architecture')}")
-    if found.rows and not parts:
-        parts.append(_undecided(found))
+    if found.rows:
+        parts += [*_gate(found, quoted), *_classes(found)]
     if found.unjudged or not found.rows:
         parts.append(NOT_COMPUTED + (f" for {len(found.unjudged)} architecture(s)" if found.rows else ""))
     if not found.rows:
         parts.append(f"metrics/ says: {tally(found.metrics)}")
-    return "; ".join(parts)
+    return "; ".join(parts + _one_seed(found, quoted))
+
+
+def _gate(found: Comparison, quoted: Callable[[str], str]) -> list[str]:
+    """What the rows that decide the gate say."""
+    gated = found.gated()
+    parts = []
+    for verdict in (REGRESSED, IMPROVED):
+        if names := architectures([row for row in gated if row.verdict == verdict]):
+            parts.append(f"{verdict} on validation: {len(names)} of {counted(len(gated), 'architecture')}")
+    fallen = [f"{quoted(row.architecture)} {_untold(row)}" for row in gated if row.verdict == ALARM]
+    if fallen:
+        parts.append(f"cannot tell on validation, but so large a drop needs a person to look: {_some(fallen)}")
+    untold = [f"{quoted(row.architecture)} {_untold(row)}" for row in gated if row.verdict in UNTOLD]
+    if untold:
+        parts.append(f"cannot tell on validation: {_some(untold)}")
+    return parts or [_undecided(found)]
+
+
+def _untold(row: Row) -> str:
+    """A change that cannot be told, and what it would take."""
+    reason = row.words.partition(": ")[2]
+    return reason if row.change is None else f"{signed(row.change)} ({reason})"
 
 
 def _undecided(found: Comparison) -> str:
-    """What to say about validation if nothing regressed or improved on it."""
+    """What to say about validation if nothing is known to have changed."""
     verdicts = {row.verdict for row in found.rows if row.split == GATE_SPLIT}
     if not verdicts:
         return "validation was not compared"
-    if verdicts == {"identical"}:
-        return "the same on validation"
-    untold = found.gate == "cannot tell" or verdicts <= UNTOLD
-    return "cannot tell on validation" if untold else "no difference shown on validation"
+    return "the same on validation" if verdicts == {"identical"} else "no difference shown on validation"
 
 
-def _judged(found: Comparison) -> int:
-    return len(architectures([row for row in found.rows if row.split == GATE_SPLIT]))
+def _classes(found: Comparison) -> list[str]:
+    """The architectures of which single classes changed, or other metrics, though not the gate's."""
+    told = {(row.architecture, row.verdict) for row in found.gated()}
+    parts = []
+    for verdict in (REGRESSED, IMPROVED):
+        names = [name for name in architectures(found.of(GATE_SPLIT, verdict)) if (name, verdict) not in told]
+        if names:
+            number = counted(len(found.architectures()), "architecture")
+            parts.append(f"not {found.gate_metric}, but other scores {verdict}: {len(names)} of {number}")
+    return parts
+
+
+def _one_seed(found: Comparison, quoted: Callable[[str], str]) -> list[str]:
+    """That nothing is known of retraining where there is one seed, and what was known."""
+    if not found.one_seed():
+        return []
+    past = [f"{quoted(of.architecture)} ±{of.retraining:.4f}" for of in found.past]
+    commits = {(of.commit[:10], of.seeds) for of in found.past}
+    last = "".join(f", with {seeds} seeds at {commit} it was {_some(past)}" for commit, seeds in sorted(commits)[:1])
+    return [f"retraining noise is unknown (one seed{last})"]
+
+
+def _some(parts: Sequence[str]) -> str:
+    first, more = named(parts, 3)
+    return ", ".join(first) + (f" and {more} more" if more else "")
+
+
+def seeds(found: Comparison) -> str:
+    """How many seeds each revision has: `1 → 3`."""
+    return ", ".join(f"{before} → {after}" for before, after in sorted({row.seeds for row in found.rows}))
 
 
 def architectures(rows: Sequence[Row]) -> list[str]:
@@ -71,7 +113,10 @@ def signed(value: float | None) -> str:
 
 def interval(row: Row) -> str:
     """The change's interval."""
-    return "" if row.low is None or row.high is None else f"[{signed(row.low)}, {signed(row.high)}]"
+    if row.low is not None and row.high is not None:
+        return f"[{signed(row.low)}, {signed(row.high)}]"
+    few = row.change is not None and row.verdict not in ("identical", "not comparable")
+    return f"too few groups for an interval ({row.groups})" if few else ""
 
 
 def probability(value: float | None) -> str:

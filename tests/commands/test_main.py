@@ -37,6 +37,11 @@ from tests.workspace import stages_of
             "pipelines.compare.compare.compare",
             (None, "workspace", Options(allow_missing=True)),
         ),
+        (
+            "compare --require-evidence",
+            "pipelines.compare.compare.compare",
+            (None, "workspace", Options(require_evidence=True)),
+        ),
         ("plan", "pipelines.plan.planned.show", ([], False)),
         ("plan train@unet-0 report --json", "pipelines.plan.planned.show", (["train@unet-0", "report"], True)),
         ("reproduce", "pipelines.flows.reproduce.run", ([], 1)),
@@ -77,7 +82,7 @@ def test_params_without_end_are_one_line(clone: Path, more: str) -> None:
 
 
 def wrong_value(params: Path) -> None:
-    params.write_text(params.read_text().replace("resamples: 100", "resamples: 1"))
+    params.write_text(params.read_text().replace("alarm: 0.05", "alarm: 5"))
 
 
 def unknown_key(params: Path) -> None:

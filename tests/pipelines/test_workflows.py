@@ -276,8 +276,8 @@ def test_a_stale_lock_is_refused(repo: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "why", "left", "said"),
     [
-        ("0", "", 0, "no metric"),
-        ("1", "", 1, "error: a metric regressed"),
+        ("0", "", 0, "not worse"),
+        ("1", "", 1, "error: worse on validation"),
         (
             "2",
             "error: --fail-on regression: significance was not computed (unet); x",
@@ -308,7 +308,7 @@ def test_a_regression_fails_the_check(tmp_path: Path, code: str, why: str, left:
         text=True,
     )
     assert (shown.returncode == 0) == (left in (0, 3)), "cannot tell is a warning"
-    assert shown.stdout.startswith({1: "::error::", 2: "::error::", 3: "::warning::"}.get(left, "no metric"))
+    assert shown.stdout.startswith({1: "::error::", 2: "::error::", 3: "::warning::"}.get(left, "not worse"))
 
 
 def test_what_cannot_be_compared_fails_at_once(repo: Path) -> None:

@@ -63,8 +63,7 @@ PARAMS: dict[str, Any] = {
         "retry_seconds": 0,
         "compare": {
             "alpha": 0.05,
-            "resamples": 200,
-            "permutations": 2000,
+            "gate": {"metric": "mIoU", "alarm": 0.05},
             "metrics": {
                 "mIoU": {"better": "higher", "tolerance": 0.005},
                 "iou": {"better": "higher", "tolerance": 0.01},

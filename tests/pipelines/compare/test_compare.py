@@ -16,6 +16,7 @@ from pipelines.compare.compare import Options, compare, investigate, through_gat
 from pipelines.compare.labels import Classes, DataChange, SplitChange, changed_classes
 from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
 from pipelines.compare.page import as_page
+from pipelines.compare.past import Past
 from pipelines.compare.pictures import Extreme, Tile, extremes
 from pipelines.compare.result import Comparison, Note, SideName, as_record
 from pipelines.compare.runs import common_ids, spread, union
@@ -150,7 +151,7 @@ def row(arch: str = "unet", split: str = "val", label: str | None = None, verdic
     numbers = {"base": 0.5, "head": 0.4, "change": -0.1, "low": -0.2, "high": -0.05, "p": 0.0001, "p_holm": 0.004}
     return Row(
         split=split, architecture=arch, metric="iou" if label else "mIoU", label=label, **numbers,
-        groups=9, differing=9, seeds=1, retraining=None, verdict=verdict, words=verdict,  # type: ignore[arg-type]
+        groups=9, differing=9, seeds=(1, 1), retraining=None, verdict=verdict, words=f"{verdict}: so it is",  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -178,7 +179,7 @@ def test_the_html_page_escapes_everything_and_states_a_policy_that_it_keeps() ->
 
 def test_the_markdown_escapes_class_names_and_puts_the_verdict_first() -> None:
     lines = as_markdown(comparison()).splitlines()
-    assert lines[0] == "### Comparison: regressed on validation: 1 of 1 architecture"
+    assert lines[0] == f"### Comparison: regressed on validation: 1 of 1 architecture; {ONE_SEED}"
     assert f"**`unet` regressed**: `mIoU`, `iou of {EVIL}`" in lines
     assert all("`" in line for line in lines if EVIL in line)
 
@@ -203,11 +204,14 @@ def test_what_no_test_judged_is_told_once_and_apart() -> None:
 
 def test_a_page_of_many_numbers_fits_github_and_keeps_the_verdict() -> None:
     rows = tuple(
-        row(f"net-{i}", split, f"class {c}") for i in range(40) for c in range(50) for split in ("val", "test")
+        row(f"net-{i}", split, f"class {c}" if c else None)
+        for i in range(40)
+        for c in range(50)
+        for split in ("val", "test")
     )
     text = as_markdown(comparison(rows=rows))
     assert len(text.encode()) <= PAGE_LIMIT and "<details>" not in text
-    assert text.startswith("### Comparison: regressed on validation: 40 of 40 architectures\n")
+    assert text.startswith(f"### Comparison: regressed on validation: 40 of 40 architectures; {ONE_SEED}\n")
     assert "#### Why" in text
 
 
@@ -216,32 +220,70 @@ def test_a_page_of_many_numbers_fits_github_and_keeps_the_verdict() -> None:
     [
         ((row(),), (), "regressed"),
         ((row(),), ("fcn",), "regressed"),
+        ((row(verdict="alarm"),), ("fcn",), "alarm"),
+        ((row(verdict="alarm"), row("fcn")), (), "regressed"),
         ((row(split="test"), row(verdict="no difference shown")), (), "passed"),
+        ((row(label="car"), row(verdict="no difference shown")), (), "passed"),
         ((row(verdict="equivalent"),), ("fcn",), "not computed"),
-        ((row(verdict="too few groups"), row(verdict="identical")), (), "passed"),
-        ((row(verdict="too few groups"), row(verdict="not comparable")), (), "cannot tell"),
-        ((row(verdict="too few groups"), row("fcn", verdict="equivalent")), (), "cannot tell"),
-        ((row(verdict="too few groups"), row("fcn")), (), "regressed"),
+        ((row(verdict="cannot tell"), row(label="car", verdict="identical")), (), "cannot tell"),
+        ((row(verdict="not comparable"), row(label="car", verdict="identical")), (), "cannot tell"),
+        ((row(verdict="cannot tell"), row("fcn", verdict="equivalent")), (), "cannot tell"),
+        ((row(verdict="cannot tell"), row("fcn")), (), "regressed"),
         ((row(split="test"),), (), "not computed"),
         ((), (), "not computed"),
     ],
 )
-def test_the_gate_stands_on_validation_alone(rows: tuple[Row, ...], unjudged: tuple[str, ...], gate: str) -> None:
+def test_the_gate_stands_on_one_metric_alone(rows: tuple[Row, ...], unjudged: tuple[str, ...], gate: str) -> None:
     found = comparison(rows=rows, unjudged=unjudged)
     assert found.gate == gate == as_record(found)["gate"]
     if gate == "not computed":
         with pytest.raises(StateError, match="--fail-on regression: significance was not computed"):
             through_gate(found)
-    else:
-        codes = {"passed": ExitCode.GOOD, "regressed": ExitCode.WORSE, "cannot tell": ExitCode.CANNOT_TELL}
-        assert through_gate(found) == codes[gate]
+        return
+    codes = {"passed": ExitCode.GOOD, "regressed": ExitCode.WORSE, "alarm": ExitCode.WORSE}
+    assert through_gate(found) == codes.get(gate, ExitCode.CANNOT_TELL)
+    assert through_gate(found, require_evidence=True) == codes.get(gate, ExitCode.WORSE)
 
 
-def test_cannot_tell_is_never_said_as_no_difference() -> None:
-    """Where all rows of validation say so; with one that tells, the page says which."""
-    assert headline(comparison(rows=(row(verdict="too few groups"),))) == "cannot tell on validation"
-    mixed = comparison(rows=(row(verdict="too few groups"), row(verdict="no difference shown")))
-    assert headline(mixed) == "no difference shown on validation"
+ONE_SEED = "retraining noise is unknown (one seed)"
+
+
+def test_the_first_line_says_what_is_known_and_what_is_not() -> None:
+    def said(*rows: Row, **more: object) -> str:
+        return headline(comparison(rows=rows, **more), lambda name: f"<{name}>")
+
+    assert said(row(verdict="cannot tell")) == f"cannot tell on validation: <unet> -0.1000 (so it is); {ONE_SEED}"
+    look = "cannot tell on validation, but so large a drop needs a person to look: <unet> -0.1000 (so it is)"
+    assert said(row(verdict="alarm"), row(label="car", verdict="identical")) == f"{look}; {ONE_SEED}"
+    # "Cannot tell" of one network stands beside what is known of another, and never becomes "no difference".
+    mixed = said(row(verdict="cannot tell"), row("fcn", verdict="no difference shown"), row("b", verdict="improved"))
+    assert mixed.startswith("improved on validation: 1 of 3 architectures; cannot tell on validation: <unet> -0.1000")
+    assert "no difference" not in mixed
+    classes = said(row(verdict="no difference shown"), row(label="car"))
+    assert classes.startswith(
+        "no difference shown on validation; not mIoU, but other scores regressed: 1 of 1 architecture"
+    )
+    assert said(row(verdict="identical"), row(label="car", verdict="identical")) == "the same on validation"
+    past = Past("unet", "0123456789abcdef", 3, 0.0123)
+    assert said(row(), past=(past,)).endswith(
+        "; retraining noise is unknown (one seed, with 3 seeds at 0123456789 it was <unet> ±0.0123)"
+    )
+    assert "retraining" not in said(replace(row(), retraining=0.01, seeds=(2, 2)))
+
+
+def test_the_spread_of_retraining_is_each_architecture_s_and_each_split_s_own() -> None:
+    spreads = {("unet", "val"): 0.01, ("unet", "test"): 0.02, ("fcn", "val"): 0.03, ("fcn", "test"): 0.04}
+    rows = tuple(replace(row(*of), retraining=spread, seeds=(2, 3)) for of, spread in spreads.items())
+    wanted = "`fcn` ±0.0300 on validation; `fcn` ±0.0400 on test; `unet` ±0.0100 on validation; `unet` ±0.0200 on test"
+    text = as_markdown(comparison(rows=rows))
+    assert f"Retraining with other seeds alone changes mIoU by up to: {wanted} (seeds: 2 → 3)." in text
+    assert "means over all seeds of a revision (here 2 → 3)" in as_page(comparison(rows=rows), [], [])
+
+
+def test_too_few_groups_for_an_interval_are_said() -> None:
+    found = comparison(rows=(replace(row(verdict="alarm"), low=None, high=None, groups=5),))
+    assert "| -0.1000 too few groups for an interval (5) |" in as_markdown(found)
+    assert "<td>too few groups for an interval (5)</td>" in as_page(found, [], [])
 
 
 def test_the_record_holds_plain_values_alone() -> None:

@@ -18,6 +18,8 @@ from tests.pipelines.conftest import commit, python, sh
 pytestmark = [pytest.mark.slow, pytest.mark.promise]  # the repository takes a while to build
 BIAS = {"unet": 0, "fcn": 4}
 
+ONE_SEED = "retraining noise is unknown (one seed)"
+
 
 def edited_metrics(arch: str, split: str, value: float, metric: str = "mIoU") -> str:
     """A commit whose metrics/ were edited, and dvc.lock with them: nothing that git tracks contradicts it."""
@@ -83,7 +85,7 @@ def test_results_of_another_network_are_no_improvement(history: History) -> None
     assert same.things == ("results/unet/0/evaluate is results/fcn/0/evaluate",)
     lines = as_markdown(result).splitlines()
     said = "outputs differ without a cause; networks share their results to the byte"
-    assert lines[0] == f"### Comparison: {said}; improved on validation: 1 of 2 architectures"
+    assert lines[0] == f"### Comparison: {said}; improved on validation: 1 of 2 architectures; {ONE_SEED}"
     assert "- `results/unet/0/evaluate (written by evaluate@unet-0)`" in lines[:10]
     gate = python("compare", history.params, forged, "--fail-on", "regression", cwd=history.repo)
     assert gate.returncode == 3, "an improvement without a cause proves nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,10 +19,13 @@ from pipelines.compare.as_markdown import as_markdown
 from pipelines.compare.crossing import Crossed
 from pipelines.compare.labels import Move, Turn
 from pipelines.compare.page import as_page
+from pipelines.compare.past import Past
 from pixelproof.core.errors import StateError
-from tests.pipelines.compare.compared import EVIL, History, found, write_labels, write_params
+from tests.pipelines.compare.compared import EVIL, History, found, reproduced, write_labels, write_params
 from tests.pipelines.conftest import commit, python, sh
 from tests.pipelines.test_workflows import installed, with_dependencies
+
+ONE_SEED = "retraining noise is unknown (one seed)"
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise]  # the repository takes a while to build
 
@@ -37,12 +41,14 @@ def test_a_change_of_params_is_the_cause_and_its_regression_shuts_the_gate(histo
     assert row and row.base == pytest.approx(reference(history, history.base, "val"), abs=1e-12)
     assert row.head == pytest.approx(reference(history, history.params, "val"), abs=1e-12)
     assert result.gate == "regressed" and not result.shared[0].changed
-    assert as_markdown(result).startswith("### Comparison: regressed on validation: 1 of 2 architectures\n")
+    assert as_markdown(result).startswith(
+        f"### Comparison: regressed on validation: 1 of 2 architectures; {ONE_SEED}\n"
+    )
     arguments = ("compare", history.base, history.params, "--out", str(tmp_path / "out"))
     assert python(*arguments, cwd=history.repo).returncode == 0
     assert python(*arguments, "--fail-on", "regression", cwd=history.repo).returncode == 1
     record = json.loads((tmp_path / "out/comparison.json").read_text())
-    assert (record["schema"], record["gate"], record["causes"]) == (1, "regressed", ["params"])
+    assert (record["schema"], record["gate"], record["causes"]) == (2, "regressed", ["params"])
     page = (tmp_path / "out/comparison.html").read_text()
     assert page.count("data:image/png;base64,") == 4 * len(result.worse) > 0
     assert str(tmp_path) not in page + (tmp_path / "out/comparison.json").read_text()
@@ -51,7 +57,7 @@ def test_a_change_of_params_is_the_cause_and_its_regression_shuts_the_gate(histo
 def test_an_improvement_leaves_the_gate_open(history: History) -> None:
     done = python("compare", history.params, history.base, "--fail-on", "regression", cwd=history.repo)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("### Comparison: improved on validation: 1 of 2 architectures\n")
+    assert done.stdout.startswith(f"### Comparison: improved on validation: 1 of 2 architectures; {ONE_SEED}\n")
 
 
 def reference(history: History, revision: str, split: str) -> float:
@@ -271,6 +277,17 @@ def test_two_seeds_are_told_from_retraining(history: History) -> None:
     write_params(history.repo, train={"seeds": [0, 1], "bias": {"unet": 0, "fcn": 4}})
     sh("dvc", "repro", "-q", cwd=history.repo)
     result = found("workspace", "workspace")
-    assert {row.seeds for row in result.rows} == {2}
+    assert {row.seeds for row in result.rows} == {(2, 2)}
     assert all(row.retraining is not None for row in result.rows)
-    assert "Retraining with other seeds alone changes mIoU by up to ±" in as_markdown(result)
+    assert "Retraining with other seeds alone changes mIoU by up to: `fcn` ±" in as_markdown(result)
+    several, mean = commit(history.repo), result.row("unet", "val")
+    write_params(history.repo, train={"seeds": [0], "bias": {"unet": 14, "fcn": 4}})
+    head = reproduced(history.repo)
+    again = found(history.base, head)
+    row = again.row("unet", "val")
+    assert mean and row and mean.base and row.base
+    # Seed 1's mIoU is as far from the mean as seed 0's, and t of one degree of freedom is 12.706.
+    apart = 2 * abs(mean.base - row.base)
+    assert [replace(of, retraining=0.0) for of in again.past] == [Past("unet", several, 2, 0.0)]
+    assert again.past[0].retraining == pytest.approx(12.706 * apart, rel=1e-3)
+    assert f"(one seed, with 2 seeds at {several[:10]} it was `unet` ±" in as_markdown(again).splitlines()[0]

@@ -91,8 +91,8 @@ def row(network: str, split: str, label: str | None) -> Row:
     verdict, change = ("improved", 0.1) if label else ("regressed", -0.1)
     return Row(
         split=split, architecture=network, metric="iou" if label else "mIoU", label=label, base=0.5, head=0.5 + change,
-        change=change, low=change - 0.05, high=change + 0.05, p=0.0001, p_holm=0.004, groups=9, differing=9, seeds=1,
-        retraining=None, verdict=verdict, words=verdict,  # type: ignore[arg-type]
+        change=change, low=change - 0.05, high=change + 0.05, p=0.0001, p_holm=0.004, groups=9, differing=9,
+        seeds=(1, 1), retraining=None, verdict=verdict, words=verdict,  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def test_a_private_bucket_is_read_with_credentials_and_said_to_be_closed_without
     assert code == 3 and "Unable to locate credentials" in page, "what GitHub gives for a secret that is not there"
 
     code, said, page = ci(history, reader)
-    assert code == 1 and "error: a metric regressed on validation" in said, page[-900:]
+    assert code == 1 and "error: worse on validation" in said, page[-900:]
     assert page.startswith("### Comparison: regressed on validation: 1 of 2 architectures")
     assert not [value for value in reader.values() if value in said + page]
 
