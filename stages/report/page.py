@@ -12,10 +12,11 @@ from pathlib import Path
 
 from pixelproof.core.csp import content_security_policy
 from stages.report.charts.chart import HUES, SYMBOLS, turn
-from stages.report.figures import over_seeds, ranking
+from stages.report.figures import ranking
 from stages.report.gather import Results
 from stages.report.markdown import between, percent, short, shown
 from stages.report.sections import sections
+from stages.report.standing import because, standing, verdict
 
 HERE = Path(__file__).parent
 
@@ -49,11 +50,12 @@ def render(results: Results) -> str:
         keep_trailing_newline=True,
     )
     styles = Styles()
-    names = ranking(results)
+    names, stand = ranking(results), standing(results)
     environment.filters |= {"shown": shown, "percent": percent, "between": between, "short": short}
     environment.globals |= {
         "style": styles,
         "results": results,
+        "standing": stand,
         "header": results.header,
         "names": names,
         "seeds": results.seeds,
@@ -67,7 +69,7 @@ def render(results: Results) -> str:
             key = section.__name__.rsplit(".", 1)[-1]
             html = environment.get_template(f"{key}.html").render(context)
             parts.append({"id": key, "title": section.TITLE, "html": Markup(html)})
-    body = environment.get_template("body.html").render(sections=parts, best=best_of(results, names))
+    body = environment.get_template("body.html").render(sections=parts, verdict=verdict(stand), because=because(stand))
     sheets = [HERE / "templates/style.css", *sorted((HERE / "sections").glob("*.css"))]
     scripts = [HERE / "templates/page.js", *sorted((HERE / "sections").glob("*.js"))]
     style = "\n".join([*map(read, sheets), styles.rules()])
@@ -75,11 +77,6 @@ def render(results: Results) -> str:
     return environment.get_template("index.html").render(
         body=Markup(body), style=Markup(style), script=Markup(script), policy=content_security_policy(style, script)
     )
-
-
-def best_of(results: Results, names: list[str]) -> float | None:
-    """The number in the page's heading: the test mIoU of the best architecture."""
-    return over_seeds(results.runs[names[0]], "test", "mIoU").mean
 
 
 def read(path: Path) -> str:

@@ -56,6 +56,11 @@ class Line:
     measurements: dict[str, Error]
     surface: list[Error]
 
+    @property
+    def nothing(self) -> str:
+        """What stands for an error where no object was found: that there were some is not the same as that none was."""
+        return "none found" if self.counts["true"].mean else "no objects"
+
 
 def context(results: Results) -> dict[str, Any]:
     """The objects of each architecture by class; only the split if no class has objects."""

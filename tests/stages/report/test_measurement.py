@@ -92,6 +92,20 @@ def test_metres_count_where_all_seeds_have_some(made: Path) -> None:
     ) == ("m²", 2.25, "m")
 
 
+def test_roofs_of_which_none_was_found_are_not_absent(made: Path) -> None:
+    results = gather(made, PARAMS)
+    for run in results.runs["unet"]:
+        for label, true in (("roof", 7), ("car", 0)):
+            own = run.measured["classes"][label]
+            own |= {"true": true, "found": 0, "missed": true}
+            own["errors"] = {key: dict.fromkeys(of, None) | {"objects": 0} for key, of in own["errors"].items()}
+    roof, car = sorted(measurement.context(results)["lines"]["unet"], key=lambda line: -(line.counts["true"].mean or 0))
+    assert (roof.name, roof.nothing, car.nothing) == ("roof", "none found", "no objects")
+    found = Tags(render(results)).text
+    per_network = len(measurement.MEASUREMENTS) * 2 + len(measurement.SURFACE)
+    assert found.count("none found") == per_network and found.count("no objects") == per_network
+
+
 def test_landing_by_another_way(made: Path) -> None:
     results = gather(made, PARAMS)
     shown = landing.context(results)
