@@ -15,6 +15,7 @@ from stages.report.gather import EVALUATED, Point, Results, Run
 PER_CLASS = [metric.name for metric in in_tables(per_class=True)]
 DIGITS = 6
 SHOWN = 3  # digits of a score on the page
+MINUS = "\u2212"
 BINS = 120  # more points than this are averaged, so that the loss of a long run is a line and not a cloud
 
 

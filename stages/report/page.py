@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pixelproof.core.csp import content_security_policy
 from stages.report.charts.chart import HUES, SYMBOLS, turn
@@ -68,8 +69,15 @@ def render(results: Results) -> str:
         if context is not None:
             key = section.__name__.rsplit(".", 1)[-1]
             html = environment.get_template(f"{key}.html").render(context)
-            parts.append({"id": key, "title": section.TITLE, "html": Markup(html)})
-    body = environment.get_template("body.html").render(sections=parts, verdict=verdict(stand), because=because(stand))
+            fold = getattr(section, "FOLD", None)
+            made = {"id": key, "title": section.TITLE, "group": section.GROUP, "fold": fold, "html": Markup(html)}
+            parts.append(made)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        groups.setdefault(str(part["group"]), []).append(part)
+    body = environment.get_template("body.html").render(
+        sections=parts, groups=groups, verdict=verdict(stand), because=because(stand)
+    )
     sheets = [HERE / "templates/style.css", *sorted((HERE / "sections").glob("*.css"))]
     scripts = [HERE / "templates/page.js", *sorted((HERE / "sections").glob("*.js"))]
     style = "\n".join([*map(read, sheets), styles.rules()])

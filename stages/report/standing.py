@@ -19,13 +19,11 @@ from pixelproof.scoring.counts import counts, unstacked
 from pixelproof.scoring.formulas import Floats
 from pixelproof.scoring.resampling import bootstrap, group_sums, holm, permutation_test
 from pixelproof.scoring.scores import scores
-from stages.report.figures import Span, listed, over_seeds, ranking
+from stages.report.figures import MINUS, Span, listed, over_seeds, ranking
 from stages.report.gather import Results
 
 RESAMPLES = PERMUTATIONS = 2000
 FEWEST = 6  # groups: with fewer, no interval of a difference holds what it promises
-MINUS = "\u2212"
-
 Units = NDArray[np.int64]  # [groups, networks, seeds, 3, classes]: correct, true and predicted pixels
 
 

@@ -14,7 +14,7 @@ from stages.report.markdown import percent, short
 from stages.report.standing import Standing
 
 COSTS = {"flops": "FLOPs", "parameters": "parameters"}
-WIDTH, HEIGHT = 400, 260
+WIDTH, HEIGHT = 252, 220  # pixels, without the axes
 
 Points = dict[str, tuple[float, float]]  # of each architecture its cost and its test mIoU
 

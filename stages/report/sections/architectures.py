@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.scoring.catalogue import CATALOGUE, Metric, in_tables
-from stages.report.charts.forest import forest
 from stages.report.charts.scatter import COSTS, points, scatter, verdict
 from stages.report.figures import Figure, Span, as_shown, best_of, over_seeds, ranking, span, tolerances
 from stages.report.gather import Results
@@ -14,6 +13,7 @@ from stages.report.standing import standing
 
 TITLE = "Architectures"
 ORDER = 20
+GROUP = "Networks"
 DETAILS = ("object_recall", "small_object_recall", "ece")  # next to boundary F1 at each tolerance
 
 
@@ -36,7 +36,7 @@ class Cell:
 
 
 def context(results: Results) -> dict[str, Any]:
-    """Three tables, a chart of intervals, and one of quality against each cost."""
+    """Three tables, and a chart of quality against each cost."""
     names, found = ranking(results), standing(results)
     views = {key: rows_of(results, names, columns) for key, columns in columns_of(results).items()}
     costs = {name: results.runs[name][0].cost for name in names}
@@ -47,8 +47,8 @@ def context(results: Results) -> dict[str, Any]:
         "most": max((cost["flops"] or 0 for cost in costs.values()), default=0),
         "size": next(iter(costs.values())),
         "intervals": results.runs[names[0]][0].metrics["test"]["intervals"],
-        "forest": forest(results, names),
         "scatters": charts,
+        "costs_named": {"flops": "By FLOPs.", "parameters": "By parameters."},
         "verdicts": {key: verdict(points(results, names, key), key, found) for key in charts},
         "undrawn": {key: [name for name in names if name not in points(results, names, key)] for key in charts},
     }

@@ -15,6 +15,7 @@ from stages.report.gather import Results
 
 TITLE = "Boundaries"
 ORDER = 70
+GROUP = "Mistakes"
 MEASURES = {metric.keys[-1]: metric.heading for metric in CATALOGUE.values() if metric.keys[0] == "boundary"}
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.scoring.catalogue import Metric, in_tables
-from stages.report.charts.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import CLASS, EDGE, ROOM, Chart, draw, fitted, hue, plot, shape
 from stages.report.figures import SHOWN, Figure, Span, as_shown, best_of, listed, over_seeds, ranking, span
 from stages.report.gather import Results
 from stages.report.markdown import between
 
 TITLE = "Classes"
 ORDER = 30
+GROUP = "Networks"
 HEATS = 25  # shades of a cell
 ROW = 24  # pixels of a class in the chart
 
@@ -89,17 +90,19 @@ def chart(table: list[ClassLine], names: list[str], order: list[str]) -> Chart |
     if not rows:
         return None
     classes = list(dict.fromkeys(row["class"] for row in rows))
-    low = min(row["iou"] for row in rows)
-    scale = alt.Scale(domain=(max(0.0, low - 0.05), 1.0), nice=True)
-    names_axis = alt.Axis(labelLimit=140, labelColor="var(--ink)", domain=False, ticks=False, grid=True)
-    base = plot(rows, width=380, height=max(ROW * len(classes), 80)).encode(
+    low = max(0.0, min(row["iou"] for row in rows) - 0.05)
+    step = 1 if low > 0.5 else 2
+    ticks = [tenth / 10 for tenth in range(0, 11, step) if tenth / 10 >= low]
+    scale = alt.Scale(domain=(low, 1.0), nice=False, padding=EDGE)
+    names_axis = alt.Axis(labelLimit=CLASS, labelColor="var(--ink)", domain=False, ticks=False, grid=True)
+    base = plot(rows, width=ROOM, height=max(ROW * len(classes), 80)).encode(
         y=alt.Y("class:N", sort=classes, title=None, axis=names_axis),
         color=hue(order, field="architecture", type="nominal"),
         description="tip:N",
     )
 
     def across(field: str) -> Any:
-        return alt.X(f"{field}:Q", title="IoU", scale=scale, axis=alt.Axis(tickCount=5, grid=False))
+        return alt.X(f"{field}:Q", title="IoU", scale=scale, axis=alt.Axis(values=ticks, grid=False))
 
     spans = base.mark_rule(strokeWidth=2, opacity=0.5).encode(
         x=across("low"), x2="high:Q", color=alt.value("var(--muted)")
@@ -111,7 +114,7 @@ def chart(table: list[ClassLine], names: list[str], order: list[str]) -> Chart |
     label = f"IoU of {len(classes)} classes for {', '.join(names)}, from {classes[0]} down to {classes[-1]}"
     note = f"the line joins worst and best; sorted by {names[0]}" if len(names) > 1 else "the best class on top"
     layers = (spans if len(names) > 1 else base.mark_rule(opacity=0).encode(x=across("iou"))) + marks
-    return draw(layers, "IoU of each class", note, label, ["class", "architecture", "IoU"], numbers)
+    return draw(fitted(layers), "IoU of each class", note, label, ["class", "architecture", "IoU"], numbers)
 
 
 def facts(table: list[ClassLine], names: list[str]) -> list[tuple[str, str, str]]:

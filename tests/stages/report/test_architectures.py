@@ -14,7 +14,8 @@ import pytest
 
 from pixelproof.core.files import read_json
 from stages.evaluate.split import Tally
-from stages.report.charts.labels import LETTER, LINE, apart, beside
+from stages.report.charts.forest import forest
+from stages.report.charts.labels import LETTER, LINE, beside
 from stages.report.charts.scatter import ticks, verdict
 from stages.report.figures import Figure, confusions, front, listed, span
 from stages.report.gather import Results, gather
@@ -197,18 +198,6 @@ def test_confusions_are_those_of_the_masks(made: Path) -> None:
     assert found[0] == (names[t], names[p], off[t, p], off[t, p] / total[t].sum())
 
 
-def test_names_at_lines_are_apart_and_near() -> None:
-    assert apart([50, 50], 10, 100) == [45, 55] and apart([52, 50, 90], 10, 100) == [56, 46, 90]
-    assert apart([99, 100], 10, 100) == [90, 100] and apart([], 10, 100) == [] and apart([3.0], 10, 100) == [3]
-    assert apart([5, 5, 5], 80, 100) == [0, 50, 100]  # no room: shared
-    draw = np.random.default_rng(5)
-    for _ in range(200):
-        wanted = [float(y) for y in draw.uniform(0, 100, 8)]
-        found = apart(wanted, 12, 100)
-        order = np.argsort(wanted)
-        assert (np.diff(np.array(found)[order]) >= 12 - 1e-6).all() and -1e-6 <= min(found) <= max(found) <= 100 + 1e-6
-
-
 def test_names_beside_points_cover_nothing() -> None:
     draw = np.random.default_rng(7)
     for _ in range(50):
@@ -256,7 +245,7 @@ def test_several_seeds_one_network_and_an_empty_test_split(made: Path) -> None:
     for run in one.runs["unet"]:
         run.metrics["test"] = Tally("test", one.header, fake.QUALITY).evaluation(seed=0).metrics
         run.matrices.pop("test")
-    assert architectures.context(one)["forest"] is None and classes.context(one)["chart"] is None
+    assert forest(one, ["unet"]) is None and classes.context(one)["chart"] is None
     assert "the test split is empty" in summary(one) and "The test split is empty" in render(one)
 
 
