@@ -10,7 +10,7 @@ from stages.report.gather import Results, Run
 from stages.report.markdown import between, shown
 
 ROW = 42  # pixels: a line of text, and below it the bar
-NAMED = 190  # pixels of a name, at most
+NAMED = 150  # pixels of a name, at most: the numbers are in the same line
 
 
 def forest(results: Results, names: list[str]) -> Chart | None:
