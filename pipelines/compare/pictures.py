@@ -1,4 +1,4 @@
-"""The images with the largest drops and gains, and their pictures: image, ground truth, both predictions."""
+"""The images with the largest drops and gains, and their pictures: both predictions, what changed, the image."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from pixelproof.scoring.counts import counts
 from pixelproof.scoring.matrices import Matrices
 from pixelproof.scoring.scores import scores
 
-WIDTH = 240  # pixels: four of them side by side
+WIDTH = 360  # pixels: three of them side by side
 BEHIND = (128, 128, 128)  # for unlabelled pixels
+# of the map of what changed, far apart in lightness, for colour-blind readers too
+BETTER, WORSE, WRONG, RIGHT = (0, 114, 178), (230, 120, 0), (70, 70, 70), (232, 232, 228)
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,44 @@ def _wrong(matrix: NDArray[np.int64]) -> int:
 
 
 def tiles(of: Extreme, base: Outputs, head: Outputs, classes: tuple[Classes | None, Classes | None]) -> list[Tile]:
-    """Image and ground truth as the head has them, and both predictions."""
+    """Both predictions and what changed between them, then image and ground truth as the head has them."""
     data, results = f"{DATA}/{of.split}", folder(of.arch, of.seed)
     photo = head.read(data, f"images/{of.id}.png") or head.read(data, f"images/{of.id}.jpg")
     truth = decoded(head.read(data, f"masks/{of.id}.png"))
     predicted = f"masks/{of.split}/{of.id}.png"
     old, new = (decoded(side.read(results, predicted)) for side in (base, head))
     return [
-        Tile("image", _photo(photo)),
-        Tile("truth", _painted(truth, truth, classes[1])),
         Tile("base", _painted(old, truth, classes[0])),
         Tile("head", _painted(new, truth, classes[1])),
+        Tile("better and worse", _changed(truth, old, new, classes)),
+        Tile("image", _photo(photo)),
+        Tile("truth", _painted(truth, truth, classes[1])),
     ]
+
+
+def change_map(truth: NDArray[np.uint8], old: NDArray[np.uint8], new: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB: what became right or wrong, what is wrong or right in both, and what is unlabelled."""
+    before, after = old == truth, new == truth
+    colours = np.where(
+        before[..., None], np.where(after[..., None], RIGHT, WORSE), np.where(after[..., None], BETTER, WRONG)
+    )
+    return np.where((truth == IGNORE)[..., None], BEHIND, colours).astype(np.uint8)
+
+
+def _changed(
+    truth: NDArray[np.uint8] | None,
+    old: NDArray[np.uint8] | None,
+    new: NDArray[np.uint8] | None,
+    classes: tuple[Classes | None, Classes | None],
+) -> str | None:
+    """The map, where all is there, of one size, and of the same classes."""
+    import cv2
+
+    if truth is None or old is None or new is None or not truth.shape == old.shape == new.shape:
+        return None
+    if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:
+        return None
+    return _uri(_shrunk(change_map(truth, old, new)[..., ::-1], cv2.INTER_NEAREST))
 
 
 def fetch(found: Sequence[Extreme], base: Outputs, head: Outputs) -> None:

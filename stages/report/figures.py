@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from stages.report.gather import EVALUATED, Point, Results, Run
 
 PER_CLASS = [metric.name for metric in in_tables(per_class=True)]
 DIGITS = 6
+SHOWN = 3  # digits of a score on the page
+MINUS = "\u2212"
 BINS = 120  # more points than this are averaged, so that the loss of a long run is a line and not a cloud
 
 
@@ -70,9 +72,14 @@ def tolerances(runs: list[Run]) -> list[str]:
 
 
 def best_of(metric: Metric, figures: Iterable[Figure]) -> float | None:
-    """The best of the means by the metric's direction; None if there are none."""
-    means = [figure.mean for figure in figures if figure.mean is not None]
+    """The best of the means by the metric's direction, as it is shown; None if there are none."""
+    means = [mean for figure in figures if (mean := as_shown(figure)) is not None]
     return (min if metric.better == "lower" else max)(means, default=None)
+
+
+def as_shown(figure: Figure) -> float | None:
+    """A mean with the digits that people see: what looks equal to them is a tie."""
+    return None if figure.mean is None else round(figure.mean, SHOWN)
 
 
 def span(runs: list[Run], split: str, *keys: str) -> Span | None:
@@ -163,3 +170,10 @@ def binned(points: list[Point]) -> list[Point]:
     step = max(math.ceil(len(finite) / BINS), 1)
     groups = [finite[i : i + step] for i in range(0, len(finite), step)]
     return [(group[-1][0], sum(value for _, value in group) / len(group)) for group in groups]
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names as in a sentence: `a, b and c`; of many, only the first."""
+    shown, more = list(names[:most]), len(names) - most
+    last = f"{more} more" if more > 0 else shown.pop() if shown else ""
+    return f"{', '.join(shown)} and {last}" if shown else last

@@ -9,6 +9,7 @@ from pixelproof.core.table import markdown_table
 from pixelproof.scoring.catalogue import headlines
 from stages.report.figures import Figure, Span, confusions, figure_of, keys_of, over_seeds, ranking, span
 from stages.report.gather import Results, Run
+from stages.report.standing import Standing, because, standing, verdict
 
 DASH = "\u2013"  # in a range
 MOST = 24  # classes, the hardest ones: a screen has no room for more
@@ -24,7 +25,7 @@ def summary(results: Results) -> str:
         "\n\n".join(
             [
                 f"# {plain(results.title)}",
-                f"{headed(results, names[0])} {len(results.header.classes)} classes; images: {data}.",
+                wrapped(f"{headed(standing(results))} {len(results.header.classes)} classes; images: {data}."),
                 "## Architectures",
                 "\n".join(markdown_table(*architectures(results, names), numbers=True)),
                 wrapped(sureness(results, names[0])),
@@ -38,12 +39,11 @@ def summary(results: Results) -> str:
     )
 
 
-def headed(results: Results, name: str) -> str:
-    """Which architecture is best, if there is a score."""
-    found = over_seeds(results.runs[name], "test", "mIoU")
-    if found.mean is None:
-        return "Nothing to rank: the test split is empty."
-    return f"**{plain(name)} {'leads with' if len(results.runs) > 1 else 'reaches'} {shown(found)} mIoU.**"
+def headed(found: Standing | None) -> str:
+    """The headline, and what it rests on."""
+    before, best, after = verdict(found)
+    said = " ".join(plain(part) for part in (before, best, after) if part.strip())
+    return " ".join(part for part in (f"**{said}.**", plain(because(found))) if part)
 
 
 def architectures(results: Results, names: list[str]) -> Table:
@@ -72,8 +72,6 @@ def sureness(results: Results, name: str) -> str:
         text = f"Scores: mean ± standard deviation of {seeds} seeds."
     else:
         text = f"Interval: {percent(drawn['confidence'])} bootstrap (groups of images: {drawn['groups']})."
-    if len(results.runs) > 1:
-        text += " This does not test one network against another."
     return text + (f" FLOPs: for one image of {cost['width']}x{cost['height']}." if cost["height"] else "")
 
 
@@ -118,12 +116,6 @@ def landing(runs: list[Run]) -> str:
         return f"no disk can be judged; no disk in {missed} images with a landing site"
     share = percent(safe / (safe + false))
     return f"{safe} of {safe + false} judged disks are safe ({share}); no disk in {missed} images with a landing site"
-
-
-def listed(names: list[str], most: int = 6) -> str:
-    """Names separated by commas; of many, only the first."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def wrapped(text: str) -> str:

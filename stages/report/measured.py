@@ -1,4 +1,4 @@
-"""Reads the tables of the measure stage, and formats its numbers over the seeds."""
+"""Reads tables of single objects, and formats the numbers of the measure stage over the seeds."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pixelproof.core.errors import StateError
-from stages.report.figures import Figure
+from stages.report.figures import MINUS, Figure
 from stages.report.gather import Run
 from stages.report.markdown import percent
 
-MINUS = "\u2212"
 
-
-def read_rows(run: Run, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """These columns of measure/<table>.parquet, row by row."""
+def read_rows(run: Run, table: str, columns: Sequence[str], stage: str = "measure") -> list[dict[str, Any]]:
+    """These columns of <stage>/<table>.parquet, row by row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path, fix = run.folder / "measure" / f"{table}.parquet", "run `dvc repro`"
+    path, fix = run.folder / stage / f"{table}.parquet", "run `dvc repro`"
     try:
         with pq.ParquetFile(path) as file:
             if missing := sorted(set(columns) - set(file.schema_arrow.names)):

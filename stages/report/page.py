@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pixelproof.core.csp import content_security_policy
 from stages.report.charts.chart import HUES, SYMBOLS, turn
-from stages.report.figures import over_seeds, ranking
+from stages.report.figures import ranking
 from stages.report.gather import Results
 from stages.report.markdown import between, percent, short, shown
 from stages.report.sections import sections
+from stages.report.standing import because, standing, verdict
 
 HERE = Path(__file__).parent
 
@@ -49,11 +51,12 @@ def render(results: Results) -> str:
         keep_trailing_newline=True,
     )
     styles = Styles()
-    names = ranking(results)
+    names, stand = ranking(results), standing(results)
     environment.filters |= {"shown": shown, "percent": percent, "between": between, "short": short}
     environment.globals |= {
         "style": styles,
         "results": results,
+        "standing": stand,
         "header": results.header,
         "names": names,
         "seeds": results.seeds,
@@ -66,8 +69,15 @@ def render(results: Results) -> str:
         if context is not None:
             key = section.__name__.rsplit(".", 1)[-1]
             html = environment.get_template(f"{key}.html").render(context)
-            parts.append({"id": key, "title": section.TITLE, "html": Markup(html)})
-    body = environment.get_template("body.html").render(sections=parts, best=best_of(results, names))
+            fold = getattr(section, "FOLD", None)
+            made = {"id": key, "title": section.TITLE, "group": section.GROUP, "fold": fold, "html": Markup(html)}
+            parts.append(made)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        groups.setdefault(str(part["group"]), []).append(part)
+    body = environment.get_template("body.html").render(
+        sections=parts, groups=groups, verdict=verdict(stand), because=because(stand)
+    )
     sheets = [HERE / "templates/style.css", *sorted((HERE / "sections").glob("*.css"))]
     scripts = [HERE / "templates/page.js", *sorted((HERE / "sections").glob("*.js"))]
     style = "\n".join([*map(read, sheets), styles.rules()])
@@ -75,11 +85,6 @@ def render(results: Results) -> str:
     return environment.get_template("index.html").render(
         body=Markup(body), style=Markup(style), script=Markup(script), policy=content_security_policy(style, script)
     )
-
-
-def best_of(results: Results, names: list[str]) -> float | None:
-    """The number in the page's heading: the test mIoU of the best architecture."""
-    return over_seeds(results.runs[names[0]], "test", "mIoU").mean
 
 
 def read(path: Path) -> str:

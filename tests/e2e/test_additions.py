@@ -169,6 +169,7 @@ from stages.report.gather import Results
 
 TITLE = "Roll call"
 ORDER = 15
+GROUP = "Networks"
 
 
 def context(results: Results) -> dict[str, Any]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 
-from stages.report.charts.chart import HUES, SHAPES, Chart, draw, plot
+from stages.report.charts.chart import HUES, SHAPES, Chart, draw, fitted, plot, turn
 
 Areas = list[tuple[float, float, str, str]]  # true and predicted area, class, image
-Shapes = dict[str, str]  # of the points, by class
+SIDE = 236  # pixels: four of them side by side on a desk
 POINTS = 400  # of one architecture
 ALL_POINTS = 2400  # of all together, so that the page loads fast
 NEAR = 0.1
-OTHER = "other classes"
-GLYPHS = dict(zip(SHAPES, "○□△◇+▽▷◁", strict=True))
 RATIO = "predicted / true area"
 HEAD = (
     "architecture",
@@ -29,8 +26,8 @@ HEAD = (
 )
 
 
-def area_chart(name: str, hue: int, areas: Mapping[str, Areas], shapes: Shapes) -> Chart:
-    """The found objects of one architecture; on the diagonal, predicted and true area are equal."""
+def area_chart(name: str, position: int, areas: Mapping[str, Areas]) -> Chart:
+    """The found objects of one architecture, in its mark; on the diagonal, predicted and true area are equal."""
     import altair as alt
 
     low, high = bounds(areas)
@@ -43,25 +40,25 @@ def area_chart(name: str, hue: int, areas: Mapping[str, Areas], shapes: Shapes) 
         for end in (low / (1 - NEAR), high / (1 + NEAR))
     ]
     ends = [{"true": end, "area": end} for end in (low, high)]
-    points = plot([point(*found, shapes) for found in sampled(areas[name], len(areas))], width=230, height=230)
-    colour = f"var(--hue-{hue % HUES})"
+    points = plot([point(*found) for found in sampled(areas[name], len(areas))], width=SIDE, height=SIDE)
+    colour, mark = f"var(--hue-{position % HUES})", SHAPES[turn(position)]
     layers = (
         plot(band)
         .mark_area(color="var(--warm)", opacity=0.18, aria=False)
         .encode(x=x, y=alt.Y("low:Q", title="predicted area, px", scale=scale, axis=axis), y2="high:Q")
         + plot(ends).mark_line(color="var(--muted)", strokeWidth=1, aria=False).encode(x=x, y=y)
-        + points.mark_point(size=20, strokeWidth=1.1, opacity=0.75, color=colour).encode(
-            x=x, y=y, shape=alt.Shape("shape:N", scale=None), description="tip:N"
+        + points.mark_point(size=20, strokeWidth=1.1, opacity=0.75, color=colour, shape=mark).encode(
+            x=x, y=y, description="tip:N"
         )
     )
     label = f"Predicted against true area of the objects that {name} found: {scatter(areas[name])}"
-    return draw(layers, name, "", label, HEAD, numbers({name: areas[name]}))
+    return draw(fitted(layers), name, "", label, HEAD, numbers({name: areas[name]}))
 
 
-def point(true: float, area: float, kind: str, image: str, shapes: Shapes) -> dict[str, float | str]:
+def point(true: float, area: float, kind: str, image: str) -> dict[str, float | str]:
     """One object as it is drawn."""
     tip = f"{kind} in {image}: {area:,.0f} px predicted, {true:,.0f} true"
-    return {"true": true, "area": area, "shape": shapes.get(kind, SHAPES[-1]), "tip": tip}
+    return {"true": true, "area": area, "tip": tip}
 
 
 def sampled(areas: Areas, architectures: int) -> Areas:
@@ -70,20 +67,6 @@ def sampled(areas: Areas, architectures: int) -> Areas:
     if len(areas) <= most:
         return areas
     return [areas[i] for i in np.linspace(0, len(areas) - 1, most).round().astype(int).tolist()]
-
-
-def shapes_of(areas: Mapping[str, Areas]) -> Shapes:
-    """A shape for each class, the most frequent first; if there are too many, the rest share the last one."""
-    counts = Counter(kind for found in areas.values() for _, _, kind, _ in found)
-    kinds = sorted(counts, key=lambda kind: (-counts[kind], kind))
-    return dict(zip(kinds, SHAPES if len(kinds) <= len(SHAPES) else SHAPES[:-1], strict=False))
-
-
-def legend(areas: Mapping[str, Areas], shapes: Shapes) -> dict[str, str]:
-    """The shape of each class as a character."""
-    kinds = {kind for found in areas.values() for _, _, kind, _ in found}
-    rest = {OTHER: GLYPHS[SHAPES[-1]]} if len(kinds) > len(shapes) else {}
-    return {kind: GLYPHS[shape] for kind, shape in shapes.items()} | rest
 
 
 def bounds(areas: Mapping[str, Areas]) -> tuple[float, float]:

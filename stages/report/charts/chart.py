@@ -26,6 +26,13 @@ SYMBOLS = (  # the same shapes for legends, as paths around 0, 0
     "M5 0L-4 5.2V-5.2Z",
     "M-5 0L4-5.2V5.2Z",
 )
+ROOM = (
+    318  # pixels across: what a phone has, and a third of a desk; no chart is scaled, so that its texts have one size
+)
+TEXT = 12  # pixels: the size of all texts in charts
+LABEL = 118  # pixels of a name beside a chart, at most, in the font of FONT
+CLASS = 98  # pixels of a class there; its name may have letters that are wider in the fonts of other systems
+EDGE = 8  # pixels from the first and the last mark to the ends of an axis: no mark covers a name beside the chart
 FONT = "Liberation Sans"  # for measuring widths: it comes with vl-convert, so the layout is the same everywhere
 NAMESPACE = "http://www.w3.org/2000/svg"
 TIPLESS = (
@@ -60,6 +67,13 @@ def plot(rows: Sequence[dict[str, Any]], **properties: Any) -> Any:
     return alt.Chart(alt.InlineData(values=list(rows)), **properties)
 
 
+def fitted(spec: Any) -> Any:
+    """A chart, not of several ones, whose width includes its axes."""
+    import altair as alt
+
+    return spec.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+
+
 def draw(spec: Any, title: str, note: str, label: str, head: Sequence[str], rows: Rows) -> Chart:
     """Draw an Altair chart; `label` says in words what it shows, `head` and `rows` are its numbers."""
     import vl_convert
@@ -79,14 +93,16 @@ def themed(spec: Any) -> Any:
             gridColor="var(--line)",
             domainColor="var(--line)",
             tickColor="var(--line)",
-            labelFontSize=12,
-            titleFontSize=12,
+            labelFontSize=TEXT,
+            titleFontSize=TEXT,
             titleFontWeight="normal",
             titlePadding=8,
+            labelPadding=6,
+            labelLimit=LABEL,
         )
-        .configure_header(labelColor="var(--ink)", titleColor="var(--muted)", labelFontSize=12, titleFontSize=12)
-        .configure_legend(labelColor="var(--ink)", titleColor="var(--muted)", labelFontSize=12, titleFontSize=12)
-        .configure_text(color="var(--ink)", fontSize=12)
+        .configure_header(labelColor="var(--ink)", titleColor="var(--muted)", labelFontSize=TEXT, titleFontSize=TEXT)
+        .configure_legend(labelColor="var(--ink)", titleColor="var(--muted)", labelFontSize=TEXT, titleFontSize=TEXT)
+        .configure_text(color="var(--ink)", fontSize=TEXT)
         .configure_rule(color="var(--muted)")
     )
 
@@ -121,10 +137,10 @@ def turn(number: int) -> int:
 
 
 def trimmed(svg: str, label: str) -> str:
-    """An SVG that scales with its container and has a label, without what only a drawing program needs."""
+    """An SVG of its own size that has a label, without what only a drawing program needs."""
     ElementTree.register_namespace("", NAMESPACE)
     root = ElementTree.fromstring(svg)
-    width, height = root.attrib.pop("width"), root.attrib.pop("height")
+    width, height = root.attrib["width"], root.attrib["height"]
     for element in root.iter():
         tip = element.attrib.pop("aria-label", None)
         role, kind = element.attrib.get("role"), element.attrib.get("aria-roledescription")

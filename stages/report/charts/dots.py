@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.report.charts.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import EDGE, LABEL, ROOM, Chart, draw, hue, plot, shape
+from stages.report.charts.labels import LETTER
 from stages.report.figures import Figure
 from stages.report.markdown import shown
 
-WIDTH, ROW = 220, 22  # pixels: from 0 to 1, and of height for an architecture
+ROW = 22  # pixels of height for an architecture
+LEAST = 90  # pixels from 0 to 1, at least
 
 
 def dots(
@@ -24,13 +26,13 @@ def dots(
     rows = [row(group, name, figure, title) for group, figures in groups.items() for name, figure in figures.items()]
     if all(figure.mean is None for figures in groups.values() for figure in figures.values()):
         return None
-    base = plot(rows, width=WIDTH, height=alt.Step(ROW)).encode(
-        y=alt.Y(
-            "architecture:N", sort=list(names), title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150)
-        ),
+    said, named = (max(len(row[key]) for row in rows) for key in ("said", "architecture"))
+    width = max(ROOM - min(round(LETTER * named), LABEL) - round(LETTER * said) - 22, LEAST)
+    base = plot(rows, width=width, height=alt.Step(ROW)).encode(
+        y=alt.Y("architecture:N", sort=list(names), title=None, axis=alt.Axis(ticks=False, domain=False)),
         description="tip:N",
     )
-    x = alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1]))
+    x = alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1], padding=EDGE), axis=alt.Axis(values=[0, 0.5, 1]))
     points = base.mark_point(filled=True, size=75, opacity=1).encode(
         x=x,
         color=hue(hues, field="architecture", type="nominal"),
@@ -39,7 +41,7 @@ def dots(
     spread = base.mark_rule(strokeWidth=2).encode(
         x="low:Q", x2="high:Q", color=hue(hues, field="architecture", type="nominal")
     )
-    numbers = base.mark_text(align="left").encode(x=alt.value(WIDTH + 10), text="said:N")
+    numbers = base.mark_text(align="left").encode(x=alt.value(width + 10), text="said:N")
     facet = alt.Row("group:N", sort=list(groups), title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
     spec = (spread + points + numbers).facet(row=facet, spacing=12)
     head = ["architecture", *groups]

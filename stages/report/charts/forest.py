@@ -1,16 +1,16 @@
-"""A forest plot: each architecture's test mIoU with its interval, its seeds and its validation score."""
+"""A forest plot, the best first: each architecture's test mIoU, its interval, its seeds and its validation score."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from stages.report.charts.chart import Chart, draw, hue, plot, shape
+from stages.report.charts.chart import EDGE, ROOM, Chart, draw, fitted, hue, plot, shape
 from stages.report.figures import over_seeds, span
 from stages.report.gather import Results, Run
 from stages.report.markdown import between, shown
 
-WIDTH = 310
-HEIGHT, MOST, LEAST = 250, 64, 36  # of a chart; the most and the least for a row
+ROW = 42  # pixels: a line of text, and below it the bar
+NAMED = 150  # pixels of a name, at most: the numbers are in the same line
 
 
 def forest(results: Results, names: list[str]) -> Chart | None:
@@ -32,7 +32,7 @@ def forest(results: Results, names: list[str]) -> Chart | None:
     ]
     head = ["architecture", "test mIoU", "interval", "validation mIoU"]
     layers = layers_of(rows, dots, list(results.runs))
-    return draw(layers, "Test mIoU", f"mark: test; {bar}; stroke: validation", label, head, numbers)
+    return draw(fitted(layers), "Test mIoU", f"mark: test; {bar}; stroke: validation", label, head, numbers)
 
 
 def row_of(name: str, runs: list[Run]) -> dict[str, Any] | None:
@@ -48,7 +48,7 @@ def row_of(name: str, runs: list[Run]) -> dict[str, Any] | None:
         "low": low,
         "high": high,
         "val": over_seeds(runs, "val", "mIoU").mean,
-        "text": f"{mean:.3f}",
+        "text": shown(over_seeds(runs, "test", "mIoU")) + (f"  {between(ends)}" if ends and len(runs) == 1 else ""),
         "tip": f"{name}: {mean:.3f}" + (f" ({between(ends)})" if ends else ""),
         "beside": f"{name}, validation: {validated(runs)}",
     }
@@ -75,25 +75,28 @@ def layers_of(rows: list[dict[str, Any]], dots: list[dict[str, Any]], order: lis
 
     values = [row[key] for row in rows for key in ("low", "high", "val") if row[key] is not None]
     ends = padded([*values, *(dot["seed"] for dot in dots)])
-    names = alt.Axis(labelLimit=170, labelColor="var(--ink)", ticks=False, domain=False, labelPadding=8)
-    base = plot(rows, width=WIDTH, height=max(min(HEIGHT, MOST * len(rows)), LEAST * len(rows))).encode(
-        y=alt.Y("architecture:N", sort=[row["architecture"] for row in rows], title=None, axis=names),
+    base = plot(rows, width=ROOM, height=ROW * len(rows)).encode(
+        y=alt.Y("architecture:N", sort=[row["architecture"] for row in rows], axis=None),
         color=hue(order, field="architecture", type="nominal"),
         description="tip:N",
     )
 
     def at(field: str) -> Any:
-        return alt.X(f"{field}:Q", title="mIoU", scale=alt.Scale(domain=ends), axis=alt.Axis(tickCount=5))
+        scale = alt.Scale(domain=ends, nice=False, padding=EDGE)
+        return alt.X(f"{field}:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5))
 
-    stroke = base.mark_tick(thickness=2, size=16)
-    layers = base.mark_rule(strokeWidth=2.5).encode(x=at("low"), x2="high:Q")
+    below = {"yOffset": 9}
+    stroke = base.mark_tick(thickness=2, size=14, **below)
+    layers = base.mark_rule(strokeWidth=2.5, **below).encode(x=at("low"), x2="high:Q")
     layers += stroke.encode(x=at("val"), color=alt.value("var(--muted)"), description="beside:N")
     if dots:
-        small = base.mark_point(filled=True, size=16, opacity=0.9, yOffset=9).encode(x=at("seed"))
+        small = base.mark_point(filled=True, size=16, opacity=0.9, yOffset=17).encode(x=at("seed"))
         layers += small.properties(data=alt.InlineData(values=dots))
-    mark = base.mark_point(filled=True, size=110, opacity=1).encode(x=at("test"))
+    mark = base.mark_point(filled=True, size=110, opacity=1, **below).encode(x=at("test"))
     layers += mark.encode(shape=shape(order, field="architecture", type="nominal"))
-    return layers + base.mark_text(dy=-14).encode(x=at("test"), text="text:N", color=alt.value("var(--ink)"))
+    text = base.encode(color=alt.value("var(--ink)"))
+    layers += text.mark_text(align="left", dy=-10, limit=NAMED).encode(x=alt.value(0), text="architecture:N")
+    return layers + text.mark_text(align="right", dy=-10).encode(x=alt.value("width"), text="text:N")
 
 
 def padded(values: list[float]) -> tuple[float, float]:

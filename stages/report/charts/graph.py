@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 WIDTH, HEIGHT = 120, 44  # of a box
-GAP, ROW = 42, 16  # between boxes: to the next layer, and within one
+GAP, ROW = 34, 16  # between boxes: to the next layer, and within one
 LANE, EDGE, ROUND = 13, 10, 7  # between lanes, around it all, of a lane's corners
 CODE = ("pixelproof", "stages")  # the folders of code that a stage can depend on
 LETTERS = 13  # of a name that a box has room for; fewer by RUNS next to a number of runs

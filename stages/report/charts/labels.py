@@ -12,27 +12,6 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 Spot = tuple[str, float, float]  # how the text is aligned at x, y: left or right
 
 
-def apart(wanted: Sequence[float], least: float, high: float) -> list[float]:
-    """Positions from 0 to `high`, at least `least` apart, in the order of the wanted ones and near them.
-
-    Neighbours that are too near form a block around their mean; blocks that touch are merged (pooling of adjacent
-    violators: Ayer et al. 1955). If there is not enough room, it is shared evenly.
-    """
-    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
-    gap = min(least, high / max(len(wanted) - 1, 1))
-    blocks: list[tuple[float, int]] = []  # the middle of a block, how many are in it
-    for i in order:
-        middle, count = min(max(wanted[i], 0.0), high), 1
-        while blocks and middle - blocks[-1][0] < gap * (count + blocks[-1][1]) / 2:
-            before, others = blocks.pop()
-            middle, count = (before * others + middle * count) / (others + count), others + count
-            half = gap * (count - 1) / 2
-            middle = min(max(middle, half), high - half)
-        blocks.append((middle, count))
-    spread = [middle + gap * (k - (count - 1) / 2) for middle, count in blocks for k in range(count)]
-    return [place for _, place in sorted(zip(order, spread, strict=True))]
-
-
 def beside(points: Sequence[tuple[float, float]], texts: Sequence[str], size: tuple[float, float]) -> list[Spot | None]:
     """A position next to each point for its text: inside the chart, clear of all points and earlier texts, and nearer
     to its own point than to any other."""

@@ -8,12 +8,13 @@ from typing import Any
 from stages.report.charts.chart import Chart, draw, hue, plot, shape
 from stages.report.charts.forest import padded
 from stages.report.charts.labels import LINE, beside
-from stages.report.figures import Span, front, over_seeds, span
+from stages.report.figures import Span, front, listed, over_seeds, span
 from stages.report.gather import Results
-from stages.report.markdown import listed, percent, short
+from stages.report.markdown import percent, short
+from stages.report.standing import Standing
 
 COSTS = {"flops": "FLOPs", "parameters": "parameters"}
-WIDTH, HEIGHT = 400, 260
+WIDTH, HEIGHT = 252, 220  # pixels, without the axes
 
 Points = dict[str, tuple[float, float]]  # of each architecture its cost and its test mIoU
 
@@ -28,19 +29,21 @@ def points(results: Results, names: list[str], key: str) -> Points:
     return found
 
 
-def verdict(found: Points, key: str) -> str:
-    """The chart in words: which architectures are worth their cost, and which are beaten."""
+def verdict(found: Points, key: str, standing: Standing | None) -> str:
+    """The chart in words: what a cheaper network gives up. Only a network that is shown to be best is called so."""
     *cheaper, best = front(found)
-    what = COSTS[key]
-    if not cheaper:
-        return f"{best} has the best score, and no other has fewer {what}: it is the choice at any budget."
-    parts = [f"{best} is best."]
+    what, clear = COSTS[key], standing is not None and standing.clear and standing.best == best
+    tied = [] if standing is None else standing.tied
+    if clear and not cheaper:
+        return f"{best} is best, and no other has fewer {what}: it is the one to take at any budget."
+    parts = [f"{best} is best." if clear else f"{best} scores highest, though not shown to be best."]
     for name in reversed(cheaper):
         share, less = found[name][0] / found[best][0], found[best][1] - found[name][1]
-        parts.append(f"{name} needs {percent(share)} of its {what} and scores {less:.3f} less.")
-    beaten = [name for name in found if name not in (*cheaper, best)]
-    if beaten:
-        parts.append(f"Beaten by another that is at least as good with no more {what}: {listed(beaten)}.")
+        doubt = ", which may be chance" if name in tied else ""
+        parts.append(f"{name} needs {percent(share)} of its {what} and scores {less:.3f} less{doubt}.")
+    others = [name for name in found if name not in (*cheaper, best)]
+    if others:
+        parts.append(f"Another scores at least as much with no more {what}: {listed(others)}.")
     return " ".join(parts)
 
 
@@ -57,7 +60,7 @@ def scatter(results: Results, names: list[str], key: str) -> Chart | None:
         row = {"architecture": name, "cost": cost, "score": score, "low": low, "high": high, "tip": tip}
         rows.append({**row, "front": name in best})
     note = "filled: on the Pareto front; dotted: the best score at a budget"
-    label = f"Test mIoU against {what}. {verdict(found, key)}"
+    label = f"Test mIoU against {what}, the cheapest first: {', '.join(sorted(found, key=lambda name: found[name]))}"
     numbers = [[r["architecture"], short(r["cost"]), f"{r['score']:.3f}", "yes" if r["front"] else "no"] for r in rows]
     head = ["architecture", what, "test mIoU", "on the Pareto front"]
     return draw(

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.scoring.catalogue import CATALOGUE, Metric, in_tables
-from stages.report.charts.forest import forest
 from stages.report.charts.scatter import COSTS, points, scatter, verdict
-from stages.report.figures import Figure, Span, best_of, over_seeds, ranking, span, tolerances
+from stages.report.figures import Figure, Span, as_shown, best_of, over_seeds, ranking, span, tolerances
 from stages.report.gather import Results
+from stages.report.standing import standing
 
 TITLE = "Architectures"
 ORDER = 20
+GROUP = "Networks"
 DETAILS = ("object_recall", "small_object_recall", "ece")  # next to boundary F1 at each tolerance
 
 
@@ -35,8 +36,8 @@ class Cell:
 
 
 def context(results: Results) -> dict[str, Any]:
-    """Three tables, a chart of intervals, and one of quality against each cost."""
-    names = ranking(results)
+    """Three tables, and a chart of quality against each cost."""
+    names, found = ranking(results), standing(results)
     views = {key: rows_of(results, names, columns) for key, columns in columns_of(results).items()}
     costs = {name: results.runs[name][0].cost for name in names}
     charts = {key: chart for key in COSTS if (chart := scatter(results, names, key))}
@@ -46,9 +47,9 @@ def context(results: Results) -> dict[str, Any]:
         "most": max((cost["flops"] or 0 for cost in costs.values()), default=0),
         "size": next(iter(costs.values())),
         "intervals": results.runs[names[0]][0].metrics["test"]["intervals"],
-        "forest": forest(results, names),
         "scatters": charts,
-        "verdicts": {key: verdict(points(results, names, key), key) for key in charts},
+        "costs_named": {"flops": "By FLOPs.", "parameters": "By parameters."},
+        "verdicts": {key: verdict(points(results, names, key), key, found) for key in charts},
         "undrawn": {key: [name for name in names if name not in points(results, names, key)] for key in charts},
     }
 
@@ -77,5 +78,6 @@ def rows_of(results: Results, names: list[str], columns: list[Column]) -> tuple[
         best = best_of(column.metric, figures)
         for row, name, figure in zip(cells, names, figures, strict=True):
             split, *keys = column.keys
-            row.append(Cell(figure, span(results.runs[name], split, *keys), best is not None and figure.mean == best))
+            first = best is not None and as_shown(figure) == best
+            row.append(Cell(figure, span(results.runs[name], split, *keys), first))
     return columns, cells

@@ -9,18 +9,22 @@ import numpy as np
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, Header, Sample, read_image, read_mask, read_split
-from stages.report.charts.chart import Chart, draw, plot
+from stages.report.charts.chart import CLASS, Chart, draw, plot
+from stages.report.figures import MINUS
 from stages.report.gather import Results
 from stages.report.markdown import percent
 from stages.report.pictures import colours, painted, photo, spread
 
 TITLE = "Augmentation"
 ORDER = 130
+GROUP = "Origins"
+FOLD = "The policy, some images with their copies, and how the copies change the class shares"
 FAMILIES = 4  # images that are shown with their copies
 COPIES = 3  # of each of them, at most
 READ = 400  # images whose labels are counted, originals and copies together, at most
 ROWS = (33, 21)  # chart pixels for each class: of few, of many
 FEW = 12
+WIDE = 184  # pixels, beside the names
 
 
 @dataclass(frozen=True)
@@ -152,29 +156,34 @@ def shift(header: Header, before: Counts, after: Counts) -> Chart | None:
 
     pairs = list(zip(header.classes, before.shares(), after.shares(), strict=True))
     rows: list[dict[str, Any]] = [
-        {"row": i, "points": (to - at) * 100, "text": f"{(to - at) * 100:+.2f}", "name": info.name, "side": to >= at}
+        {
+            "row": i,
+            "points": (to - at) * 100,
+            "text": f"{(to - at) * 100:+.2f}".replace("-", MINUS),
+            "name": info.name,
+            "side": to >= at,
+        }
         for i, (info, at, to) in enumerate(pairs)
         if at is not None and to is not None
     ]
     if not rows:
         return None
-    most = max(max(abs(row["points"]) for row in rows) * 1.35, 0.01)
+    most = max(max(abs(row["points"]) for row in rows) * 2, 0.01)  # with room for the number beside a bar
     for row in rows:
         row["tip"] = f"{row['name']}: {row['text']} percentage points"
-        row["name"] = row["name"] if len(row["name"]) <= 18 else row["name"][:17] + "…"
-    base = plot(rows, width=400, height=len(rows) * ROWS[len(rows) > FEW]).encode(
+    base = plot(rows, width=WIDE, height=len(rows) * ROWS[len(rows) > FEW]).encode(
         x=alt.X(
             "points:Q",
-            title="percentage points of the labelled pixels",
+            title="percentage points",
             scale=alt.Scale(domain=[-most, most], nice=False),
-            axis=alt.Axis(tickCount=5),
+            axis=alt.Axis(tickCount=4),
         ),
         y=alt.Y("row:O", axis=None),
     )
     bars = base.mark_bar(height=9, color="var(--warm)").encode(description="tip:N")
     right = base.transform_filter("datum.side").mark_text(align="left", dx=5).encode(text="text:N")
     left = base.transform_filter("!datum.side").mark_text(align="right", dx=-5).encode(text="text:N")
-    names = base.mark_text(align="right", dx=-8).encode(x=alt.value(0), text="name:N")
+    names = base.mark_text(align="right", dx=-8, limit=CLASS).encode(x=alt.value(0), text="name:N")
     numbers = [
         [info.name, percent(at, 2), percent(to, 2), row["text"]]
         for (info, at, to), row in zip(pairs, rows, strict=True)

@@ -10,11 +10,12 @@ from pixelproof.data.dataset import read_split
 from pixelproof.scoring.catalogue import CATALOGUE
 from stages.report.charts.chart import Chart
 from stages.report.charts.dots import dots
-from stages.report.figures import Figure, over_seeds, ranking
+from stages.report.figures import Figure, as_shown, best_of, listed, over_seeds, ranking
 from stages.report.gather import Results
 
 TITLE = "Boundaries"
 ORDER = 70
+GROUP = "Mistakes"
 MEASURES = {metric.keys[-1]: metric.heading for metric in CATALOGUE.values() if metric.keys[0] == "boundary"}
 
 
@@ -77,8 +78,8 @@ def class_table(results: Results, names: list[str], key: str, tolerance: str) ->
 
     def cells(*keys: str) -> list[tuple[Figure, bool]]:
         figures = [over_seeds(results.runs[name], "test", "boundary", tolerance, *keys) for name in names]
-        best = max((figure.mean or 0.0 for figure in figures), default=0.0)
-        return [(figure, best > 0 and figure.mean == best) for figure in figures]
+        best = best_of(CATALOGUE["boundary_f1"], figures)
+        return [(figure, bool(best) and as_shown(figure) == best) for figure in figures]
 
     lines = [Line(info.name, info.color, cells("classes", info.name, key)) for info in results.header.classes]
     return Table(f"{MEASURES[key].removeprefix('Boundary ')}, {pixels(tolerance)}", cells(key), lines)
@@ -91,29 +92,31 @@ def usual_size(results: Results) -> tuple[int, int] | None:
 
 
 def said(results: Results, names: list[str]) -> dict[str, Any] | None:
-    """The findings: the best at the largest tolerance, its scores at the smallest too, its hardest class."""
+    """Who scores highest at the largest tolerance, its scores at the smallest too, and its hardest classes."""
     at = tolerances(results)
     if not at:
         return None
-    means = {name: over_seeds(results.runs[name], "test", "boundary", at[-1], "f1").mean for name in names}
-    best = max(names, key=lambda name: -1.0 if means[name] is None else float(means[name] or 0.0))
-    if means[best] is None:
+    figures = {name: over_seeds(results.runs[name], "test", "boundary", at[-1], "f1") for name in names}
+    top = best_of(CATALOGUE["boundary_f1"], figures.values())
+    if top is None:
         return None
-    runs = results.runs[best]
+    highest = [name for name in names if as_shown(figures[name]) == top]
+    runs = results.runs[highest[0]]
     by_class = {
         label: mean
         for label in results.header.names()
-        if (mean := over_seeds(runs, "test", "boundary", at[-1], "classes", label, "f1").mean) is not None
+        if (mean := as_shown(over_seeds(runs, "test", "boundary", at[-1], "classes", label, "f1"))) is not None
     }
-    hardest = min(by_class, key=lambda label: by_class[label])
+    least = min(by_class.values())
     parts = ("f1", "precision", "recall")
     return {
-        "best": best,
+        "best": highest[0],
+        "as_good": listed(highest[1:]),
         "near": at[0],
         "far": at[-1],
         "at_near": {part: over_seeds(runs, "test", "boundary", at[0], part).mean for part in parts},
         "at_far": {part: over_seeds(runs, "test", "boundary", at[-1], part).mean for part in parts},
-        "hardest": (hardest, by_class[hardest]) if len(by_class) > 1 else None,
+        "hardest": ([label for label in by_class if by_class[label] == least], least) if len(by_class) > 1 else None,
     }
 
 

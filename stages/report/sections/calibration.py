@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.scoring.catalogue import CATALOGUE
-from stages.report.charts.chart import HUES, Chart, draw, plot
+from stages.report.charts.chart import HUES, SHAPES, Chart, draw, plot, turn
 from stages.report.figures import Figure, over_seeds, ranking
 from stages.report.gather import Results, Run
 from stages.report.markdown import percent
 
 TITLE = "Calibration"
 ORDER = 80
+GROUP = "Mistakes"
 KEPT = 0.8  # the share of the pixels that is kept when the least certain ones are rejected
+SIDE = 156  # pixels of a diagram: four of them side by side on a desk
 EVEN = 0.005  # a mean certainty this close to the accuracy is neither over- nor under-confident
 ECE, AURC = CATALOGUE["ece"], CATALOGUE["aurc"]
 MEASURES = {
@@ -157,16 +159,18 @@ def diagram(line: Line, bins: list[Bin], position: int) -> Chart | None:
     ]
     colour = f"var(--hue-{position % HUES})"
     scale = alt.Scale(domain=[0, 1])
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    ticks = [0, 0.5, 1]
     across = alt.X("certainty:Q", scale=scale, title=None, axis=alt.Axis(values=ticks, labels=False, grid=False))
     upward = alt.Y("accuracy:Q", scale=scale, title="accuracy", axis=alt.Axis(values=ticks))
     ends = [{"certainty": end, "accuracy": end} for end in (0, 1)]
     diagonal = plot(ends).mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(x=across, y=upward)
-    base = plot(rows, width=210, height=210).encode(x=across, y=upward, description="tip:N")
+    base = plot(rows, width=SIDE, height=SIDE).encode(x=across, y=upward, description="tip:N")
     gaps = base.mark_rule(color=colour, opacity=0.35, strokeWidth=5).encode(y2="certainty:Q")
-    seen = base.mark_line(color=colour, strokeWidth=2) + base.mark_point(color=colour, filled=True, size=42, opacity=1)
+    seen = base.mark_line(color=colour, strokeWidth=2) + base.mark_point(
+        color=colour, filled=True, size=42, opacity=1, shape=SHAPES[turn(position)]
+    )
     below = (
-        plot(rows, width=210, height=46)
+        plot(rows, width=SIDE, height=46)
         .mark_bar(color=colour, opacity=0.75, orient="vertical")
         .encode(
             x=alt.X("low:Q", scale=scale, title="certainty", axis=alt.Axis(values=ticks, grid=False)),

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.scoring.catalogue import Metric, in_tables
-from stages.report.charts.chart import Chart, draw, hue, plot, shape
-from stages.report.figures import Figure, Span, best_of, over_seeds, ranking, span
+from stages.report.charts.chart import CLASS, EDGE, ROOM, Chart, draw, fitted, hue, plot, shape
+from stages.report.figures import SHOWN, Figure, Span, as_shown, best_of, listed, over_seeds, ranking, span
 from stages.report.gather import Results
-from stages.report.markdown import between, listed, shown
+from stages.report.markdown import between
 
 TITLE = "Classes"
 ORDER = 30
+GROUP = "Networks"
 HEATS = 25  # shades of a cell
 ROW = 24  # pixels of a class in the chart
 
@@ -66,7 +67,7 @@ def lines(results: Results, metric: Metric) -> list[ClassLine]:
         best = best_of(metric, figures)
         worth = bool(best) or metric.better == "lower"  # a score of 0 is nobody's best
         cells = [
-            Cell(figure, span(each, "test", *keys), worth and figure.mean == best, metric.better == "lower")
+            Cell(figure, span(each, "test", *keys), worth and as_shown(figure) == best, metric.better == "lower")
             for each, figure in zip(runs, figures, strict=True)
         ]
         found.append(ClassLine(info.name, info.color, shares.get(info.name), cells))
@@ -89,17 +90,19 @@ def chart(table: list[ClassLine], names: list[str], order: list[str]) -> Chart |
     if not rows:
         return None
     classes = list(dict.fromkeys(row["class"] for row in rows))
-    low = min(row["iou"] for row in rows)
-    scale = alt.Scale(domain=(max(0.0, low - 0.05), 1.0), nice=True)
-    names_axis = alt.Axis(labelLimit=140, labelColor="var(--ink)", domain=False, ticks=False, grid=True)
-    base = plot(rows, width=380, height=max(ROW * len(classes), 80)).encode(
+    low = max(0.0, min(row["iou"] for row in rows) - 0.05)
+    step = 1 if low > 0.5 else 2
+    ticks = [tenth / 10 for tenth in range(0, 11, step) if tenth / 10 >= low]
+    scale = alt.Scale(domain=(low, 1.0), nice=False, padding=EDGE)
+    names_axis = alt.Axis(labelLimit=CLASS, labelColor="var(--ink)", domain=False, ticks=False, grid=True)
+    base = plot(rows, width=ROOM, height=max(ROW * len(classes), 80)).encode(
         y=alt.Y("class:N", sort=classes, title=None, axis=names_axis),
         color=hue(order, field="architecture", type="nominal"),
         description="tip:N",
     )
 
     def across(field: str) -> Any:
-        return alt.X(f"{field}:Q", title="IoU", scale=scale, axis=alt.Axis(tickCount=5, grid=False))
+        return alt.X(f"{field}:Q", title="IoU", scale=scale, axis=alt.Axis(values=ticks, grid=False))
 
     spans = base.mark_rule(strokeWidth=2, opacity=0.5).encode(
         x=across("low"), x2="high:Q", color=alt.value("var(--muted)")
@@ -111,36 +114,44 @@ def chart(table: list[ClassLine], names: list[str], order: list[str]) -> Chart |
     label = f"IoU of {len(classes)} classes for {', '.join(names)}, from {classes[0]} down to {classes[-1]}"
     note = f"the line joins worst and best; sorted by {names[0]}" if len(names) > 1 else "the best class on top"
     layers = (spans if len(names) > 1 else base.mark_rule(opacity=0).encode(x=across("iou"))) + marks
-    return draw(layers, "IoU of each class", note, label, ["class", "architecture", "IoU"], numbers)
+    return draw(fitted(layers), "IoU of each class", note, label, ["class", "architecture", "IoU"], numbers)
 
 
 def facts(table: list[ClassLine], names: list[str]) -> list[tuple[str, str, str]]:
-    """What the chart shows, in words: a question, its answer, and the number behind it."""
+    """What the chart shows, in words: a question, its answer, and the number behind it. What looks equal is a tie."""
     known = [line for line in table if line.cells[0].figure.mean is not None]
     if not known:
         return []
     first = names[0]
     found = []
-    for what, choose in (("Hardest", min), ("Easiest", max))[: len(known)]:
-        line = choose(known, key=lambda line: line.cells[0].figure.mean or 0.0)
-        found.append((f"{what} class", line.name, f"{shown(line.cells[0].figure)} by {first}"))
+    means = [as_shown(line.cells[0].figure) or 0.0 for line in known]
+    for what, end in (("Hardest", min(means)), ("Easiest", max(means)))[: len(set(means))]:
+        those = [line.name for line, mean in zip(known, means, strict=True) if mean == end]
+        found.append((f"{what} class{'es' * (len(those) > 1)}", listed(those), f"{end:.{SHOWN}f} by {first}"))
     if len(names) > 1:
         line = max(known, key=lambda line: ends(line)[1] - ends(line)[0])
         low, high = ends(line)
         found.append(("Where networks differ most", line.name, f"{low:.3f} to {high:.3f}"))
-        others = [(line, names[at]) for line in known if (at := leader(line)) != 0]
-        text = listed([f"{line.name} ({name})" for line, name in others])
-        count = f"{len(known) - len(others)} of {len(known)} classes"
-        found.append((f"{first} is best in", count, f"another leads in {text}" if others else ""))
+        found.append((f"{first} scores highest in", *lead(known, names)))
     return found
+
+
+def lead(known: list[ClassLine], names: list[str]) -> tuple[str, str]:
+    """In how many classes the first network alone scores highest, and who does in the others; a 0 leads nowhere."""
+    leaders = {line.name: [name for name, cell in zip(names, line.cells, strict=True) if cell.best] for line in known}
+    single = {label: found[0] for label, found in leaders.items() if len(found) == 1}
+    alone = [label for label, name in single.items() if name == names[0]]
+    parts = []
+    if others := [f"{label} ({name})" for label, name in single.items() if name != names[0]]:
+        parts.append(f"another does in {listed(others)}")
+    if ties := [label for label, found in leaders.items() if len(found) > 1]:
+        parts.append(f"a tie in {listed(ties)}")
+    if never := [label for label, found in leaders.items() if not found]:
+        parts.append(f"no network finds {listed(never)}")
+    return f"{len(alone)} of {len(known)} classes", "; ".join(parts)
 
 
 def ends(line: ClassLine) -> Span:
     """The worst and the best score of a class."""
     means = [cell.figure.mean for cell in line.cells if cell.figure.mean is not None]
     return min(means), max(means)
-
-
-def leader(line: ClassLine) -> int:
-    """Which architecture is best at a class; the first of equals."""
-    return next(at for at, cell in enumerate(line.cells) if cell.figure.mean == ends(line)[1])

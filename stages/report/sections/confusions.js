@@ -17,4 +17,28 @@
     cell.dataset.tip = `${what}: ${number.format(pixels)} pixel${pixels === 1 ? "" : "s"}, `
       + `${percent(pixels, truth.pixels)} of ${name(truth.name)}, ${percent(pixels, called.pixels)} of what was predicted as ${name(called.name)}`;
   });
+
+  // A cell opens its images: those with that mistake, or of the diagonal those of the class. One cell of a table is in
+  // the order of tabs; arrows move from there.
+  for (const table of document.querySelectorAll(".matrix.linked")) {
+    const network = table.closest("[data-network]").dataset.network;
+    const rows = [...table.tBodies[0].rows];
+    rows.forEach((row, truth) => [...row.cells].slice(1).forEach((cell, called) => {
+      cell.dataset.showNetwork = network;
+      cell.tabIndex = truth || called ? -1 : 0;
+      if (truth === called) cell.dataset.showLabel = truth;
+      else [cell.dataset.showTruth, cell.dataset.showCalled] = [truth, called];
+    }));
+    table.addEventListener("keydown", event => {
+      const cell = event.target.closest("td");
+      if (!cell) return;
+      if (event.key === "Enter") cell.click();
+      const [down, right] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] ?? [0, 0];
+      const next = rows[rows.indexOf(cell.parentElement) + down]?.cells[cell.cellIndex + right];
+      if (!(down || right) || next?.localName !== "td") return;
+      event.preventDefault();
+      [cell.tabIndex, next.tabIndex] = [-1, 0];
+      next.focus();
+    });
+  }
 }

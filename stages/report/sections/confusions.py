@@ -16,6 +16,7 @@ from stages.report.gather import Results, Run
 
 TITLE = "Confusions"
 ORDER = 40
+GROUP = "Mistakes"
 READABLE = 14  # with more classes than this, a cell is too small for a number: its colour and its tip show it
 LETTERS = 90  # if the longest class name would take more than this in all columns, column heads are vertical
 LEVELS = 20  # steps of colour: few enough that the page's style stays small
@@ -45,6 +46,7 @@ class Mistake:
     pixels: int
     of_truth: float
     of_wrong: float
+    at: tuple[int, int]  # the two classes by number
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def context(results: Results) -> dict[str, Any]:
         "units": UNITS,
         "choices": {str(i): m.name for i, m in enumerate(matrices)},
         "levels": LEVELS,
+        "linked": results.params.report.gallery > 0,
         "common": common(matrices),
     }
 
@@ -118,7 +121,12 @@ def mistakes(counts: Counts, labels: Sequence[str]) -> list[Mistake]:
     true, wrong = counts.sum(axis=1), int(off.sum())
     return [
         Mistake(
-            labels[row], labels[column], int(off[row, column]), off[row, column] / true[row], off[row, column] / wrong
+            labels[row],
+            labels[column],
+            int(off[row, column]),
+            off[row, column] / true[row],
+            off[row, column] / wrong,
+            (row, column),
         )
         for row, column in pairs
         if off[row, column]

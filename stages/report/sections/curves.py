@@ -5,38 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stages.report.charts.chart import Chart, dash, draw, hue, plot, shape
-from stages.report.charts.labels import LETTER, LINE, apart
+from stages.report.charts.chart import EDGE, ROOM, Chart, dash, draw, fitted, hue, plot, shape
 from stages.report.figures import binned, mean_curve
 from stages.report.gather import Point, Results, Run
 
 TITLE = "Learning curves"
 ORDER = 110
+GROUP = "Origins"
 KEPT = "val/mIoU"  # the curve whose best point is marked: a run keeps the weights of its best point
 RATE = "train/lr"
+HEIGHT = 200  # pixels of a chart
 ALL = "all architectures"  # the name of one line for all
-SMALL = 11  # font size of names at the ends of lines, in pixels
-LONGEST = 20  # letters of such a name
 
 Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The title and the note of a curve, and the size of its chart."""
+    """The title and the note of a curve."""
 
     title: str
     note: str
-    width: int
-    height: int
 
 
 CURVES = {
-    KEPT: Curve("Validation mIoU", "higher is better; marks are the best points", 380, 345),
-    "train/loss": Curve(
-        "Training loss", "lower is better; losses of different networks may not be comparable", 380, 160
-    ),
-    RATE: Curve("Learning rate", "as scheduled", 380, 70),
+    KEPT: Curve("Validation mIoU", "higher is better; marks are the best points"),
+    "train/loss": Curve("Training loss", "lower is better; losses of different networks may not be comparable"),
+    RATE: Curve("Learning rate", "as scheduled"),
 }
 
 
@@ -57,22 +52,23 @@ def line_chart(results: Results, key: str) -> Chart | None:
     label = f"{curve.title} over the iterations, a line for each of {', '.join(runs)}"
     note = curve.note if runs is results.runs else f"{curve.note}, the same for all"
     head = ["architecture", "iteration", "value"]
-    return draw(layers_of(key, rows, thin, names), curve.title, note, label, head, numbers)
+    return draw(fitted(layers_of(key, rows, thin, names)), curve.title, note, label, head, numbers)
 
 
 def layers_of(key: str, rows: Rows, thin: Rows, names: list[str]) -> Any:
-    """The lines of means over those of seeds, invisible points that have tips, the best points, and the names."""
+    """The lines of means over those of seeds, invisible points that have tips, and a mark on each line."""
     import altair as alt
 
-    curve, last = CURVES[key], max(1, *(row["iteration"] for row in rows))
+    last = max(1, *(row["iteration"] for row in rows))
     values = [row["value"] for row in [*rows, *thin]]
     low, high = (min(values) if key == KEPT else 0.0), max(values)
-    ends, high = [line[-1] for line in lines_of(rows)], high if high > low else low + 1
-    # The names are inside the chart, after the last iteration.
-    room = min(max(len(row["architecture"]) for row in ends), LONGEST) * LETTER * SMALL / 12 + 14
-    far = last * curve.width / (curve.width - room) if len(ends) > 1 else last
-    base = plot(rows, width=curve.width, height=curve.height).encode(
-        x=alt.X("iteration:Q", scale=alt.Scale(domain=(0, far)), axis=alt.Axis(grid=False, values=nice_ticks(last))),
+    high = high if high > low else low + 1
+    base = plot(rows, width=ROOM, height=HEIGHT).encode(
+        x=alt.X(
+            "iteration:Q",
+            scale=alt.Scale(domain=(0, last), padding=EDGE),
+            axis=alt.Axis(grid=False, values=nice_ticks(last)),
+        ),
         y=alt.Y("value:Q", title=None, scale=alt.Scale(domain=(low, high)), axis=axis_of(key)),
         description="tip:N",
     )
@@ -84,19 +80,9 @@ def layers_of(key: str, rows: Rows, thin: Rows, names: list[str]) -> Any:
         seeds = base.mark_line(strokeWidth=1, opacity=0.4).encode(detail="seed:N", description=alt.value(""))
         layers = seeds.properties(data=alt.InlineData(values=thin)) + layers
     layers += base.mark_point(opacity=0, size=60)
-    if key == KEPT:
-        best = alt.InlineData(values=[max(line, key=lambda row: row["value"]) for line in lines_of(rows)])
-        mark = base.mark_point(filled=True, size=80, opacity=1).properties(data=best)
-        layers += mark.encode(shape=shape(names, field="architecture", type="nominal"))
-    if len(ends) > 1:
-        at = apart([(high - row["value"]) / (high - low) * curve.height for row in ends], LINE + 1, curve.height)
-        named = [
-            {**row, "at": high - y / curve.height * (high - low), "text": cut(row["architecture"])}
-            for row, y in zip(ends, at, strict=True)
-        ]
-        text = base.mark_text(align="left", dx=9, fontSize=SMALL).encode(y="at:Q", text="text:N")
-        layers += text.properties(data=alt.InlineData(values=named))
-    return layers
+    marked = [max(line, key=lambda row: row["value"]) if key == KEPT else line[-1] for line in lines_of(rows)]
+    mark = base.mark_point(filled=True, size=80, opacity=1).properties(data=alt.InlineData(values=marked))
+    return layers + mark.encode(shape=shape(names, field="architecture", type="nominal"))
 
 
 def mean_rows(name: str, runs: list[Run], key: str) -> list[dict[str, Any]]:
@@ -141,11 +127,6 @@ def nice_ticks(last: int) -> list[int]:
     """A few round iterations up to the last."""
     step = next(s * 10**power for power in range(9) for s in (1, 2, 5) if last <= 6 * s * 10**power)
     return list(range(0, last + 1, step))
-
-
-def cut(name: str) -> str:
-    """A name, shortened to the room next to a line."""
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def digits(value: float) -> str:

@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.data.dataset import ClassInfo
-from stages.report.charts.chart import Chart, draw, plot
+from stages.report.charts.chart import CLASS, EDGE, Chart, draw, plot
 from stages.report.gather import Results
 from stages.report.markdown import percent
 
 TITLE = "Data"
 ORDER = 120
-LOOKS = {"train": ("circle", "--hue-0"), "val": ("square", "--hue-1"), "test": ("triangle-up", "--hue-2")}
+GROUP = "Origins"
+LOOKS = {  # neither a colour nor a shape that the first networks have
+    "train": ("triangle-right", "--muted"),
+    "val": ("triangle-left", "--warm"),
+    "test": ("triangle-down", "--alarm"),
+}
 ROWS = (33, 21)  # chart pixels for each class: of few, of many
 FEW = 12
+WIDE = 184  # pixels, beside the names
 
 
 @dataclass(frozen=True)
@@ -70,14 +76,13 @@ def shares_chart(results: Results, lines: list[Line]) -> Chart | None:
         return None
     splits = list(LOOKS)
     height = len(lines) * ROWS[len(lines) > FEW]
-    names = {i: shorter(made.info.name) for i, made in enumerate(lines)}
-    labels = [{"row": i, "name": names[i]} for i in names]
-    base = plot(rows, width=300, height=height).encode(
+    labels = [{"row": i, "name": made.info.name} for i, made in enumerate(lines)]
+    base = plot(rows, width=WIDE, height=height).encode(
         x=alt.X(
             "share:Q",
-            title="share of the labelled pixels (square root scale)",
-            scale=alt.Scale(type="sqrt", nice=True, zero=True),
-            axis=alt.Axis(format=".0%", tickCount=5),
+            title="share of the pixels (square root)",
+            scale=alt.Scale(type="sqrt", nice=True, zero=True, padding=EDGE),
+            axis=alt.Axis(format=".0%", tickCount=3),
         ),
         y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.35)),
     )
@@ -92,8 +97,8 @@ def shares_chart(results: Results, lines: list[Line]) -> Chart | None:
         description="tip:N",
     )
     text = (
-        plot(labels, width=300, height=height)
-        .mark_text(align="right", dx=-8)
+        plot(labels, width=WIDE, height=height)
+        .mark_text(align="right", dx=-8, limit=CLASS)
         .encode(x=alt.value(0), y=alt.Y("row:O", axis=None), text="name:N")
     )
     numbers = [[made.info.name, *(percent(made.shares[split], 2) for split in splits)] for made in lines]
@@ -105,8 +110,3 @@ def shares_chart(results: Results, lines: list[Line]) -> Chart | None:
         ["class", *splits],
         numbers,
     )
-
-
-def shorter(name: str, letters: int = 18) -> str:
-    """A name that a chart has room for."""
-    return name if len(name) <= letters else name[: letters - 1] + "…"

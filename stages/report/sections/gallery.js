@@ -1,7 +1,7 @@
 // The error gallery: cards with a slider from ground truth to prediction, and one image large, for all networks.
 {
   const source = document.getElementById("gallery-data");
-  const PAGE = 12, IGNORE = 255, STEPS = 10, HATCH = 3;
+  const PAGE = 8, IGNORE = 255, STEPS = 10, HATCH = 3;
   const WORDS = { over: "prediction", labels: "prediction", mistakes: "mistakes", certainty: "certainty", photo: "photo" };
   const START = { over: 50, labels: 50, mistakes: 0, certainty: 0, photo: 50 };  // where a mode's handle starts
   const PREDICTED = "Ground truth to the left of the handle, prediction to the right.";
@@ -80,6 +80,7 @@
     const isolated = text => `\u2068${text}\u2069`;  // a name may run from right to left; the words around it do not
     const name = label => label === IGNORE ? "not labelled" : isolated(data.classes[label].name);
     let mode = "over", shown = PAGE, current = 0;
+    let only = null;  // of the images, those with a mistake ({ truth, called }) or with small objects missed ({ small })
 
     const network = () => Number(controls.network.value);
     const label = () => controls.label.value === "" ? null : Number(controls.label.value);
@@ -88,8 +89,19 @@
       return label() === null ? of.miou : of.iou[label()];
     };
 
+    // How much of what is asked for an image has, by the chosen network.
+    function amount(image) {
+      const of = image.scores[network()];
+      if (only.small) return of.small;
+      return of.mistakes.find(([truth, called]) => truth === only.truth && called === only.called)?.[2] ?? 0;
+    }
+
     // The images in the chosen order; those without a score for a chosen class are left out.
     function sorted() {
+      if (only) {
+        const most = (a, b) => amount(b) - amount(a) || (a.id < b.id ? -1 : 1);
+        return data.images.filter(image => amount(image) > 0).sort(most);
+      }
       const kept = data.images.filter(image => label() === null || score(image) !== null);
       const sign = controls.order.value === "best" ? -1 : 1;
       const byName = (a, b) => a.id < b.id ? -1 : 1;
@@ -225,13 +237,22 @@
       more.textContent = `Show ${Math.min(PAGE, left)} more of ${left}`;
     }
 
+    const asked = () => only.small ? "small objects missed" : `${name(only.truth)} mistaken for ${name(only.called)}`;
+
     function say(kept) {
+      element("only").hidden = !only;
+      if (only) {
+        const some = `${kept} of these ${data.images.length} images ${kept === 1 ? "has" : "have"} ${asked()}`;
+        element("only").textContent = `Only ${asked()} ✕`;
+        element("said").textContent = kept ? `${some}, the most first. ${KEYS[mode]}` : `${some}; report.gallery shows more.`;
+        return;
+      }
       const chosen = label() === null ? "" : name(label());
       const out = data.images.length - kept;
       const held = chosen && ` with ${chosen}, in ground truth or prediction`;
       const rest = out ? ` (${out} without it left out)` : "";
-      const only = chosen && (ONLY[mode] ?? "");
-      element("said").textContent = `${kept} image${kept === 1 ? "" : "s"}${held}${rest}. ${KEYS[mode]}${only}`;
+      const limits = chosen && (ONLY[mode] ?? "");
+      element("said").textContent = `${kept} image${kept === 1 ? "" : "s"}${held}${rest}. ${KEYS[mode]}${limits}`;
     }
 
     // --- one image large
@@ -304,7 +325,32 @@
       say(sorted().length);
     }
 
-    for (const control of Object.values(controls)) control.addEventListener("change", () => { shown = PAGE; show(); });
+    for (const control of Object.values(controls)) {
+      control.addEventListener("change", () => {
+        if (control !== controls.network) only = null;
+        shown = PAGE;
+        show();
+      });
+    }
+    element("only").addEventListener("click", () => { only = null; shown = PAGE; show(); controls.network.focus(); });
+
+    // Links and cells elsewhere on the page ask for the images that show what they say: data-show-*.
+    addEventListener("click", event => {
+      const { showNetwork, showTruth, showCalled, showLabel, showSmall } = event.target.closest?.("[data-show-network]")?.dataset ?? {};
+      if (showNetwork === undefined) return;
+      event.preventDefault();
+      controls.network.value = showNetwork;
+      controls.label.value = showLabel ?? "";
+      controls.order.value = "worst";
+      only = null;
+      if (showTruth !== undefined) only = { truth: Number(showTruth), called: Number(showCalled) };
+      if (showSmall !== undefined) only = { small: true };
+      shown = PAGE;
+      show();
+      location.hash = "gallery";
+      document.getElementById("gallery").scrollIntoView();
+      (only ? element("only") : controls.label).focus({ preventScroll: true });
+    });
     for (const radio of document.querySelectorAll("#gallery .views input")) radio.addEventListener("change", change);
     for (const button of dialog.querySelectorAll("[data-step]")) {
       button.addEventListener("click", () => step(Number(button.dataset.step)));

@@ -22,13 +22,17 @@ from pixelproof.scoring.counts import counts
 from pixelproof.scoring.formulas import Floats, mean
 from pixelproof.scoring.scores import scores
 from stages.report import pictures
+from stages.report.advice import border_of
 from stages.report.figures import ranking
 from stages.report.gather import Results, Run
+from stages.report.measured import read_rows
 
 TITLE = "Error gallery"
 ORDER = 50
+GROUP = "Mistakes"
 BUDGET = 9_000_000  # bytes of pictures; images beyond it are left out, and the page says so
 STEPS = 10  # of certainty: tenths are enough for the eye, and take a quarter of the bytes
+PAIRS = 90  # mistakes of an image that are kept: all of them with ten classes
 STILL = 4  # images that a page without scripts shows
 FIX = "run `dvc repro`"
 
@@ -58,10 +62,11 @@ def context(results: Results) -> dict[str, Any] | None:
     names = ranking(results)
     runs = [results.runs[name][0] for name in names]
     of = scored(samples, runs, len(results.header.classes))
-    chosen = choose(of.miou, of.iou, of.groups, count)
+    missed = [missed_small(run, of.ids, border_of(results)) for run in runs]
+    chosen = choose(of.miou, of.iou, of.groups, count, evidence(of.matrices, missed))
     shown = list(within_budget(results, [samples[i] for i in chosen], runs))
     images = [
-        {"id": of.ids[i], "group": of.groups[i], **picture, "scores": numbers(of, i)}
+        {"id": of.ids[i], "group": of.groups[i], **picture, "scores": numbers(of, i, missed)}
         for i, picture in zip(chosen, shown, strict=False)
     ]
     return {
@@ -96,7 +101,7 @@ def scored(samples: Sequence[Sample], runs: Sequence[Run], classes: int) -> Scor
     return Scored(ids, groups, matrices, of["iou"], of["mIoU"], of["pixel_accuracy"])
 
 
-def numbers(of: Scored, image: int) -> list[dict[str, Any]]:
+def numbers(of: Scored, image: int, missed: Sequence[Ints]) -> list[dict[str, Any]]:
     """The numbers of one image for each network; None if undefined."""
     return [
         {
@@ -104,9 +109,22 @@ def numbers(of: Scored, image: int) -> list[dict[str, Any]]:
             "right": told(of.right[network, image]),
             "iou": [told(value) for value in of.iou[network, image]],
             "mistakes": mistakes(of.matrices[network, image]),
+            "small": int(missed[network][image]),
         }
         for network in range(len(of.miou))
     ]
+
+
+def missed_small(run: Run, ids: Sequence[str], border: int | None) -> Ints:
+    """How many objects smaller than `border` pixels a network misses in each test image."""
+    found = np.zeros(len(ids), np.int64)
+    if border is None:
+        return found
+    at = {name: image for image, name in enumerate(ids)}
+    for row in read_rows(run, "objects", ["split", "id", "kind", "area"], stage="evaluate"):
+        if row["split"] == "test" and row["kind"] == "missed" and row["area"] < border and row["id"] in at:
+            found[at[row["id"]]] += 1
+    return found
 
 
 def told(value: float) -> float | None:
@@ -115,15 +133,15 @@ def told(value: float) -> float | None:
 
 
 def mistakes(matrix: Ints) -> list[list[int]]:
-    """[truth, prediction, pixels] the largest first; for each class only the largest that involves it."""
+    """[truth, prediction, pixels], the largest first; of very many, the largest and that of each class."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")
     seen: set[int] = set()
-    kept = []
+    kept: list[list[int]] = []
     for cell in order[: np.count_nonzero(wrong)].tolist():
         pair = divmod(cell, len(wrong))
-        if not seen.issuperset(pair):
+        if len(kept) < PAIRS or not seen.issuperset(pair):
             kept.append([*pair, int(wrong[pair])])
             seen.update(pair)
     return kept
@@ -132,8 +150,10 @@ def mistakes(matrix: Ints) -> list[list[int]]:
 # --- which images ----------------------------------------------------------------------------------------------------
 
 
-def choose(miou: Floats, iou: Floats, groups: Sequence[str], count: int) -> list[int]:
-    """`count` images in three turns: the worst for a network, the worst for a class, and one of the spread.
+def choose(
+    miou: Floats, iou: Floats, groups: Sequence[str], count: int, evidence: Sequence[Sequence[int]] = ()
+) -> list[int]:
+    """`count` images in turns: the worst for a network or a class, one of the spread, and what findings speak of.
 
     Networks and classes take turns among themselves. An image that is already taken is skipped; one without a score is
     never the worst.
@@ -142,11 +162,12 @@ def choose(miou: Floats, iou: Floats, groups: Sequence[str], count: int) -> list
         [worst(of) for of in miou],
         [worst(of) for of in mean(iou, axis=0).T],
         [iter(spread(groups))],
+        [iter(images) for images in evidence],
     ]
     taken: dict[int, None] = {}  # in the order of choice
     turn = 0
     while len(taken) < min(count, len(groups)):
-        queue = turns[turn % 3]
+        queue = turns[turn % len(turns)]
         if queue:
             first = queue.pop(0)
             image = next((i for i in first if i not in taken), None)
@@ -155,6 +176,22 @@ def choose(miou: Floats, iou: Floats, groups: Sequence[str], count: int) -> list
                 queue.append(first)
         turn += 1
     return list(taken)
+
+
+def evidence(matrices: Ints, missed: Sequence[Ints]) -> list[list[int]]:
+    """For each network, images by the pixels of its top confusion, and by the small objects missed; the most first."""
+    found = []
+    for own, small in zip(matrices, missed, strict=True):
+        wrong = own.sum(axis=0)
+        np.fill_diagonal(wrong, 0)
+        top = divmod(int(wrong.argmax()), len(wrong))
+        found += [by_most(own[:, top[0], top[1]] if wrong.any() else small * 0), by_most(small)]
+    return found
+
+
+def by_most(amounts: Ints) -> list[int]:
+    """The images that have any, those with the most first."""
+    return [int(image) for image in np.argsort(-amounts, kind="stable") if amounts[image]]
 
 
 def worst(of: Floats) -> Iterator[int]:

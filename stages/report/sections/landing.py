@@ -9,8 +9,8 @@ import cv2
 
 from pixelproof.data.dataset import ClassInfo
 from pixelproof.data.images import decode
-from stages.report.charts.chart import Chart, draw, hue, plot, shape
-from stages.report.figures import Figure, ranking
+from stages.report.charts.chart import CLASS, EDGE, ROOM, Chart, draw, fitted, hue, plot, shape
+from stages.report.figures import Figure, listed, ranking
 from stages.report.gather import Results, Run
 from stages.report.markdown import percent
 from stages.report.measured import amount, count, over_runs, percents, read_rows
@@ -18,7 +18,10 @@ from stages.report.pictures import photo
 
 TITLE = "Where to land"
 ORDER = 100
+GROUP = "Uses"
+FOLD = "Which disks each network chooses to land on, and whether the ground truth calls them safe"
 NONE = "\u2013"
+WIDE = 146  # pixels of a chart from 0 to 100 %
 IDS, PICTURES = 4, 24  # images that are shown at most, and pictures of all networks together
 CHOICES = {"first_disks": "first choice", "disks": "all disks"}
 
@@ -129,7 +132,9 @@ def facts(results: Results, lines: dict[str, Line]) -> list[tuple[str, str]]:
     if not means:
         return []
     best = max(means, key=lambda name: means[name])
-    most = f", the most of {len(means)} networks" if len(means) > 1 else ""
+    most = f", the highest share of {len(means)} networks" if len(means) > 1 else ""
+    if near := [name for name in means if name != best and overlap(lines[name], lines[best])]:
+        most += f", within the range of {listed(near)}"
     rest = f"of the first choices of {best} lie wholly on safe ground{most}."
     small = lines[best].landable.figure.mean
     if small is not None:
@@ -143,6 +148,12 @@ def facts(results: Results, lines: dict[str, Line]) -> list[tuple[str, str]]:
         cause, value = worst[0]
         said.append((percent(value), f"of its disks are {cause}: the most common reason for an unsafe disk."))
     return said
+
+
+def overlap(one: Line, other: Line) -> bool:
+    """Whether the intervals of two networks' first choices overlap."""
+    ends = one.safe["first_disks"].ends, other.safe["first_disks"].ends
+    return ends[0] is not None and ends[1] is not None and ends[0][1] >= ends[1][0] and ends[1][1] >= ends[0][0]
 
 
 def causes(runs: list[Run]) -> dict[str, float]:
@@ -172,18 +183,20 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
     ]
     if not rows:
         return None
-    base = plot(rows, width=350, height=alt.Step(20)).encode(
-        x=alt.X("share:Q", title="safe, of the judged disks", axis=alt.Axis(format="%", tickCount=5)).scale(
-            domain=[0, 1]
+    base = plot(rows, width=WIDE, height=alt.Step(20)).encode(
+        x=alt.X("share:Q", title="safe, of the judged disks", axis=alt.Axis(format="%", values=[0, 0.5, 1])).scale(
+            domain=[0, 1], padding=EDGE
         ),
-        y=alt.Y("architecture:N", title=None, sort=list(lines), axis=alt.Axis(labelLimit=170, ticks=False)),
+        y=alt.Y("architecture:N", title=None, sort=list(lines), axis=alt.Axis(ticks=False)),
         yOffset=alt.YOffset("choice:N", sort=list(CHOICES.values())),
         color=hue(names, field="architecture", type="nominal"),
         description="tip:N",
     )
+    looks = shape(names, field="architecture", type="nominal")
     spans = base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=alt.X("low:Q"), x2="high:Q")
-    filled = base.transform_filter("!datum.hollow").mark_point(size=70, filled=True, opacity=1)
+    filled = base.transform_filter("!datum.hollow").mark_point(size=70, filled=True, opacity=1).encode(shape=looks)
     hollow = base.transform_filter("datum.hollow").mark_point(size=70, fill="var(--card)", opacity=1, strokeWidth=2)
+    hollow = hollow.encode(shape=looks)
     numbers = base.mark_text(align="left", dx=6).encode(x="high:Q", text="text:N", color=alt.value("var(--ink)"))
     head = ["architecture", *(f"{label}{part}" for label in CHOICES.values() for part in ("", ", 95 %"))]
     table = [
@@ -233,15 +246,15 @@ def cause_chart(results: Results, names: list[str]) -> Chart | None:
     ]
     every = list(results.runs)
     spec = (
-        plot(rows, width=350, height=alt.Step(26))
+        plot(rows, width=ROOM, height=alt.Step(26))
         .mark_point(size=65, strokeWidth=1.8, opacity=0.9)
         .encode(
-            x=alt.X("share:Q", title="of the judged disks", axis=alt.Axis(format="%", tickCount=5)),
+            x=alt.X("share:Q", title="of the judged disks", axis=alt.Axis(format="%", tickCount=4)).scale(padding=EDGE),
             y=alt.Y(
                 "reason:N",
                 title=None,
                 sort=order,
-                axis=alt.Axis(grid=True, ticks=False, labelLimit=170, labelPadding=10),
+                axis=alt.Axis(grid=True, ticks=False, labelLimit=CLASS),
             ),
             color=hue(every, field="architecture", type="nominal"),
             shape=shape(every, field="architecture", type="nominal"),
@@ -251,7 +264,7 @@ def cause_chart(results: Results, names: list[str]) -> Chart | None:
     table = [[reason, *(percent(found[name].get(reason, 0.0), 1) for name in names)] for reason in order]
     note = "False disks by the class that they lie on or are too near to. One disk may have several reasons."
     label = "Share of disks that are false, by reason and architecture; the most common reason is " + order[0]
-    return draw(spec, "What went wrong", note, label, ["reason", *names], table)
+    return draw(fitted(spec), "What went wrong", note, label, ["reason", *names], table)
 
 
 def pictures(results: Results, names: list[str]) -> dict[str, dict[str, Any]]:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.core.errors import StateError
-from stages.report.charts.areas import HEAD, Areas, area_chart, legend, numbers, quartiles, sampled, shapes_of
+from stages.report.charts.areas import HEAD, Areas, area_chart, numbers, quartiles, sampled
 from stages.report.charts.chart import Chart
-from stages.report.figures import Figure, ranking
+from stages.report.figures import MINUS, Figure, ranking
 from stages.report.gather import Results, Run
-from stages.report.measured import MINUS, amount, count, over_runs, percents, read_rows
+from stages.report.measured import amount, count, over_runs, percents, read_rows
 
 TITLE = "Measuring objects"
 ORDER = 90
+GROUP = "Uses"
+FOLD = "Errors of area, sides and perimeter of the objects that each network finds"
 MEASUREMENTS = {  # by key: what people call it, its key and unit on the ground, its unit in the image
     "area": ("area", "area_m2", "m²", "px"),
     "oriented_height": ("long side", "oriented_height_m", "m", "px"),
@@ -56,6 +58,11 @@ class Line:
     measurements: dict[str, Error]
     surface: list[Error]
 
+    @property
+    def nothing(self) -> str:
+        """What stands for an error where no object was found: that there were some is not the same as that none was."""
+        return "none found" if self.counts["true"].mean else "no objects"
+
 
 def context(results: Results) -> dict[str, Any]:
     """The objects of each architecture by class; only the split if no class has objects."""
@@ -84,7 +91,6 @@ def context(results: Results) -> dict[str, Any]:
         "amount": amount,
         "facts": facts(lines, pairs),
         "charts": charts(results, pairs),
-        "legend": legend(pairs, shapes_of(pairs)),
         "drawn": {name: len(sampled(found, len(pairs))) for name, found in pairs.items()},
         "found": {name: len(found) for name, found in pairs.items()},
         "head": HEAD,
@@ -171,5 +177,5 @@ def found_share(group: list[Line]) -> float | None:
 
 def charts(results: Results, pairs: dict[str, Areas]) -> dict[str, Chart]:
     """Predicted against true area, a chart for each architecture, all on the same axes."""
-    order, shapes = list(results.runs), shapes_of(pairs)
-    return {name: area_chart(name, order.index(name), pairs, shapes) for name in pairs}
+    order = list(results.runs)
+    return {name: area_chart(name, order.index(name), pairs) for name in pairs}

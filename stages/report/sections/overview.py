@@ -1,24 +1,26 @@
-"""At a glance: the scores of the best architecture, its predictions, and how the page was made."""
+"""At a glance: all networks ranked, an image, where the best fails and what to do next, and its large numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
+import numpy as np
 
-from pixelproof.core.params import read_yaml
-from pixelproof.data.dataset import Sample, check_mask, read_image, read_split
-from pixelproof.data.images import decode
+from pixelproof.data.dataset import ClassInfo, read_image, read_mask, read_split
 from pixelproof.scoring.catalogue import CATALOGUE
-from stages.report.charts.graph import Stage, draw, stages_of
+from pixelproof.scoring.counts import counts
+from pixelproof.scoring.scores import scores
+from stages.report.advice import findings
+from stages.report.charts.forest import forest
 from stages.report.figures import Figure, keys_of, over_seeds, ranking, tolerances
 from stages.report.gather import Results, Run
-from stages.report.pictures import colours, painted, photo, spread
+from stages.report.pictures import colours, painted, photo
+from stages.report.sections.gallery import prediction
 
 TITLE = "At a glance"
 ORDER = 10
-STRIP = 6  # test images
+GROUP = "Summary"
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,31 @@ class Number:
     beside: str = ""
 
 
+@dataclass(frozen=True)
+class Example:
+    """An image as a photograph, its ground truth and a prediction, as data URIs, and the classes in them."""
+
+    id: str
+    score: float | None
+    photo: str
+    truth: str
+    prediction: str
+    classes: list[ClassInfo]
+    size: tuple[int, int]
+
+
 def context(results: Results) -> dict[str, Any]:
-    """The numbers and pictures of the best architecture, and the graph."""
-    runs = results.runs[ranking(results)[0]]
-    stages = stages_of(read_yaml(results.root / "dvc.yaml"), results.params.model_dump())
+    """All networks ranked, an image, where the first network fails, and its numbers."""
+    names = ranking(results)
+    runs = results.runs[names[0]]
     return {
+        "forest": forest(results, names),
+        "example": example(results, runs[0]),
+        "findings": findings(results),
+        "linked": results.params.report.gallery > 0,
         "numbers": numbers(runs),
         "several": len(runs) > 1,
         "intervals": runs[0].metrics["test"]["intervals"],
-        "tiles": strip(results, runs[0]),
-        "aspect": aspect(results),
-        "graph": draw(stages),
-        "stages": stages,
-        "said": said(stages),
     }
 
 
@@ -80,25 +94,24 @@ def interval(runs: list[Run], *keys: str) -> tuple[float, float] | None:
     return (float(found[0]), float(found[1])) if found and len(runs) == 1 else None
 
 
-def strip(results: Results, run: Run) -> list[dict[str, str]]:
-    """Test images, each as a photo and as the run labels it."""
-    return [tile(results, run, sample) for sample in spread(read_split(results.data, "test"), STRIP)]
-
-
-def tile(results: Results, run: Run, sample: Sample) -> dict[str, str]:
-    """One of them."""
-    path = run.folder / "evaluate/masks/test" / f"{sample.id}.png"
-    mask = decode(path, cv2.IMREAD_UNCHANGED)
-    check_mask(path, mask, (sample.height, sample.width), len(results.header.classes))
-    image = photo(read_image(results.data, "test", sample))
-    return {"id": sample.id, "photo": image, "mask": painted(mask, colours(results.header))}
-
-
-def aspect(results: Results) -> tuple[int, int]:
-    """The shape of the strip's pictures: that of the first image; others are cropped to it."""
-    return next(((s.width, s.height) for s in read_split(results.data, "test")), (1, 1))
-
-
-def said(stages: list[Stage]) -> str:
-    """The graph in a sentence, for screen readers."""
-    return f"Graph of {len(stages)} stages: {', '.join(stage.name for stage in stages)}. The list below says the same."
+def example(results: Results, run: Run) -> Example | None:
+    """The test image of the middle mIoU: photograph, ground truth and prediction; None without images."""
+    samples = read_split(results.data, "test")
+    if not samples or "test" not in run.matrices:
+        return None
+    found = scores(counts(run.matrices["test"].counts), ["mIoU"])["mIoU"]
+    order = [int(at) for at in np.argsort(found, kind="stable") if found[at] == found[at]]  # without those of no score
+    sample = samples[order[(len(order) - 1) // 2] if order else 0]
+    truth = read_mask(results.data, "test", sample, len(results.header.classes))
+    labels = prediction(run, sample, len(results.header.classes))
+    palette, score = colours(results.header), found[samples.index(sample)]
+    there = {*np.unique(truth).tolist(), *np.unique(labels).tolist()}
+    return Example(
+        sample.id,
+        None if np.isnan(score) else float(score),
+        photo(read_image(results.data, "test", sample)),
+        painted(truth, palette),
+        painted(labels, palette),
+        [info for info in results.header.classes if info.id in there],
+        (sample.width, sample.height),
+    )

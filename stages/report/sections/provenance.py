@@ -10,10 +10,12 @@ from typing import Any
 from pixelproof.core.files import read_json
 from pixelproof.data.dataset import SPLITS
 from stages.report.digests import CODE, OURS, canonical, of_code, of_file, of_folder, of_values
+from stages.report.figures import ranking
 from stages.report.gather import Results
 
 TITLE = "What this page is based on"
 ORDER = 140
+GROUP = "Origins"
 ROOT = Path(__file__).resolve().parents[3]  # of the code that makes the page
 CODE_FOLDERS = ("pixelproof", "stages")
 PARAMS = (
@@ -57,11 +59,11 @@ def proofs(results: Results, values: dict[str, Any]) -> list[Proof]:
 
 
 def weights(results: Results) -> list[tuple[str, int, Proof]]:
-    """The weights of each architecture and seed."""
+    """The weights of each architecture and seed, the best first."""
     return [
         (name, run.seed, file_proof("weights", results.root, run.weights.relative_to(results.root).as_posix()))
-        for name, runs in results.runs.items()
-        for run in runs
+        for name in ranking(results)
+        for run in results.runs[name]
     ]
 
 

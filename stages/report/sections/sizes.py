@@ -14,6 +14,7 @@ from stages.report.markdown import percent
 
 TITLE = "Small and large objects"
 ORDER = 60
+GROUP = "Mistakes"
 SIZES = ("small", "medium", "large", "all")
 KINDS = ("found", "missed", "invented")
 MEASURES = {

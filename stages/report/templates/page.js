@@ -9,6 +9,43 @@
   name();
   theme.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; name(); });
 
+  // The current section is marked in the navigation, and its group shows its sections.
+  const sections = [...document.querySelectorAll("main > section")];
+  const nav = document.querySelector("nav"), links = [...nav.querySelectorAll("a")];
+  let tabbed = null;  // the group that the keyboard is at
+  const mark = () => {
+    const edge = nav.getBoundingClientRect().bottom + 60;
+    const atEnd = innerHeight + scrollY >= root.scrollHeight - 2;
+    const now = atEnd ? sections.at(-1) : sections.findLast(section => section.getBoundingClientRect().top <= edge) ?? sections[0];
+    for (const link of links) {
+      const here = link.dataset.group ? link.dataset.group === now.dataset.group : link.hash === `#${now.id}`;
+      if (here) link.setAttribute("aria-current", "location");
+      else link.removeAttribute("aria-current");
+    }
+    for (const parts of nav.querySelectorAll("[data-parts]")) parts.hidden = parts.dataset.parts !== (tabbed ?? now.dataset.group);
+  };
+  addEventListener("scroll", mark, { passive: true });
+  addEventListener("resize", mark);
+  nav.addEventListener("focusin", ({ target }) => {
+    const group = target.dataset.group ?? target.closest("[data-parts]")?.dataset.parts ?? null;
+    tabbed = target.matches(":focus-visible") ? group : null;
+    mark();
+  });
+  nav.addEventListener("focusout", ({ relatedTarget }) => {
+    if (nav.contains(relatedTarget)) return;
+    tabbed = null;
+    mark();
+  });
+  mark();
+
+  // A link to a folded section opens it.
+  const unfold = () => {
+    const fold = document.getElementById(location.hash.slice(1))?.querySelector(":scope > details.whole");
+    if (fold) fold.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
   const tip = document.getElementById("tip");
   const point = event => {
     const mark = event.target.closest?.("[data-tip]");

@@ -14,14 +14,16 @@ import pytest
 
 from pixelproof.core.files import read_json
 from stages.evaluate.split import Tally
-from stages.report.charts.labels import LETTER, LINE, apart, beside
+from stages.report.charts.forest import forest
+from stages.report.charts.labels import LETTER, LINE, beside
 from stages.report.charts.scatter import ticks, verdict
-from stages.report.figures import confusions, front, span
+from stages.report.figures import Figure, confusions, front, listed, span
 from stages.report.gather import Results, gather
 from stages.report.markdown import short, summary
 from stages.report.page import render
 from stages.report.params import Params, Report, Seeds
 from stages.report.sections import architectures, classes, curves
+from stages.report.standing import Gap, Standing
 from tests.stages.report import fake
 
 NASTY = "<img src=x onerror=alert(1)>"
@@ -113,7 +115,22 @@ def test_the_best_of_a_column_is_marked_and_less_is_better_for_errors(made: Path
     for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
         means = [cell.figure.mean for cell in cells]
         wanted = min(means) if column.metric.name == "ece" else max(means)
-        assert [cell.best for cell in cells] == [mean == wanted for mean in means]
+        assert [cell.best for cell in cells] == [f"{mean:.3f}" == f"{wanted:.3f}" for mean in means]
+
+
+def test_ties_are_ties_and_the_hardest_are_all_named() -> None:
+    def line(name: str, *means: float) -> classes.ClassLine:
+        best = max(means)
+        cells = [classes.Cell(Figure((mean,)), None, bool(best) and mean == best, False) for mean in means]
+        return classes.ClassLine(name, (0, 0, 0), 0.1, cells)
+
+    table = [line("road", 0.9, 0.8), line("car", 0, 0), line("roof", 0.0004, 0.3), line("tree", 0.5, 0.5)]
+    found = {what: (answer, number) for what, answer, number in classes.facts(table, ["a", "b"])}
+    assert found["Hardest classes"] == ("car and roof", "0.000 by a"), "what is shown as 0 is one of the zeros"
+    assert found["Easiest class"] == ("road", "0.900 by a")
+    text = "another does in roof (b); a tie in tree; no network finds car"
+    assert found["a scores highest in"] == ("1 of 4 classes", text)
+    assert [what for what, *_ in classes.facts([line("road", 0.5), line("car", 0.5)], ["a"])] == ["Hardest classes"]
 
 
 def test_spans_by_hand(made: Path) -> None:
@@ -139,13 +156,30 @@ def test_the_front_is_what_its_definition_says() -> None:
 
 def test_the_verdict_by_hand() -> None:
     found = {"big": (200.0, 0.8), "mid": (100.0, 0.75), "bad": (150.0, 0.7), "small": (50.0, 0.5)}
-    assert verdict(found, "flops") == (
+
+    def stands(*shown: bool) -> Standing:
+        gaps = [
+            Gap(name, 0.05, (0.01 if is_shown else -0.01, 0.1), 0.01)
+            for name, is_shown in zip(found, shown, strict=True)
+        ]
+        return Standing("big", 0.8, tuple(gaps[1:]), 9, 1, 0.95)
+
+    assert verdict(found, "flops", stands(True, True, True, True)) == (
         "big is best. mid needs 50\u00a0% of its FLOPs and scores 0.050 less. "
         "small needs 25\u00a0% of its FLOPs and scores 0.300 less. "
-        "Beaten by another that is at least as good with no more FLOPs: bad."
+        "Another scores at least as much with no more FLOPs: bad."
     )
-    alone = verdict({"a": (1.0, 0.9), "b": (2.0, 0.8)}, "parameters")
-    assert alone.startswith("a has the best score, and no other has fewer parameters")
+    tied = verdict(found, "flops", stands(True, False, True, True))
+    assert tied.startswith("big scores highest, though not shown to be best. mid needs 50\u00a0% of its FLOPs")
+    assert "scores 0.050 less, which may be chance. small" in tied and "0.300 less." in tied
+    alone = {"big": (1.0, 0.9), "b": (2.0, 0.8)}
+    assert verdict(alone, "parameters", stands(True, True, True, True)) == (
+        "big is best, and no other has fewer parameters: it is the one to take at any budget."
+    )
+    for unsure in (stands(True, True, True, False), None):
+        assert "any budget" not in verdict(alone, "parameters", unsure) and "is best" not in verdict(
+            alone, "flops", unsure
+        )
 
 
 def test_confusions_are_those_of_the_masks(made: Path) -> None:
@@ -162,18 +196,6 @@ def test_confusions_are_those_of_the_masks(made: Path) -> None:
     assert len(found) == np.count_nonzero(off) and sum(one.pixels for one in found) == off.sum()
     t, p = np.unravel_index(off.argmax(), off.shape)
     assert found[0] == (names[t], names[p], off[t, p], off[t, p] / total[t].sum())
-
-
-def test_names_at_lines_are_apart_and_near() -> None:
-    assert apart([50, 50], 10, 100) == [45, 55] and apart([52, 50, 90], 10, 100) == [56, 46, 90]
-    assert apart([99, 100], 10, 100) == [90, 100] and apart([], 10, 100) == [] and apart([3.0], 10, 100) == [3]
-    assert apart([5, 5, 5], 80, 100) == [0, 50, 100]  # no room: shared
-    draw = np.random.default_rng(5)
-    for _ in range(200):
-        wanted = [float(y) for y in draw.uniform(0, 100, 8)]
-        found = apart(wanted, 12, 100)
-        order = np.argsort(wanted)
-        assert (np.diff(np.array(found)[order]) >= 12 - 1e-6).all() and -1e-6 <= min(found) <= max(found) <= 100 + 1e-6
 
 
 def test_names_beside_points_cover_nothing() -> None:
@@ -194,6 +216,9 @@ def test_names_beside_points_cover_nothing() -> None:
 
 
 def test_ticks_and_counts_by_hand() -> None:
+    assert [listed(list(names), 3) for names in ("", "a", "ab", "abc", "abcd")] == [
+        *("", "a", "a and b", "a, b and c", "a, b, c and 1 more")
+    ]
     assert ticks((3e8, 2e9)) == [5e8, 1e9, 2e9] and ticks((1e5, 3e8)) == [1e5, 1e6, 1e7, 1e8]
     assert [short(n) for n in (0, 999, 1000, 99_960, 999_600, 1_807_753)] == [
         *("0", "999", "1.00\u00a0k", "100\u00a0k", "1.00\u00a0M", "1.81\u00a0M")
@@ -215,12 +240,12 @@ def test_several_seeds_one_network_and_an_empty_test_split(made: Path) -> None:
     figure = f"{np.mean(means):.3f} ± {np.std(means, ddof=1):.3f}"
     assert figure in two and figure in summary(read(made, (0, 1)))
     one = read(made, names=["unet"], gallery=0)
-    assert architectures.context(one)["scatters"] == {} and "against another" not in summary(one)
+    assert architectures.context(one)["scatters"] == {} and "**unet reaches 0." in summary(one)
 
     for run in one.runs["unet"]:
         run.metrics["test"] = Tally("test", one.header, fake.QUALITY).evaluation(seed=0).metrics
         run.matrices.pop("test")
-    assert architectures.context(one)["forest"] is None and classes.context(one)["chart"] is None
+    assert forest(one, ["unet"]) is None and classes.context(one)["chart"] is None
     assert "the test split is empty" in summary(one) and "The test split is empty" in render(one)
 
 

@@ -11,7 +11,7 @@ import pytest
 from stages.report.__main__ import write
 from stages.report.params import Params, Report, Seeds
 from tests import browser
-from tests.browser import HOSTILE, Chromium, Window, each_look
+from tests.browser import HOSTILE, WIDTHS, Chromium, Window, each_look
 from tests.stages.report import fake
 
 OUTSIDE = "https://example.org/a"
@@ -40,6 +40,18 @@ COLUMN = """(head, column) => [...head.closest("table").tBodies[0].rows]
   .map(row => row.cells[column].dataset.value ?? row.cells[column].textContent.trim())"""
 MARKS = "table => [...table.tHead.rows[0].cells].map(head => head.getAttribute('aria-sort'))"
 PAPER = "getComputedStyle(document.body).backgroundColor"
+UNFOLD = "for (const one of document.querySelectorAll('details.whole')) one.open = true"
+TEXTS = """() => [...document.querySelectorAll("figure svg text")].filter(text => text.getBoundingClientRect().width)
+  .map(text => parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getBoundingClientRect().width
+    / text.ownerSVGElement.viewBox.baseVal.width)"""
+MARKED = """() => [...new Set([...document.querySelectorAll("main .mark")]
+  .map(mark => `${mark.nextSibling.textContent.trim()}: ${mark.outerHTML}`))]"""
+CURRENT = "[...document.querySelectorAll('nav [aria-current]')].map(link => link.hash.slice(1))"
+CUT_NAV = """() => [...document.querySelectorAll("nav a, nav button")].filter(one => {
+  if (!one.checkVisibility()) return false;
+  const box = one.getBoundingClientRect();
+  return box.left < 0 || box.right > innerWidth || one.parentElement.scrollWidth > one.parentElement.clientWidth + 1;
+}).map(one => one.textContent)"""
 TIPS = 8  # marks of a section that the pointer looks for
 
 
@@ -80,8 +92,60 @@ def test_it_fits_asks_for_nothing_and_keeps_nobody_out(chromium: Chromium, page:
         assert browser.troubles(window) == [], "with everything opened"
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_texts_of_charts_have_one_size(chromium: Chromium, page: Path, width: int) -> None:
+    with chromium.open(page, width) as window:
+        window.page.evaluate(browser.OPEN_ALL)
+        sizes = window.page.evaluate(TEXTS)
+        assert len(sizes) > 100 and {round(size, 1) for size in sizes} == {12}
+
+
+def test_a_network_has_one_mark_and_legends_one_order(window: Window) -> None:
+    window.page.evaluate(browser.OPEN_ALL)
+    marks = window.page.evaluate(MARKED)
+    names, looks = zip(*(mark.split(": ", 1) for mark in marks), strict=True)
+    assert sorted(names) == sorted(fake.ARCHITECTURES) and len(set(looks)) == len(looks)
+    legends = [one.locator("li").all_inner_texts() for one in window.page.locator(".legend:has(.mark)").all()]
+    assert len(legends) >= 3 and all(legend == legends[0] for legend in legends)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_navigation_is_whole_and_marks_where_one_is(chromium: Chromium, page: Path, width: int) -> None:
+    with chromium.open(page, width) as window:
+        window.page.emulate_media(reduced_motion="reduce")
+        groups = window.page.locator("nav [data-group]")
+        assert groups.count() == 5 and groups.first.get_attribute("aria-current") == "location"
+        for name in ("architectures", "gallery", "landing", "provenance"):
+            section = window.page.locator(f"#{name}")
+            window.page.evaluate("name => { location.hash = name }", name)
+            for _ in range(100):  # until it has scrolled there
+                if name in window.page.evaluate(CURRENT):
+                    break
+                window.page.wait_for_timeout(50)
+            assert name in window.page.evaluate(CURRENT)
+            group = section.get_attribute("data-group")
+            marked = window.page.locator("nav [data-group][aria-current]").all_inner_texts()
+            assert marked == [group]
+            assert window.page.evaluate(CUT_NAV) == []
+            assert section.bounding_box()["y"] >= 0  # type: ignore[index]
+        assert window.page.locator("#landing > details").get_attribute("open") is not None, (
+            "a link opens what is folded"
+        )
+        assert window.page.locator("#measurement > details").get_attribute("open") is None
+
+
+def test_a_desk_needs_few_screens(chromium: Chromium, page: Path) -> None:
+    with chromium.open(page) as window:
+        assert window.page.evaluate("document.documentElement.scrollHeight") < 12_000
+        last = window.page.locator(".findings li").last.bounding_box()
+        assert last is not None and last["y"] < WIDTHS[1280], "what to do next is on the first screen"
+        images = window.page.locator(".example img").all()
+        assert len(images) == 3 and all(image.bounding_box()["y"] < 700 for image in images)  # type: ignore[index]
+
+
 def test_without_scripts_everything_shows(chromium: Chromium, page: Path) -> None:
     with chromium.open(page, 390, java_script_enabled=False) as window:
+        window.page.locator("details.whole").evaluate_all("folded => folded.forEach(one => { one.open = true })")
         assert [one for one in window.page.locator("[data-panel]").all() if not one.is_visible()] == []
         assert not window.page.locator("#theme").is_visible(), "a button that would do nothing"
         assert browser.flaws(window) == []
@@ -125,6 +189,7 @@ def test_names_stay_text(chromium: Chromium, tmp_path: Path, monkeypatch: pytest
 
 
 def test_tables_sort(window: Window) -> None:
+    window.page.evaluate(UNFOLD)
     for table in window.page.locator("table.sortable:visible").all():
         whole = sorted(table.locator("tbody tr").all_inner_texts())
         heads = table.locator("thead th").all()
@@ -150,6 +215,7 @@ def in_order(values: list[str]) -> tuple[list[str], bool]:
 
 
 def test_views_switch(window: Window) -> None:
+    window.page.evaluate(UNFOLD)
     for group in window.page.locator("[data-views]:visible").all():
         name = group.get_attribute("data-views")
         for view in group.locator("label").all():
@@ -184,6 +250,7 @@ def test_tab_reaches_everything_and_shows_where_it_is(window: Window) -> None:
 
 
 def test_tips_show_at_the_pointer(window: Window) -> None:
+    window.page.evaluate(UNFOLD)
     assert hovered(window) > 0
 
 

@@ -147,8 +147,8 @@ def test_a_change_is_a_short_diff_and_reruns_only_the_report(workspace: Workspac
 
 
 def test_the_table_of_experiments_fits_a_terminal(workspace: Workspace) -> None:
-    """By the README's own command, which has a column for what differs and for what one asks for."""
-    text = (ROOT / "README.md").read_text()
+    """By the own command of docs/report.md, which has a column for what differs and for what one asks for."""
+    text = (ROOT / "docs/report.md").read_text()
     arguments = shlex.split(next(line for line in text.splitlines() if " exp show" in line))[3:]
     workspace.edit("params.yaml", "lr: 0.003", "lr: 0.002")
     table = workspace.dvc(*arguments, "--no-pager", env={"COLUMNS": "120"}).splitlines()

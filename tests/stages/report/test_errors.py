@@ -20,7 +20,7 @@ from pixelproof.scoring.matrices import Matrices
 from stages.evaluate.split import Tally
 from stages.report import page
 from stages.report.charts.dots import dots
-from stages.report.figures import Figure, ranking
+from stages.report.figures import Figure, listed, ranking
 from stages.report.gather import Results, Run, gather
 from stages.report.params import Params, Report, Seeds
 from stages.report.sections import boundaries, calibration, confusions, sizes
@@ -234,7 +234,8 @@ def test_boundaries_by_hand(results: Results, monkeypatch: pytest.MonkeyPatch) -
     }
     assert [best for _, best in table.lines[0].cells] == [True] * 4  # equals are all marked
     text = words(shown(given, monkeypatch, boundaries))
-    assert "finds 80 % of them within 10 pixels (F1 0.800), and 40 % within 2 (F1 0.400)" in text
+    assert "finds 80 % of the boundaries within 10 pixels (F1 0.800), and 40 % within 2 (F1 0.400)" in text
+    assert f"has the highest boundary F1, and so has {listed(ranking(given)[1:])}; it" in text
     assert "hardest class is water, F1 0.400" in text and "64 \u00d7 64 pixels" in text and "absent" in text
     real = boundaries.context(results)["tables"]["iou-3"].whole[0][0].values
     best = ranking(results)[0]

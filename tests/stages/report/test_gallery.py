@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, jaccard_score
@@ -37,7 +38,12 @@ LABELS = range(len(NAMES))
 
 def results_of(root: Path, count: int, seeds: tuple[int, ...] = (0,)) -> Results:
     """The fake results, with a gallery of so many images."""
-    params = Params(architectures=fake.ARCHITECTURES, train=Seeds(seeds=list(seeds)), report=Report(gallery=count))
+    params = Params(
+        architectures=fake.ARCHITECTURES,
+        train=Seeds(seeds=list(seeds)),
+        report=Report(gallery=count),
+        evaluate={"objects": {"sizes": {"medium": 64, "large": 576}}},
+    )
     return gather(root, params)
 
 
@@ -78,6 +84,7 @@ def test_images_are_chosen_in_turns() -> None:
     assert choose(miou, iou, groups, 6) == [1, 2, 0, 3, 4, 5]
     assert choose(miou, iou, groups, 4) == [1, 2, 0, 3]
     assert choose(miou, iou, groups, 99) == [1, 2, 0, 3, 4, 5]
+    assert choose(miou, iou, groups, 4, [[5, 0]]) == [1, 2, 0, 5], "what a finding speaks of has its turn"
     assert choose(miou[:1], np.full((1, 6, 2), nan), groups, 3) == [1, 0, 2]  # no class tells anything: two turns
 
 
@@ -88,9 +95,11 @@ def test_the_spread_halves_the_largest_gap() -> None:
     assert sorted(order) == list(range(16)) and spread([]) == []
 
 
-def test_mistakes_are_the_largest_and_each_class_finds_its_own() -> None:
+def test_mistakes_are_the_largest_and_each_class_finds_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = np.array([[9, 5, 0, 0], [4, 9, 1, 0], [0, 2, 9, 0], [0, 0, 0, 9]])
-    assert mistakes(matrix) == [[0, 1, 5], [2, 1, 2]]  # 1 taken for 0 is smaller than 0 taken for 1; 3 is all right
+    assert mistakes(matrix) == [[0, 1, 5], [1, 0, 4], [2, 1, 2], [1, 2, 1]]  # 3 is all right
+    monkeypatch.setattr(gallery, "PAIRS", 0)
+    assert mistakes(matrix) == [[0, 1, 5], [2, 1, 2]]  # 1 taken for 0 is smaller than 0 taken for 1
     assert mistakes(np.diag([3, 4])) == []
 
 
@@ -145,7 +154,13 @@ def test_an_image_without_a_labelled_pixel(root: Path) -> None:
     runs = [replace(run, matrices={"test": Matrices(["one"], ["g"], each)}) for each in matrices]
     of = gallery.scored([Sample("one", "g", 4, 4, "s")], runs, 3)
     assert choose(of.miou, of.iou, of.groups, 3) == [0]
-    assert gallery.numbers(of, 0)[0] == {"miou": None, "right": None, "iou": [None] * 3, "mistakes": []}
+    assert gallery.numbers(of, 0, [np.array([0]), np.array([4])])[1] == {
+        "miou": None,
+        "right": None,
+        "iou": [None] * 3,
+        "mistakes": [],
+        "small": 4,
+    }
 
 
 @pytest.mark.parametrize("kind", ["masks", "certainty"])
@@ -180,7 +195,7 @@ def test_results_of_other_images_are_named(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def html(root: Path) -> str:
-    """The page with all images, so that twelve are shown first."""
+    """The page with all images, so that eight are shown first."""
     return render(results_of(root, IMAGES))
 
 
@@ -221,23 +236,76 @@ def test_filter_order_and_more(page: Any, root: Path, html: str) -> None:
         return sorted(value, key=lambda i: (value[i], i))
 
     worst = by_hand(names[0], None)
-    assert shown(page) == worst[:12]
-    assert page.locator("#gallery-more").text_content() == "Show 4 more of 4"
+    assert shown(page) == worst[:8]
+    assert page.locator("#gallery-more").text_content() == "Show 8 more of 8"
     page.click("#gallery-more")
     assert shown(page) == worst and page.locator("#gallery-more").is_hidden()
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(worst[12])
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(worst[8])
     page.select_option("#gallery-network", "2")
-    assert shown(page) == by_hand(names[2], None)[:12]
+    assert shown(page) == by_hand(names[2], None)[:8]
     page.select_option("#gallery-class", "4")
     held = by_hand(names[2], 4)
-    assert shown(page) == held[:12]
+    assert shown(page) == held[:8]
     page.select_option("#gallery-class", str(len(NAMES) - 1))
     assert shown(page) == [] and "0 images with \u2068pool\u2069" in page.locator("#gallery-said").text_content()
     page.select_option("#gallery-class", "")
     page.select_option("#gallery-order", "name")
-    assert shown(page) == ids[:12]
+    assert shown(page) == ids[:8]
     page.select_option("#gallery-order", "best")
-    assert [*map(by_hand(names[2], None).index, shown(page))] == sorted(range(4, IMAGES), reverse=True)
+    assert [*map(by_hand(names[2], None).index, shown(page))] == sorted(range(8, IMAGES), reverse=True)
+
+
+def wrong_pixels(root: Path, name: str, truth: int, called: int) -> dict[str, int]:
+    """How many pixels of a class each image has that were taken for another, of those that have any."""
+    both = {f"test-{i:02}": masks(root, name, f"test-{i:02}") for i in range(IMAGES)}
+    counts = {image: int(((true == truth) & (found == called)).sum()) for image, (true, found) in both.items()}
+    return {
+        image: counts[image] for image in sorted(counts, key=lambda image: (-counts[image], image)) if counts[image]
+    }
+
+
+def test_a_cell_opens_its_images(page: Any, root: Path) -> None:
+    network = page.locator("#gallery-network option").nth(1).text_content()
+    page.locator('[name="confusions"][value="1"]').check(force=True)
+    table = page.locator(".confusion:visible table")
+    table.locator("tbody tr").nth(1).locator("td").nth(0).click()
+    expected = wrong_pixels(root, network, 1, 0)
+    assert shown(page) == list(expected)[:8] and page.locator("#gallery-network").input_value() == "1"
+    only = page.locator("#gallery-only")
+    assert only.text_content().startswith("Only \u2068grass\u2069 mistaken for \u2068paved\u2069")
+    assert page.evaluate("document.activeElement.id") == "gallery-only"
+    assert page.locator("#gallery").bounding_box()["y"] < 200, "they are on the screen"
+    only.click()
+    assert only.is_hidden() and len(shown(page)) == 8
+
+    # by keys: arrows move within the table, Enter opens; the diagonal is all images of the class
+    table.locator("td[tabindex='0']").focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    assert page.locator("#gallery-class").input_value() == "1" and only.is_hidden()
+    table.locator("tbody tr").nth(len(NAMES) - 1).locator("td").first.click()
+    assert shown(page) == [] and page.locator("#gallery-said").text_content().startswith("0 of these 16 images have")
+
+
+def test_findings_open_their_images(page: Any, root: Path) -> None:
+    network = page.locator("#gallery-network option").first.text_content()
+    links = page.locator(".findings a")
+    for link in links.all():
+        truth, called, label, small = (
+            link.get_attribute(f"data-show-{key}") for key in ("truth", "called", "label", "small")
+        )
+        link.click()
+        if truth is not None:
+            assert shown(page) == list(wrong_pixels(root, network, int(truth), int(called)))[:8]
+        elif label is not None:
+            assert page.locator("#gallery-class").input_value() == label
+        else:
+            assert small == "1"
+            rows = pandas.read_parquet(root / f"results/{network}/0/evaluate/objects.parquet")
+            missed = rows[(rows["split"] == "test") & (rows["kind"] == "missed") & (rows["area"] < 64)]
+            counts = missed["id"].value_counts()
+            assert shown(page) == sorted(counts.index, key=lambda image: (-counts[image], image))[:8]
+    assert links.count() >= 3
 
 
 def test_the_slider_wipes_and_the_modes_draw(page: Any, root: Path) -> None:

@@ -15,8 +15,7 @@ import pytest
 from pixelproof.core.errors import PixelproofError
 from pixelproof.data.dataset import ClassInfo, Header
 from stages.report import page
-from stages.report.charts.areas import Areas, legend, sampled, shapes_of
-from stages.report.charts.chart import SHAPES
+from stages.report.charts.areas import Areas, sampled
 from stages.report.figures import Figure, ranking
 from stages.report.gather import Results, Run, gather
 from stages.report.measured import amount, count, percents, read_rows
@@ -26,6 +25,7 @@ from stages.report.sections import landing, measurement
 from tests.stages.report import fake
 
 SEEDS = [0, 1]
+SPANS = ((0.4, 0.6), (0.5, 0.8), (0.1, 0.3))
 PARAMS = Params(architectures=fake.ARCHITECTURES, train=Seeds(seeds=SEEDS), report=Report(gallery=2))
 BAD = ['<img src=x onerror=alert(1)>"', "</script>" + "x" * 60, "car' &amp;", "عربة"]
 HOSTILE = Header("bad", tuple(ClassInfo(i, n, (9, 90, 9 * i), i > 1) for i, n in enumerate([*BAD, "roof", "tree"])))
@@ -92,6 +92,20 @@ def test_metres_count_where_all_seeds_have_some(made: Path) -> None:
     ) == ("m²", 2.25, "m")
 
 
+def test_roofs_of_which_none_was_found_are_not_absent(made: Path) -> None:
+    results = gather(made, PARAMS)
+    for run in results.runs["unet"]:
+        for label, true in (("roof", 7), ("car", 0)):
+            own = run.measured["classes"][label]
+            own |= {"true": true, "found": 0, "missed": true}
+            own["errors"] = {key: dict.fromkeys(of, None) | {"objects": 0} for key, of in own["errors"].items()}
+    roof, car = sorted(measurement.context(results)["lines"]["unet"], key=lambda line: -(line.counts["true"].mean or 0))
+    assert (roof.name, roof.nothing, car.nothing) == ("roof", "none found", "no objects")
+    found = Tags(render(results)).text
+    per_network = len(measurement.MEASUREMENTS) * 2 + len(measurement.SURFACE)
+    assert found.count("none found") == per_network and found.count("no objects") == per_network
+
+
 def test_landing_by_another_way(made: Path) -> None:
     results = gather(made, PARAMS)
     shown = landing.context(results)
@@ -109,6 +123,9 @@ def test_landing_by_another_way(made: Path) -> None:
         hits = [f["touched"].astype(str).str.split("|").apply(lambda names: "tree" in names).sum() for f in false]
         expected = np.mean([hit / of for hit, of in zip(hits, every, strict=True)])
         assert landing.causes(results.runs[name]).get("on tree", 0) == pytest.approx(expected)
+    for first, second in ((0, 1), (1, 0)):
+        ends = [landing.Line({"first_disks": landing.Share(Figure((0.5,)), [*span])}, *[None] * 5) for span in SPANS]  # type: ignore[arg-type]
+        assert [landing.overlap(ends[first], ends[second]), landing.overlap(ends[2], ends[first])] == [True, False]
     assert list(shown["pictures"]) == results.runs["unet"][0].landing["pictures"]
     one = [run for run in results.runs["unet"] if run.seed == 0]
     one[0].landing["first_disks"]["safe_interval"] = [0.25, 0.75]
@@ -191,15 +208,12 @@ def test_a_lacking_table_is_one_line(made: Path) -> None:
         read_rows(run, "birds", ["id"])
 
 
-def test_points_are_drawn_evenly_and_shapes_suffice() -> None:
+def test_points_are_drawn_evenly() -> None:
     areas: Areas = [(float(i + 1), float(i + 1), f"class {i % 12:02}", "a") for i in range(1000)]
     drawn = sampled(areas, 4)
     assert len(drawn) == 400 and (drawn[0], drawn[-1]) == (areas[0], areas[-1])
     assert set(np.diff([row[0] for row in drawn])) == {2.0, 3.0}
     assert len(sampled(areas, 12)) == 200 and sampled(areas[:9], 1) == areas[:9]
-    shapes = shapes_of({"unet": areas})
-    assert len(shapes) == 7 and len(set(shapes.values())) == 7 and SHAPES[-1] not in shapes.values()
-    assert len(legend({"unet": areas}, shapes)) == 8  # the last is for all others
 
 
 def test_how_numbers_are_written() -> None:

@@ -14,21 +14,24 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from sklearn.metrics import jaccard_score
 
 from pipelines.dvc.graph import open_repo
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import read_json, write_json
 from pixelproof.core.params import load, read_yaml
-from pixelproof.data.dataset import ClassInfo, Header, Sample
+from pixelproof.data.dataset import ClassInfo, Header, Sample, read_split
 from pixelproof.data.images import decode
 from stages.augment.copies import augment as make_copies
 from stages.augment.params import Augment
 from stages.evaluate.split import Tally
 from stages.report.charts.graph import draw, edges_of, layers_of, stages_of
+from stages.report.figures import ranking
 from stages.report.gather import Results, gather
 from stages.report.page import render
 from stages.report.params import Params
-from stages.report.sections import augmentation, data, overview, provenance
+from stages.report.pictures import colours, painted
+from stages.report.sections import augmentation, data, graph, overview, provenance
 from tests.stages.report import fake
 from tests.workspace import ROOT
 
@@ -74,7 +77,26 @@ def test_the_large_numbers_are_those_of_the_best(root: Path) -> None:
     assert numbers[2].beside == f"at 1 px: {best['boundary']['1']['f1']:.3f}"
     html = render(results)
     assert f"{best['mIoU']:.3f}" in html and "95 % interval" in html
-    assert len(re.findall(r'<span data-tip="test-\d\d"><img src="data:image/jpeg', html)) == 4
+
+
+def test_the_example_is_in_the_middle_as_photograph_truth_and_prediction(root: Path) -> None:
+    results = read(root)
+    run = results.runs[ranking(results)[0]][0]
+    pixels = {}
+    for sample in read_split(results.data, "test"):
+        folders = (root / "data/prepared/test/masks", run.folder / "evaluate/masks/test")
+        pixels[sample.id] = tuple(decode(folder / f"{sample.id}.png", cv2.IMREAD_UNCHANGED) for folder in folders)
+    scores = {
+        name: jaccard_score(truth[truth != 255], found[truth != 255], average="macro")
+        for name, (truth, found) in pixels.items()
+    }
+    found = overview.example(results, run)
+    assert found is not None and found.id == sorted(scores, key=lambda name: (scores[name], name))[1]
+    assert found.score == pytest.approx(scores[found.id])
+    palette = colours(results.header)
+    assert [found.truth, found.prediction] == [painted(mask, palette) for mask in pixels[found.id]]
+    there = np.unique(np.concatenate([mask.ravel() for mask in pixels[found.id]])).tolist()
+    assert [info.id for info in found.classes] == [label for label in there if label != 255]
 
 
 def test_several_seeds_show_their_deviation_and_no_interval(tmp_path: Path) -> None:
@@ -83,8 +105,8 @@ def test_several_seeds_show_their_deviation_and_no_interval(tmp_path: Path) -> N
     assert overview.numbers(results.runs["unet"])[0].interval is None
     html = render(results)
     assert "mean ± standard deviation over 2 seeds" in html and '<p class="range">± 0.' in html
-    graph = overview.context(results)["stages"]
-    assert {stage.name: stage.runs for stage in graph if stage.matrix} == dict.fromkeys(
+    stages = graph.context(results)["stages"]
+    assert {stage.name: stage.runs for stage in stages if stage.matrix} == dict.fromkeys(
         ("train", "evaluate", "measure"), 8
     )
 
@@ -132,14 +154,14 @@ def test_code_is_counted_and_data_is_named() -> None:
 
 
 def test_a_graph_by_hand() -> None:
-    graph: dict[str, Any] = {
+    made: dict[str, Any] = {
         "one": {"outs": ["a", {"b": {"cache": False}}], "deps": []},
         "two": {"matrix": {"x": "${list}", "y": [1, 2, 3]}, "deps": ["a/part"], "outs": ["c/${item.x}/d"]},
         "three": {"matrix": {"x": "${nowhere.at.all}"}, "deps": ["c"], "outs": []},
         "aside": {"outs": ["e"]},
         "four": {"deps": ["b", "e", "ab"]},
     }
-    stages = stages_of({"stages": graph}, {"list": [1, 2]})
+    stages = stages_of({"stages": made}, {"list": [1, 2]})
     assert [(stage.matrix, stage.runs) for stage in stages] == [
         (False, None), (True, 6), (True, None), (False, None), (False, None),
     ]  # fmt: skip
@@ -147,7 +169,7 @@ def test_a_graph_by_hand() -> None:
     assert edges == [(0, 1), (0, 4), (1, 2), (3, 4)]
     assert layers_of(5, edges) == [0, 1, 2, 0, 1]
     assert layers_of(4, [(0, 1), (1, 2), (3, 2), (0, 2)]) == [0, 1, 2, 1]
-    drawing = draw(stages_of({"stages": graph | {"five": {"deps": ["a", "c"]}}}, {}))
+    drawing = draw(stages_of({"stages": made | {"five": {"deps": ["a", "c"]}}}, {}))
     assert len(drawing.lines) == 6
     spots = {(box.x, box.y) for box in drawing.boxes}
     assert len(spots) == 6 and all(0 <= x < drawing.width and 0 <= y < drawing.height for x, y in spots)
@@ -281,9 +303,9 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     known = Header("h", tuple(ClassInfo(i, *entry) for i, entry in enumerate(names.items())), ({"name": HOSTILE},))
     fake.make(tmp_path, images=2, size=48, known=known)
     policy = [{"name": HOSTILE, "p": 0.5, HOSTILE: HOSTILE}]
-    graph = read_yaml(tmp_path / "dvc.yaml")
-    graph["stages"][HOSTILE] = {"cmd": "true", "deps": [HOSTILE], "outs": [HOSTILE]}
-    (tmp_path / "dvc.yaml").write_text(json.dumps(graph))
+    declared = read_yaml(tmp_path / "dvc.yaml")
+    declared["stages"][HOSTILE] = {"cmd": "true", "deps": [HOSTILE], "outs": [HOSTILE]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps(declared))
     html = render(read(tmp_path, augment={"copies": 1, "policy": policy}, cvat={HOSTILE: {"a": HOSTILE}}))
     assert "<img src=x" not in html
     assert html.count("</script>") == html.count("<script") == 2  # what the page runs, and the data of the gallery

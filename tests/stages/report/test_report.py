@@ -305,7 +305,8 @@ SVG = """<svg xmlns="http://www.w3.org/2000/svg" class="marks" width="80" height
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_chart_keeps_what_the_page_needs(name: str) -> None:
     root = ElementTree.fromstring(trimmed(SVG.replace("{tip}", escape(name)), name))
-    assert root.attrib == {"role": "img", "aria-label": name, "viewBox": "0 0 80 40"}
+    size = {"width": "80", "height": "40", "viewBox": "0 0 80 40"}
+    assert root.attrib == {"role": "img", "aria-label": name, **size}
     assert [e.get("data-tip") for e in root.iter() if e.get("data-tip")] == [name], "no tip of lines and axes"
     assert {key for e in root.iter() if e is not root for key in e.attrib} == {"d", "data-tip"}
 
