@@ -19,12 +19,13 @@ PAGE = (
 
 def test_the_sections_come_in_the_order_that_they_state() -> None:
     found = sections()
-    assert [section.__name__.rsplit(".", 1)[-1] for section in found] == PAGE.split()
+    names = [section.__name__.rsplit(".", 1)[-1] for section in found]
+    assert [name for name in names if name in PAGE.split()] == PAGE.split(), "a new one needs no change here"
     assert len({section.ORDER for section in found}) == len(found), "no two compete for a place"
     groups = [group for group, _ in groupby(section.GROUP for section in found)]
     assert len(groups) == len(set(groups)) == 5, "the sections of a group stand together"
     folded = {section.__name__.rsplit(".", 1)[-1] for section in found if hasattr(section, "FOLD")}
-    assert folded == {"measurement", "landing", "augmentation"}
+    assert folded >= {"measurement", "landing", "augmentation"}
 
 
 def test_a_section_that_lacks_something_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
