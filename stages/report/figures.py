@@ -175,5 +175,7 @@ def binned(points: list[Point]) -> list[Point]:
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Names as in a sentence: `a, b and c`; of many, only the first."""
     shown, more = list(names[:most]), len(names) - most
-    last = f"{more} more" if more > 0 else shown.pop() if shown else ""
-    return f"{', '.join(shown)} and {last}" if shown else last
+    if more > 0:
+        shown.append(f"{more} more")
+    *first, last = shown or [""]
+    return f"{', '.join(first)} and {last}" if first else last

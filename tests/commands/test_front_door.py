@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,13 @@ def test_ctrl_c_while_python_imports_ends_it_in_silence(clone: Path) -> None:
     errors.write_text(HANGS + errors.read_text().replace("from __future__ import annotations", ""))
     command = [str(clone / "bin/pixelproof"), "where", "x"]
     with subprocess.Popen(
-        command, cwd=clone, env=environment(clone), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=clone,
+        env=environment(clone),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # in the background, shells ignore it
     ) as process:
         assert process.stdout and process.stderr
         assert process.stdout.readline() == "importing\n"

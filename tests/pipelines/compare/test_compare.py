@@ -277,7 +277,7 @@ def test_the_spread_of_retraining_is_each_architecture_s_and_each_split_s_own() 
     wanted = "`fcn` ±0.0300 on validation; `fcn` ±0.0400 on test; `unet` ±0.0100 on validation; `unet` ±0.0200 on test"
     text = as_markdown(comparison(rows=rows))
     assert f"Retraining with other seeds alone changes mIoU by up to: {wanted} (seeds: 2 → 3)." in text
-    assert "means over all seeds of a revision (here 2 → 3)" in as_page(comparison(rows=rows), [], [])
+    assert "means over the compared seeds (here 2 → 3)" in as_page(comparison(rows=rows), [], [])
 
 
 def test_too_few_groups_for_an_interval_are_said() -> None:

@@ -50,7 +50,7 @@ def test_a_change_of_params_is_the_cause_and_its_regression_shuts_the_gate(histo
     record = json.loads((tmp_path / "out/comparison.json").read_text())
     assert (record["schema"], record["gate"], record["causes"]) == (2, "regressed", ["params"])
     page = (tmp_path / "out/comparison.html").read_text()
-    assert page.count("data:image/png;base64,") == 4 * len(result.worse) > 0
+    assert page.count("data:image/png;base64,") == 5 * len(result.worse) > 0
     assert str(tmp_path) not in page + (tmp_path / "out/comparison.json").read_text()
 
 

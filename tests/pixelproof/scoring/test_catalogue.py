@@ -79,7 +79,7 @@ from pathlib import Path
 from commands._card import metrics_table
 from pipelines.compare.metrics import compare_metrics
 from pipelines.compare.significance import Pair, judge
-from pipelines.params import Compare, Judgement
+from pipelines.params import Compare, Gate, Judgement
 from pixelproof.core.files import read_json
 from stages.report.__main__ import write
 from stages.report.gather import gather
@@ -95,8 +95,7 @@ tested = {name: Judgement(better="lower", tolerance=0.01) for name in ("pixel_er
 rows = judge(
     [Pair("test", "unet", matrices, matrices)],
     results.header.names(),
-    Compare(alpha=0.05, resamples=100, permutations=100, metrics=tested),
-    seed=0,
+    Compare(alpha=0.05, metrics=tested, gate=Gate(metric="pixel_error", alarm=0.05)),
 )
 kept = [{"unet": {"test.pixel_error": value}} for value in (0.1, 0.2)]
 evaluated = read_json(root / "results/unet/0/evaluate/metrics.json")

@@ -42,6 +42,7 @@ def test_stock_is_the_network_that_we_train(workspace: Workspace, tmp_path: Path
     assert len(shapes(ours)) > 50
 
 
+@pytest.mark.slow
 def test_all_sides_train_as_many_images(workspace: Workspace, tmp_path: Path) -> None:
     """Stock with every change, the bare loop and the stage itself, each held after two steps and after one more."""
     root = workspace()

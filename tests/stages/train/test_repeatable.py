@@ -82,7 +82,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace, monke
         assert not list((root / ".pixelproof/times").iterdir())
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=pytest.mark.slow)])
 def test_other_precisions_are_a_choice_and_repeat(workspace: Workspace, precision: str) -> None:
     """The only trainings of the tests in them, and short ones: processors without hardware emulate them, slowly."""
     short: dict[str, Any] = {"iterations": 2, "val_interval": 2, "checkpoint_interval": 2}
