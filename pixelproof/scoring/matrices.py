@@ -85,7 +85,8 @@ def _read_table(source: Path | bytes, where: str) -> pa.Table:
             lacking = [name for name in schema.names if name not in file.schema_arrow.names]
             if lacking:
                 raise DataError(where, f"columns {', '.join(schema.names)}", f"no {', '.join(lacking)}", FIX)
-            table = file.read(columns=schema.names).select(schema.names).cast(schema)
+            # Threads of pyarrow that still run can abort the process at its end (apache/arrow issue 34314).
+            table = file.read(columns=schema.names, use_threads=False).select(schema.names).cast(schema)
     except FileNotFoundError:
         raise StateError(where, "no such file", FIX) from None
     except (pa.ArrowException, OSError) as error:

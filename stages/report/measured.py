@@ -22,7 +22,7 @@ def read_rows(run: Run, table: str, columns: Sequence[str], stage: str = "measur
         with pq.ParquetFile(path) as file:
             if missing := sorted(set(columns) - set(file.schema_arrow.names)):
                 raise StateError(str(path), f"no column {missing[0]!r}", fix)
-            rows: list[dict[str, Any]] = file.read(columns=list(columns)).to_pylist()
+            rows: list[dict[str, Any]] = file.read(columns=list(columns), use_threads=False).to_pylist()
     except FileNotFoundError:
         raise StateError(str(path), "no such file", fix) from None
     except (pa.ArrowInvalid, OSError) as error:

@@ -150,7 +150,8 @@ def miou(table):
 
 Path("metrics").mkdir(exist_ok=True)
 for arch in params["architectures"]:
-    runs = [pd.read_parquet(f"results/{arch}/{seed}/evaluate/matrices.parquet") for seed in params["train"]["seeds"]]
+    tables = [f"results/{arch}/{seed}/evaluate/matrices.parquet" for seed in params["train"]["seeds"]]
+    runs = [pd.read_parquet(table, use_threads=False) for table in tables]
     found = {
         split: {"mIoU": round(float(np.mean([miou(run[run["split"] == split]) for run in runs])), 6)}
         for split in ("val", "test")
