@@ -37,7 +37,7 @@ class CodeChange:
     @property
     def is_code(self) -> bool:
         """Whether it is code; what else stages read is raw data: annotations, pretrained weights."""
-        return self.path.endswith(".py") or self.path.startswith(("pixelproof/", "stages/"))
+        return self.path.endswith(".py") or self.path.split("/")[0] in ("pixelproof", "stages")
 
 
 @dataclass(frozen=True)
