@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.compare.estimate import Estimate, Score, Spread, effective, estimate, moderated, seed_spread
-from pipelines.compare.verdicts import Facts, Gate, Verdict, verdict_of
+from pipelines.compare.verdicts import RowFacts, RowGate, Verdict, verdict_of
 from pipelines.params import Compare, Judgement
 from pixelproof.core.errors import StateError
 from pixelproof.scoring.counts import counts, unstacked
@@ -227,11 +227,11 @@ def correct(
     )
 
 
-def _facts(found: Measured, sure: Estimate, tested: Tested, place: tuple[int, int], alpha: float) -> Facts:
+def _facts(found: Measured, sure: Estimate, tested: Tested, place: tuple[int, int], alpha: float) -> RowFacts:
     """What a row's verdict rests on; `place` is its pair and its column."""
     at = place[1]
     holding = 0 if found.same[at] else int(found.holding[at])  # without a change there is no interval
-    return Facts(
+    return RowFacts(
         scores=(float(found.scores[0, at]), float(found.scores[1, at])),
         change=float(sure.change[at]),
         interval=sure.interval(at, 1 - alpha) if holding >= groups_needed(alpha) else (math.nan, math.nan),
@@ -247,7 +247,7 @@ def _facts(found: Measured, sure: Estimate, tested: Tested, place: tuple[int, in
     )
 
 
-def _gate(sure: Estimate, facts: Facts, at: int, tests: int, params: Compare) -> Gate:
+def _gate(sure: Estimate, facts: RowFacts, at: int, tests: int, params: Compare) -> RowGate:
     """What a row of the gate is held to, and how many groups would settle it whatever the other architectures are."""
     higher, alarm = params.metrics[params.gate.metric].better == "higher", params.gate.alarm
 
@@ -256,10 +256,10 @@ def _gate(sure: Estimate, facts: Facts, at: int, tests: int, params: Compare) ->
         times = sure.times_to_tell(at, -facts.change if higher else facts.change, alphas, alarm)
         return None if times is None else max(math.ceil(times * facts.differing), facts.differing + 1, facts.least)
 
-    return Gate(alarm, to_tell)
+    return RowGate(alarm, to_tell)
 
 
-def _row(pair: Pair, column: Column, facts: Facts, verdict: tuple[Verdict, str]) -> Row:
+def _row(pair: Pair, column: Column, facts: RowFacts, verdict: tuple[Verdict, str]) -> Row:
     return Row(
         split=pair.split,
         architecture=pair.architecture,

@@ -38,7 +38,7 @@ Verdict = Literal[
 
 
 @dataclass(frozen=True)
-class Gate:
+class RowGate:
     """What a row of the gate is held to."""
 
     alarm: float
@@ -46,7 +46,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RowFacts:
     """What is known of a row. NaN is a number that does not exist."""
 
     scores: tuple[float, float]  # of base and head
@@ -63,7 +63,7 @@ class Facts:
     retraining: float
 
 
-def verdict_of(found: Facts, tested: Judgement, gate: Gate | None, alpha: float) -> tuple[Verdict, str]:
+def verdict_of(found: RowFacts, tested: Judgement, gate: RowGate | None, alpha: float) -> tuple[Verdict, str]:
     """The verdict, and its words; `gate` is None for the rows that do not decide it."""
     if not found.groups:
         return "not comparable", "not comparable: no pixel of it in the ground truth"
@@ -86,7 +86,7 @@ def verdict_of(found: Facts, tested: Judgement, gate: Gate | None, alpha: float)
     return "no difference shown", "no difference shown" + _why_not(found) + ruled
 
 
-def equivalent(found: Facts, tolerance: float) -> bool:
+def equivalent(found: RowFacts, tolerance: float) -> bool:
     """Whether the change is shown to be within the tolerance; by an interval, which a point is not."""
     low, high = found.interval
     return low < high and -tolerance <= low and high <= tolerance  # NaN is not
@@ -97,13 +97,13 @@ def better(change: float, tested: Judgement) -> bool:
     return (change > 0) == (tested.better == "higher")
 
 
-def ruled_out(found: Facts, tested: Judgement, drop: float) -> bool:
+def ruled_out(found: RowFacts, tested: Judgement, drop: float) -> bool:
     """Whether a drop this large is ruled out."""
     low, high = found.narrow
     return low > -drop if tested.better == "higher" else high < drop  # NaN is not
 
 
-def _undecided(found: Facts, tested: Judgement, gate: Gate) -> tuple[Verdict, str]:
+def _undecided(found: RowFacts, tested: Judgement, gate: RowGate) -> tuple[Verdict, str]:
     needed = gate.to_tell()
     reason = "the seeds are too far apart, more of them would be needed"
     if needed is not None:
@@ -113,7 +113,7 @@ def _undecided(found: Facts, tested: Judgement, gate: Gate) -> tuple[Verdict, st
     return "cannot tell", f"cannot tell: {reason}"
 
 
-def _why_not(found: Facts) -> str:
+def _why_not(found: RowFacts) -> str:
     """Why an interval without 0 does not suffice."""
     low, high = found.interval
     return f" (p is corrected for {found.tests} tests)" if low > 0 or high < 0 else ""

@@ -17,6 +17,7 @@ from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import LOCK, DvcLock, read_lock, unlike
 from pipelines.dvc.revision import WORKSPACE, Revision, git, open_revision
 from pipelines.dvc.strays import strays
+from pipelines.words import listed
 from pixelproof.core.errors import StateError
 
 MODIFIED = ": modified since the run"
@@ -186,5 +187,4 @@ def _two_versions(stages: list[Any], outputs: dict[str, Any]) -> dict[str, list[
 
 def readers_of(names: list[str]) -> str:
     """` (read by train, evaluate)`, or nothing if there are no names."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f" (read by {', '.join(names[:3])}{more})" if names else ""
+    return f" (read by {listed(names)})" if names else ""

@@ -20,6 +20,7 @@ import psutil
 from pipelines.dvc.lock import LOCK
 from pipelines.dvc.revision import git
 from pipelines.dvc.rwlock import alone
+from pipelines.words import listed
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import files_below
 from pixelproof.core.leftovers import FOLDERS, leftovers, strays
@@ -71,11 +72,6 @@ def _clear(repo: Any, dry_run: bool) -> bool:
 def unwritten(outs: list[str], left: list[str], root: Path = Path()) -> list[str]:
     """The files among the stages' outputs that no stage has written, without what removed networks left."""
     return [path for path in strays(root, outs) if not any(path.startswith(f"{folder}/") for folder in left)]
-
-
-def listed(paths: list[str]) -> str:
-    """The first three, and how many more there are."""
-    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
 def not_held(repo: Any, path: Path, inner: bool = False) -> list[str]:

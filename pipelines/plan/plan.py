@@ -21,7 +21,8 @@ from pipelines.dvc.graph import read_graph
 from pipelines.dvc.leftovers import unwritten
 from pipelines.plan.expected import Expected
 from pipelines.plan.listings import path_of
-from pipelines.plan.reasons import listed, of_inputs, of_outputs, of_stopped, of_waiting
+from pipelines.plan.reasons import of_inputs, of_outputs, of_stopped, of_waiting
+from pipelines.words import listed
 from pixelproof.core.errors import StateError
 from pixelproof.core.leftovers import FOLDERS, leftovers
 

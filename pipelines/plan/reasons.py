@@ -10,8 +10,8 @@ from pipelines.dvc.lock import role_of, unlike
 from pipelines.dvc.revision import flatten
 from pipelines.plan.expected import Expected
 from pipelines.plan.listings import changes, path_of
+from pipelines.words import listed
 
-SHOWN = 3  # files or params that are named; the others are counted
 WIDEST = 30  # characters of a param's value
 BY_HAND = "output changed by hand"
 
@@ -98,12 +98,6 @@ def _problem(out: Any) -> str:
     if out.changed_checksum():
         return BY_HAND
     return "output present, but not in DVC's cache" if lost else ""
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def of_waiting(deps: Sequence[Any], expected: Expected) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.dvc.lock import DvcLock, unlike
+from pipelines.words import listed
 from pixelproof.core.machine import processor
 
 PROCESSORS = Path("benchmarks/results/portable.md")
@@ -29,8 +30,8 @@ def of_bytes(committed: DvcLock, here: DvcLock, portable: bool, different: bool 
     if not other:
         said = f"every output has the bytes of HEAD's dvc.lock ({len(committed.outs)} outputs)"
         return f"{said}, on {model}"
-    some = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if other[3:] else "")
-    said = f"other bytes than in HEAD's dvc.lock: {some} ({len(other)} of {len(committed.outs)} outputs), on {model}"
+    some = f"{listed(other)} ({len(other)} of {len(committed.outs)} outputs)"
+    said = f"other bytes than in HEAD's dvc.lock: {some}, on {model}"
     if not portable:
         return said
     known = PROCESSORS.is_file() and model in PROCESSORS.read_text(encoding="utf-8")

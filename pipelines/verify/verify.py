@@ -31,6 +31,7 @@ from pipelines.verify.certificate import (
 )
 from pipelines.verify.outputs import of_bytes
 from pipelines.verify.table import classes_of, judge_classes
+from pipelines.words import listed
 from pixelproof.core.errors import ExitCode, ParamsError, StateError
 from pixelproof.core.files import write_json, write_text
 
@@ -138,17 +139,16 @@ def _note(revision: Revision, versions: dict[str, dict[str, str | None]]) -> Non
     """Say before the long run if the tree is not clean, or the packages have other versions."""
     changed = changed_files() if open_revision("HEAD").commit == revision.commit else []
     if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         where = f"{revision.name} ({str(revision.commit)[:10]})"
         print(
-            f"note: this working tree is not clean ({', '.join(changed[:3])}{more}): {where} is verified, not the tree",
+            f"note: this working tree is not clean ({listed(changed)}): {where} is verified, not the tree",
             file=sys.stderr,
         )
     if other := other_versions(versions):
-        listed = ", ".join(
+        found = ", ".join(
             f"{name} {versions[name]['installed']} instead of {versions[name]['stated']}" for name in other
         )
-        print(f"note: the installed versions are not those the commit states: {listed}", file=sys.stderr)
+        print(f"note: the installed versions are not those the commit states: {found}", file=sys.stderr)
 
 
 def _make_folder(out: Path) -> None:
@@ -180,7 +180,9 @@ def verify_workspace() -> ExitCode:
     different = [row for row in judged if row.outcome in ("different", "missing")]
     changed = changed_files(*INPUTS) if different else []
     if committed and changed:
-        print(best(rebuilt), report, f"to compare with HEAD, whose tree differs ({_few(changed)}): {COMPARE}", sep="\n")
+        print(
+            best(rebuilt), report, f"to compare with HEAD, whose tree differs ({listed(changed)}): {COMPARE}", sep="\n"
+        )
         return ExitCode.CANNOT_TELL
     for row in judged:
         if row.outcome in FAILURES:
@@ -213,7 +215,7 @@ def not_of_this_tree() -> str:
             return "nothing has been run here, so the metrics are git's own: nothing to compare; run `dvc repro` first"
         waiting = repo.status()
     names = [stage.addressing for stage in stages if stage.addressing in waiting]
-    return f"not up to date: {_few(names)}; the metrics here are not this tree's, run `dvc repro`" if names else ""
+    return f"not up to date: {listed(names)}; the metrics here are not this tree's, run `dvc repro`" if names else ""
 
 
 def best(metrics: dict[str, dict[str, Any]]) -> str:
@@ -228,10 +230,6 @@ def best(metrics: dict[str, dict[str, Any]]) -> str:
         return "best: unknown, as no network has a test mIoU"
     highest = max(found.values())
     return f"best: {', '.join(name for name in found if found[name] == highest)}, with a test mIoU of {highest}"
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _detail(row: Judged, tolerance: float) -> str:
