@@ -178,8 +178,8 @@ def verify_workspace() -> ExitCode:
     classes = judge_classes(judged, classes_of(head), classes_of(here))
     judged += classes
     different = [row for row in judged if row.outcome in ("different", "missing")]
-    changed = changed_files(*INPUTS) if different else []
-    if committed and changed:
+    changed = changed_files(*INPUTS)
+    if committed and changed and different:
         print(
             best(rebuilt), report, f"to compare with HEAD, whose tree differs ({listed(changed)}): {COMPARE}", sep="\n"
         )
@@ -196,7 +196,8 @@ def verify_workspace() -> ExitCode:
         print(unknown)
         return ExitCode.CANNOT_TELL
     portable = flatten(here.mapping("params.yaml") or {}).get("compute.portable") is True
-    if said := of_bytes(read_lock(head), read_lock(here), portable, bool(different)):
+    said = of_bytes(read_lock(head), read_lock(here), portable, bool(different))
+    if said and not changed:  # in another tree than HEAD's, other bytes say nothing of the processor
         print(said)
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(

@@ -38,6 +38,13 @@ def test_metrics_as_committed_are_identical_where_they_were_made(
     ]
 
 
+def test_of_a_changed_tree_nothing_is_said_of_bytes(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The processor is not why they differ from HEAD's."""
+    Path("params.yaml").write_text(Path("params.yaml").read_text() + "# a comment\n")
+    assert verify_workspace() == ExitCode.GOOD
+    assert "bytes" not in capsys.readouterr().out
+
+
 def test_in_a_fresh_clone_there_is_nothing_to_compare(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (0, 1):  # with a lock of this tree, and of another
         Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", f"seed: {seed}"))
