@@ -21,7 +21,7 @@ CAPS = {
     "ATEN_CPU_CAPABILITY": "avx2",  # PyTorch's own kernels
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # convolutions
     "MKL_CBWR": "COMPATIBLE",  # matrix products, exp, log: with AVX2, AMD and Intel processors differ
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # exp, log, pow, sorting
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",  # exp, log, pow, ties in sorting
     "OPENBLAS_CORETYPE": "Haswell",  # NumPy's matrix products
     "OPENBLAS_NUM_THREADS": "1",  # another number of cores would add up in another order
     "OPENCV_CPU_DISABLE": "AVX512-SKX",
