@@ -3,12 +3,9 @@
 Two things make a change uncertain: which groups of images (flights, scenes) happen to be in the split, and which seeds
 the networks happen to be trained from.
 
-- Groups: the delete-one jackknife. The change is computed again without each group in turn; (n - 1) / n times the sum
-  of squares of what that alters is the variance (Tukey 1958). It holds for any smooth score of pooled counts, and errs
-  upward (Efron and Stein 1981). Its degrees of freedom are one less than the groups, of which only those count that
-  have the class and differ. Where a few hold most of its pixels they are worth fewer: Kish's effective number (1965)
-  is (sum w)^2 / (sum w^2), with w the pixels. It is too small for a variance that errs upward, and their number too
-  large; their mean is taken, which kept the promised coverage wherever it was simulated
+- Groups: the delete-one jackknife (pixelproof/scoring/resampling.py), whose degrees of freedom are one less than the
+  groups, of which only those count that have the class and differ. Where a few hold most of its pixels they are worth
+  fewer: their effective number, which kept the promised coverage wherever it was simulated
   (benchmarks/results/significance.md).
 - Seeds: the variance of the score from seed to seed, within base and within head. Assumed: the seeds of both are
   independent draws of equal spread. A spread of two or three seeds is itself a guess, so one that looks small is raised
@@ -33,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.scoring.formulas import Floats
+from pixelproof.scoring.resampling import freedom_of, jackknife, student
 
 PRIOR = 2.0  # degrees of freedom that the spread of the other architectures counts for, at most
 MOST_TIMES = 100  # as many groups: more are not recommended to anybody
@@ -78,7 +76,7 @@ class Estimate:
 
     def interval(self, row: int, confidence: float) -> tuple[float, float]:
         """The interval of a row's change."""
-        half = float(_quantile(self.freedom[row], (1 + confidence) / 2) * self.error[row])
+        half = float(student(self.freedom[row], (1 + confidence) / 2) * self.error[row])
         change = float(self.change[row])
         return max(change - half, -1.0), min(change + half, 1.0)
 
@@ -96,7 +94,7 @@ class Estimate:
         of_groups = self.of_groups[row] / times
         freedom = _freedom(self.groups[row] * times, self.seeds_freedom)
         error = np.sqrt(of_groups + self.of_seeds[row])
-        there, small = (_quantile(freedom, 1 - alpha) * error for alpha in alphas)
+        there, small = (student(freedom, 1 - alpha) * error for alpha in alphas)
         told = (there < drop) | (small < margin - drop)
         return float(times[told][0]) if told.any() else None
 
@@ -106,24 +104,18 @@ def estimate(base: NDArray[Any], head: NDArray[Any], score: Score, groups: Float
 
     `groups` is for each row the effective number of those that can tell something; `spread` is that of the seeds.
     """
-    totals = base.sum(axis=0), head.sum(axis=0)
-    change = score(totals[1]) - score(totals[0])
-    without = score(totals[1] - head) - score(totals[0] - base)  # each group in turn
-    number = max(len(base), 1)
+    seeds = base.shape[1]
+    change, of_groups = jackknife(
+        np.concatenate([base, head], axis=1),
+        lambda sums: score(sums[..., seeds:, :, :]) - score(sums[..., :seeds, :, :]),
+    )
     return Estimate(
         change=change,
-        of_groups=((without - change) ** 2).sum(axis=0) * (number - 1) / number,
+        of_groups=of_groups,
         groups=groups,
-        of_seeds=spread.variance * (1 / base.shape[1] + 1 / head.shape[1]),
+        of_seeds=spread.variance * (1 / seeds + 1 / head.shape[1]),
         seeds_freedom=spread.freedom,
     )
-
-
-def effective(weights: Floats) -> Floats:
-    """The effective number of groups, from their weights [groups, rows]; 0 is a group that cannot tell anything."""
-    squares = (weights**2).sum(axis=0)
-    kish = np.divide(weights.sum(axis=0) ** 2, squares, out=np.zeros(squares.shape), where=squares > 0)
-    return np.asarray(((weights > 0).sum(axis=0) + kish) / 2)
 
 
 def seed_spread(base: Floats, head: Floats) -> Spread:
@@ -135,7 +127,7 @@ def seed_spread(base: Floats, head: Floats) -> Spread:
 
 def apart(variance: float, freedom: float, confidence: float) -> float:
     """How far from 0 a number with this variance is at most; NaN if its variance was not measured."""
-    return float(_quantile(freedom, (1 + confidence) / 2)) * math.sqrt(variance) if freedom else math.nan
+    return float(student(freedom, (1 + confidence) / 2)) * math.sqrt(variance) if freedom else math.nan
 
 
 def moderated(each: Sequence[Spread]) -> list[Spread]:
@@ -154,11 +146,5 @@ def moderated(each: Sequence[Spread]) -> list[Spread]:
 
 
 def _freedom(groups: Floats, seeds_freedom: float) -> Floats:
-    of_groups = np.maximum(groups - 1, 1.0)
+    of_groups = freedom_of(groups)
     return np.minimum(of_groups, seeds_freedom) if seeds_freedom else of_groups
-
-
-def _quantile(freedom: Floats | float, share: float) -> Floats:
-    from scipy.special import stdtrit
-
-    return np.asarray(stdtrit(freedom, share))

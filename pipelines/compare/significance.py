@@ -25,14 +25,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.compare.estimate import Estimate, Score, Spread, effective, estimate, moderated, seed_spread
+from pipelines.compare.estimate import Estimate, Score, Spread, estimate, moderated, seed_spread
 from pipelines.compare.verdicts import RowFacts, RowGate, Verdict, verdict_of
 from pipelines.params import Compare, Judgement
 from pixelproof.core.errors import StateError
 from pixelproof.scoring.counts import counts, unstacked
 from pixelproof.scoring.formulas import Floats, mean
 from pixelproof.scoring.matrices import Matrices
-from pixelproof.scoring.resampling import group_sums, groups_needed, holm
+from pixelproof.scoring.resampling import effective, group_sums, groups_needed, holm
 from pixelproof.scoring.scores import columns, side_by_side
 
 GATE_SPLIT = "val"

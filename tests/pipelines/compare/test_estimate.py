@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from pipelines.compare.estimate import PRIOR, Spread, effective, estimate, moderated, seed_spread
+from pipelines.compare.estimate import PRIOR, Spread, estimate, moderated, seed_spread
+from pixelproof.scoring.resampling import effective
 
 
 def of_one_class(right: list[list[int]]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -62,12 +63,6 @@ def test_a_spread_that_looks_small_is_raised_and_one_that_looks_large_is_left() 
     assert low.freedom == high.freedom == 4
     alone = moderated([Spread(np.array([1.0]), 2)])[0]
     assert alone.variance == 1 and alone.freedom == 2, "nothing to lean on"
-
-
-def test_groups_are_worth_what_they_weigh() -> None:
-    assert effective(np.array([[1.0], [1], [1], [0]])) == pytest.approx(3)
-    # (10 + 1 + 1)^2 / (100 + 1 + 1) = 1.41, and there are three
-    assert effective(np.array([[10.0], [1], [1]])) == pytest.approx((3 + 144 / 102) / 2)
 
 
 def test_without_several_seeds_the_groups_alone_decide_and_with_them_the_less_sure_of_both() -> None:

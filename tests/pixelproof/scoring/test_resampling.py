@@ -14,10 +14,12 @@ from pixelproof.scoring.counts import counts, unstacked
 from pixelproof.scoring.formulas import Floats
 from pixelproof.scoring.resampling import (
     bootstrap,
+    effective,
     group_sums,
     groups_needed,
     holm,
     interval,
+    jackknife,
     permutation_test,
     resample_weights,
     smallest_p,
@@ -50,6 +52,23 @@ def test_images_are_summed_by_group_in_order_of_name() -> None:
 
 
 # --- intervals -------------------------------------------------------------------------------------------------------
+
+
+def test_jackknife_worked_by_hand() -> None:
+    # Hits, truth and predictions of two classes in three groups. IoU of the first: 4 / 10 of all, and 4 / 8, 3 / 5 and
+    # 1 / 7 without each. The second is in the last group alone: without that there is no score of it.
+    data = np.array([[[0, 0], [2, 0], [0, 0]], [[1, 0], [3, 0], [3, 0]], [[3, 1], [3, 1], [3, 2]]])
+    found, variance = jackknife(data, lambda totals: side_by_side(unstacked(totals), ["iou"]))
+    assert found.tolist() == [4 / 10, 1 / 2]
+    assert variance[0] == pytest.approx(2 / 3 * ((4 / 8 - 0.4) ** 2 + (3 / 5 - 0.4) ** 2 + (1 / 7 - 0.4) ** 2))
+    assert np.isnan(variance[1])
+
+
+def test_groups_are_worth_what_they_weigh() -> None:
+    assert effective(np.array([[1.0], [1], [1], [0]])) == pytest.approx(3)
+    # (10 + 1 + 1)^2 / (100 + 1 + 1) = 1.41, and there are three
+    assert effective(np.array([[10.0], [1], [1]])) == pytest.approx((3 + 144 / 102) / 2)
+    assert effective(np.zeros((4, 1))).tolist() == [0]
 
 
 def test_bootstrap_is_a_plain_loop_over_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
