@@ -1,7 +1,7 @@
 """`python benchmarks/intervals.py`: how long the intervals of all scores take; target: at most 2 s on one core.
 
-10,000 resamples of 1,000 images x 19 classes, each image its own group, which is the most expensive case. From the
-matrices in memory to the interval of every score in metrics.json.
+1,000 images x 19 classes, each image its own group, which is the most expensive case. From the matrices in memory to
+the interval of every score in metrics.json.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.common import print_table  # noqa: E402
 from pixelproof.scoring.counts import counts  # noqa: E402
 from stages.evaluate.metrics import intervals  # noqa: E402
 
-IMAGES, CLASSES, RESAMPLES, RUNS = 1000, 19, 10_000, 5
+IMAGES, CLASSES, RUNS = 1000, 19, 5
 
 
 def peak() -> float:
@@ -40,13 +40,13 @@ def main() -> None:
     before, wall, cpu = peak(), [], []
     for _ in range(RUNS):
         start = time.perf_counter(), time.process_time()
-        intervals(counts(matrices), groups, names, RESAMPLES, 0.95, np.random.default_rng(1))
+        intervals(counts(matrices), groups, names, 0.95)
         wall.append(time.perf_counter() - start[0])
         cpu.append(time.process_time() - start[1])
-    seconds = [f"{statistics.median(times):.2f} s" for times in (wall, cpu)] + [f"{max(wall):.2f} s"]
-    row = [f"{RESAMPLES:,} x {IMAGES:,} images x {CLASSES} classes", *seconds, f"{peak() - before:.0f} MiB"]
-    title = f"Bootstrap intervals of every score on one core, {RUNS} runs"
-    print_table(title, ["resamples", "median", "processor time", "slowest", "memory above the matrices"], [row])
+    seconds = [f"{statistics.median(times):.3f} s" for times in (wall, cpu)] + [f"{max(wall):.3f} s"]
+    row = [f"{IMAGES:,} images x {CLASSES} classes", *seconds, f"{peak() - before:.0f} MiB"]
+    title = f"Intervals of every score on one core, {RUNS} runs"
+    print_table(title, ["matrices", "median", "processor time", "slowest", "memory above the matrices"], [row])
 
 
 if __name__ == "__main__":

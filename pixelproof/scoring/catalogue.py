@@ -1,7 +1,8 @@
 """The catalogue of metrics: what each is called, what it means, which way is better, and what computes it.
 
-A new metric of confusion matrices is an entry here and its function in formulas.py. evaluate then computes it with its
-intervals, the report shows it, compare can test it, and docs/metrics.md lists it after
+A new metric of confusion matrices is an entry here and its function in formulas.py, whose numbers lie between 0 and 1:
+intervals are cut there. evaluate then computes it with its intervals, the report shows it, compare can test it, and
+docs/metrics.md lists it after
 
     bin/python -m pixelproof.scoring.catalogue docs/metrics.md
 

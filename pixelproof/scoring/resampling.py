@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Statistic = Callable[[NDArray[Any]], Floats]
 
 CELLS = 2**20  # per matrix in one step: 8 MiB, so that memory does not grow with the number of resamples
+FEWEST = 6  # groups: with fewer, no interval holds what it promises
 TIE = 1e-12  # scores that differ by less count as equal: they were only rounded differently
 
 
@@ -113,6 +114,28 @@ def student(freedom: Floats | float, share: float) -> Floats:
     return np.asarray(np.round(stdtrit(freedom, share), 9))
 
 
+def interval(found: Floats, variance: Floats, weights: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Where scores between 0 and 1 would lie for other groups of the same kind: score ± Student's t * standard error.
+
+    Args:
+        found: The scores, [columns].
+        variance: Their variance, as `jackknife` gives it, [columns].
+        weights: What each group weighs in each score, [groups, columns].
+        confidence: Such as 0.95.
+
+    Returns:
+        The lower and the upper end of each column, within 0 and 1; NaN where fewer than `FEWEST` groups have a weight.
+
+    Example:
+        >>> low, high = interval(np.array([0.7]), np.array([0.01]), np.ones((10, 1)), confidence=0.95)
+        >>> print(low.round(3), high.round(3))
+        [0.474] [0.926]
+    """
+    half = student(freedom_of(effective(weights)), (1 + confidence) / 2) * np.sqrt(variance)
+    half[(weights > 0).sum(axis=0) < FEWEST] = np.nan
+    return np.maximum(found - half, 0.0), np.minimum(found + half, 1.0)
+
+
 def bootstrap(units: NDArray[Any], statistic: Statistic, resamples: int, rng: np.random.Generator) -> Floats:
     """The statistic of each resample of the groups, drawn with replacement (Efron 1979).
 
@@ -160,28 +183,6 @@ def resample_weights(groups: int, resamples: int, rng: np.random.Generator, widt
         drawn = rng.integers(max(groups, 1), size=(number, groups))
         drawn += groups * np.arange(number)[:, None]
         yield np.bincount(drawn.ravel(), minlength=number * groups).reshape(number, groups).astype(np.float64)
-
-
-def interval(samples: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The percentile interval of each column, which holds a share `confidence` of the resamples.
-
-    A resample may contain no group with some class; the score of that class is then NaN. The interval uses only the
-    resamples with a value: it is conditional on the class occurring.
-
-    Args:
-        samples: [resamples, columns].
-        confidence: Such as 0.95.
-
-    Returns:
-        The lower and the upper end of each column; both NaN for a column without any value.
-    """
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    ends = np.full((2, samples.shape[1]), np.nan)
-    for column, values in enumerate(samples.T):
-        there = values[~np.isnan(values)]
-        if len(there):
-            ends[:, column] = np.quantile(there, tails)
-    return ends[0], ends[1]
 
 
 # --- tests -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The catalogue's metrics of confusion matrices, for whole stacks of them at once. Pure: no file or network access.
 
-Only the requested metrics are computed: resampling needs a few of them ten thousand times.
+Only the requested metrics are computed: resampling needs a few of them thousands of times.
 """
 
 from __future__ import annotations

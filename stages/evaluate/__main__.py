@@ -48,7 +48,7 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         with demanded(params.train.deterministic):
             predict = load_network(config, weights, len(header.classes), params.compute, overrides, params.evaluate)
-            network = Network(f"{arch} seed {seed}", predict, DATA, header, params.evaluate, params.seed)
+            network = Network(f"{arch} seed {seed}", predict, DATA, header, params.evaluate)
             write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
 

@@ -20,13 +20,12 @@ from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE
 from pixelproof.scoring.catalogue import CATALOGUE, Metric, of_matrices
 from pixelproof.scoring.counts import Counts, counts, unstacked
-from pixelproof.scoring.formulas import Floats, mean
-from pixelproof.scoring.resampling import bootstrap, group_sums, interval
+from pixelproof.scoring.formulas import mean
+from pixelproof.scoring.resampling import group_sums, interval, jackknife
 from pixelproof.scoring.scores import columns, scores, side_by_side
 
 Labels = NDArray[np.uint8]
 Matrix = NDArray[np.int64]
-Draw = np.random.Generator
 
 
 def validate(where: str, truth: Labels, prediction: Labels, classes: int) -> None:
@@ -77,23 +76,22 @@ def image_means(images: Counts, names: Sequence[str]) -> dict[str, Any]:
     return {**pooled, "classes": classes}
 
 
-def intervals(
-    images: Counts, groups: Sequence[str], names: Sequence[str], resamples: int, confidence: float, rng: Draw
-) -> dict[str, Any]:
-    """A bootstrap interval [low, high] for each pooled score, under the same names as in `compute`.
+def intervals(images: Counts, groups: Sequence[str], names: Sequence[str], confidence: float) -> dict[str, Any]:
+    """An interval [low, high] for each pooled score, under the same names as in `compute`; null with too few groups.
 
-    Groups (flights, scenes) are resampled, because images of one group resemble each other.
+    Its units are groups (flights, scenes), because images of one group resemble each other. A group weighs as much as
+    it has true pixels: of the class, where the score is that of a class.
     """
     metrics = [metric.name for metric in of_matrices()]
+    named = columns(metrics, names)
     units = group_sums(images.stacked(), groups)
-
-    def statistic(totals: NDArray[Any]) -> Floats:
-        return side_by_side(unstacked(totals), metrics)
-
-    low, high = interval(bootstrap(units, statistic, resamples, rng), confidence)
-    found: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "groups": len(units)}
+    pixels = units[:, 1].astype(np.float64)
+    weights = [pixels.sum(axis=1) if label is None else pixels[:, names.index(label)] for _, label in named]
+    scored, variance = jackknife(units, lambda totals: side_by_side(unstacked(totals), metrics))
+    low, high = interval(scored, variance, np.stack(weights, axis=1), confidence)
+    found: dict[str, Any] = {"confidence": confidence, "groups": len(units)}
     classes: dict[str, dict[str, Any]] = {label: {} for label in names}
-    for (name, label), *ends in zip(columns(metrics, names), low, high, strict=True):
+    for (name, label), *ends in zip(named, low, high, strict=True):
         of_it = found if label is None else classes[label]
         of_it[key(CATALOGUE[name])] = None if math.isnan(ends[0]) else [number(end) for end in ends]
     return {**found, "classes": classes}

@@ -60,9 +60,8 @@ class Calibration(Section):
 
 
 class Intervals(Section):
-    """How the intervals of pooled scores are computed: by bootstrap over groups of images."""
+    """The intervals of pooled scores, from how they differ between groups of images."""
 
-    resamples: int = Field(ge=100, le=1_000_000, description="number of resamples")
     confidence: float = Field(gt=0, lt=1, description="confidence level of the intervals")
 
 
@@ -124,7 +123,6 @@ class Trained(Section):
 class Params(Section):
     """The part of params.yaml that the evaluate stage reads."""
 
-    seed: int = Field(ge=0)  # described in train's params
     compute: Compute = Field(description="where and how the network computes, in train and evaluate")
     evaluate: Evaluate = Field(description="one pass over val and test")
     train: Trained

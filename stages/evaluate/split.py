@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,16 +65,14 @@ class Tally:
         found = objects.find(truth, labels, instances, list(self.things), quality.objects.match)
         self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
 
-    def evaluation(self, seed: int) -> Evaluation:
-        """The numbers of all images added; the resamples behind the intervals are drawn from the seed."""
+    def evaluation(self) -> Evaluation:
+        """The numbers of all images added."""
         sizes, bins = self.params.objects.sizes, self.params.calibration.bins
         found = [objects.Object(*row[3:]) for row in self.objects]
         images = unstacked(np.array(self.counts, np.int64).reshape(-1, 3, len(self.names)))
-        rng = np.random.default_rng([seed, *hashlib.sha256(self.split.encode()).digest()])
-        drawn = self.params.intervals
         metrics = compute(self.matrix, self.names) | {
             "image_means": image_means(images, self.names),
-            "intervals": intervals(images, self.groups, self.names, drawn.resamples, drawn.confidence, rng),
+            "intervals": intervals(images, self.groups, self.names, self.params.intervals.confidence),
             "boundary": boundary.compute(self.edges, self.params.boundary.tolerances, self.names),
             "objects": objects.compute(found, self.things),
             "sizes": objects.compute_by_area(found, self.things, sizes.medium, sizes.large),
@@ -97,7 +94,6 @@ class Network:
     data: Path
     header: Header
     params: Evaluate
-    seed: int  # of the resamples behind the intervals
 
 
 def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
@@ -109,7 +105,7 @@ def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
         tally.add(sample, truth, labels, certainty, read_instances(data, split, sample) if tally.things else None)
         write_png(out / "masks" / split / f"{sample.id}.png", labels)
         write_png(out / "certainty" / split / f"{sample.id}.png", np.rint(255 * certainty).astype(np.uint8))
-    return tally.evaluation(network.seed)
+    return tally.evaluation()
 
 
 def predictions(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pixelproof.data.dataset import Header
-from pixelproof.scoring.resampling import bootstrap, group_sums, interval
+from pixelproof.scoring.resampling import FEWEST, group_sums, interval, jackknife
 from stages.measure.landing import (
     VERDICTS,
     Disk,
@@ -26,8 +26,7 @@ from stages.measure.params import SECTION, Landing
 from stages.measure.read import Example
 from stages.measure.write import Column, Row
 
-CONFIDENCE, RESAMPLES, SEED = 0.95, 10_000, 0  # of the intervals of shares
-FEWEST = 5  # groups with disks; with fewer, a share has no interval: there is too little to resample
+CONFIDENCE = 0.95  # of the intervals of shares
 LENGTHS = ("radius", "clearance", "true_clearance", "best_clearance", "lost")
 COLUMNS: tuple[Column, ...] = (
     *((name, "string") for name in ("split", "id", "group")),
@@ -181,14 +180,14 @@ def _share(judged: Collection[tuple[str, bool]]) -> float | None:
 def share_interval(judged: Collection[tuple[str, bool]]) -> list[float] | None:
     """Where the share of good disks, each with its group, would lie for other images of the same kind.
 
-    A bootstrap over the groups, as in evaluate. Every group has a disk, so that each resample has a share.
+    As in evaluate, from the groups; each weighs as much as it has disks. None with too few of them.
     """
     groups = [group for group, _ in judged]
     if len(set(groups)) < FEWEST:
         return None
     units = group_sums(np.array([[good, 1] for _, good in judged], np.int64), groups)
-    samples = bootstrap(units, lambda sums: sums[..., :1] / sums[..., 1:], RESAMPLES, np.random.default_rng(SEED))
-    low, high = interval(samples, CONFIDENCE)
+    found, variance = jackknife(units, lambda sums: sums[..., :1] / sums[..., 1:])
+    low, high = interval(found, variance, units[:, 1:].astype(np.float64), CONFIDENCE)
     return [float(low[0]), float(high[0])]
 
 

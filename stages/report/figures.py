@@ -16,6 +16,7 @@ PER_CLASS = [metric.name for metric in in_tables(per_class=True)]
 DIGITS = 6
 SHOWN = 3  # digits of a score on the page
 MINUS = "\u2212"
+TOO_FEW = "too few groups for an interval"
 BINS = 120  # more points than this are averaged, so that the loss of a long run is a line and not a cloud
 
 
@@ -83,14 +84,25 @@ def as_shown(figure: Figure) -> float | None:
 
 
 def span(runs: list[Run], split: str, *keys: str) -> Span | None:
-    """The range of a score: for several seeds the mean ± their deviation, for one its bootstrap interval."""
+    """The range of a score: for several seeds the mean ± their deviation, for one its interval over groups."""
     figure = over_seeds(runs, split, *keys)
     if figure.mean is not None and figure.deviation is not None:
         return figure.mean - figure.deviation, figure.mean + figure.deviation
-    found: Any = runs[0].metrics[split]["intervals"] if len(runs) == 1 else None
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
+    found = _kept(runs, split, *keys)
     return (float(found[0]), float(found[1])) if found else None
+
+
+def too_few(runs: list[Run], split: str, *keys: str) -> bool:
+    """Whether a score of a single run has no interval, although evaluate gives it one where enough groups hold it."""
+    return over_seeds(runs, split, *keys).mean is not None and _kept(runs, split, *keys) is None
+
+
+def _kept(runs: list[Run], split: str, *keys: str) -> Any:
+    """What a single run keeps as a score's interval, which is None with too few groups; False if nothing is kept."""
+    found: Any = runs[0].metrics[split]["intervals"] if len(runs) == 1 else {}
+    for key in keys:
+        found = found.get(key, False) if isinstance(found, dict) else False
+    return found
 
 
 def front(points: dict[str, tuple[float, float]]) -> list[str]:

@@ -7,7 +7,19 @@ import textwrap
 
 from pixelproof.core.table import markdown_table
 from pixelproof.scoring.catalogue import headlines
-from stages.report.figures import Figure, Span, confusions, figure_of, keys_of, over_seeds, ranking, span
+from pixelproof.scoring.resampling import FEWEST
+from stages.report.figures import (
+    TOO_FEW,
+    Figure,
+    Span,
+    confusions,
+    figure_of,
+    keys_of,
+    over_seeds,
+    ranking,
+    span,
+    too_few,
+)
 from stages.report.gather import Results, Run
 from stages.report.standing import Standing, because, standing, verdict
 
@@ -55,7 +67,7 @@ def architectures(results: Results, names: list[str]) -> Table:
     for name in names:
         runs, cost = results.runs[name], results.runs[name][0].cost
         scores = [shown(figure_of(first, runs, "test"))]
-        scores += [between(span(runs, "test", *keys_of(first, runs))) or "absent"] if one else []
+        scores += [ranged(runs, "test", *keys_of(first, runs)) or "absent"] if one else []
         scores += [shown(figure_of(metric, runs, "test")) for metric in others]
         scores += [shown(figure_of(first, runs, "val")), short(cost["parameters"]), short(cost["flops"])]
         rows.append([plain(name), *scores])
@@ -71,7 +83,8 @@ def sureness(results: Results, name: str) -> str:
     elif seeds > 1:
         text = f"Scores: mean ± standard deviation of {seeds} seeds."
     else:
-        text = f"Interval: {percent(drawn['confidence'])} bootstrap (groups of images: {drawn['groups']})."
+        few = f"; it takes {FEWEST}" if drawn["groups"] < FEWEST else ""
+        text = f"Interval: {percent(drawn['confidence'])} (groups of images: {drawn['groups']}{few})."
     return text + (f" FLOPs: for one image of {cost['width']}x{cost['height']}." if cost["height"] else "")
 
 
@@ -128,6 +141,11 @@ def shown(figure: Figure) -> str:
     if figure.mean is None:
         return "absent"
     return f"{figure.mean:.3f}" + (f" ± {figure.deviation:.3f}" if figure.deviation is not None else "")
+
+
+def ranged(runs: list[Run], split: str, *keys: str) -> str:
+    """The range of a score, or that it has none because of too few groups; nothing if no range belongs to it."""
+    return between(span(runs, split, *keys)) or (TOO_FEW if too_few(runs, split, *keys) else "")
 
 
 def between(span: Span | None, digits: int = 3) -> str:

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from pixelproof.core.errors import StateError
 from pixelproof.scoring.counts import counts, unstacked
 from pixelproof.scoring.formulas import Floats
-from pixelproof.scoring.resampling import bootstrap, group_sums, holm, permutation_test
+from pixelproof.scoring.resampling import FEWEST, bootstrap, group_sums, holm, permutation_test
 from pixelproof.scoring.scores import scores
-from stages.report.figures import MINUS, Span, listed, over_seeds, ranking
+from stages.report.figures import MINUS, TOO_FEW, Span, listed, over_seeds, ranking
 from stages.report.gather import Results
 
 RESAMPLES = PERMUTATIONS = 2000
-FEWEST = 6  # groups: with fewer, no interval of a difference holds what it promises
 Units = NDArray[np.int64]  # [groups, networks, seeds, 3, classes]: correct, true and predicted pixels
 
 
@@ -176,7 +175,7 @@ def because(found: Standing | None) -> str:
 def interval(gap: Gap, confidence: float) -> str:
     """The interval of a difference in words."""
     if gap.span is None:
-        return "too few groups for an interval"
+        return TOO_FEW
     low, high = (f"{end:.3f}".replace("-", MINUS) for end in gap.span)
     return f"{confidence * 100:g}\u00a0% interval {low} to {high}"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from stages.report.charts.chart import EDGE, ROOM, Chart, draw, fitted, hue, plot, shape
-from stages.report.figures import over_seeds, span
+from stages.report.figures import TOO_FEW, over_seeds, span, too_few
 from stages.report.gather import Results, Run
-from stages.report.markdown import between, shown
+from stages.report.markdown import between, ranged, shown
 
 ROW = 42  # pixels: a line of text, and below it the bar
 NAMED = 150  # pixels of a name, at most: the numbers are in the same line
@@ -21,11 +21,13 @@ def forest(results: Results, names: list[str]) -> Chart | None:
     dots = [dot for name in names for dot in dots_of(name, results.runs[name])]
     label = "Test mIoU: " + ", ".join(f"{row['architecture']} {row['text']}" for row in rows)
     bar = "bar: interval" if len(results.seeds) == 1 else "bar: ± deviation of the seeds, small dots: seeds"
+    if all(too_few(results.runs[row["architecture"]], "test", "mIoU") for row in rows):
+        bar = TOO_FEW
     numbers = [
         [
             name,
             shown(over_seeds(runs, "test", "mIoU")),
-            between(span(runs, "test", "mIoU")) or "absent",
+            ranged(runs, "test", "mIoU") or "absent",
             validated(runs),
         ]
         for name, runs in ((name, results.runs[name]) for name in names)

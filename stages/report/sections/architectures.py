@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.scoring.catalogue import CATALOGUE, Metric, in_tables
+from pixelproof.scoring.resampling import FEWEST
 from stages.report.charts.scatter import COSTS, points, scatter, verdict
-from stages.report.figures import Figure, Span, as_shown, best_of, over_seeds, ranking, span, tolerances
+from stages.report.figures import Figure, as_shown, best_of, over_seeds, ranking, tolerances
 from stages.report.gather import Results
+from stages.report.markdown import ranged
 from stages.report.standing import standing
 
 TITLE = "Architectures"
@@ -28,10 +30,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of one architecture, its interval, and whether it is the best."""
+    """A number of one architecture, its interval in words, and whether it is the best."""
 
     figure: Figure
-    span: Span | None
+    range: str
     best: bool
 
 
@@ -47,6 +49,7 @@ def context(results: Results) -> dict[str, Any]:
         "most": max((cost["flops"] or 0 for cost in costs.values()), default=0),
         "size": next(iter(costs.values())),
         "intervals": results.runs[names[0]][0].metrics["test"]["intervals"],
+        "fewest": FEWEST,
         "scatters": charts,
         "costs_named": {"flops": "By FLOPs.", "parameters": "By parameters."},
         "verdicts": {key: verdict(points(results, names, key), key, found) for key in charts},
@@ -77,7 +80,6 @@ def rows_of(results: Results, names: list[str], columns: list[Column]) -> tuple[
         figures = [over_seeds(results.runs[name], *column.keys) for name in names]
         best = best_of(column.metric, figures)
         for row, name, figure in zip(cells, names, figures, strict=True):
-            split, *keys = column.keys
             first = best is not None and as_shown(figure) == best
-            row.append(Cell(figure, span(results.runs[name], split, *keys), first))
+            row.append(Cell(figure, ranged(results.runs[name], *column.keys), first))
     return columns, cells

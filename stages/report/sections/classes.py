@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixelproof.scoring.catalogue import Metric, in_tables
+from pixelproof.scoring.resampling import FEWEST
 from stages.report.charts.chart import CLASS, EDGE, ROOM, Chart, draw, fitted, hue, plot, shape
-from stages.report.figures import SHOWN, Figure, Span, as_shown, best_of, listed, over_seeds, ranking, span
+from stages.report.figures import SHOWN, Figure, Span, as_shown, best_of, listed, over_seeds, ranking
 from stages.report.gather import Results
-from stages.report.markdown import between
+from stages.report.markdown import ranged
 
 TITLE = "Classes"
 ORDER = 30
@@ -20,10 +21,10 @@ ROW = 24  # pixels of a class in the chart
 
 @dataclass(frozen=True)
 class Cell:
-    """One class of one architecture: the score, its interval, and whether it is the best."""
+    """One class of one architecture: the score, its interval in words, and whether it is the best."""
 
     figure: Figure
-    span: Span | None
+    range: str
     best: bool
     less: bool  # whether lower is better
 
@@ -50,6 +51,8 @@ def context(results: Results) -> dict[str, Any]:
     tables = {metric.name: lines(results, metric) for metric in scores}
     return {
         "scores": scores,
+        "intervals": results.runs[ranking(results)[0]][0].metrics["test"]["intervals"],
+        "fewest": FEWEST,
         "tables": tables,
         "chart": chart(tables["iou"], ranking(results), list(results.runs)),
         "facts": facts(tables["iou"], ranking(results)),
@@ -67,7 +70,7 @@ def lines(results: Results, metric: Metric) -> list[ClassLine]:
         best = best_of(metric, figures)
         worth = bool(best) or metric.better == "lower"  # a score of 0 is nobody's best
         cells = [
-            Cell(figure, span(each, "test", *keys), worth and as_shown(figure) == best, metric.better == "lower")
+            Cell(figure, ranged(each, "test", *keys), worth and as_shown(figure) == best, metric.better == "lower")
             for each, figure in zip(runs, figures, strict=True)
         ]
         found.append(ClassLine(info.name, info.color, shares.get(info.name), cells))
@@ -83,7 +86,7 @@ def chart(table: list[ClassLine], names: list[str], order: list[str]) -> Chart |
         means = [cell.figure.mean for cell in line.cells if cell.figure.mean is not None]
         for name, cell in zip(names, line.cells, strict=True):
             if cell.figure.mean is not None:
-                sure = f" ({between(cell.span)})" if cell.span else ""
+                sure = f" ({cell.range})" if cell.range else ""
                 tip = f"{line.name}, {name}: {cell.figure.mean:.3f}{sure}"
                 rows.append({"class": line.name, "architecture": name, "iou": cell.figure.mean, "tip": tip})
                 rows[-1] |= {"low": min(means), "high": max(means)}

@@ -9,8 +9,9 @@ import cv2
 
 from pixelproof.data.dataset import ClassInfo
 from pixelproof.data.images import decode
+from pixelproof.scoring.resampling import FEWEST
 from stages.report.charts.chart import CLASS, EDGE, ROOM, Chart, draw, fitted, hue, plot, shape
-from stages.report.figures import Figure, listed, ranking
+from stages.report.figures import TOO_FEW, Figure, listed, ranking
 from stages.report.gather import Results, Run
 from stages.report.markdown import percent
 from stages.report.measured import amount, count, over_runs, percents, read_rows
@@ -32,6 +33,11 @@ class Share:
 
     figure: Figure
     interval: list[float] | None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether a share of one seed has no interval because too few groups have a disk."""
+        return self.interval is None and self.figure.mean is not None and self.figure.deviation is None
 
     @property
     def ends(self) -> list[float] | None:
@@ -72,6 +78,8 @@ def context(results: Results) -> dict[str, Any]:
         "pictures": pictures(results, names),
         "percents": percents,
         "count": count,
+        "span": span,
+        "fewest": FEWEST,
         "amount": amount,
         "percent": percent,
     }
@@ -215,7 +223,9 @@ def safe_chart(results: Results, lines: dict[str, Line]) -> Chart | None:
 
 def span(one: Share) -> str:
     """The interval in words."""
-    return f"{one.interval[0]:.0%} to {one.interval[1]:.0%}".replace("%", "\u00a0%") if one.interval else NONE
+    if one.interval is None:
+        return TOO_FEW if one.too_few else NONE
+    return f"{one.interval[0]:.0%} to {one.interval[1]:.0%}".replace("%", "\u00a0%")
 
 
 def within(one: Share) -> str:

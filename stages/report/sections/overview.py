@@ -13,7 +13,7 @@ from pixelproof.scoring.counts import counts
 from pixelproof.scoring.scores import scores
 from stages.report.advice import findings
 from stages.report.charts.forest import forest
-from stages.report.figures import Figure, keys_of, over_seeds, ranking, tolerances
+from stages.report.figures import TOO_FEW, Figure, Span, keys_of, over_seeds, ranking, span, tolerances, too_few
 from stages.report.gather import Results, Run
 from stages.report.pictures import colours, painted, photo
 from stages.report.sections.gallery import prediction
@@ -30,7 +30,7 @@ class Number:
     label: str
     figure: Figure
     meaning: str
-    interval: tuple[float, float] | None = None
+    interval: Span | None = None
     beside: str = ""
 
 
@@ -73,7 +73,9 @@ def numbers(runs: list[Run]) -> list[Number]:
         metric = CATALOGUE[name]
         keys = keys_of(metric, runs)
         meaning = f"{metric.meaning[:1].upper()}{metric.meaning[1:]}{'; lower is better' * (metric.better == 'lower')}."
-        return Number(metric.title + detail, over_seeds(runs, "test", *keys), meaning, interval(runs, *keys), beside)
+        ends = span(runs, "test", *keys) if len(runs) == 1 else None  # several seeds show their deviation instead
+        said = TOO_FEW if too_few(runs, "test", *keys) else beside
+        return Number(metric.title + detail, over_seeds(runs, "test", *keys), meaning, ends, said)
 
     return [
         number("mIoU"),
@@ -86,12 +88,6 @@ def numbers(runs: list[Run]) -> list[Number]:
         number("small_object_recall", beside=f"{small['found']} of {small['found'] + small['missed']}"),
         number("ece", beside="" if certainty is None else f"mean certainty {certainty:.3f}"),
     ]
-
-
-def interval(runs: list[Run], *keys: str) -> tuple[float, float] | None:
-    """The interval of a number of a single run, if it has one; several seeds show their deviation instead."""
-    found = runs[0].metrics["test"]["intervals"].get(".".join(keys))
-    return (float(found[0]), float(found[1])) if found and len(runs) == 1 else None
 
 
 def example(results: Results, run: Run) -> Example | None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
+from scipy.stats import ttest_1samp
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -117,16 +119,56 @@ def test_means_of_images_are_called_so() -> None:
 def test_intervals_have_the_names_of_what_they_are_of() -> None:
     matrices = np.stack([confusion(*labels(seed, 3), 4) for seed in range(30)])
     groups = [f"flight-{seed % 10}" for seed in range(30)]
-    found = intervals(counts(matrices), groups, NAMES, 300, 0.9, np.random.default_rng(0))
+    found = intervals(counts(matrices), groups, NAMES, 0.9)
     scores = compute(matrices.sum(axis=0), NAMES)
-    assert (found["groups"], found["resamples"], found["confidence"]) == (10, 300, 0.9)
-    assert set(found) == set(scores) | {"groups", "resamples", "confidence"}
+    assert (found["groups"], found["confidence"]) == (10, 0.9)
+    assert set(found) == set(scores) | {"groups", "confidence"}
     pairs = [(found[key], scores[key]) for key in scores if key != "classes"]
     pairs += [(span, scores["classes"][name][key]) for name in "abc" for key, span in found["classes"][name].items()]
     assert all(low < value < high for (low, high), value in pairs)
     assert len(pairs) == 7 + 3 * 5
     assert set(found["classes"]["d"].values()) == {None}
-    assert intervals(counts(matrices), groups, NAMES, 300, 0.9, np.random.default_rng(0)) == found
+
+
+def test_an_interval_rests_on_the_groups_that_have_the_class() -> None:
+    """Of eight groups of 100 pixels, all have `a` and only six `b`: its t has 5 degrees of freedom, that of `a` 7."""
+    right = [90, 80, 70, 85, 95, 60, 75, 88]
+    matrices = np.zeros((8, 4, 4), np.int64)
+    matrices[:, 0, 0], matrices[:, 0, 2] = right, 100 - np.array(right)
+    matrices[:6, 1, 1], matrices[:6, 1, 3] = right[:6], 100 - np.array(right[:6])
+    groups = [f"flight-{i}" for i in range(8)]
+    found = intervals(counts(matrices), groups, NAMES, 0.95)["classes"]
+    of_a = ttest_1samp(np.array(right) / 100, 0).confidence_interval(0.95)
+    assert found["a"]["recall"] == pytest.approx([*of_a])
+    recall, n = np.array(right[:6]) / 100, 8
+    without = [np.delete(recall, i).mean() for i in range(6)]  # and without one of the other two nothing changes
+    error = ((n - 1) / n * sum((recall.mean() - one) ** 2 for one in without)) ** 0.5
+    half = student.ppf(0.975, 5) * error
+    assert found["b"]["recall"] == pytest.approx([recall.mean() - half, recall.mean() + half])
+    matrices[5, 1] = 0  # five are too few
+    found = intervals(counts(matrices), groups, NAMES, 0.95)
+    assert set(found["classes"]["b"].values()) == {None} and found["mIoU"] is not None
+    few = intervals(counts(matrices[:5]), groups[:5], NAMES, 0.95)
+    assert few["mIoU"] is few["pixel_accuracy"] is few["classes"]["a"]["iou"] is None
+
+
+@given(seed=st.integers(0, 2**32 - 1), groups=st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_an_interval_holds_its_score_and_lies_within_0_and_1(seed: int, groups: int) -> None:
+    """Groups of any size, classes that are rare or nowhere: an interval is there if 6 groups hold the score."""
+    draw = np.random.default_rng(seed)
+    matrices = np.rint(draw.lognormal(1, 2, (20, 1, 1)) * draw.random((20, 4, 4))).astype(np.int64)
+    matrices[draw.random((20, 4)) < draw.choice([0.0, 0.5, 0.9])] = 0
+    named = [str(group) for group in draw.integers(groups, size=20)]
+    found, scores = intervals(counts(matrices), named, NAMES, 0.95), compute(matrices.sum(axis=0), NAMES)
+    spans = [(found[key], value, matrices.sum(axis=(1, 2))) for key, value in scores.items() if key != "classes"]
+    for i, name in enumerate(NAMES):
+        of = found["classes"][name]
+        spans += [(of[key], scores["classes"][name][key], matrices[:, i].sum(axis=1)) for key in of]
+    for span, score, pixels in spans:
+        holding = {group for group, count in zip(named, pixels, strict=True) if count}
+        assert (span is not None) == (len(holding) >= 6)
+        assert span is None or 0 <= span[0] <= score <= span[1] <= 1
 
 
 def test_the_example_of_the_documentation_is_right() -> None:
@@ -163,7 +205,7 @@ def test_an_empty_split_has_null_numbers() -> None:
     assert '"mIoU": null' in json.dumps(found)
     none = counts(np.zeros((0, 4, 4), np.int64))
     assert image_means(none, NAMES)["image_mIoU"] is None
-    assert intervals(none, [], NAMES, 5, 0.9, np.random.default_rng(0))["mIoU"] is None
+    assert intervals(none, [], NAMES, 0.9)["mIoU"] is None
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ QUALITY = Quality(
     boundary=Boundary(tolerances=[1, 3]),
     objects=Objects(match=0.5, sizes=Sizes(medium=64, large=576)),
     calibration=Calibration(bins=15),
-    intervals=Intervals(resamples=100, confidence=0.95),
+    intervals=Intervals(confidence=0.95),
 )
 PRICE = {  # parameters, FLOPs
     "unet": (1_800_000, 1_230_000_000),
@@ -100,6 +100,7 @@ def make(
     known: Header | None = None,
     group: str = "flight",
     without: str = "",
+    in_group: int = 2,
 ) -> None:
     """All that a report reads below root: what the stages before it would have left there, and their declarations.
 
@@ -116,7 +117,7 @@ def make(
         writer, truths[split] = SplitWriter(root / "data/prepared", split, known), []
         for i in range(images if split != without else 0):
             sample, mask = (
-                Sample(f"{split}-{i:02}", f"{group}-{split}-{i // 2}", size, size, "synthetic"),
+                Sample(f"{split}-{i:02}", f"{group}-{split}-{i // in_group}", size, size, "synthetic"),
                 scene(draw, len(known.classes), size),
             )
             writer.add(sample, photo(draw, mask, known), mask)
@@ -182,7 +183,7 @@ def make_run(
             tally.add(sample, truth, prediction, certainty)
             write_png(folder / "evaluate/masks" / split / f"{sample.id}.png", prediction)
             write_png(folder / "evaluate/certainty" / split / f"{sample.id}.png", (255 * certainty).astype(np.uint8))
-        found[split] = tally.evaluation(seed=0)
+        found[split] = tally.evaluation()
     write_results(folder / "evaluate", found)
     lines = ["iteration,name,value"]
     for i in range(10, 401, 10):

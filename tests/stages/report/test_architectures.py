@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pixelproof.core.files import read_json
+from pixelproof.scoring.resampling import FEWEST
 from stages.evaluate.split import Tally
 from stages.report.charts.forest import forest
 from stages.report.charts.labels import LETTER, LINE, beside
@@ -22,7 +23,7 @@ from stages.report.gather import Results, gather
 from stages.report.markdown import short, summary
 from stages.report.page import render
 from stages.report.params import Params, Report, Seeds
-from stages.report.sections import architectures, classes, curves
+from stages.report.sections import architectures, classes, curves, landing
 from stages.report.standing import Gap, Standing
 from tests.stages.report import fake
 
@@ -41,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of four architectures from two seeds, with a class of a nasty name."""
     root = tmp_path_factory.mktemp("made")
     colours = {**dict(list(fake.CLASSES.items())[:5]), NASTY: (1, 2, 3), "pool": (4, 5, 6)}
-    fake.make(root, seeds=(0, 1), images=3, size=40, known=fake.header(colours))
+    fake.make(root, seeds=(0, 1), images=6, size=40, known=fake.header(colours), in_group=1)
     return root
 
 
@@ -121,7 +122,7 @@ def test_the_best_of_a_column_is_marked_and_less_is_better_for_errors(made: Path
 def test_ties_are_ties_and_the_hardest_are_all_named() -> None:
     def line(name: str, *means: float) -> classes.ClassLine:
         best = max(means)
-        cells = [classes.Cell(Figure((mean,)), None, bool(best) and mean == best, False) for mean in means]
+        cells = [classes.Cell(Figure((mean,)), "", bool(best) and mean == best, False) for mean in means]
         return classes.ClassLine(name, (0, 0, 0), 0.1, cells)
 
     table = [line("road", 0.9, 0.8), line("car", 0, 0), line("roof", 0.0004, 0.3), line("tree", 0.5, 0.5)]
@@ -141,6 +142,28 @@ def test_spans_by_hand(made: Path) -> None:
     deviation = abs(a - b) / 2**0.5
     found = span(two, "test", "classes", "grass", "iou")
     assert found == pytest.approx(((a + b) / 2 - deviation, (a + b) / 2 + deviation))
+
+
+def test_too_few_groups_for_an_interval_are_said_wherever_one_is_shown(tmp_path: Path) -> None:
+    fake.make(tmp_path, images=4, size=32)  # two groups
+    results = read(tmp_path)
+    html = render(results)
+    page, said = Page(html), "too few groups for an interval"
+    assert html.count(f'<p class="range">{said}</p>') == 2, "mIoU and pixel accuracy of the first network"
+    for row in page.tables["table/quality"][1:]:
+        assert len(row) == 8 and all(re.fullmatch(r"\s*0\.\d{3}\s*" + said + r"\s*", cell) for cell in row[1:])
+    assert [said in cell for cell in page.tables["table/details"][1]] == [False, True, *[False] * 5]
+    for row in page.tables["class/iou"][1:]:
+        assert all(cell == "absent" or cell.endswith(said) for cell in row[2:])
+    assert f"It has 2 groups of images: too few for an interval, which takes {FEWEST}." in " ".join(html.split())
+    chart = forest(results, ["unet"])
+    assert chart is not None and chart.rows[0][2] == said and f"mark: test; {said};" in chart.note
+    text = summary(results)
+    assert text.count(said) == 4 and "(groups of images: 2; it takes 6)" in text
+    share = results.runs["unet"][0].landing["first_disks"]
+    assert share["safe_share"] is not None and share["safe_interval"] is None
+    shown = landing.share(results.runs["unet"], "first_disks", "safe")
+    assert landing.span(shown) == said and f"<small>{said}</small>" in html
 
 
 def test_the_front_is_what_its_definition_says() -> None:
@@ -243,7 +266,7 @@ def test_several_seeds_one_network_and_an_empty_test_split(made: Path) -> None:
     assert architectures.context(one)["scatters"] == {} and "**unet reaches 0." in summary(one)
 
     for run in one.runs["unet"]:
-        run.metrics["test"] = Tally("test", one.header, fake.QUALITY).evaluation(seed=0).metrics
+        run.metrics["test"] = Tally("test", one.header, fake.QUALITY).evaluation().metrics
         run.matrices.pop("test")
     assert forest(one, ["unet"]) is None and classes.context(one)["chart"] is None
     assert "the test split is empty" in summary(one) and "The test split is empty" in render(one)

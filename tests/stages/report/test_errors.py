@@ -253,7 +253,7 @@ def test_dots_say_their_numbers() -> None:
 
 
 def test_an_empty_split_and_no_things_are_said(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = Tally("test", results.header, fake.QUALITY).evaluation(seed=0)
+    nothing = Tally("test", results.header, fake.QUALITY).evaluation()
     empty = changed(results, metrics=nothing.metrics, diagram=nothing.calibration, empty=True)
     text = words(shown(empty, monkeypatch, confusions, calibration, sizes, boundaries))
     for said in ("there are no confusions", "no certainty to compare", "has no object of", "has no boundary"):
