@@ -1,14 +1,16 @@
 """`python benchmarks/significance.py`: how often `compare` is right and wrong, on networks whose truth is known.
 
-Writes benchmarks/results/significance.md. Groups of images are drawn from a population of them, and networks find each
-class of each group with a probability that depends on the class, the group, the seed, and both together (`World`). So
+Writes benchmarks/results/significance.md; with words (`own`), only the sections that have one in their titles, and the
+others stay on the page as they are. Groups of images are drawn from a population of them, and networks find each
+class of each group with a probability that depends on the class, the group, the seed, and both together (worlds.py). So
 it is known what really changed, and only chance makes the rest. The columns "before" are the method of `BEFORE` (a
 percentile bootstrap, swaps of groups, Holm over all rows, a floor for each row), run from git's history on the same
-draws; they are empty in a clone without it.
+draws; they are empty in a clone without it. A network's own interval was a percentile bootstrap before.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -27,21 +29,28 @@ import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from benchmarks.common import ROOT  # noqa: E402
+from benchmarks.worlds import DOMINATED, NEAR_PERFECT, PLAIN, SKEWED, Floats, World, matrices  # noqa: E402
 from pipelines.compare.significance import GATE_SPLIT, Pair, Row, judge  # noqa: E402
 from pipelines.params import Compare  # noqa: E402
 from pixelproof.core.machine import machine  # noqa: E402
 from pixelproof.core.params import check  # noqa: E402
 from pixelproof.core.table import markdown_table  # noqa: E402
-from pixelproof.scoring.counts import counts  # noqa: E402
+from pixelproof.scoring.counts import counts, unstacked  # noqa: E402
 from pixelproof.scoring.matrices import Matrices  # noqa: E402
-from pixelproof.scoring.scores import scores  # noqa: E402
+from pixelproof.scoring.resampling import bootstrap  # noqa: E402
+from pixelproof.scoring.scores import scores, side_by_side  # noqa: E402
+from stages.evaluate.metrics import intervals  # noqa: E402
 
 BEFORE = "816802c"
 SEED = 20261128
 WORDS = f"""\
 Worlds are in the script: five classes of 40 to 5 % of the pixels that all groups have (*even*), or of 55 to 1 %, the
 rarest in a third of groups, whose sizes vary sevenfold and more (*skewed*). Where seeds differ, those of one network
-are 0.015 of mIoU apart (standard deviation). *Before* is the method of {BEFORE}, from fewer draws."""
+are 0.015 of mIoU apart (standard deviation). *Before* is the method of {BEFORE}, from fewer draws.
+
+For a network's own interval there are two more: *dominated* is *skewed* with sizes that vary so much that the
+largest of ten groups has two fifths of the pixels; in *near perfect* nearly every pixel is found, but groups differ
+more. A class has no interval where fewer than 6 groups have it. *Falls short*: below 0.90, from 10 groups on 0.92."""
 PARAMS = check(
     Compare,
     {
@@ -51,68 +60,12 @@ PARAMS = check(
     },
     "pipelines.compare.",
 )
-Floats = NDArray[np.float64]
+WORLDS = {"even": PLAIN, "skewed": SKEWED}
+OWN = WORLDS | {"dominated": DOMINATED, "near perfect": NEAR_PERFECT}
 Rows = Sequence[Row]
 Judge = Callable[[Sequence[Pair]], Rows]
 
-# --- worlds ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class World:
-    """What groups, classes and networks are like. Spreads are standard deviations of log odds, unless they say else."""
-
-    shares: tuple[float, ...] = (0.4, 0.3, 0.15, 0.1, 0.05)  # of the pixels, by class
-    present: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)  # the share of groups that have the class
-    sizes: float = 0.3  # of the logarithm of a group's pixels
-    mixes: float = 0.7  # of the logarithm of a class's share of a group
-    found: tuple[float, ...] = (3.0, 2.6, 2.2, 1.8, 1.5)  # log odds that a pixel of the class is found
-    groups: float = 0.6  # how much harder a group is than another, for both revisions
-    change: float = 0.0  # how much more a change of the revision does to one group than to another
-    seeds: float = 0.1  # what a seed does everywhere, to each class
-    both: float = 0.25  # what a seed does to a class of a group
-
-    @property
-    def classes(self) -> list[str]:
-        """The names of the classes."""
-        return [f"class {number}" for number in range(len(self.shares))]
-
-    def truth(self, rng: np.random.Generator, groups: int) -> Floats:
-        """The pixels of each class in each group."""
-        size = 50_000 * np.exp(rng.normal(0, self.sizes, (groups, 1)))
-        mix = np.array(self.shares) * np.exp(rng.normal(0, self.mixes, (groups, len(self.shares))))
-        mix *= rng.random(mix.shape) < np.array(self.present)
-        return np.asarray(np.round(size * mix / mix.sum(axis=1, keepdims=True)))
-
-    def hardness(self, rng: np.random.Generator, groups: int) -> Floats:
-        """How hard each class of each group is, for all networks."""
-        return np.asarray(np.array(self.found) + rng.normal(0, self.groups, (groups, len(self.shares))))
-
-    def network(self, rng: np.random.Generator, truth: Floats, odds: Floats, spread: float = 1.0) -> NDArray[np.int64]:
-        """The matrix of each group by a network of a new seed, whose seeds differ `spread` times as much."""
-        everywhere = rng.normal(0, self.seeds * spread, truth.shape[1])
-        return matrices(truth, odds + everywhere + rng.normal(0, self.both, truth.shape))
-
-
-PLAIN = World()
-SKEWED = replace(
-    PLAIN,
-    shares=(0.55, 0.3, 0.1, 0.04, 0.01),
-    present=(1.0, 1.0, 0.9, 0.6, 0.35),
-    sizes=0.7,
-    mixes=1.0,
-)
-WORLDS = {"even": PLAIN, "skewed": SKEWED}
-
-
-def matrices(truth: Floats, odds: Floats) -> NDArray[np.int64]:
-    """Matrices in which each class is found at these log odds, and otherwise taken for another by their pixels."""
-    missed = truth / (1 + np.exp(odds))
-    weights = truth.sum(axis=0) * (1 - np.eye(truth.shape[1]))
-    found = np.floor(missed[..., None] * (weights / weights.sum(axis=1, keepdims=True)))
-    every = np.arange(truth.shape[1])
-    found[..., every, every] = truth - found.sum(axis=2)
-    return np.asarray(found, np.int64)
+# --- revisions -------------------------------------------------------------------------------------------------------
 
 
 def side(found: NDArray[np.int64]) -> Matrices:
@@ -299,6 +252,69 @@ def tolerated(old: Judge | None) -> list[list[str]]:
     return table
 
 
+# --- a network's own interval ----------------------------------------------------------------------------------------
+
+Ends = list[tuple[float, float]]  # of mIoU, and of each class's IoU; NaN: no interval
+
+
+def own(_: Judge | None) -> list[list[str]]:
+    """How often the 95 % intervals of a network's scores hold the true ones: those over all groups that there are."""
+    table = []
+    for name, world in OWN.items():
+        for groups in (6, 8, 10, 16, 30):
+            was, now = (_held(by, world, groups, draws) for by, draws in ((percentile, 60), (jackknifed, 500)))
+            without = f"{100 * np.isnan(now[:, 1:]).mean():.0f} %"
+            table.append([name, str(groups), *_cells(*_shares(was)), *_cells(*_shares(now)), without])
+            asked = 0.90 if groups < 10 else 0.92
+            short = zip(("mIoU", "the classes", "one class"), _shares(now), strict=True)
+            table[-1].append(", ".join(what for what, share in short if share < asked))
+    return table
+
+
+def _held(by: Callable[[NDArray[np.int64], World], Ends], world: World, groups: int, draws: int) -> Floats:
+    """Whether the intervals held the true scores, [draws, scores]; NaN: there was none."""
+    people, rng = (np.random.default_rng([SEED, groups, number]) for number in (3, 4))
+    held = []
+    for _ in range(8):
+        truth = world.truth(people, 4000)
+        everybody = world.network(people, truth, world.hardness(people, 4000))
+        true = own_scores(counts(everybody).stacked().sum(axis=0))
+        for _ in range(draws):
+            low, high = np.array(by(everybody[rng.integers(len(everybody), size=groups)], world)).T
+            held.append(np.where(np.isnan(low), np.nan, (low <= true) & (true <= high)))
+    return np.array(held)
+
+
+def own_scores(totals: NDArray[Any]) -> Floats:
+    """The mIoU and each class's IoU of sums [..., 3, classes]."""
+    return side_by_side(unstacked(totals), ["mIoU", "iou"])
+
+
+def percentile(drawn: NDArray[np.int64], _: World) -> Ends:
+    """Evaluate's intervals until then, with fewer resamples; of those that have the class."""
+    samples = bootstrap(counts(drawn).stacked(), own_scores, 1000, np.random.default_rng(SEED))
+    there = [values[~np.isnan(values)] for values in samples.T]
+    return [tuple(np.quantile(values, (0.025, 0.975))) if len(values) else (np.nan, np.nan) for values in there]
+
+
+def jackknifed(drawn: NDArray[np.int64], world: World) -> Ends:
+    """Evaluate's intervals."""
+    found = intervals(counts(drawn), side(drawn).groups, world.classes, 0.95)
+    ends = [found["mIoU"], *(of["iou"] for of in found["classes"].values())]
+    return [tuple(one or (np.nan, np.nan)) for one in ends]
+
+
+def _shares(held: Floats) -> tuple[float, float, float]:
+    """How often the interval of mIoU held, and those of the classes in the mean and at worst, of at least 200."""
+    often = [values[~np.isnan(values)] for values in held.T]
+    classes = [values.mean() for values in often[1:] if len(values) >= 200]
+    return float(often[0].mean()), float(np.mean(classes)), float(min(classes))
+
+
+def _cells(whole: float, mean: float, worst: float) -> list[str]:
+    return [f"{whole:.3f}", f"{mean:.3f}, {worst:.3f}"]
+
+
 SECTIONS: list[tuple[str, str, Callable[[Judge | None], list[list[str]]]]] = [
     (
         "Coverage of the 95 % interval of a change (one seed, groups differ in how much they change)",
@@ -320,22 +336,31 @@ SECTIONS: list[tuple[str, str, Callable[[Judge | None], list[list[str]]]]] = [
         "world|of|groups|before|now",
         tolerated,
     ),
+    (
+        "A network's own 95 % interval holds its true score (not that of another seed)",
+        "world|groups|before: mIoU|classes: mean, worst|now: mIoU|classes: mean, worst|classes without one|falls short",
+        own,
+    ),
 ]
 
 
 def main() -> None:
-    """Simulate everything, and write the page."""
-    start = time.perf_counter()
-    old = before()
+    """Simulate the sections that are asked for, and write the page."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("words", nargs="*", help="of the titles of sections; without any: all of them")
+    asked, old = parser.parse_args().words, before()
+    page = ROOT / "benchmarks/results/significance.md"
     lines = ["# How often `compare` is right and wrong", ""]
     lines += [f"`bin/python benchmarks/significance.py`, seed {SEED}, on {machine()}.", ""]
-    lines += [WORDS]
+    head, *kept = page.read_text().split("\n## ") if asked else ["\n".join([*lines, WORDS, ""])]
+    written = {text.partition("\n")[0]: text for text in kept}
     for title, header, section in SECTIONS:
-        began = time.perf_counter()
-        lines += ["", f"## {title}", "", *markdown_table(header.split("|"), section(old))]
-        print(f"{title}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
-    lines += ["", f"All of it took {(time.perf_counter() - start) / 60:.1f} minutes on one core.", ""]
-    (ROOT / "benchmarks/results/significance.md").write_text("\n".join(lines))
+        if not asked or any(word in title for word in asked):
+            began = time.perf_counter()
+            table = markdown_table(header.split("|"), section(old))
+            took = f"Took {(time.perf_counter() - began) / 60:.1f} minutes on one core."
+            written[title] = "\n".join([title, "", *table, "", took, ""])
+    page.write_text("\n## ".join([head, *(written[title] for title, *_ in SECTIONS if title in written)]))
 
 
 if __name__ == "__main__":
