@@ -1,6 +1,7 @@
 """Check that dvc.lock matches this code and these params.
 
-If it does, so do the committed metrics. Needs only what git tracks, no data.
+If it does, so do the committed metrics. Needs only what git tracks, no data. Where DVC's cache has the results, the
+numbers in metrics/ are computed from these again.
 """
 
 from __future__ import annotations

@@ -69,11 +69,11 @@ def require_truth(found: Comparison, allow_missing: bool) -> None:
     Raises:
         StateError: it is one of these. The pages are written before.
     """
-    head, fix = found.head.name, "run `dvc repro` there, and commit what it writes"
+    head, rest = found.head.name, "there, and commit what it writes"
     if found.stale:
-        raise StateError(f"{head}: dvc.lock", f"stale: {found.stale[0]}", fix)
+        raise StateError(f"{head}: dvc.lock", f"stale: {found.stale[0]}", f"run `dvc repro` {rest}")
     if found.facts.untrue:
-        raise StateError(head, found.facts.untrue[0], fix)
+        raise StateError(head, found.facts.untrue[0], f"{facts.WRITE_AGAIN} {rest}")
     if found.facts.gone and not allow_missing:
         raise StateError(head, f"without {', '.join(found.facts.gone)}", "if that is meant, --allow-missing")
 

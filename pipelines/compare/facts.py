@@ -27,6 +27,7 @@ METRICS = "metrics.json"  # of evaluate
 MISSING = "missing"
 SCORING = "pixelproof/scoring"  # the code that computes the scores
 ROUNDED = 1e-6  # metrics/ has six decimals
+WRITE_AGAIN = "run `dvc repro --force --single-item report`"  # by its hashes, an edited number is up to date
 Metrics = Mapping[str, Mapping[str, Any]]  # architecture -> key path -> value
 
 

@@ -25,11 +25,11 @@ LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 class Store:
     """Objects by their hash. What was fetched from the remote stays in the cache, as after `dvc fetch`."""
 
-    def __init__(self, repo: Any) -> None:
+    def __init__(self, repo: Any, connect: bool = True) -> None:
         self.repo = repo
         self.trouble = ""  # why the remote could not be reached
         self._remote: Any = None
-        self._opened = False
+        self._opened = not connect
 
     def listing(self, oid: str) -> Listing | None:
         """The files of a folder; None if neither cache nor remote has its list."""
@@ -92,9 +92,13 @@ def in_public(error: Exception) -> str:
 
 
 class Outputs:
-    """The outputs of one revision: by the hashes of its dvc.lock; in the workspace, what is on disk comes first."""
+    """The outputs of one revision: by the hashes of its dvc.lock; in the workspace, what is on disk comes first.
 
-    def __init__(self, side: Revision, store: Store) -> None:
+    Without `disk`, what is on disk does not count in the workspace either: these are the outputs as recorded.
+    """
+
+    def __init__(self, side: Revision, store: Store, disk: bool = True) -> None:
+        self.disk = disk and side.commit is None
         self.side = side
         self.store = store
         self.lock: DvcLock = read_lock(side)
@@ -131,7 +135,7 @@ class Outputs:
     def file(self, path: str) -> bytes | None:
         """An output that is one file."""
         recorded = self.lock.hash_of(path)
-        if self.side.commit is None and Path(path).is_file():
+        if self.disk and Path(path).is_file():
             content = Path(path).read_bytes()
             if hashlib.md5(content, usedforsecurity=False).hexdigest() != recorded:
                 self.unlike_lock.add(path)
@@ -143,12 +147,12 @@ class Outputs:
         return found
 
     def on_disk(self, pattern: str) -> list[str]:
-        """The folders of the workspace that match; none for a commit."""
-        return [path.as_posix() for path in sorted(Path().glob(pattern))] if self.side.commit is None else []
+        """The folders on disk that match; none where the disk does not count."""
+        return [path.as_posix() for path in sorted(Path().glob(pattern))] if self.disk else []
 
     def is_here(self, folder: str) -> bool:
         """Whether it is read from disk."""
-        return self.side.commit is None and Path(folder).is_dir()
+        return self.disk and Path(folder).is_dir()
 
     def _disk_listing(self, path: str) -> Listing | None:
         """A folder of the workspace as DVC would record it now; hashes of unchanged files are remembered by DVC."""

@@ -1,6 +1,7 @@
 """`check`: does dvc.lock, and so every committed metric, match its tree? Needs only what git tracks, no data.
 
-A revision other than the working tree is read out of git by DVC. Nothing of it is checked out or run.
+A revision other than the working tree is read out of git by DVC. Nothing of it is checked out or run. Where DVC's cache
+has the results, the numbers in metrics/ are computed from these again: a number can be edited together with its hash.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
+from pipelines.compare.facts import WRITE_AGAIN, untrue
+from pipelines.compare.runs import read_runs
+from pipelines.compare.store import Outputs, Store
 from pipelines.dvc.content import Files, files_in, hash_of
 from pipelines.dvc.deps import differences, lines_of
 from pipelines.dvc.folders import AGAIN, contradictions
@@ -31,13 +35,16 @@ def check(name: str = WORKSPACE) -> bool:
     side = open_revision(name)
     with open_repo() as repo:
         stale = stale_at(repo, side)
+        false = [] if stale else untrue_at(repo, side)
         wrong = [] if side.commit else strays(repo) + lines_of(differences(Path(), repo.index.stages))
-    if lines := stale + wrong:
+    if lines := stale + false + wrong:
         print(*lines, sep="\n")
     tree = "this tree" if side.commit is None else f"the tree of {name}"
+    kept = "dvc.lock, metrics/ and tables/"
     if stale:
-        kept = "dvc.lock, metrics/ and tables/"
         print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, then commit {kept}")
+    elif false:
+        print(f"metrics/ is not what the results give: {len(false)} number(s) above; {WRITE_AGAIN}, then commit {kept}")
     elif wrong:
         print(f"dvc.lock does not record all that runs read: {len(wrong)} thing(s) above")
     else:
@@ -52,6 +59,12 @@ def stale_at(repo: Any, side: Revision) -> list[str]:
         stages = list(repo.index.stages) if side.commit is None else _local(repo.index.stages, side)
         stale = stale_things(stages) | contradictions(stages, tracked)
     return [f"{thing}{readers_of(stages)}" for thing, stages in by_file(repo, side, stale).items()]
+
+
+def untrue_at(repo: Any, side: Revision) -> list[str]:
+    """A line for each number in a revision's metrics/ that contradicts its results, as far as DVC's cache has these."""
+    outputs = Outputs(side, Store(repo, connect=False), disk=False)
+    return untrue(side.metrics(), outputs, read_runs(outputs))
 
 
 def _tree_of(repo: Any, side: Revision) -> Any:

@@ -34,7 +34,6 @@ def edited_metrics(arch: str, split: str, value: float, metric: str = "mIoU") ->
 def test_metrics_edited_together_with_their_hash_are_refused(history: History) -> None:
     before = json.loads(Path("metrics/unet.json").read_text())["val"]["mIoU"]
     forged = edited_metrics("unet", "val", 0.99)
-    assert python("check", forged, cwd=history.repo).returncode == 0, "what git tracks agrees with itself"
     result = found(history.base, forged)
     line = f"metrics/unet.json: val.mIoU is 0.990000, but the per-image matrices give {before:.6f}"
     assert result.facts.untrue == (line,)
@@ -44,10 +43,45 @@ def test_metrics_edited_together_with_their_hash_are_refused(history: History) -
     alarms = "outputs differ without a cause; the head's metrics/ is not what its results give"
     assert as_markdown(result).startswith(f"### Comparison: {alarms}; the same on validation")
     done = python("compare", history.base, forged, cwd=history.repo)
-    assert done.returncode == 2 and done.stderr.startswith(f"error: {forged}: {line}; run `dvc repro`")
+    assert done.returncode == 2 and done.stderr.startswith(f"error: {forged}: {line}; run `dvc repro --force")
     back = found(forged, history.base)
     assert back.facts.untrue == () and "the base's metrics/ is not" in as_markdown(back).splitlines()[0]
     assert python("compare", forged, history.base, cwd=history.repo).returncode == 0, "the head mends it"
+
+
+def about_metrics(name: str) -> list[str]:
+    """The lines of `check` about metrics/: of the tiny repository's code it has more to say."""
+    done = python("check", name, cwd=Path())
+    assert done.stderr == ""
+    return [line for line in done.stdout.splitlines() if line.startswith("metrics/")]
+
+
+def test_check_finds_edited_metrics_where_the_cache_has_the_results(history: History) -> None:
+    before = json.loads(Path("metrics/unet.json").read_text())["val"]["mIoU"]
+    forged = edited_metrics("unet", "val", 0.99)
+    sh("dvc", "repro", cwd=history.repo)
+    assert json.loads(Path("metrics/unet.json").read_text())["val"]["mIoU"] == 0.99, "to DVC, it is up to date"
+    mend = "dvc repro --force --single-item report"
+    said = [
+        f"metrics/unet.json: val.mIoU is 0.990000, but the per-image matrices give {before:.6f}",
+        "metrics/ is not what the results give: 1 number(s) above; "
+        f"run `{mend}`, then commit dvc.lock, metrics/ and tables/",
+    ]
+    assert about_metrics("workspace") == about_metrics(forged) == said
+    assert python("check", forged, cwd=history.repo).returncode == 1
+    assert python("check", history.base, cwd=history.repo).returncode == 0
+    sh(*mend.split(), cwd=history.repo)
+    assert about_metrics("workspace") == []
+    sh("dvc", "remote", "add", "-d", "store", str(history.repo.parent / "store"), cwd=history.repo)
+    sh("dvc", "push", "-q", cwd=history.repo)
+    shutil.rmtree(".dvc/cache")  # as in a fresh clone: what git tracks agrees with itself, and nothing is fetched
+    assert python("check", forged, cwd=history.repo).returncode == 0
+    assert not Path(".dvc/cache/files").exists()
+
+
+def test_check_holds_metrics_against_the_results_in_dvc_lock_and_not_those_on_disk(history: History) -> None:
+    sh("git", "checkout", "-q", history.params, cwd=history.repo)  # without `dvc checkout`: results are the base's
+    assert about_metrics("workspace") == []
 
 
 def test_rounding_is_no_forgery(history: History) -> None:
