@@ -105,7 +105,8 @@ def pick(values: dict[str, Any], key: str) -> Any:
     here: Any = values
     for part in key.split("."):
         if not isinstance(here, dict) or part not in here:
-            raise ParamsError(key, "no such key", f"add it{nearest(part, here if isinstance(here, dict) else ())}")
+            # No guess at another name: code asks for this one, and the keys that are there have been read as they are.
+            raise ParamsError(key, "no such key", "add it, or restore params.yaml from git")
         here = here[part]
     return here
 

@@ -21,7 +21,7 @@ from pydantic import Field
 from ruamel.yaml import YAML
 
 from pixelproof.core.errors import ParamsError, PixelproofError, StateError
-from pixelproof.core.params import Section, check_names, load, read_yaml
+from pixelproof.core.params import Section, check_names, load, pick, read_yaml
 
 ROOT = Path(__file__).parents[3]
 
@@ -83,6 +83,12 @@ def loaded(tmp_path: Path, values: str = VALUES, graph: str = GRAPH, model: type
     (tmp_path / "params.yaml").write_text(values)
     (tmp_path / "dvc.yaml").write_text(graph)
     return load("bake", model, tmp_path)
+
+
+def test_a_section_that_is_missing_is_not_taken_for_another() -> None:
+    with pytest.raises(ParamsError) as error:
+        pick({"prepare": {"width": 1}}, "report")
+    assert str(error.value) == "params.yaml: report: found no such key; add it, or restore params.yaml from git"
 
 
 def test_what_is_right_is_handed_over(tmp_path: Path) -> None:
