@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from pipelines.dvc.rwlock import remove_unreadable
-from pixelproof.core.errors import StateError, nearest
+from pixelproof.core.errors import DataError, StateError, nearest
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,21 @@ def open_repo(folder: Path = Path()) -> Iterator[Any]:
         found = said if not reason or reason in said else f"{said}: {reason}"
         fix = "wait for it to end, then try again" if isinstance(error, LockError) else "fix it and run again"
         raise StateError("DVC", " ".join(found.split()), fix) from error
+    except UnicodeDecodeError as error:
+        if not any(frame.f_globals["__name__"] == "dvc.ignore" for frame, _ in walk_tb(error.__traceback__)):
+            raise
+        found = f"the byte 0x{error.object[error.start]:02x}"
+        raise DataError(_undecodable(folder), "UTF-8 text", found, "save it as UTF-8") from None
+
+
+def _undecodable(folder: Path) -> str:
+    """The .dvcignore that DVC could not read: it may be in any folder, or in a revision, and DVC does not say."""
+    for path in sorted(folder.rglob(".dvcignore")):
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            return path.relative_to(folder).as_posix()
+    return "a .dvcignore of that revision"
 
 
 def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:

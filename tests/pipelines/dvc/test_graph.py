@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.dvc.graph import changed_stages, open_repo, read_graph
 from pixelproof.core.errors import StateError
+from tests.pipelines.conftest import commit, python
 
 
 def test_stages_come_after_what_they_need(clone: Path) -> None:
@@ -48,3 +49,23 @@ def test_a_folder_that_is_no_clone_is_one_line(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StateError, match="run this in the folder of the clone"), open_repo():
         pass
+
+
+@pytest.mark.parametrize("where", [".dvcignore", "examples/.dvcignore"])
+def test_a_dvcignore_that_is_not_utf_8_is_one_line(clone: Path, where: str) -> None:
+    right = commit(clone)
+    Path(where).write_bytes("# café\n".encode("latin-1"))
+    said = "expected UTF-8 text, found the byte 0xe9; save it as UTF-8"
+    for command in ("check", "plan", "gc"):
+        done = python(command, cwd=clone)
+        assert (done.returncode, done.stderr) == (2, f"error: {where}: {said}\n")
+    wrong = commit(clone)
+    Path(where).unlink()
+    done = python("check", wrong, cwd=clone)
+    assert (done.returncode, done.stderr) == (2, f"error: a .dvcignore of that revision: {said}\n")
+    assert python("check", right, cwd=clone).returncode == 0
+
+
+def test_another_file_that_cannot_be_decoded_is_not_taken_for_dvcignore(clone: Path) -> None:
+    with pytest.raises(UnicodeDecodeError), open_repo():
+        b"\xe9".decode()
