@@ -30,7 +30,8 @@ CONVERT = "convert it, or leave it out"
 def find_images(arguments: Sequence[str], folder: Path = Path()) -> list[Path]:
     """The files that arguments name, in their order: files, all images below folders, and matches of patterns.
 
-    Each appears once. Inside folders, hidden files and folders are skipped.
+    Each appears once. Inside folders, hidden files and folders are skipped, and so are the masks and instances of a
+    dataset.
 
     Args:
         arguments: files, folders and patterns.
@@ -59,9 +60,12 @@ def expanded(argument: str, folder: Path = Path()) -> Iterator[Path]:
 
 
 def below(folder: Path) -> list[Path]:
-    """The images in a folder and its subfolders, by file extension."""
+    """The photos in a folder and its subfolders, by file extension; of a dataset's split, those in its images/."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS and path.is_file()]
-    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    splits = {index.parent for index in folder.rglob("index.csv")}
+    labels = {split / name for split in splits for name in ("masks", "instances")}
+    shown = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return [path for path in shown if labels.isdisjoint(path.parents)]
 
 
 def names(paths: Sequence[Path]) -> list[Path]:

@@ -24,7 +24,7 @@ from commands._shown import Shown, shown
 from commands._trained import find
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from pixelproof.core.files import write_json
-from pixelproof.data.dataset import ClassInfo, Header, write_header
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.networks.kmeans import RARE
 from pixelproof.nn.build import build_model, save_weights
 from pixelproof.nn.runtime import Compute
@@ -258,6 +258,20 @@ def test_images_are_found_once_and_named_apart(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "empty").mkdir()
     with pytest.raises(StateError, match=r"^empty: no image \(\.bmp, .*\) in it"):
         find_images(["empty"])
+
+
+def test_of_a_dataset_the_images_are_predicted_and_not_their_labels(tmp_path: Path) -> None:
+    for split in ("val", "test"):
+        writer = SplitWriter(tmp_path / "data", split, HEADER)
+        numbers = np.full((4, 4), 300, np.uint16)  # 16 bits, which no photo may have
+        writer.add(Sample("a", "a", 4, 4, "tiny"), halves(4, 4), np.zeros((4, 4), np.uint8), numbers)
+        writer.close()
+    photo = write(tmp_path / "mine/masks/b.png", halves(4, 4))
+    images = {split: tmp_path / f"data/{split}/images/a.png" for split in ("val", "test")}
+    assert find_images(["data/test"], tmp_path) == [images["test"]]
+    assert find_images(["data"], tmp_path) == [images["test"], images["val"]]
+    assert find_images(["mine"], tmp_path) == [photo], "a folder of that name elsewhere is the user's"
+    assert find_images(["data/test/masks"], tmp_path) == [tmp_path / "data/test/masks/a.png"], "asked for by name"
 
 
 def test_images_are_meant_from_where_a_person_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
