@@ -31,13 +31,25 @@ def processor(cpuinfo: Path = CPUINFO) -> tuple[str, set[str]]:
         cpuinfo: the file in which Linux describes it.
 
     Returns:
-        Its model, and its flags, which include the instruction sets. Without the file: what Python knows, and no flags.
+        Its model, and its flags, which include the instruction sets. On x86-64 the model ends with its family and model
+        numbers: `AMD EPYC`, as some hosts call it, may be any of five generations. Without the file: what Python knows,
+        and no flags.
     """
     try:
-        lines = cpuinfo.read_text().splitlines()
+        text = cpuinfo.read_text()
     except OSError:
         return platform.processor() or platform.machine(), set()
-    pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    models = sorted({value for name, value in pairs if name == "model name"})
-    flags = {flag for name, value in pairs if name in ("flags", "Features") for flag in value.split()}
+    cores = [_fields(block) for block in text.split("\n\n")]
+    models = sorted({_model(core) for core in cores if "model name" in core})
+    flags = {flag for core in cores for name in ("flags", "Features") for flag in core.get(name, "").split()}
     return " + ".join(models) or platform.processor() or platform.machine(), flags
+
+
+def _fields(block: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in block.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _model(core: dict[str, str]) -> str:
+    numbers = [f"{what} {core[name]}" for what, name in (("family", "cpu family"), ("model", "model")) if name in core]
+    return core["model name"] + (f" ({', '.join(numbers)})" if numbers else "")

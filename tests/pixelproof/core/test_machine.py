@@ -15,11 +15,22 @@ from pixelproof.core.machine import processor, usable_cores
 
 def test_the_processor_is_read_from_linux(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel name\t: Fast One\nflags\t\t: fpu avx2 avx512f\n" * 2)
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Fast One\nflags\t\t: fpu avx2 avx512f\n\n" * 2)
     assert processor(cpuinfo) == ("Fast One", {"fpu", "avx2", "avx512f"})
     cpuinfo.write_text("processor\t: 0\nFeatures\t: asimd sve\n")  # Arm tells no name there
     model, flags = processor(cpuinfo)
     assert model and flags == {"asimd", "sve"}
+
+
+def test_generations_under_one_name_are_told_apart(tmp_path: Path) -> None:
+    """Family 23, 25 and 26 are Zen 1 and 2, Zen 3 and 4, and Zen 5, whatever a host calls them."""
+    cpuinfo = tmp_path / "cpuinfo"
+    core = "processor\t: {}\ncpu family\t: {}\nmodel\t\t: {}\nmodel name\t: AMD EPYC\nflags\t\t: {}\n\n"
+    cpuinfo.write_text(core.format(0, 25, 1, "avx2") + core.format(1, 25, 1, "avx2"))
+    assert processor(cpuinfo) == ("AMD EPYC (family 25, model 1)", {"avx2"})
+    cpuinfo.write_text(core.format(0, 25, 1, "avx2") + core.format(1, 26, 2, "avx2 avx512f"))
+    both = "AMD EPYC (family 25, model 1) + AMD EPYC (family 26, model 2)"
+    assert processor(cpuinfo) == (both, {"avx2", "avx512f"})
 
 
 def test_without_proc_it_is_what_python_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
