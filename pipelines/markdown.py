@@ -25,6 +25,14 @@ def number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
+def signed(change: float) -> str:
+    """A change with its sign and four decimals, never with an exponent; one that they hide is `0.0000`, none is `0`."""
+    if change == 0:
+        return "0"
+    text = f"{change:+.4f}"
+    return text if float(text) else text[1:]
+
+
 def shortened(lines: list[str], limit: int = PAGE_LIMIT) -> str:
     """The lines as one page of at most `limit` characters (and bytes: some count those); what is left out is said."""
     page = "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pipelines.markdown import number
+from pipelines.markdown import number, signed
 from pipelines.verify.verify import is_number
 from pixelproof.scoring.catalogue import CATALOGUE
 
@@ -67,13 +67,12 @@ def _judge(before: dict[str, Any], after: dict[str, Any], key: str) -> tuple[str
     if not (is_number(old) and is_number(new)):
         return "not comparable", "unchanged" if old == new else "changed, not comparable"
     change = new - old
-    shown = f"{change:+.4f}" if change == 0 or abs(change) >= 0.0001 else f"{change:+.1e}"
     metric = CATALOGUE.get(key.rsplit(".", 1)[-1])
     if change == 0:
-        return "0", "unchanged"
+        return signed(change), "unchanged"
     if metric is None:
-        return shown, "changed, direction unknown"
-    return shown, "better" if (change > 0) == (metric.better == "higher") else "worse"
+        return signed(change), "changed, direction unknown"
+    return signed(change), "better" if (change > 0) == (metric.better == "higher") else "worse"
 
 
 def _shown(metrics: dict[str, Any], key: str) -> str:

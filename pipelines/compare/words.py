@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pipelines import markdown
 from pipelines.compare.labels import SplitChange
 from pipelines.compare.metrics import tally
 from pipelines.compare.result import ALARM, GATE_SPLIT, IMPROVED, REGRESSED, UNTOLD, Comparison
@@ -103,12 +104,8 @@ def score(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """A change with its sign; one that four decimals would hide is shown with an exponent."""
-    if value is None:
-        return "not comparable"
-    if value == 0:
-        return "0"
-    return f"{value:+.4f}" if abs(value) >= 0.0001 else f"{value:+.1e}"
+    """A change with its sign."""
+    return "not comparable" if value is None else markdown.signed(value)
 
 
 def interval(row: Row) -> str:

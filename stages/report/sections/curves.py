@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from stages.report.charts.chart import EDGE, ROOM, Chart, dash, draw, fitted, hue, plot, shape
 from stages.report.figures import binned, mean_curve
 from stages.report.gather import Point, Results, Run
@@ -120,7 +122,7 @@ def axis_of(key: str) -> Any:
     """The axis of values; learning rates are small numbers."""
     import altair as alt
 
-    return alt.Axis(tickCount=2, format="~g") if key == RATE else alt.Axis(tickCount=5)
+    return alt.Axis(tickCount=2, format="~r") if key == RATE else alt.Axis(tickCount=5)
 
 
 def nice_ticks(last: int) -> list[int]:
@@ -130,5 +132,7 @@ def nice_ticks(last: int) -> list[int]:
 
 
 def digits(value: float) -> str:
-    """Three decimals, or three significant digits."""
-    return f"{value:.3f}" if abs(value) >= 0.1 else f"{value:.3g}"
+    """Three decimals, or three significant digits, without an exponent: learning rates end near nothing."""
+    if abs(value) >= 0.1:
+        return f"{value:.3f}"
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")

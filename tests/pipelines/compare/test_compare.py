@@ -100,11 +100,11 @@ def test_a_metric_of_unknown_direction_is_said(repo: Path) -> None:
     assert "| `test.surprise` | 1.0000 | 1.5000 | +0.5000 | changed, direction unknown |" in page()
 
 
-def test_a_change_too_small_for_four_decimals_is_shown(repo: Path) -> None:
+def test_a_change_too_small_for_four_decimals_is_a_change_without_an_exponent(repo: Path) -> None:
     write_metrics("unet", {"mIoU": 0.5})
     commit(repo)
     write_metrics("unet", {"mIoU": 0.500001})
-    assert "| 0.5000 | 0.5000 | +1.0e-06 | better |" in page()
+    assert "| 0.5000 | 0.5000 | 0.0000 | better |" in page()
 
 
 def test_changed_code_is_named_by_file_and_reader(repo: Path) -> None:

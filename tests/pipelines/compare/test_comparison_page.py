@@ -21,6 +21,7 @@ from pipelines.compare.pictures import Extreme, Tile
 from pipelines.compare.result import Comparison, Note, SideName
 from pipelines.compare.runs import SharedImages
 from pipelines.compare.significance import Row
+from pipelines.compare.words import signed
 from tests import browser
 from tests.browser import HOSTILE, Chromium, each_look
 
@@ -126,3 +127,19 @@ def test_the_policy_lets_nothing_run(chromium: Chromium, tmp_path: Path) -> None
         assert not browser.hacked(window)
         refused = {tuple(found.split()[1:3]) for found in window.violations()}
     assert refused >= {(f"{rule}", "inline") for rule in ("script-src-elem", "script-src-attr", "style-src-attr")}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (0.0125, "+0.0125"),
+        (-7.5e-05, "-0.0001"),
+        (5.3e-05, "+0.0001"),
+        (1.1e-05, "0.0000"),
+        (-1e-12, "0.0000"),
+        (0.0, "0"),
+        (None, "not comparable"),
+    ],
+)
+def test_a_change_is_said_with_four_decimals(change: float | None, said: str) -> None:
+    assert signed(change) == said

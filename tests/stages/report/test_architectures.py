@@ -272,6 +272,21 @@ def test_several_seeds_one_network_and_an_empty_test_split(made: Path) -> None:
     assert "the test split is empty" in summary(one) and "The test split is empty" in render(one)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (12.3456, "12.346"),
+        (0.5, "0.500"),
+        (-7.5e-05, "-0.000075"),
+        (1.234e-08, "0.0000000123"),
+        (0.01, "0.01"),
+        (0, "0"),
+    ],
+)
+def test_values_of_curves_have_no_exponent(value: float, said: str) -> None:
+    assert curves.digits(value) == said
+
+
 def test_curves_are_those_of_the_runs(made: Path) -> None:
     found = curves.context(read(made, (0, 1)))["charts"]["val/mIoU"]
     values: dict[int, list[float]] = {}
