@@ -60,6 +60,8 @@ COVERED = """() => [...document.querySelectorAll(".scroll tbody tr:first-child t
   getComputedStyle(head).position === "sticky"
     && head.getBoundingClientRect().width > 0.75 * head.closest(".scroll").getBoundingClientRect().width
 ).map(head => `leaves no room for the other columns: ${head.textContent.slice(0, 80)}`)"""
+GOES_ON = """() => [...document.querySelectorAll(".scroll")].find(one =>
+  one.checkVisibility() && one.scrollWidth > one.clientWidth + 30)"""
 LOST = """() => {
   const ids = [...document.querySelectorAll("[id]")].map(one => one.id);
   const links = [...document.querySelectorAll("a[href^='#']")].map(link => link.hash.slice(1));
@@ -146,6 +148,22 @@ def troubles(window: Window) -> list[str]:
 def flaws(window: Window) -> list[str]:
     """What anyone would see: pictures that are none, things cut off, a page that scrolls sideways, links to nowhere."""
     return [flaw for script in (UNDECODABLE, OVERFLOWING, CUT, COVERED, LOST) for flaw in window.page.evaluate(script)]
+
+
+def shadows(window: Window) -> tuple[int, int]:
+    """How far the right edge of the first table that goes on there is from its background: at first, and at its end."""
+    import cv2
+    import numpy as np
+
+    table = window.page.evaluate_handle(GOES_ON).as_element()
+    assert table is not None, "no table is wider than this window"
+    found = []
+    for where in ("0", "one.scrollWidth"):
+        table.evaluate(f"one => one.scrollLeft = {where}")
+        image = np.asarray(cv2.imdecode(np.frombuffer(table.screenshot(), np.uint8), cv2.IMREAD_COLOR), int)
+        edge, everywhere = (np.median(part.reshape(-1, 3), axis=0) for part in (image[:, -5:-2], image))
+        found.append(int(abs(edge - everywhere).max()))
+    return found[0], found[1]
 
 
 def barriers(window: Window, contrast: bool = True) -> list[str]:

@@ -107,6 +107,13 @@ def test_it_fits_asks_for_nothing_and_keeps_nobody_out(
         assert browser.barriers(window) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_that_goes_on_has_a_shadow_there(chromium: Chromium, tmp_path: Path, scheme: str) -> None:
+    with chromium.open(page(PLAIN, tmp_path / "page.html"), 390, scheme) as window:
+        before, at_the_end = browser.shadows(window)
+    assert before > 25 and at_the_end <= 2
+
+
 @pytest.mark.parametrize("judged", [True, False])
 def test_names_stay_text(chromium: Chromium, tmp_path: Path, judged: bool) -> None:
     with chromium.open(page(PLAIN, tmp_path / "plain.html", judged), bypass_csp=True) as window:

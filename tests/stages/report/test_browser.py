@@ -92,6 +92,13 @@ def test_it_fits_asks_for_nothing_and_keeps_nobody_out(chromium: Chromium, page:
         assert browser.troubles(window) == [], "with everything opened"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_that_goes_on_has_a_shadow_there(chromium: Chromium, page: Path, scheme: str) -> None:
+    with chromium.open(page, 390, scheme) as window:
+        before, at_the_end = browser.shadows(window)
+    assert before > 25 and at_the_end <= 2
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_texts_of_charts_have_one_size(chromium: Chromium, page: Path, width: int) -> None:
     with chromium.open(page, width) as window:
