@@ -15,6 +15,7 @@ import yaml
 from pixelproof.core.files import write_json
 from pixelproof.data import dataset
 from stages.configure.resolve import resolve
+from tests.forked import run_forked
 
 REPOSITORY = Path(__file__).parents[3]
 CLASSES = tuple(
@@ -43,6 +44,7 @@ TRAIN: dict[str, Any] = {
     "compile": False,
     "deterministic": False,
 }
+COMMAND = ["-m", "stages.train"]
 COMPUTE = {"device": "cpu", "precision": "fp32", "channels_last": True, "threads": 1}
 
 
@@ -98,8 +100,17 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def train(root: Path, arch: str = "unet", *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the real command in a workspace."""
-    command = [sys.executable, "-m", "stages.train", "--arch", arch, "--seed", "0", *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    command = [sys.executable, *COMMAND, "--arch", arch, "--seed", "0", *arguments]
+    return succeeded(subprocess.run(command, cwd=root, capture_output=True, text=True), check)
+
+
+def train_forked(root: Path, arch: str = "unet", check: bool = True) -> subprocess.CompletedProcess[str]:
+    """The same, but that installed packages are imported when it begins."""
+    return succeeded(run_forked([*COMMAND, "--arch", arch, "--seed", "0"], root), check)
+
+
+def succeeded(done: subprocess.CompletedProcess[str], check: bool) -> subprocess.CompletedProcess[str]:
+    """How a command ended; with `check`, well."""
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 

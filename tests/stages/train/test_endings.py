@@ -18,23 +18,22 @@ from pixelproof.nn.runtime import Compute
 from stages.train.data import Labelled, Order
 from stages.train.endings import not_a_number
 from stages.train.run import Validation
-from tests.stages.train.conftest import Workspace, train, write_split
-from tests.stages.train.test_repeatable import STATEFUL, drive, outputs
+from tests.stages.train.conftest import Workspace, train, train_forked, write_split
+from tests.stages.train.test_repeatable import STATEFUL, drive, driven, outputs
 
 
-@pytest.mark.parametrize("name", ["TERM", "INT"])
-def test_a_signal_saves_and_ends(workspace: Workspace, name: str) -> None:
+def test_a_signal_saves_and_ends(workspace: Workspace) -> None:
     """Asked in iteration 8, it goes on to 9, where no gradient is half accumulated; then to the undisturbed bytes."""
-    root = workspace("stopped", **STATEFUL)
-    stopped = drive(root, f"{name}:8")
-    number = signal.Signals[f"SIG{name}"]
-    assert stopped.returncode == 128 + number
-    assert f"stopped by SIG{name} after iteration 9" in stopped.stdout and "Traceback" not in stopped.stderr
-    assert not (root / "models").exists()
-    assert "resumed after iteration 9" in train(root).stdout
     undisturbed = workspace("undisturbed", **STATEFUL)
     train(undisturbed)
-    assert outputs(root) == outputs(undisturbed)
+    for name in ("TERM", "INT"):
+        root = workspace(name, **STATEFUL)
+        stopped = drive(root, f"{name}:8")
+        assert stopped.returncode == 128 + signal.Signals[f"SIG{name}"]
+        assert f"stopped by SIG{name} after iteration 9" in stopped.stdout and "Traceback" not in stopped.stderr
+        assert not (root / "models").exists()
+        assert "resumed after iteration 9" in train_forked(root).stdout
+        assert outputs(root) == outputs(undisturbed)
 
 
 def test_a_signal_to_the_whole_group_saves_too(workspace: Workspace) -> None:
@@ -79,8 +78,10 @@ def test_a_long_list_of_images_is_cut() -> None:
 
 
 def test_out_of_memory_says_what_to_change(workspace: Workspace) -> None:
-    """The process may map no more memory in its second iteration."""
-    message = one_line(drive(workspace("large", decoded=0.0), "memory:2"))
+    """The process may map no more memory in its second iteration, and inherits none that is free."""
+    command = [sys.executable, *driven("memory:2")]
+    done = subprocess.run(command, cwd=workspace("large", decoded=0.0), capture_output=True, text=True)
+    message = one_line(done)
     assert "a batch of 4 images of 64x64: out of memory; halve train.batch and double train.accumulate" in message
 
 
@@ -103,4 +104,4 @@ def test_a_full_disk_loses_no_finished_checkpoint(workspace: Workspace) -> None:
     root = workspace("full")
     assert "the last finished checkpoint is kept" in one_line(drive(root, "disk:2"))
     assert not list(root.rglob(".checkpoint*"))
-    assert "resumed after iteration 3" in train(root).stdout
+    assert "resumed after iteration 3" in train_forked(root).stdout

@@ -16,7 +16,7 @@ from pixelproof.nn.build import build_model
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import names, resolve
 from stages.train.parts import Frozen, encoder_stages, freeze, groups
-from tests.stages.train.conftest import TRAIN, Workspace, train
+from tests.stages.train.conftest import TRAIN, Workspace, train_forked
 
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 WITHOUT = {"kmeans"}
@@ -122,7 +122,7 @@ def test_what_is_frozen_and_what_has_no_learning_rate_stays(workspace: Workspace
     for count in (3, 6):
         steps = {"iterations": count, "val_interval": count}
         root = workspace(f"w{count}", freeze=2, optimizer=optimizer, ema=0.5, **steps)
-        train(root)
+        train_forked(root)
         runs.append(load_file(root / "models/unet/0/weights.safetensors"))
     moved = {key for key in runs[0] if not torch.equal(runs[0][key], runs[1][key])}
     frozen = {key for key in runs[0] if key.startswith(("backbone.encoder.0.", "backbone.encoder.1."))}
@@ -139,7 +139,7 @@ def test_an_unknown_part_and_too_many_stages_are_one_line(workspace: Workspace) 
         ("parts", {"optimizer": TRAIN["optimizer"] | {"lr_factors": {"bakbone": 0.1}}}, "did you mean 'backbone'?"),
         ("stages", {"freeze": 99}, "the encoder has 7 stages"),
     ):
-        refused = train(workspace(name, **change), check=False)
+        refused = train_forked(workspace(name, **change), check=False)
         assert refused.returncode == 2 and message in refused.stderr and "Traceback" not in refused.stderr
 
 

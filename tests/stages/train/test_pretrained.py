@@ -6,8 +6,6 @@ import hashlib
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,8 @@ from pixelproof.nn.build import build_model
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
 from stages.train.pretrained import match, rename, start, tensors
-from tests.stages.train.conftest import Workspace, train
+from tests.forked import run_forked
+from tests.stages.train.conftest import Workspace, succeeded, train, train_forked
 from tests.stages.train.test_repeatable import Malicious, drive
 
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -220,7 +219,7 @@ def configure(root: Path, source: str | None = None) -> None:
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["train"]["pretrained"] = source or params["train"]["pretrained"]
     (root / "params.yaml").write_text(yaml.safe_dump(params))
-    subprocess.run([sys.executable, "-m", "stages.configure"], cwd=root, check=True, capture_output=True)
+    succeeded(run_forked(["-m", "stages.configure"], root), check=True)
 
 
 def test_own_weights_begin_another_training(workspace: Workspace) -> None:
@@ -229,7 +228,7 @@ def test_own_weights_begin_another_training(workspace: Workspace) -> None:
     """
     steps = {"iterations": 2, "val_interval": 2, "checkpoint_interval": 2}
     first = workspace("first", **steps)
-    train(first)
+    train_forked(first)
     weights = first / "models/unet/0/weights.safetensors"
     before = load_file(weights)
     encoder = [key for key in before if key.startswith("backbone.")]
@@ -249,7 +248,7 @@ def test_own_weights_begin_another_training(workspace: Workspace) -> None:
 
     assert drive(roots[1], "iteration:2").returncode == -signal.SIGKILL
     (roots[1] / "pretrained/weights.safetensors").unlink()
-    assert "resumed after iteration 1" in train(roots[1]).stdout
+    assert "resumed after iteration 1" in train_forked(roots[1]).stdout
     assert (roots[1] / "models/unet/0/weights.safetensors").read_bytes() == (
         roots[0] / "models/unet/0/weights.safetensors"
     ).read_bytes()
@@ -262,11 +261,11 @@ def test_a_file_that_is_not_the_configured_one_or_runs_code_is_refused(workspace
     path = root / "pretrained/crafted.pth"
     torch.save({"state_dict": {"backbone.a": Malicious(root / "was-run")}}, path)
     configure(root, "pretrained/crafted.pth")
-    refused = train(root, check=False)
+    refused = train_forked(root, check=False)
     assert refused.returncode == 2 and "expected weights alone, which run no code" in refused.stderr
     assert "Traceback" not in refused.stderr and not (root / "was-run").exists()
     path.write_bytes(b"other")
-    refused = train(root, check=False)
+    refused = train_forked(root, check=False)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
     assert hashlib.sha256(b"other").hexdigest()[:16] in refused.stderr and "`dvc repro configure`" in refused.stderr
     assert json.loads((root / "data/configs/unet.json").read_text())["pretrained"]["path"] == "pretrained/crafted.pth"

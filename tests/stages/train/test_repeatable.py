@@ -7,7 +7,6 @@ import io
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import torch
 from safetensors.torch import load
 
 from stages.train.checkpoint import DIGEST_BYTES
-from tests.stages.train.conftest import TRAIN, Workspace, train, weights
+from tests.forked import run_forked
+from tests.stages.train.conftest import TRAIN, Workspace, train, train_forked, weights
 
 DRIVER = Path(__file__).parent / "driver.py"
 # everything that has a state of its own: dropout (in U-Net's heads), averaged weights, accumulated gradients
@@ -25,8 +25,12 @@ STATEFUL: dict[str, Any] = {"ema": 0.8, "accumulate": 3}
 
 def drive(root: Path, change: str) -> subprocess.CompletedProcess[str]:
     """Run the training with a change from outside."""
-    command = [sys.executable, str(DRIVER), change, "--arch", "unet", "--seed", "0"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    return run_forked(driven(change), root)
+
+
+def driven(change: str) -> list[str]:
+    """The command of that."""
+    return [str(DRIVER), change, "--arch", "unet", "--seed", "0"]
 
 
 def last_state(root: Path) -> dict[str, torch.Tensor]:
@@ -75,7 +79,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(workspace: Workspace, monke
         root = workspace(change.replace(":", "-"), **STATEFUL)
         assert drive(root, change).returncode == -signal.SIGKILL
         assert not (root / "models").exists()
-        again = train(root)
+        again = train_forked(root)
         assert f"resumed after iteration {finished}" in again.stdout, change
         assert outputs(root) == outputs(undisturbed), change
         assert not (root / ".pixelproof/checkpoints/unet/0").exists()
@@ -88,8 +92,9 @@ def test_other_precisions_are_a_choice_and_repeat(workspace: Workspace, precisio
     short: dict[str, Any] = {"iterations": 2, "val_interval": 2, "checkpoint_interval": 2}
     plain = workspace("fp32", **short)
     twice = [workspace(name, compute={"precision": precision}, **short) for name in ("one", "two")]
-    for root in (plain, *twice):
-        train(root)
+    train_forked(plain)
+    train_forked(twice[0])
+    train(twice[1])
     assert outputs(twice[0]) == outputs(twice[1])
     assert weights(twice[0]) != weights(plain)
 
@@ -100,7 +105,7 @@ def test_another_data_set_or_param_starts_over(workspace: Workspace) -> None:
     assert drive(root, "iteration:8").returncode == -signal.SIGKILL
     text = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(text.replace("lr: 0.003", "lr: 0.002"))
-    assert "resumed" not in train(root).stdout
+    assert "resumed" not in train_forked(root).stdout
     fresh = workspace("fresh", optimizer=TRAIN["optimizer"] | {"lr": 0.002})
     train(fresh)
     assert weights(root) == weights(fresh)
@@ -120,8 +125,8 @@ def test_patience_ends_a_training(workspace: Workspace) -> None:
 def test_what_needs_no_gradient_is_trained_and_published_the_same_way(workspace: Workspace) -> None:
     """k-means learns in one go; the flat colours of the shapes are told apart, and twice in the same bytes."""
     roots = [workspace(name, arch="kmeans") for name in ("one", "two")]
-    for root in roots:
-        assert "clusters" in train(root, "kmeans").stdout
+    for done in (train(roots[0], "kmeans"), train_forked(roots[1], "kmeans")):
+        assert "clusters" in done.stdout
     assert weights(roots[0], "kmeans") == weights(roots[1], "kmeans")
     facts = json.loads((roots[0] / "models/kmeans/0/facts.json").read_text())
     assert facts["iterations"] == 1 and facts["val_mIoU"] > 0.8
@@ -151,7 +156,7 @@ def test_a_crafted_checkpoint_runs_no_code_and_a_damaged_one_is_not_resumed(work
     signed = hashlib.sha256(crafted.getvalue()).digest() + crafted.getvalue()
     for content, found in ((bytes(damaged), "a damaged checkpoint"), (signed, "not one of our checkpoints")):
         path.write_bytes(content)
-        refused = train(root, check=False)
+        refused = train_forked(root, check=False)
         assert refused.returncode == 2
         assert found in refused.stderr and "Traceback" not in refused.stderr
     assert not (root / "was-run").exists()
