@@ -1,4 +1,4 @@
-"""The two tiny runs of the whole pipeline that several test modules share, each made once."""
+"""The two tiny runs of the whole pipeline that several test modules share, each made once for all processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.workspace import Run, auditing, tiny_run
+from tests.once import once
+from tests.workspace import OPENED, Run, Workspace, auditing, tiny_run
 
 settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -18,16 +19,16 @@ settings.load_profile("patient")
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run from scratch, as any user would make it."""
-    return tiny_run(tmp_path_factory.mktemp("first"))
+    return once(tmp_path_factory, "first", tiny_run)
+
+
+@pytest.fixture
+def after_first_run(first_run: Run, tmp_path: Path) -> Workspace:
+    """A copy of its clone, to change."""
+    return first_run.workspace.at(tmp_path / "a clone")
 
 
 @pytest.fixture(scope="session")
-def audit_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the audited run logs the files that it opens, in one file per stage."""
-    return tmp_path_factory.mktemp("opened")
-
-
-@pytest.fixture(scope="session")
-def audited_run(tmp_path_factory: pytest.TempPathFactory, audit_logs: Path) -> Run:
-    """The same run again, from scratch in another folder, with every file that it opens logged."""
-    return tiny_run(tmp_path_factory.mktemp("second"), auditing(audit_logs))
+def audited_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same run again, from scratch in another folder, with every file that it opens logged beside its clone."""
+    return once(tmp_path_factory, "second", lambda base: tiny_run(base, auditing(base / OPENED)))

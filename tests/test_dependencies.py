@@ -21,7 +21,7 @@ import yaml
 from pipelines.dvc.deps import closure, code_in, differences, entry, listed_code
 from pixelproof import sources
 from stages.configure.resolve import names, resolve
-from tests.workspace import ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
+from tests.workspace import OPENED, ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
 # Not part of the repository: git's own files, and installed packages (pixelproof/core/versions.json represents them).
 FOREIGN = (".git", ".venv")
@@ -108,8 +108,9 @@ def undeclared(folder: Path, stage: Any, log: Path) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.promise
-def test_a_real_run_opens_nothing_undeclared(audited_run: Run, audit_logs: Path) -> None:
-    folder, logs = audited_run.workspace.folder, audit_logs
+def test_a_real_run_opens_nothing_undeclared(audited_run: Run) -> None:
+    folder = audited_run.workspace.folder
+    logs = folder.parent / OPENED
     stages = stages_of(folder)
     assert {log.name for log in logs.iterdir()} == set(stages)
     for name, stage in stages.items():
@@ -141,8 +142,7 @@ def test_a_stage_writes_the_same_where_nothing_undeclared_is(audited_run: Run, t
 
 
 def test_an_undeclared_file_is_seen_in_a_run(tmp_path: Path) -> None:
-    workspace, logs = make_workspace(tmp_path), tmp_path / "opened"
-    logs.mkdir()
+    workspace, logs = make_workspace(tmp_path), tmp_path / OPENED
     (workspace.folder / "stages/undeclared.py").touch()
     workspace.edit(
         "stages/configure/__main__.py",

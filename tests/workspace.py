@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 from dvc.repo import Repo
 
 ROOT = Path(__file__).parent.parent
+OPENED = "opened"  # the folder of an audited run's logs
 WRITTEN = ("data", "models", "results", "reports", "metrics", "tables")
 
 
@@ -45,6 +46,11 @@ class Workspace:
         )
         assert result.returncode == 0, f"{command} ended with {result.returncode}:\n{result.stdout[-4000:]}"
         return result.stdout
+
+    def at(self, folder: Path) -> Workspace:
+        """A copy in another folder, with its data and DVC's cache."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return replace(self, folder=folder)
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace a text that occurs exactly once in a file."""
@@ -141,6 +147,10 @@ def tiny_run(base: Path, env: Mapping[str, str] | None = None) -> Run:
 
 
 def auditing(logs: Path) -> dict[str, str]:
-    """The environment of an audited run. No bytecode is written, so that every import opens the source file."""
+    """The environment of an audited run, which logs in one file per stage.
+
+    No bytecode is written, so that every import opens the source file.
+    """
+    logs.mkdir(exist_ok=True)
     hook = Path(__file__).parent / "audit"
     return {"PYTHONPATH": str(hook), "PIXELPROOF_AUDIT": str(logs), "PYTHONDONTWRITEBYTECODE": "1"}

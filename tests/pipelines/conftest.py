@@ -19,6 +19,8 @@ import psutil
 import pytest
 import yaml
 
+from tests.once import once
+
 ROOT = Path(__file__).parents[2]
 
 # The shape of the real graph: two sources, a matrix over architectures, a report that writes metrics kept in git.
@@ -129,7 +131,12 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny pipeline, reproduced once by `dvc repro` and committed; copied for each test."""
-    repo = tmp_path_factory.mktemp("template") / "repo"
+    return once(tmp_path_factory, "template", make_pipeline)
+
+
+def make_pipeline(base: Path) -> Path:
+    """The tiny pipeline in `base`, reproduced and committed."""
+    repo = base / "repo"
     for folder in ("code", "examples", "control"):
         (repo / folder).mkdir(parents=True)
     (repo / "dvc.yaml").write_text(DVC_YAML)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.once import once
 from tests.pipelines.compare.compared import History, make
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> History:
-    """The repository with its revisions, built once."""
-    return make(tmp_path_factory.mktemp("history") / "repo")
+    """The repository with its revisions, built once for all processes."""
+    return once(tmp_path_factory, "history", lambda base: make(base / "repo"))
 
 
 @pytest.fixture
