@@ -1,4 +1,4 @@
-"""A small CVAT: a real HTTP server on loopback that answers what the SDK asks of CVAT 2.80, and has faults on request."""
+"""A small CVAT: an HTTP server on loopback that answers what the SDK asks of CVAT 2.80, and has faults on request."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Task:
         """annotations.xml as CVAT writes it at some time."""
         numbers = [number for number in range(len(self.frames)) if number not in self.deleted]
         names = list(self.frames)
-        width, height = self.size
+        size = f'width="{self.size[0]}" height="{self.size[1]}"'
         images = "".join(
-            f'  <image id="{self.first + self.step * n}" name={quoteattr(names[n])} width="{width}" height="{height}">\n'
+            f'  <image id="{self.first + self.step * n}" name={quoteattr(names[n])} {size}>\n'
             f"{self.drawn.get(n, '')}  </image>\n"
             for n in numbers
         )
@@ -144,6 +144,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits for 40 ms
     server: CvatServer
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import urllib3
 from cvat_sdk.api_client.exceptions import ApiException, OpenApiException
 from cvat_sdk.core.client import AccessTokenCredentials, Client, Config
 from cvat_sdk.core.exceptions import CvatSdkException
+from cvat_sdk.version import VERSION
 from packaging.version import InvalidVersion, Version
 
 from commands._cvat.address import read_address
-from commands._cvat.transport import Patience, Transport
+from commands._cvat.transport import Patience, Transport, shown
 from pixelproof.core.errors import StateError
 
 OLDEST, TOO_NEW = Version("2.48"), Version("3")  # 2.48 was the first with personal access tokens
@@ -44,6 +46,7 @@ def connected(
     config = Config(status_check_period=patience.period, verify_ssl=True, **({"cache_dir": cache} if cache else {}))
     client = Client(address.host, logger=_silent(), config=config, check_server_version=False)
     client.api_client.rest_client = Transport(client.api_client.configuration, address, patience)
+    client.api_client.deserialize = _readable(address.host, client.api_client.deserialize)
     client.login(AccessTokenCredentials(address.token))
     with client:
         try:
@@ -84,6 +87,20 @@ def _parsed(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _readable(host: str, deserialize: Callable[..., Any]) -> Callable[..., Any]:
+    """The SDK's parser of answers, which fails in as many ways as there are odd answers."""
+
+    def read(answer: urllib3.HTTPResponse, *how: Any, **more: Any) -> Any:
+        try:
+            return deserialize(answer, *how, **more)
+        except Exception:
+            where, found = shown(urljoin(host, answer.url or "")), "one that cvat-sdk cannot read"
+            fix = "is something else between this machine and CVAT? If not, please report this as a bug"
+            raise StateError(where, f"expected an answer of CVAT {VERSION}, found {found}", fix) from None
+
+    return read
 
 
 def _one_line(client: Client, error: Exception) -> StateError:

@@ -211,8 +211,6 @@ def _reason(error: urllib3.exceptions.HTTPError) -> str:
     """Why there is no answer, in words."""
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return "no host of this name"
-    if isinstance(error, urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    cause = error.__cause__ or error.__context__
-    words = getattr(cause, "strerror", None)
-    return str(words).lower() if words else "the connection broke"
+    if words := getattr(error.__cause__ or error.__context__, "strerror", None):
+        return str(words).lower()
+    return "no answer in time" if isinstance(error, urllib3.exceptions.TimeoutError) else "the connection broke"
