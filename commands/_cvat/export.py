@@ -27,7 +27,7 @@ def write_folder(archive: Path, folder: Path, wanted: Callable[[int], bool]) -> 
 
     Args:
         archive: the zip, of one task, "CVAT for images 1.1" with its images.
-        folder: a new folder, to which annotations.xml and images/ are written.
+        folder: a new folder, to which annotations.xml and images/ are written if a frame is kept.
         wanted: whether to keep a frame, by its number within the task, from 0.
 
     Returns:
@@ -40,6 +40,8 @@ def write_folder(archive: Path, folder: Path, wanted: Callable[[int], bool]) -> 
         root = _parsed(export)
         frames = _frames(export, root)
         kept = [node for number, node in sorted(frames.items()) if wanted(number)]
+        if not kept:
+            return 0, len(frames)
         files = {_stem(name): name for name in export.lengths if name != ANNOTATIONS}
         for node in kept:
             member = _member(export, files, node)

@@ -128,7 +128,7 @@ def _pulled(client: Client, task: Any, finished: Finished, folder: Path) -> str 
         print(f"{count}; {task.size} frames left out")
         return None
     name = f"task-{task.id}"
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:  # where there is room for it
         part = Path(scratch, f"{name}.zip")
         fetch_export(client, task.id, part)
         kept, left = write_folder(part, folder / name, jobs.covers)
