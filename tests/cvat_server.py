@@ -249,7 +249,8 @@ class Handler(BaseHTTPRequestHandler):
         self.json({"status": state, "id": request, "message": "", "operation": operation, "created_date": DATE, **done})
 
     def _get_labels(self) -> None:
-        labels = self.server.tasks[int(self.query["task_id"])].labels
+        empty: dict[str, Any] = {"type": "any", "attributes": [], "sublabels": [], "color": "#ff0000"}
+        labels = [{**empty, **each} for each in self.server.tasks[int(self.query["task_id"])].labels]
         self.json({"count": len(labels), "next": None, "previous": None, "results": labels})
 
     def _get_jobs(self) -> None:
@@ -276,10 +277,11 @@ class Handler(BaseHTTPRequestHandler):
         self.json({"version": 1, "tags": [], "shapes": sent["shapes"], "tracks": []})
 
     def _task(self, task: Task) -> dict[str, Any]:
+        mode = "interpolation" if task.ending else "annotation"
         return {
             "id": task.id, "name": f"flight {task.id}", "size": len(task.frames), "dimension": "2d", "subset": "",
             "jobs": {"url": "", "count": len(task.jobs), "completed": 0, "validation": 0}, "labels": {"url": ""},
-            "project_id": task.project, "organization": None, "mode": "annotation", "status": "annotation",
+            "project_id": task.project, "organization": None, "mode": mode, "status": "annotation",
             "data_chunk_size": task.chunk, "data_original_chunk_type": "imageset", "updated_date": DATE,
             "created_date": DATE, "target_storage": STORAGE, "source_storage": STORAGE,
         }  # fmt: skip
@@ -350,7 +352,7 @@ def cut(after: int) -> Fault:
         write = handler.wfile.write
         sent = [0]
 
-        def some(content: bytes) -> int:
+        def some(content: Any) -> int:
             if content.startswith(b"HTTP/"):
                 return write(content)
             write(content[: max(0, after - sent[0])])

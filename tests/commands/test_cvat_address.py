@@ -132,7 +132,7 @@ def test_certificates_are_verified_and_a_private_authority_is_trusted_on_request
 
 def test_https_to_a_server_without_it_is_said(server: CvatServer) -> None:
     environ = {"CVAT_HOST": server.url.replace("http:", "https:"), "CVAT_ACCESS_TOKEN": TOKEN}
-    no_tls = pytest.raises(StateError, match="no TLS: .*; does this server speak https at this port")
+    no_tls = pytest.raises(StateError, match=r"no TLS: .*; does this server speak https at this port")
     with no_tls, connected(patience=SURE, environ=environ):
         pass
 

@@ -85,9 +85,13 @@ def test_states_and_stages_choose_the_jobs(server: CvatServer, tmp_path: Path) -
 
 
 def test_ground_truth_and_replicas_do_not_say_that_a_frame_is_finished(server: CvatServer, tmp_path: Path) -> None:
-    jobs = [Job(0, 3, "new"), Job(0, 5, type="ground_truth"), Job(0, 3, type="consensus_replica"), Job(4, 4)]
+    """Frames that only a ground truth job shows are its own to say so."""
+    truth = Job(0, 5, type="ground_truth")
+    jobs = [Job(0, 3, "new"), truth, Job(0, 3, type="consensus_replica"), Job(4, 4)]
     server.tasks[9] = task(9, jobs, project=None)
     assert frames(pull(tmp_path, "--task", 9) / "task-9") == ["a/9-04.png", "a/9-05.png"]
+    truth.state = "new"
+    assert frames(pull(tmp_path, "--task", 9) / "task-9") == ["a/9-04.png"]
 
 
 def test_a_task_without_a_finished_job_is_not_exported(
@@ -97,6 +101,11 @@ def test_a_task_without_a_finished_job_is_not_exported(
     assert [path.name for path in pull(tmp_path).iterdir()] == ["task-7"]
     assert "task 8 'flight 8': 0 of 1 jobs accepted or completed; 6 frames left out" in capsys.readouterr().out
     assert server.count("POST /api/tasks/8") == 0
+
+
+def test_a_finished_job_whose_frames_are_all_deleted_gives_no_folder(server: CvatServer, tmp_path: Path) -> None:
+    server.tasks[8].deleted = (0, 1)
+    assert [path.name for path in pull(tmp_path).iterdir()] == ["task-7"]
 
 
 def test_frames_of_a_video_are_numbered_as_its_jobs_number_them(server: CvatServer, tmp_path: Path) -> None:
@@ -193,7 +202,9 @@ def test_a_download_that_brings_nothing_ends(server: CvatServer, tmp_path: Path)
     assert nothing_left(tmp_path)
 
 
-def test_another_range_than_was_asked_for_is_not_appended(server: CvatServer, tmp_path: Path) -> None:
+def test_another_range_than_was_asked_for_is_not_appended(
+    server: CvatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def wrong(handler: object) -> bool:
         handler.bytes(b"x" * 50, 206, Content_Range="bytes 7-56/900")  # type: ignore[attr-defined]
         return True
@@ -201,6 +212,7 @@ def test_another_range_than_was_asked_for_is_not_appended(server: CvatServer, tm
     server.fail("dataset/download", cut(300), wrong)
     pull(tmp_path, "--task", 7)
     assert server.range_headers == [None, None]
+    assert "not a whole zip" not in capsys.readouterr().err
 
 
 def test_what_is_no_zip_is_never_kept(server: CvatServer, tmp_path: Path) -> None:
