@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from commands._images import check_image, names, read_photo
 from commands._shown import Shown
-from commands._trained import find
+from commands._trained import Trained, find
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import load, pick, read_yaml
@@ -44,17 +44,26 @@ class Request:
 def predict_all(arch: str, seed: int, paths: Sequence[Path], asked: Request) -> None:
     """Predict and write."""
     params = load("evaluate", Params)
-    learnt = Shown(short=min(pick(read_yaml(Path("params.yaml")), f"prepare.{side}") for side in ("width", "height")))
+    learnt = shown_in_training()
     inference = windows(params.evaluate, asked.window, asked.stride)
     check_out(asked.out, paths)
     trained = find(arch, seed)
     for path in track(paths, "images checked", len(paths)):
         check_image(path)
-    overrides = params.evaluate.overrides.get(arch)
-    classes = len(trained.header.classes)
-    network = load_logits(trained.config, trained.weights, classes, params.compute, overrides, inference)
+    network = load_network(trained, params, inference)
     write(paths, network, asked.size or learnt, trained.header, asked.out)
     print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}")
+
+
+def shown_in_training() -> Shown:
+    """How large the network saw its training images."""
+    return Shown(short=min(pick(read_yaml(Path("params.yaml")), f"prepare.{side}") for side in ("width", "height")))
+
+
+def load_network(trained: Trained, params: Params, inference: Inference) -> Network:
+    """A trained network, with the overrides of `evaluate` in params.yaml."""
+    overrides, classes = params.evaluate.overrides.get(trained.arch), len(trained.header.classes)
+    return load_logits(trained.config, trained.weights, classes, params.compute, overrides, inference)
 
 
 def windows(inference: Inference, window: int | None, stride: int | None) -> Inference:

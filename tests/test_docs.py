@@ -69,12 +69,12 @@ def wrong_commands(text: str) -> list[str]:
 
 def runs(line: str) -> bool:
     """Whether what a line calls exists; anything that is not the project's own is assumed to."""
-    program, name = [*line.split(), "", ""][:2]
+    program, name, verb = [*line.split(), "", "", ""][:3]
     if program == "make" and name:
         return name in ELSEWHERE or name in re.findall(r"^(\w+):", text_of("Makefile"), re.MULTILINE)
     if program in ("pixelproof", "bin/pixelproof") and name and not name.startswith("-"):
         known = name in {entry.name for entry in entries()}
-        return options(line) <= taken_by(name) if known else name in ELSEWHERE
+        return options(line) <= taken_by(name, verb) if known else name in ELSEWHERE
     modules = re.findall(r"-m ((?:commands|pipelines|pixelproof|stages)[\w.]*)", line)
     files = [(f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__main__.py") for module in modules]
     return all(any((ROOT / path).is_file() for path in either) for either in files)
@@ -85,10 +85,13 @@ def options(line: str) -> set[str]:
     return {word.split("=")[0] for word in shlex.split(line, comments=True) if word.startswith("--")}
 
 
-def taken_by(name: str) -> set[str]:
-    """The options that a command takes."""
+def taken_by(name: str, verb: str) -> set[str]:
+    """The options that a command takes, or one of its verbs."""
     parser = argparse.ArgumentParser()
     load(name).add_arguments(parser)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parser = action.choices.get(verb, parser)
     return {option for action in parser._actions for option in action.option_strings}
 
 

@@ -1,0 +1,1 @@
+"""What `pixelproof cvat` does: talks to a CVAT server by way of its own SDK."""
