@@ -15,7 +15,7 @@ import numpy as np
 
 from pixelproof.core.errors import DataError, nearest
 from pixelproof.core.files import whole_folder, write_bytes
-from pixelproof.core.progress import track
+from pixelproof.core.progress import say, track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.data.images import PNG_SIGNATURE, Array, decode, encoded
 from stages.cvat import formats
@@ -75,6 +75,8 @@ def convert(exports: list[Path], target: Path, params: Cvat) -> tuple[int, int, 
         opened = [open_labels(stack.enter_context(open_export(path))) for path in exports]
         items = items_of(opened, params)
         write(items, target, params)
+    for what, count in sorted(sum((one.parsed.notes for one in opened), Counter[str]()).items()):
+        say(f"cvat: {count} {what}")
     return len(opened), len(items), count_skipped([one.parsed for one in opened])
 
 
