@@ -22,7 +22,7 @@ letters = st.text(st.sampled_from("aA1-._/ é图片\u0301\U0001f600"), min_size=
 keys = st.builds(Key, st.sampled_from(["", "1", "12", "north", "1-a"]), st.sampled_from(["", "Train", "test"]), letters)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sets(keys, max_size=12), st.randoms())
 def test_ids_are_valid_unique_and_independent_of_the_order(found: set[Key], shuffle: random.Random) -> None:
     ids = ids_of(found)
@@ -33,7 +33,7 @@ def test_ids_are_valid_unique_and_independent_of_the_order(found: set[Key], shuf
     assert ids_of(order) == ids
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sets(keys, max_size=8), st.sets(keys, max_size=8))
 def test_ids_that_were_given_stay(first: set[Key], then: set[Key]) -> None:
     before = ids_of(first)
