@@ -183,7 +183,7 @@ class Grouper:
 
     def _by_regex(self, where: str, key: Key, pattern: str) -> str:
         match = re.search(pattern, key.name)
-        found = (match[1] if match.re.groups else match[0]) if match else None
+        found = match and match[1 if match.re.groups else 0]
         if not found:
             fix = "change cvat.group.regex in params.yaml, or the image's name in CVAT"
             raise DataError(where, f"a name in which {pattern!r} finds a group", repr(key.name), fix)

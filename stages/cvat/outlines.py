@@ -45,7 +45,7 @@ def area(outline: Outline, width: int, height: int) -> tuple[Window, Array]:
     inside = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
     if inside.size:
         for ring in rings:
-            inside |= ring_area(ring - (columns.start, rows.start), inside.shape[1], inside.shape[0])
+            inside |= ring_area(ring, window)
     return window, inside
 
 
@@ -61,23 +61,27 @@ def corners(box: Box) -> Floats:
     return turned
 
 
-def ring_area(ring: Floats, width: int, height: int) -> Array:
-    """The pixels inside a closed ring of points, which may cross itself (what is inside twice is outside)."""
+def ring_area(ring: Floats, window: Window) -> Array:
+    """The pixels of a window inside a closed ring of points; what a ring that crosses itself holds twice is outside."""
+    height, width = (part.stop - part.start for part in window)
     flips = np.zeros((height + 1) * width, np.uint8)
-    for columns, rows in _crossings(ring, width, height):
+    for columns, rows in _crossings(ring, window):
         np.add.at(flips, rows * width + columns, np.uint8(1))
     odd: Array = (np.add.accumulate(flips.reshape(height + 1, width)[:-1], axis=0, dtype=np.uint8) & 1).astype(bool)
     return odd
 
 
-def _crossings(ring: Floats, width: int, height: int) -> Iterator[tuple[Whole, Whole]]:
-    """Where the ring's edges cross the columns of pixel centres: the columns, and the first rows below."""
-    at = np.trunc(GRID * ring + 0.5).astype(np.int64)
-    edges = np.concatenate([at, np.roll(at, -1, axis=0)], axis=1)
+def _crossings(ring: Floats, window: Window) -> Iterator[tuple[Whole, Whole]]:
+    """Where the ring's edges cross the window's columns of pixel centres: the columns, and the first rows below.
+
+    All is computed in the image and only then in the window, so that roundings do not depend on the window.
+    """
+    grid = np.trunc(GRID * ring + 0.5).astype(np.int64)
+    edges = np.concatenate([grid, np.roll(grid, -1, axis=0)], axis=1)
     dx, dy = (np.abs(edges[:, axis] - edges[:, axis + 2]) for axis in (0, 1))
-    first = np.maximum((np.minimum(edges[:, 0], edges[:, 2]) + 2) // GRID, 0)  # the first centre not left of the edge
-    last = np.minimum((np.maximum(edges[:, 0], edges[:, 2]) - 3) // GRID, width - 1)
-    counts = np.maximum(last - first + 1, 0)
+    left, right = np.minimum(edges[:, 0], edges[:, 2]), np.maximum(edges[:, 0], edges[:, 2])
+    first = np.maximum((left + 2) // GRID, window[1].start)  # the first centre not left of the edge
+    counts = np.maximum(np.minimum((right - 3) // GRID, window[1].stop - 1) - first + 1, 0)
     for steep in (False, True):
         chosen = np.flatnonzero(((dx < dy) == steep) & (counts > 0))
         totals = np.cumsum(counts[chosen])
@@ -90,8 +94,8 @@ def _crossings(ring: Floats, width: int, height: int) -> Iterator[tuple[Whole, W
             owner = np.repeat(np.arange(len(part)), each)
             columns = first[part][owner] + np.arange(len(owner)) - (np.cumsum(each) - each)[owner]
             y = (_steep if steep else _flat)(edges[part], owner, columns)
-            rows = np.ceil(np.clip((y + 0.5) / GRID - 0.5, 0, height)).astype(np.int64)
-            yield columns, rows
+            rows = np.ceil(np.clip((y + 0.5) / GRID - 0.5, window[0].start, window[0].stop)).astype(np.int64)
+            yield columns - window[1].start, rows - window[0].start
 
 
 def _flat(edges: Whole, owner: Whole, columns: Whole) -> Whole:

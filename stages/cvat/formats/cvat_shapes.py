@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from pixelproof.core.errors import DataError
-from stages.cvat.model import Box, Ellipse, Floats, Outline, Polygon, Runs
+from stages.cvat.model import Box, Ellipse, Outline, Polygon, Runs
 
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
 REDRAW = "fix the shape in CVAT and export again"
@@ -74,10 +74,7 @@ def _polygon(where: str, shape: Element, width: int, height: int) -> Polygon:
             _coordinate(where, "points", number, height if at % 2 else width)
     if (length := float(np.abs(np.diff(points[:, 0])).sum())) > LONGEST:
         raise DataError(where, f"an outline of at most {LONGEST} pixels", f"one of {length:.0f}", REDRAW)
-    # Two decimals are what CVAT writes. In single precision, as version 0.1 read them: the outline is rounded to fifths
-    # of a pixel when it is drawn, and its ties then fall where they fell.
-    rounded: Floats = points.astype(np.float32).round(2).astype(np.float64)
-    return Polygon((rounded,))
+    return Polygon((points,))
 
 
 def _box(where: str, shape: Element, width: int, height: int) -> Box:

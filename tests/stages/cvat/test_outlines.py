@@ -12,7 +12,7 @@ from pycocotools import mask as coco
 
 from pixelproof.data.images import Array
 from stages.cvat.model import Box, Ellipse, Outline, Polygon, Runs
-from stages.cvat.outlines import area, corners, ring_area, run_lengths
+from stages.cvat.outlines import area, corners, run_lengths
 
 side = st.integers(1, 40)
 number = st.floats(-45, 85).map(lambda value: round(value, 2)) | st.integers(-400, 800).map(lambda value: value / 10)
@@ -36,7 +36,7 @@ def by_coco(ring: Array, width: int, height: int) -> Array:
 def test_rings_are_cocos_to_the_pixel(points: list[tuple[float, float]], width: int, height: int) -> None:
     """Any ring: corners outside, edges that cross, points on a line or on each other."""
     ring = np.array(points, np.float64)
-    assert (ring_area(ring, width, height) == by_coco(ring, width, height)).all()
+    assert (whole(Polygon((ring,)), width, height) == by_coco(ring, width, height)).all()
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.5])
@@ -45,7 +45,7 @@ def test_rings_of_many_points_too(noise: float, monkeypatch: pytest.MonkeyPatch)
     turn = np.linspace(0, 2 * math.pi, 5000, endpoint=False)
     reach = 120 * (1 + noise * np.random.default_rng(0).standard_normal(5000))
     ring = np.stack([150 + reach * np.cos(turn), 90 + reach * np.sin(turn)], axis=1)
-    assert (ring_area(ring, 300, 200) == by_coco(ring, 300, 200)).all()
+    assert (whole(Polygon((ring,)), 300, 200) == by_coco(ring, 300, 200)).all()
 
 
 def test_a_polygon_is_the_union_of_its_rings() -> None:
