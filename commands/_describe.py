@@ -41,9 +41,9 @@ def describe(exports: Sequence[Opened], folder: str, kept: Cvat | None) -> Cvat:
 
 
 def grouping(exports: Sequence[Opened]) -> Grouping:
-    """By folder if that gives three groups or more; by export if names repeat; otherwise each image on its own."""
-    images = [(one.export.name, image.name) for one in exports for image in one.parsed.images]
-    if max(Counter(old_id(export, name, by_export=False) for export, name in images).values(), default=1) > 1:
+    """By export if names repeat in two; by folder if that gives three groups or more; else each image on its own."""
+    names = [{old_id("", image.name, by_export=False) for image in one.parsed.images} for one in exports]
+    if max(Counter(name for each in names for name in each).values(), default=1) > 1:
         return "export"
     groups = {
         folder if (folder := str(PurePosixPath(image.name).parent)) != "." else group_without_folder(one, image)

@@ -53,7 +53,8 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
         found = measure(Path(scratch) / "data")
     params = settled(params, found, kept)
     groups = Counter(sample.group for sample in found.samples[UNSPLIT])
-    salt = split.salt if kept or not groups else _salt(export, groups, split)
+    ready = not groups or all(found.samples[name] for name in SPLITS)  # the user's own splits fill train, val and test
+    salt = split.salt if kept or ready else _salt(export, groups, split)
     changes = _changes(params, salt, again=kept is not None)
     changes |= {} if portable is None else {"compute.portable": portable}
     text = set_values((root / "params.yaml").read_text(), changes)

@@ -163,6 +163,25 @@ def test_zip_that_would_write_outside(name: str, tmp_path: Path) -> None:
     assert "a path that leads out of the export" in refused(export.zip(tmp_path / "a/b/one.zip"), tmp_path)
 
 
+def test_zip_bombs(tmp_path: Path) -> None:
+    path = tmp_path / "one.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("annotations.xml", "w") as member:
+        for _ in range(17):
+            member.write(bytes(1 << 24))
+    assert "annotations.xml: expected a file of images or labels, found a zip bomb of 285212672" in refused(
+        path, tmp_path
+    )
+
+
+def test_an_outline_that_would_take_hours_to_draw(tmp_path: Path) -> None:
+    points = ";".join(f"{x},{x % 7}" for _ in range(3000) for x in (0, 65536))
+    export = FakeExport().add("1.png", shape("polygon", points=points))
+    export.images[0] = export.images[0].replace('width="20" height="16"', 'width="65536" height="16"')
+    assert "an outline of at most 268435456 pixels, found one of 393150464" in refused(
+        export.zip(tmp_path / "one.zip"), tmp_path
+    )
+
+
 def test_links(tmp_path: Path) -> None:
     export = FakeExport().add("1.png").folder(tmp_path / "one")
     (tmp_path / "elsewhere").mkdir()
