@@ -61,6 +61,12 @@ def test_ids_are_readable_where_they_can_be() -> None:
     assert len({*found.values()}) == 8 and max(map(len, found.values())) < 140
 
 
+def test_a_name_that_looks_like_another_ones_id() -> None:
+    twins = [Key("", "", "x.jpg"), Key("", "", "x.png")]
+    found = ids_of([*twins, Key("", "", f"{ids_of(twins)[twins[0]]}.png")])
+    assert len({*found.values()}) == 3
+
+
 @pytest.mark.parametrize(
     ("export", "task"),
     [
