@@ -16,7 +16,7 @@ from pixelproof.data.images import Array
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
 from stages.cvat.model import Annotated, Painted, Parsed
-from stages.cvat.naming import Grouper, Key, ids_of, old_id, split_of, task_group, task_of
+from stages.cvat.naming import Grouper, Key, ids_of, old_id, splits_of, task_group, task_of
 from stages.cvat.params import IGNORED, Cvat
 from stages.cvat.pixels import place
 from stages.cvat.raster import Palette, draw, draw_painted
@@ -144,14 +144,14 @@ def items_of(opened: Sequence[Opened], params: Cvat) -> list[Item]:
     counts = Counter(old.values())
     ids = ids_of(found, {key: name for key, name in old.items() if counts[name] == 1 and name != "image"})
     grouper = Grouper.of(params.group, Path(params.exports))
+    splits = splits_of({image.subset for _, image in found.values()}, params.subsets)
     items = []
     for key, (one, image) in found.items():
         where, export = f"{one.export.path}: image {image.name!r}", one.export
         task = task_group(key.task) if params.group == "task" else group_without_folder(one, image)
         group = grouper.group(where, key, export.name, ids[key], task)
         sample = Sample(ids[key], group, image.width, image.height, "cvat")
-        split = split_of(where, image.subset, params.subsets)
-        items.append(Item(where, image, export, _in_export(where, export, image), split, sample))
+        items.append(Item(where, image, export, _in_export(where, export, image), splits[image.subset], sample))
     return sorted(items, key=lambda item: item.sample.id)
 
 

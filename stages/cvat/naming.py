@@ -121,27 +121,30 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-._") or "image"
 
 
-def split_of(where: str, subset: str, subsets: Mapping[str, str]) -> str:
-    """The split of an image by its subset in CVAT; `all` for those that prepare is to split.
+def splits_of(found: Iterable[str], subsets: Mapping[str, str]) -> dict[str, str]:
+    """The split of each subset in CVAT; `all` for those that prepare is to split.
 
     Args:
-        where: Names the export in errors.
-        subset: The subset's name; "" for none.
-        subsets: What params.yaml says about subsets with other names than the usual ones.
+        found: The subsets' names; "" for none.
+        subsets: What params.yaml says about those that do not have the usual names.
 
     Returns:
-        train, val, test or all.
+        Of each name train, val, test or all.
 
     Raises:
-        ParamsError: The name is neither usual nor in `subsets`.
+        ParamsError: Names that are neither usual nor in `subsets`.
+
+    Example:
+        >>> splits_of(["Train", "validation", "default", "Flight A"], {"Flight A": "test"})
+        {'Train': 'train', 'validation': 'val', 'default': 'all', 'Flight A': 'test'}
     """
-    split = subsets.get(subset) or SUBSETS.get(subset.lower())
-    if split is None:
+    splits = {name: subsets.get(name) or SUBSETS.get(name.lower()) for name in found}
+    if unknown := sorted(name for name, split in splits.items() if split is None):
         raise ParamsError(
-            "cvat.subsets", f"nothing about the subset {subset!r} of {where}",
-            f"add `{subset}: train` (or val, test, or unsplit for a split by `prepare.split`)",
+            "cvat.subsets", f"nothing about {', '.join(map(repr, unknown))}",
+            f"add `{unknown[0]}: train` (or val, test; or unsplit, for a split by `prepare.split`), one line for each",
         )  # fmt: skip
-    return UNSPLIT if split == "unsplit" else split
+    return {name: UNSPLIT if split == "unsplit" else str(split) for name, split in splits.items()}
 
 
 @dataclass(frozen=True)

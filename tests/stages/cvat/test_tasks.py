@@ -56,12 +56,16 @@ def test_a_project_of_several_tasks_and_subsets(tmp_path: Path) -> None:
 
 
 def test_a_subset_of_another_name_is_what_params_say(tmp_path: Path) -> None:
-    export = project(t3="Train", t4="Flight A").zip(tmp_path / "one.zip")
-    with pytest.raises(ParamsError, match=r"cvat\.subsets: found nothing about the subset 'Flight A'.*`Flight A: "):
+    export = project(t3="Train", t4="Flight A", t5="Flight B").zip(tmp_path / "one.zip")
+    with pytest.raises(
+        ParamsError, match=r"subsets: found nothing about 'Flight A', 'Flight B'; add `Flight A: train`"
+    ):
         convert([export], tmp_path / "out", params())
     assert not (tmp_path / "out").exists()
-    convert([export], tmp_path / "out", params(subsets={"Flight A": "test", "Train": "unsplit"}))
-    assert {split: len(samples) for split, samples in by_split(tmp_path / "out").items()} == {"test": 2, UNSPLIT: 2}
+    convert([export], tmp_path / "out", params(subsets={"Flight A": "test", "Flight B": "val", "Train": "unsplit"}))
+    assert {split: len(samples) for split, samples in by_split(tmp_path / "out").items()} == {
+        "test": 2, "val": 2, UNSPLIT: 2,
+    }  # fmt: skip
 
 
 def test_the_subset_of_a_task_stands_in_its_meta_data(tmp_path: Path) -> None:
