@@ -54,8 +54,8 @@ def draw(shapes: Sequence[Shape], width: int, height: int, palette: Palette) -> 
     for shape, number in sorted(numbered, key=lambda pair: pair[0].z):
         window, inside = area(shape.outline, width, height)
         label = palette.ids[shape.label]
-        mask[window][inside] = label
-        instances[window][inside] = number if palette.things[label] and not shape.crowd else 0
+        np.copyto(mask[window], label, where=inside)
+        np.copyto(instances[window], number if palette.things[label] and not shape.crowd else 0, where=inside)
     return mask, _renumbered(instances)
 
 
@@ -128,6 +128,8 @@ def _renumbered(instances: Array) -> Array:
     there[0] = False
     count = int(there.sum())
     kind = np.uint16 if count < 1 << 16 else np.uint32  # who writes them refuses more than 16 bits hold
+    if count == len(there) - 1:
+        return instances.astype(kind)
     numbers = np.where(there, np.cumsum(there), 0).astype(kind)
     renumbered: Array = numbers[instances]
     return renumbered
