@@ -55,7 +55,7 @@ def test_unseen_labels_flat_names_no_edit(
     told = "\n".join(init(own().zip(tmp_path / "task 7.zip"), clone))
     values = params_of(clone)
     assert values["cvat"] == {
-        "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [],
+        "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [], "subsets": {},
         "classes": [
             {"name": "Solar panel", "color": "#12ab3C", "thing": True},
             {"name": "Hof: Süd", "color": "#ff0000", "thing": False},
@@ -112,6 +112,44 @@ def test_exports_whose_names_repeat_are_groups_themselves(clone: Path, tmp_path:
         own(1).zip(clone / f"data/annotations/{name}.zip")
     init(own(1).zip(tmp_path / "east.zip"), clone)
     assert params_of(clone)["cvat"]["group"] == "export"
+
+
+@pytest.mark.parametrize("unsplit", [0, 12])
+def test_subsets_of_a_project_are_its_splits(
+    unsplit: int, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Side by side with images that prepare splits; the tasks' names repeat."""
+    export = FakeExport(LABELS, meta="project")
+    for task, (subset, images) in enumerate({"Train": 5, "Val": 2, "Test": 3, "default": unsplit}.items()):
+        single = own(images, f"{'' if task < 3 else 'own/'}").images
+        for number, image in enumerate(single):
+            export.images.append(image.replace("<image ", f'<image task_id="{task}" subset="{subset}" '))
+            name = f"{'' if task < 3 else 'own/'}{number:03d}.png"
+            export.files[f"images/{subset}/{name}"] = encoded(20, 16, seed=100 * task + number)
+    told = init(export.zip(tmp_path / "project.zip"), clone)
+    assert told[0].startswith(f"{10 + unsplit} images")
+    if not unsplit:
+        assert any(line.startswith("splits: train 5, val 2, test 3 images") for line in told)
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr("sys.argv", ["cvat"])
+    stage()
+    values = params_of(clone)
+    counts = prepare(
+        clone / "data", clone / "results/data", PrepareParams.model_validate({"prepare": values["prepare"]}).prepare
+    )
+    assert sum(counts.values()) == 10 + unsplit
+    assert all(counts[split] >= images for split, images in (("train", 5), ("val", 2), ("test", 3)))
+    index = (clone / "data/prepared/test/index.csv").read_text()
+    assert all(f"2-{number:03d}," in index for number in range(3))
+
+
+@pytest.mark.parametrize(("labels", "found"), [(0, "0; add labels"), (255, "255; merge or remove")])
+def test_too_few_and_too_many_labels(labels: int, found: str, clone: Path, tmp_path: Path) -> None:
+    export = FakeExport({f"label {number}": "#123456" for number in range(labels)})
+    for number in range(3):
+        export.add(f"{number}.png")
+    with pytest.raises(DataError, match=rf"one\.zip: expected 1 to 254 labels, found {found}"):
+        init(export.zip(tmp_path / "one.zip"), clone)
 
 
 @pytest.mark.parametrize(
