@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, ParseError, indent, tostring
 
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes
-from stages.cvat.export import ANNOTATIONS, Export, open_export
+from stages.cvat.archive import ANNOTATIONS, Export, open_export
 
 KEPT = (
     "id", "name", "size", "mode", "subset", "start_frame", "stop_frame", "frame_filter", "labels", "original_size",

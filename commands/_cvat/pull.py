@@ -16,7 +16,7 @@ from commands._cvat.server import connected
 from commands._cvat.transport import Patience
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder
-from stages.cvat.export import ANNOTATIONS
+from stages.cvat.archive import ANNOTATIONS
 
 ANNOTATION, TRUTH = "annotation", "ground_truth"  # types of jobs; replicas of a job are drawn for comparison only
 
