@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,19 @@ from stages.cvat.model import Floats
 AGAIN = "export again from CVAT"
 REDRAW = "fix the shape in CVAT and export again"
 LONGEST_SIDE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Undrawn:
+    """Annotations without an area: how many there are of each kind, and where the first is."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, where: str) -> None:
+        """Count one more."""
+        self.counts[kind] += 1
+        self.first.setdefault(kind, where)
 
 
 def json_members(export: Export) -> Iterator[str]:
@@ -133,13 +148,13 @@ def near(where: str, points: Floats, width: int, height: int) -> None:
             raise DataError(where, f"points within {-side} to {2 * side}", str(far[0]), REDRAW)
 
 
-def label_of(where: str, key: Any, labels: dict[Any, str] | list[str]) -> str:
+def label_of(where: str, key: Any, labels: dict[int, str] | list[str]) -> str:
     """The name of a label by its id.
 
     Raises:
         DataError: The export has no such label.
     """
-    known: Collection[Any] = labels if isinstance(labels, dict) else range(len(labels))
+    known: Collection[int] = labels if isinstance(labels, dict) else range(len(labels))
     if not is_whole(key) or key not in known:
         raise DataError(where, f"a label's id among the export's ({_listed(known)})", _short(key), AGAIN)
     return labels[key]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -58,18 +57,18 @@ def read(export: Export) -> Parsed:
     """
     labels: dict[str, str] = {}
     images: list[Annotated] = []
-    undrawn: Counter[str] = Counter()
+    undrawn = checks.Undrawn()
     for subset, (drawn, *others) in sorted(_files(export).items()):
         for other in others:
-            undrawn += _count(export, other)
+            _count(export, other, undrawn)
         document = checks.parse_json(export, drawn)
         where = f"{export.path}: {drawn}"
         categories = _categories(where, document)
         labels |= dict.fromkeys(categories.values(), "")
         read_images = _images(export, where, document, drawn, subset)
-        undrawn += _add_shapes(where, document, categories, read_images)
+        _add_shapes(where, document, categories, read_images, undrawn)
         images += [replace(entry.image, labels=tuple(entry.shapes)) for entry in read_images.values()]
-    return Parsed(NAME, labels, tuple(images), undrawn)
+    return Parsed(NAME, labels, tuple(images), undrawn.counts)
 
 
 def _is_coco(export: Export, member: str) -> bool:
@@ -102,11 +101,12 @@ def _rank_and_subset(member: str) -> tuple[int, str]:
     return 0, path.stem if folder == "annotations" else folder
 
 
-def _count(export: Export, member: str) -> Counter[str]:
-    """The annotations of a file that is not drawn."""
-    annotations = checks.items_of(f"{export.path}: {member}", checks.parse_json(export, member), "annotations")
-    named = TASK.fullmatch(PurePosixPath(member).stem)
-    return Counter(_kind(annotation) or (named[1] if named else "area") for annotation in annotations)
+def _count(export: Export, member: str, undrawn: checks.Undrawn) -> None:
+    """Count the annotations of a file that is not drawn."""
+    where = f"{export.path}: {member}"
+    task = TASKS[_rank_and_subset(member)[0]]
+    for annotation in checks.items_of(where, checks.parse_json(export, member), "annotations"):
+        undrawn.add(_kind(annotation) or task, where)
 
 
 def _kind(annotation: Mapping[str, Any]) -> str | None:
@@ -117,21 +117,21 @@ def _kind(annotation: Mapping[str, Any]) -> str | None:
     return next((kind for key, kind in kinds.items() if annotation.get(key)), "tag")
 
 
-def _categories(where: str, document: Any) -> dict[Any, str]:
-    categories: dict[Any, str] = {}
+def _categories(where: str, document: Any) -> dict[int, str]:
+    categories: dict[int, str] = {}
     for category in checks.items_of(where, document, "categories"):
-        key, name = category.get("id"), category.get("name")
-        if not checks.is_whole(key) or not isinstance(name, str) or not name:
-            raise DataError(where, "categories with id and name", repr(category)[:60], AGAIN)
+        key, name = checks.whole(where, "a category's id", category.get("id")), category.get("name")
+        if not isinstance(name, str) or not name:
+            raise DataError(where, "categories with names", repr(category)[:60], AGAIN)
         checks.once(where, "category id", key, categories)
         checks.once(where, "category name", name, categories.values())
         categories[key] = name
     return categories
 
 
-def _images(export: Export, where: str, document: Any, file: str, subset: str) -> dict[Any, _Image]:
+def _images(export: Export, where: str, document: Any, file: str, subset: str) -> dict[int, _Image]:
     """The images of one file by their ids."""
-    images: dict[Any, _Image] = {}
+    images: dict[int, _Image] = {}
     names: set[str] = set()
     any_there = any(is_picture(member) for member in export.lengths if not member.startswith("annotations/"))
     for entry in checks.items_of(where, document, "images"):
@@ -150,13 +150,14 @@ def _images(export: Export, where: str, document: Any, file: str, subset: str) -
     return images
 
 
-def _add_shapes(where: str, document: Any, categories: dict[Any, str], images: dict[Any, _Image]) -> Counter[str]:
-    """Give each image its shapes; the number of annotations without an area, by kind.
+def _add_shapes(
+    where: str, document: Any, categories: dict[int, str], images: dict[int, _Image], undrawn: checks.Undrawn
+) -> None:
+    """Give each image its shapes; count the annotations without an area.
 
     Datumaro, and so CVAT, writes `iscrowd: 1` for every mask, whether or not it is one object: there it only says that
     the annotation is a mask, and each is one object, as in CVAT.
     """
-    undrawn: Counter[str] = Counter()
     says_crowd = document.get("licenses") != DATUMARO
     for annotation in checks.items_of(where, document, "annotations"):
         key = annotation.get("image_id")
@@ -166,12 +167,11 @@ def _add_shapes(where: str, document: Any, categories: dict[Any, str], images: d
         entry = images[key]
         here = f"{entry.where}: annotation {annotation.get('id')}"
         if kind := _kind(annotation):
-            undrawn[kind] += 1
+            undrawn.add(kind, here)
             continue
         label = checks.label_of(here, annotation.get("category_id"), categories)
         outline = _outline(here, annotation["segmentation"], entry.image.width, entry.image.height)
         entry.shapes.append(Shape(label, outline, crowd=says_crowd and bool(annotation.get("iscrowd"))))
-    return undrawn
 
 
 def _outline(where: str, segmentation: Any, width: int, height: int) -> Outline:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -53,12 +52,14 @@ def read(export: Export) -> Parsed:
     """
     lists = _lists(export)
     colours, labels = _labelmap(export)
-    undrawn = _boxes(export)
+    undrawn = checks.Undrawn()
+    _count_boxes(export, undrawn)
     photographs = _by_name(export, PHOTOGRAPHS)
     images = [_image(export, name, subset, photographs, colours) for subset, names in lists.items() for name in names]
-    if unlisted := len(photographs.keys() - {name for names in lists.values() for name in names}):
-        undrawn["photograph without a mask"] = unlisted
-    return Parsed(NAME, labels, tuple(images), undrawn)
+    listed = {name for names in lists.values() for name in names}
+    for name in sorted(photographs.keys() - listed):
+        undrawn.add("photograph without a mask", f"{export.path}: {photographs[name]}")
+    return Parsed(NAME, labels, tuple(images), undrawn.counts)
 
 
 def colours_in(export: Export, member: str) -> NDArray[np.uint32]:
@@ -228,19 +229,20 @@ def _voc_colour(place: int) -> Colour:
     return red, green, blue
 
 
-def _boxes(export: Export) -> Counter[str]:
-    """The objects in VOC's XML: they have boxes, and no masks."""
+def _count_boxes(export: Export, undrawn: checks.Undrawn) -> None:
+    """Count the objects in VOC's XML: they have boxes, and no masks."""
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import ElementTree
     from defusedxml.common import DefusedXmlException
 
-    count = 0
     for member in sorted(export.lengths):
-        if member.startswith(BOXES) and member.endswith(".xml"):
-            try:
-                count += len(ElementTree.fromstring(export.read(member)).findall("object"))
-            except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-                found = f"{type(error).__name__}: {error}"
-                raise DataError(f"{export.path}: {member}", "well-formed XML", found, AGAIN) from None
-    return Counter({"box": count}) if count else Counter()
+        if not member.startswith(BOXES) or not member.endswith(".xml"):
+            continue
+        where = f"{export.path}: {member}"
+        try:
+            objects = ElementTree.fromstring(export.read(member)).findall("object")
+        except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+            raise DataError(where, "well-formed XML", f"{type(error).__name__}: {error}", AGAIN) from None
+        for _ in objects:
+            undrawn.add("box", where)

@@ -216,7 +216,7 @@ def changed(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         (changed(lambda d: d["images"].append(d["images"][0] | {"id": 8})), "each image name once"),
         (changed(lambda d: d["categories"].append({"id": 10, "name": "x"})), "each category id once"),
         (changed(lambda d: d["categories"].append({"id": 9, "name": "car"})), "each category name once, found 'car'"),
-        (changed(lambda d: d["categories"].append({"id": 9})), "categories with id and name"),
+        (changed(lambda d: d["categories"].append({"id": 9})), "categories with names"),
         (changed(lambda d: d["images"][0].update(width=0)), "width and height from 1"),
         (changed(lambda d: d["images"][0].update(height="16")), "width and height from 1"),
         (changed(lambda d: d["images"][0].update(width=21)), "a photograph of 21x16, as the annotations say, found 20"),
