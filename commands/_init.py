@@ -17,10 +17,10 @@ from commands._edit import set_values
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import check, load, read_yaml
-from pixelproof.data.dataset import IGNORE, UNSPLIT, Sample, iterate, read_header, read_instances
+from pixelproof.data.dataset import IGNORE, SPLITS, UNSPLIT, Sample, iterate, read_header, read_instances
 from pixelproof.data.splitting import Split, best_salt, images_per_split
-from stages.cvat.convert import convert
-from stages.cvat.export import export_name, find_exports, open_export
+from stages.cvat.archive import export_name, find_exports, open_export
+from stages.cvat.convert import convert, open_labels
 from stages.cvat.params import IGNORED, Cvat, Params
 
 FOLDER = "data/annotations"
@@ -47,19 +47,20 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
     split = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")
     exports = _with_those_there(export, root / FOLDER)
     with ExitStack() as stack:
-        params = describe([stack.enter_context(open_export(path)) for path in exports], FOLDER, kept)
+        params = describe([open_labels(stack.enter_context(open_export(path))) for path in exports], FOLDER, kept)
     with tempfile.TemporaryDirectory() as scratch:
         convert(exports, Path(scratch) / "data", params)
         found = measure(Path(scratch) / "data")
     params = settled(params, found, kept)
-    groups = Counter(sample.group for sample in found.samples)
-    salt = split.salt if kept else _salt(export, groups, split)
+    groups = Counter(sample.group for sample in found.samples[UNSPLIT])
+    salt = split.salt if kept or not groups else _salt(export, groups, split)
     changes = _changes(params, salt, again=kept is not None)
     changes |= {} if portable is None else {"compute.portable": portable}
     text = set_values((root / "params.yaml").read_text(), changes)
     _copy(export, root / FOLDER)
     write_text(root / "params.yaml", text)
     shares = images_per_split(groups, split.val, split.test, salt)
+    shares = {name: count + len(found.samples[name]) for name, count in shares.items()}
     return _told(params, found, shares, sorted(changes))
 
 
@@ -67,7 +68,7 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
 class Found:
     """What the export contains once its shapes are drawn as masks."""
 
-    samples: list[Sample]
+    samples: dict[str, list[Sample]]  # by split: those of CVAT's subsets, and those that are still to be split
     unlabelled: float  # share of the pixels that no shape covers
     shares: list[float | None]  # by class: the mean share of its image that one object covers
 
@@ -75,11 +76,12 @@ class Found:
 def measure(root: Path) -> Found:
     """Count pixels and objects of a converted export, in which every new label was treated as a thing."""
     shares: list[list[float]] = [[] for _ in read_header(root).classes]
-    samples, outside, pixels = [], 0, 0
-    for sample, _, mask in iterate(root, UNSPLIT):
-        samples.append(sample)
+    samples: dict[str, list[Sample]] = {split: [] for split in (*SPLITS, UNSPLIT)}
+    outside, pixels = 0, 0
+    for split, (sample, _, mask) in ((s, each) for s in samples if (root / s).is_dir() for each in iterate(root, s)):
+        samples[split].append(sample)
         outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
-        instances = read_instances(root, UNSPLIT, sample)
+        instances = read_instances(root, split, sample)
         if instances is not None:
             counts = np.bincount(instances.ravel())
             owner = np.zeros(len(counts), np.uint8)
@@ -121,7 +123,7 @@ def _salt(export: Path, groups: Counter[str], split: Split) -> int:
 
 
 def _changes(params: Cvat, salt: int, again: bool) -> dict[str, Any]:
-    section = {f"cvat.{key}": value for key, value in params.model_dump().items()}
+    section = {f"cvat.{key}": value for key, value in params.model_dump(exclude_defaults=True).items()}
     if again:
         return {key: section[key] for key in ("cvat.classes", "cvat.skip")}
     void = {label.name: IGNORED for label in params.classes if label.name.lower() in VOID}
@@ -152,10 +154,11 @@ def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str]
     """What was found and decided, so that the user can change any of it by editing one line."""
     things = [label.name for label in params.classes if label.thing]
     others = [label.name for label in params.classes if not label.thing]
-    size = Counter(f"{sample.width}x{sample.height}" for sample in found.samples).most_common(1)[0][0]
-    groups = len({sample.group for sample in found.samples})
+    samples = [sample for split in found.samples.values() for sample in split]
+    size = Counter(f"{sample.width}x{sample.height}" for sample in samples).most_common(1)[0][0]
+    groups = len({sample.group for sample in samples})
     return [
-        f"{len(found.samples)} images (mostly {size}) in {groups} groups, by cvat.group: {params.group}",
+        f"{len(samples)} images (mostly {size}) in {groups} groups, by cvat.group: {params.group}",
         f"{100 * found.unlabelled:.1f} % of the pixels lie outside every shape; cvat.background: {params.background}",
         f"things (countable objects): {', '.join(things) or 'none'}",
         f"not things: {', '.join(others) or 'none'}",

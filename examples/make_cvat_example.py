@@ -18,7 +18,7 @@ from pixelproof.core.files import whole_folder, write_bytes
 from pixelproof.data.images import Array
 from pixelproof.sources.synthetic.classes import CLASSES
 from pixelproof.sources.synthetic.scene import Scene, render
-from stages.cvat.shapes import run_lengths
+from stages.cvat.outlines import run_lengths
 
 TARGET = Path(__file__).parent / "cvat"
 SEED, SIZE, IMAGES = 2024, 160, 2

@@ -1,4 +1,4 @@
-"""The stage `cvat`: convert CVAT exports ("CVAT for images 1.1") to a canonical dataset."""
+"""The stage `cvat`: convert exported labels (CVAT and others) to a canonical dataset."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
+from stages.cvat.archive import find_exports
 from stages.cvat.convert import convert
-from stages.cvat.export import find_exports
 from stages.cvat.params import Params
 
 

@@ -1,55 +1,121 @@
-"""Converts exports to the canonical dataset: check, stage what was checked for Datumaro, import, rasterise."""
+"""Converts labelled images to the canonical dataset: one image after the other, each checked before it is written."""
 
 from __future__ import annotations
 
 import io
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
-from xml.etree.ElementTree import Element, ElementTree, SubElement
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from pixelproof.core.errors import DataError
+from pixelproof.core.errors import DataError, nearest
 from pixelproof.core.files import whole_folder, write_bytes
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
-from pixelproof.data.images import Array, decode, write_png
-from stages.cvat.annotations import AnnotatedImage, count_skipped, parse, read_images
-from stages.cvat.export import AGAIN, ANNOTATIONS, Export, open_export
-from stages.cvat.naming import group_of, id_of
+from pixelproof.data.images import PNG_SIGNATURE, Array, decode, encoded
+from stages.cvat import formats
+from stages.cvat.archive import AGAIN, Export, open_export
+from stages.cvat.model import Annotated, Painted, Parsed
+from stages.cvat.naming import Grouper, Key, ids_of, old_id, split_of, task_group, task_of
 from stages.cvat.params import IGNORED, Cvat
-from stages.cvat.raster import rasterise
+from stages.cvat.raster import Palette, draw, draw_painted
 
-COPIED = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
+COPIED = {PNG_SIGNATURE: ".png", b"\xff\xd8\xff": ".jpg"}  # how such files begin
+UNDRAWN = "redraw it in CVAT, or add {kind!r} to cvat.skip in params.yaml to leave such shapes out"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open export, and what it says."""
+
+    export: Export
+    parsed: Parsed
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An image file, in an export or outside of it."""
+
+    where: str  # names it in errors
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
 class Item:
-    """One image to convert, with its index entry."""
+    """One image to convert."""
 
-    export: Export
-    image: AnnotatedImage
+    where: str  # names it in errors
+    image: Annotated
+    export: Export  # the labels are in it
+    photograph: Photograph
+    split: str  # train, val, test or all
     sample: Sample
 
 
 def convert(exports: list[Path], target: Path, params: Cvat) -> tuple[int, int, Counter[str]]:
-    """Write the canonical dataset; return the number of exports, of images, and of skipped shapes by kind."""
+    """Write the canonical dataset of the exports in a folder.
+
+    Args:
+        exports: Zips and folders.
+        target: The dataset's folder; an older one is replaced once everything is written.
+        params: What the labels mean.
+
+    Returns:
+        The number of exports, of images, and of skipped shapes by kind.
+
+    Raises:
+        DataError: Something in an export is wrong; nothing is written.
+    """
+    with ExitStack() as stack:
+        opened = [open_labels(stack.enter_context(open_export(path))) for path in exports]
+        items = items_of(opened, params)
+        write(items, target, params)
+    return len(opened), len(items), count_skipped([one.parsed for one in opened])
+
+
+def open_labels(export: Export) -> Opened:
+    """An open export with what it says."""
+    return Opened(export, formats.read(export))
+
+
+def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
+    """Write the canonical dataset of these images, each to its split.
+
+    Args:
+        items: In any order, their ids unique.
+        target: The dataset's folder; an older one is replaced once everything is written.
+        params: What the labels mean.
+
+    Raises:
+        DataError: An image is damaged or has another size than its labels; nothing is written.
+    """
     header = Header("cvat", classes_of(params), ({"name": "cvat", "exports": params.exports},))
-    with ExitStack() as stack, whole_folder(target) as root:
-        opened = [stack.enter_context(open_export(path)) for path in exports]
-        items, skipped = read_items(opened, params)
+    names = header.names()
+    palette = Palette.of(header.classes, IGNORE if params.background == IGNORED else names.index(params.background))
+    with whole_folder(target) as root:
         write_header(root, header)
-        writer = SplitWriter(root, UNSPLIT, header)
-        for item, mask, instances in labelled(items, params, root / UNSPLIT):
-            writer.add(item.sample, _staged(root / UNSPLIT, item), mask, instances)
-        writer.close()
-    return len(opened), len(items), skipped
+        writers = {split: SplitWriter(root, split, header) for split in {item.split for item in items} or {UNSPLIT}}
+        for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
+            photograph = _staged(root / item.split, item)
+            mask, instances = labels_of(item, palette)
+            writers[item.split].add(item.sample, photograph, mask, instances)
+        for writer in writers.values():
+            writer.close()
+
+
+def labels_of(item: Item, palette: Palette) -> tuple[Array, Array | None]:
+    """The mask of one image; and its instances, if there are classes of things and its labels tell objects apart."""
+    labels, image = item.image.labels, item.image
+    if isinstance(labels, Painted):
+        mask, instances = draw_painted(str(item.export.path), image, labels, item.export.read, palette)
+    else:
+        mask, instances = draw(labels, image.width, image.height, palette)
+    return mask, instances if any(palette.things) else None
 
 
 def classes_of(params: Cvat) -> tuple[ClassInfo, ...]:
@@ -57,82 +123,120 @@ def classes_of(params: Cvat) -> tuple[ClassInfo, ...]:
     return tuple(ClassInfo(i, c.name, _rgb(c.color), c.thing) for i, c in enumerate(params.classes))
 
 
-def read_items(exports: list[Export], params: Cvat) -> tuple[list[Item], Counter[str]]:
-    """Every image of every export, checked, with its id and group; and the number of skipped shapes by kind."""
-    labels = [label.name for label in params.classes]
-    items: dict[str, Item] = {}
-    skipped: Counter[str] = Counter()
-    for export in exports:
-        root = parse(export)
-        skipped += count_skipped(root)
-        for image in read_images(export, root, labels, params.skip):
-            sample_id = id_of(export.name, image.name, params.group)
-            group = group_of(export.name, image.name, image.task, params.group)
-            item = Item(export, image, Sample(sample_id, group, image.width, image.height, "cvat"))
-            other = items.setdefault(item.sample.id, item)
-            if other is not item:
+def items_of(opened: Sequence[Opened], params: Cvat) -> list[Item]:
+    """Every image of the exports in a folder, with its id, group and split.
+
+    Ids and groups are those that version 0.1 gave, so that no image of its datasets moves; images that it refused,
+    since their names repeat, have ids with their tasks.
+
+    Args:
+        opened: The exports.
+        params: What the labels mean, and how images are grouped.
+
+    Returns:
+        The images, by their ids.
+
+    Raises:
+        DataError: A label is not in params.yaml, an image is in two exports, or a photograph is missing.
+    """
+    for one in opened:
+        check_labels(one, params)
+    found = keyed(opened)
+    by_export = params.group == "export"
+    old = {key: old_id(one.export.name, image.name, by_export) for key, (one, image) in found.items()}
+    counts = Counter(old.values())
+    ids = ids_of(found, {key: name for key, name in old.items() if counts[name] == 1 and name != "image"})
+    grouper = Grouper.of(params.group, Path(params.exports))
+    items = []
+    for key, (one, image) in found.items():
+        where, export = f"{one.export.path}: image {image.name!r}", one.export
+        task = task_group(key.task) if params.group == "task" else group_without_folder(one, image)
+        group = grouper.group(where, key, export.name, ids[key], task)
+        sample = Sample(ids[key], group, image.width, image.height, "cvat")
+        split = split_of(where, image.subset, params.subsets)
+        items.append(Item(where, image, export, _in_export(where, export, image), split, sample))
+    return sorted(items, key=lambda item: item.sample.id)
+
+
+def group_without_folder(one: Opened, image: Annotated) -> str:
+    """The group of an image that is in no folder: its task in a project's export, else its export."""
+    return task_group(image.task) if one.parsed.project else one.export.name
+
+
+def keyed(opened: Iterable[Opened]) -> dict[Key, tuple[Opened, Annotated]]:
+    """Every image by its task, subset and name.
+
+    Raises:
+        DataError: An image is in two exports: two of the same task.
+    """
+    found: dict[Key, tuple[Opened, Annotated]] = {}
+    for one in opened:
+        for image in one.parsed.images:
+            key = Key(task_of(one.export.name, image.task), image.subset, image.name)
+            other, _ = found.setdefault(key, (one, image))
+            if other is not one:
                 raise DataError(
-                    f"{export.path}: image {image.name!r}", "a unique id",
-                    f"{item.sample.id!r}, also that of {other.image.name!r} in {other.export.path}",
-                    "rename one of the two, or set `cvat.group: export`, which adds the export's name to the ids",
+                    f"{one.export.path}: image {image.name!r}", f"task {key.task!r} in one export",
+                    f"the same image in {other.export.path}", "remove the older of the two exports",
                 )  # fmt: skip
-    return [items[key] for key in sorted(items)], skipped
+    return found
 
 
-def labelled(items: list[Item], params: Cvat, folder: Path) -> Iterator[tuple[Item, Array, Array | None]]:
-    """Each item with its mask and instances; its image is left in `folder`/images for the caller."""
-    things = [label.thing for label in params.classes]
-    names = [label.name for label in params.classes]
-    background = IGNORE if params.background == IGNORED else names.index(params.background)
-    for item in track(items, "cvat: images", len(items)):
-        _stage_image(folder, item)
-    shapes = _through_datumaro(folder, items, names)
-    for item in track(items, "cvat: masks", len(items)):
-        mask, instances = rasterise(shapes[item.sample.id], item.image.width, item.image.height, background, things)
-        yield item, mask, instances if any(things) else None
+def check_labels(one: Opened, params: Cvat) -> None:
+    """Check that params.yaml lists every label and skips every kind of shape that cannot be drawn.
+
+    Raises:
+        DataError: It does not; the message names the first image and shape.
+    """
+    listed = [label.name for label in params.classes]
+    for kind in one.parsed.undrawn:
+        if kind not in params.skip:
+            where = one.parsed.undrawn_at.get(kind, str(one.export.path))
+            raise DataError(where, "a shape with an area", kind, UNDRAWN.format(kind=kind))
+    for image in one.parsed.images:
+        for number, label in enumerate(_named(image), start=1):
+            if label not in listed:
+                kind = "colour" if isinstance(image.labels, Painted) else "shape"
+                raise DataError(
+                    f"{one.export.path}: image {image.name!r}, {kind} {number}",
+                    f"a label of cvat.classes ({', '.join(listed)})", repr(label),
+                    f"add it to cvat.classes in params.yaml{nearest(label, listed)}",
+                )  # fmt: skip
 
 
-def _through_datumaro(folder: Path, items: list[Item], labels: list[str]) -> dict[str, list[Any]]:
-    """Each image's shapes as Datumaro reads them from a temporary export of the checked shapes."""
-    from datumaro.components.dataset import Dataset
-
-    path = folder / ANNOTATIONS
-    root = Element("annotations")
-    listed = SubElement(SubElement(SubElement(root, "meta"), "task"), "labels")
-    for label in labels:
-        SubElement(SubElement(listed, "label"), "name").text = label
-    for number, item in enumerate(items):
-        node = SubElement(root, "image", id=str(number), name=_staged(folder, item).name)
-        node.attrib |= {"width": str(item.image.width), "height": str(item.image.height)}
-        node.extend(item.image.shapes)
-    ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
-    shapes = {entry.id: list(entry.annotations) for entry in Dataset.import_from(str(folder), "cvat")}
-    path.unlink()
-    for item in items:
-        if len(shapes.get(item.sample.id, [])) != len(item.image.shapes):
-            raise DataError(
-                f"{item.export.path}: image {item.image.name!r}", f"{len(item.image.shapes)} shapes",
-                f"{len(shapes.get(item.sample.id, []))} from Datumaro", "please report this export as a bug",
-            )  # fmt: skip
-    return shapes
+def _named(image: Annotated) -> list[str]:
+    """The labels of an image, one for each shape or colour that has one."""
+    if isinstance(image.labels, Painted):
+        return [label for label in image.labels.colours.values() if label is not None]
+    return [shape.label for shape in image.labels]
 
 
-def _stage_image(folder: Path, item: Item) -> None:
-    """Write an image to its place in the dataset: .png and .jpg unchanged, anything else as PNG."""
-    where, content = f"{item.export.path}: {item.image.member}", item.export.read(item.image.member)
-    path = _staged(folder, item)
-    if PurePosixPath(item.image.member).suffix.lower() in COPIED:
-        write_bytes(path, content)
-        try:
-            image = decode(path, cv2.IMREAD_COLOR)
-        except DataError:
-            raise _unreadable(where, content) from None
-    else:
-        image = _decode(where, content)
-        write_png(path, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+def count_skipped(parsed: Iterable[Parsed]) -> Counter[str]:
+    """The number of shapes without area, by kind."""
+    return sum((one.undrawn for one in parsed), Counter[str]())
+
+
+def _in_export(where: str, export: Export, image: Annotated) -> Photograph:
+    member = image.member
+    if member is None:
+        raise DataError(where, f"its file images/{image.name} in the export", "an export without photographs", AGAIN)
+    return Photograph(f"{export.path}: {member}", lambda: export.read(member))
+
+
+def _staged(folder: Path, item: Item) -> Path:
+    """The photograph in its place in the dataset: PNG and JPEG unchanged, anything else as PNG."""
+    where, content = item.photograph.where, item.photograph.read()
+    suffix = next((ending for start, ending in COPIED.items() if content.startswith(start)), None)
+    path = folder / "images" / f"{item.sample.id}{suffix or '.png'}"
+    write_bytes(path, content if suffix else encoded(where, cv2.cvtColor(_decode(where, content), cv2.COLOR_BGR2RGB)))
+    try:
+        image = decode(path, cv2.IMREAD_COLOR)
+    except DataError:
+        raise _unreadable(where, content) from None
     found = f"{image.shape[1]}x{image.shape[0]}"
     if found != (expected := f"{item.image.width}x{item.image.height}"):
-        raise DataError(where, f"the size given in {ANNOTATIONS}, {expected}", found, AGAIN)
+        raise DataError(where, f"the size that its labels are for, {expected}", found, AGAIN)
+    return path
 
 
 def _decode(where: str, content: bytes) -> Array:
@@ -152,11 +256,6 @@ def _decode(where: str, content: bytes) -> Array:
 
 def _unreadable(where: str, content: bytes) -> DataError:
     return DataError(where, "a whole image", f"{len(content)} bytes that cannot be decoded", AGAIN)
-
-
-def _staged(folder: Path, item: Item) -> Path:
-    suffix = COPIED.get(PurePosixPath(item.image.member).suffix.lower(), ".png")
-    return folder / "images" / f"{item.sample.id}{suffix}"
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

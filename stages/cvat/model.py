@@ -102,3 +102,6 @@ class Parsed:
     labels: Mapping[str, str]  # name -> #rrggbb, or "" where the export has none; in the export's order
     images: tuple[Annotated, ...]
     undrawn: Counter[str] = field(default_factory=Counter)  # shapes without an area, by kind
+    undrawn_at: Mapping[str, str] = field(default_factory=dict)  # where the first of each kind is, for messages
+    notes: Counter[str] = field(default_factory=Counter)  # what else the user is told, by what it is
+    project: bool = False  # an export of a whole project: its images say which task they are of

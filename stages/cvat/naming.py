@@ -1,33 +1,214 @@
-"""The ids of images, and the groups that must stay in one split."""
+"""The ids of images, the tasks they are of, their splits, and the groups that must stay in one split."""
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import re
-from pathlib import PurePosixPath
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from stages.cvat.params import Grouping
+from pixelproof.core.errors import DataError, ParamsError
+from pixelproof.data.dataset import UNSPLIT
+from stages.cvat.params import ByFile, ByRegex, Grouping
+
+# CVAT's names of exports: `task_NAME_annotations_2026_11_01_10_00_00_cvat for images 1.1`.
+DECORATED = re.compile(
+    r"(?:task|project|job)_(?P<name>.+)_(?:annotations|dataset)_\d{4}(?:_\d{2}){5}_.+", re.IGNORECASE | re.DOTALL
+)
+SUBSETS = {
+    "": UNSPLIT, "default": UNSPLIT,
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+LONGEST = 120  # characters of an id: a file name holds 255 bytes
 
 
-def id_of(export: str, name: str, group: Grouping) -> str:
-    """`flight3-0001` for `flight3/0001.png`.
+class Key(NamedTuple):
+    """What tells an image from all others."""
 
-    The export's name is part of it only if images are grouped by export: exporting a task again under another file
-    name must not move its images to another split.
+    task: str
+    subset: str
+    name: str
+
+
+def task_of(export: str, task: str) -> str:
+    """The key of an image's task: as the format tells it, else the export's name without what CVAT adds to it.
+
+    Args:
+        export: The export's name.
+        task: What the format says; "" for nothing.
+
+    Returns:
+        The key; two exports of a task give the same.
+
+    Example:
+        >>> task_of("task_North field_annotations_2026_11_01_10_00_00_cvat for images 1.1", "")
+        'North field'
+        >>> task_of("export", "12")
+        '12'
     """
+    decorated = DECORATED.fullmatch(export)
+    return task or (decorated["name"] if decorated else export)
+
+
+def task_group(task: str) -> str:
+    """The group of all images of a task."""
+    return f"task-{task}" if task.isdigit() else task
+
+
+def ids_of(keys: Iterable[Key], given: Mapping[Key, str] | None = None) -> dict[Key, str]:
+    """An id for each image: its task's number and its name where that is readable and unique, else with a digest.
+
+    Args:
+        keys: The images, in any order, which does not matter.
+        given: Ids that images have already; they are kept, and given to no other image.
+
+    Returns:
+        The id of every image, including those that had one.
+
+    Example:
+        >>> list(ids_of([Key("12", "", "a/0001.png"), Key("flights", "", "0001.png")]).values())
+        ['12-a-0001', '0001']
+    """
+    ids = dict(given or {})
+    wanted = {key: _readable(key) for key in keys if key not in ids}
+    counts = Counter([name.casefold() for name in wanted.values()] + [name.casefold() for name in ids.values()])
+    taken = {name.casefold() for name in ids.values()}
+    for key in sorted(wanted):
+        found, exact = wanted[key], _is_exact(key)
+        if not exact or counts[found.casefold()] > 1:
+            found = f"{found[:LONGEST]}-{_digest(key)}"
+        while found.casefold() in taken:  # an image is called as another one with its digest
+            found = f"{found}-{_digest(key)}"
+        ids[key] = found
+        taken.add(found.casefold())
+    return ids
+
+
+def _readable(key: Key) -> str:
+    """`12-flight3-0001` for `flight3/0001.png` of task 12: an id, but perhaps not only this image's."""
+    stem = PurePosixPath(key.name).with_suffix("").as_posix()
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return slug(f"{key.task}-{plain}" if key.task.isdigit() else plain)
+
+
+def _is_exact(key: Key) -> bool:
+    """Whether the readable id says all that the name does, but for a `/` that became `-`."""
+    stem = PurePosixPath(key.name).with_suffix("").as_posix().replace("/", "-")
+    found = _readable(key)
+    return found == (f"{key.task}-{stem}" if key.task.isdigit() else stem) and len(found) <= LONGEST
+
+
+def _digest(key: Key) -> str:
+    return hashlib.sha256("\0".join(key).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def old_id(export: str, name: str, by_export: bool) -> str:
+    """The id that version 0.1 gave an image: its name, after the export's if images were grouped by export."""
     stem = PurePosixPath(name).with_suffix("").as_posix()
-    return slug(f"{export}/{stem}" if group == "export" else stem)
-
-
-def group_of(export: str, name: str, task: str, group: Grouping) -> str:
-    """The image's folder, else its task (in a project's export), else the export; or what cvat.group says."""
-    if group == "image":
-        return id_of(export, name, group)
-    folder = PurePosixPath(name).parent.as_posix()
-    if group == "folder" and folder != ".":
-        return folder
-    return f"task-{task}" if group == "folder" and task else export
+    return slug(f"{export}/{stem}" if by_export else stem)
 
 
 def slug(name: str) -> str:
     """A valid id from a name: runs of characters that an id cannot have become `-`."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-._") or "image"
+
+
+def split_of(where: str, subset: str, subsets: Mapping[str, str]) -> str:
+    """The split of an image by its subset in CVAT; `all` for those that prepare is to split.
+
+    Args:
+        where: Names the export in errors.
+        subset: The subset's name; "" for none.
+        subsets: What params.yaml says about subsets with other names than the usual ones.
+
+    Returns:
+        train, val, test or all.
+
+    Raises:
+        ParamsError: The name is neither usual nor in `subsets`.
+    """
+    split = subsets.get(subset) or SUBSETS.get(subset.lower())
+    if split is None:
+        raise ParamsError(
+            "cvat.subsets", f"nothing about the subset {subset!r} of {where}",
+            f"add `{subset}: train` (or val, test, or unsplit for a split by `prepare.split`)",
+        )  # fmt: skip
+    return UNSPLIT if split == "unsplit" else split
+
+
+@dataclass(frozen=True)
+class Grouper:
+    """Says which images must stay in one split."""
+
+    by: Grouping
+    table: Mapping[str, str]  # of `file`: name -> group
+
+    @staticmethod
+    def of(by: Grouping, folder: Path) -> Grouper:
+        """What params.yaml says; a table of groups lies in the folder of the exports."""
+        return Grouper(by, _table(folder / by.file) if isinstance(by, ByFile) else {})
+
+    def group(self, where: str, key: Key, export: str, sample_id: str, task: str) -> str:
+        """The group of one image.
+
+        Args:
+            where: Names it in errors.
+            key: Its task, subset and name.
+            export: Its export's name.
+            sample_id: Its id.
+            task: What stands for its task.
+
+        Returns:
+            The group's name.
+
+        Raises:
+            DataError: The pattern or the table that params.yaml names says nothing about it.
+        """
+        if isinstance(self.by, ByRegex):
+            return self._by_regex(where, key, self.by.regex)
+        if isinstance(self.by, ByFile):
+            return self._by_table(where, key, self.by.file)
+        folder = PurePosixPath(key.name).parent.as_posix()
+        if self.by == "folder":
+            return task if folder == "." else folder
+        return {"task": task, "subset": key.subset or UNSPLIT, "export": export, "image": sample_id}[self.by]
+
+    def _by_regex(self, where: str, key: Key, pattern: str) -> str:
+        match = re.search(pattern, key.name)
+        found = (match[1] if match.re.groups else match[0]) if match else None
+        if not found:
+            fix = "change cvat.group.regex in params.yaml, or the image's name in CVAT"
+            raise DataError(where, f"a name in which {pattern!r} finds a group", repr(key.name), fix)
+        return found
+
+    def _by_table(self, where: str, key: Key, file: str) -> str:
+        if key.name not in self.table:
+            raise DataError(where, f"a line for it in {file}", "none", f"add `{key.name},GROUP` to it")
+        return self.table[key.name]
+
+
+def _table(path: Path) -> dict[str, str]:
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            path, "a table of groups, with the columns name and group", str(error), "see docs/data.md"
+        ) from None
+    groups: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        name, group = row.get("name") or "", row.get("group") or ""
+        if not name or not group:
+            raise DataError(f"{path}:{number}", "a name and a group", f"{name!r} and {group!r}", "see docs/data.md")
+        if groups.setdefault(name, group) != group:
+            raise DataError(
+                f"{path}:{number}", "one group for each name", f"{groups[name]!r} and {group!r}", "keep one"
+            )
+    return groups

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pixelproof.core.errors import ParamsError, unknown_name
+from pixelproof.core.errors import ParamsError, nearest, unknown_name
 from pixelproof.core.params import Section
 
-Grouping = Literal["folder", "export", "image"]
 IGNORED = "ignore"  # the value of cvat.background for pixels that belong to no class
+MOST_LABELS = 254
 Skippable = Literal["polyline", "points", "cuboid", "skeleton", "tag"]
+
+
+class ByRegex(Section):
+    """Groups by a pattern in the images' names."""
+
+    regex: str = Field(min_length=1, description="a regular expression; its first group, else all it finds")
+
+    @field_validator("regex")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"must be a regular expression ({error})") from None
+        return value
+
+
+class ByFile(Section):
+    """Groups by a table."""
+
+    file: str = Field(min_length=1, description="a file beside the exports: a table with the columns name and group")
+
+    @field_validator("file")
+    @classmethod
+    def _stays_inside(cls, value: str) -> str:
+        return inside(value, "must be a file in the folder of the exports")
+
+
+GROUPINGS = ("folder", "task", "subset", "export", "image")
+Grouping = Literal["folder", "task", "subset", "export", "image"] | ByRegex | ByFile
 
 
 class Label(Section):
@@ -27,24 +58,37 @@ class Cvat(Section):
     """Where the exports are, and what their labels mean."""
 
     exports: str = Field(
-        description="a folder of this repository; every .zip in it, and every folder with annotations.xml, is read"
+        description="a folder of this repository; every export in it (a .zip, or a folder of annotations) is read"
     )
     group: Grouping = Field(
-        description="what must stay in one split: the image's folder in CVAT (else task, else export), export or image"
+        description="what must stay in one split: the image's folder in CVAT (else its task), its task, subset or"
+        " export, each image by itself, or what `regex: PATTERN` or `file: groups.csv` says"
     )
     background: str = Field(description="class of the pixels that no shape covers, or `ignore`")
     skip: list[Skippable] = Field(description="kinds of shapes without area to skip and count; any other is an error")
-    classes: list[Label] = Field(
-        min_length=1, max_length=255, description="the labels of the exports: name, color, thing"
+    subsets: dict[str, Literal["train", "val", "test", "unsplit"]] = Field(
+        default_factory=dict,
+        description="the split of each subset in CVAT that is not called train, val, test or default",
     )
+    classes: list[Label] = Field(
+        min_length=1, max_length=MOST_LABELS, description="the labels of the exports: name, color, thing"
+    )
+
+    @field_validator("group", mode="before")
+    @classmethod
+    def _group_is_known(cls, value: object) -> object:
+        """Says it in one line: pydantic would list each form that the value could have had."""
+        if isinstance(value, dict) and len(value) == 1 and set(value) < {"regex", "file"}:
+            return value
+        if not isinstance(value, str) or value not in GROUPINGS:
+            allowed = f"allowed: {', '.join(GROUPINGS)}, regex: PATTERN, or file: groups.csv"
+            raise ParamsError("cvat.group", repr(value), f"{allowed}{nearest(str(value), GROUPINGS)}")
+        return value
 
     @field_validator("exports")
     @classmethod
     def _stays_inside(cls, value: str) -> str:
-        path = PurePosixPath(value)
-        if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise ValueError("must be a folder inside the repository, relative to its root")
-        return value
+        return inside(value, "must be a folder inside the repository, relative to its root")
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Cvat:
@@ -61,3 +105,11 @@ class Params(Section):
     """The part of params.yaml that the stage reads."""
 
     cvat: Cvat = Field(description="annotations drawn in CVAT")
+
+
+def inside(value: str, otherwise: str) -> str:
+    """A relative path that does not lead out."""
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(otherwise)
+    return value

@@ -55,7 +55,7 @@ def test_unseen_labels_flat_names_no_edit(
     told = "\n".join(init(own().zip(tmp_path / "task 7.zip"), clone))
     values = params_of(clone)
     assert values["cvat"] == {
-        "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [],
+        "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [], "subsets": {},
         "classes": [
             {"name": "Solar panel", "color": "#12ab3C", "thing": True},
             {"name": "Hof: Süd", "color": "#ff0000", "thing": False},

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pixelproof.core.errors import DataError
-from stages.cvat.export import Export, inside
+from stages.cvat.archive import Export, inside
 from stages.cvat.model import Floats
 
 AGAIN = "export again from CVAT"

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pixelproof.core.errors import DataError
-from stages.cvat.export import Export
+from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN
 from stages.cvat.formats.pictures import check_size, is_picture, photograph
@@ -68,7 +68,7 @@ def read(export: Export) -> Parsed:
         read_images = _images(export, where, document, drawn, subset)
         _add_shapes(where, document, categories, read_images, undrawn)
         images += [replace(entry.image, labels=tuple(entry.shapes)) for entry in read_images.values()]
-    return Parsed(NAME, labels, tuple(images), undrawn.counts)
+    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first)
 
 
 def _is_coco(export: Export, member: str) -> bool:

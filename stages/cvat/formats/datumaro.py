@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pixelproof.core.errors import DataError
-from stages.cvat.export import Export
+from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN, REDRAW
 from stages.cvat.formats.pictures import check_size, is_picture, photograph, picture_size
@@ -66,7 +66,7 @@ def read(export: Export) -> Parsed:
             shapes = _shapes(here, item, (image.width, image.height), known, undrawn)
             labels |= {shape.label: "" for shape in shapes if shape.label not in labels}
             images.append(replace(image, labels=shapes))
-    return Parsed(NAME, labels, tuple(images), undrawn.counts)
+    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first)
 
 
 def _files(export: Export) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.core.errors import DataError
-from stages.cvat.export import Export
+from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN
 from stages.cvat.formats.pictures import SAVE_IMAGES, check_size, is_picture, picture_size
@@ -59,7 +59,7 @@ def read(export: Export) -> Parsed:
     listed = {name for names in lists.values() for name in names}
     for name in sorted(photographs.keys() - listed):
         undrawn.add("photograph without a mask", f"{export.path}: {photographs[name]}")
-    return Parsed(NAME, labels, tuple(images), undrawn.counts)
+    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first)
 
 
 def colours_in(export: Export, member: str) -> NDArray[np.uint32]:

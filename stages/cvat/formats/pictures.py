@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from pixelproof.core.errors import DataError
-from stages.cvat.export import Export
+from stages.cvat.archive import Export
 from stages.cvat.formats.checks import AGAIN
 
 SUFFIXES = {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -68,10 +68,10 @@ def _first_bytes(export: Export, member: str, count: int) -> bytes:
     if count >= export.lengths[member]:
         return export.read(member)
     if export.archive is None:
-        with (export.path / member).open("rb") as file:
+        with (export.root / member).open("rb") as file:
             return file.read(count)
     try:
-        with export.archive.open(member) as packed:
+        with export.archive.open(export.inner + member) as packed:
             return packed.read(count)
     except Exception:  # a damaged zip, of many kinds
         return export.read(member)  # names the file, and says what is wrong

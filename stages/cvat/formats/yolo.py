@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pixelproof.core.errors import DataError
-from stages.cvat.export import Export
+from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN, REDRAW
 from stages.cvat.formats.pictures import SAVE_IMAGES, is_picture, picture_size
@@ -76,7 +76,7 @@ def read(export: Export) -> Parsed:
         shapes = tuple(_shapes(export, text, here, size, names, undrawn)) if text in export.lengths else ()
         images.append(Annotated(name, "", subset, *size, shapes, member))
     _check_all_used(export, texts)
-    return Parsed(NAME, dict.fromkeys(names.values(), ""), tuple(images), undrawn.counts)
+    return Parsed(NAME, dict.fromkeys(names.values(), ""), tuple(images), undrawn.counts, undrawn.first)
 
 
 def _config(export: Export, where: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import yaml
 
 from examples.make_cvat_example import FLIGHTS, SMALLEST, main, scene_of
 from pixelproof.data.dataset import IGNORE, UNSPLIT, iterate, read_split, verify
+from stages.cvat.archive import find_exports
 from stages.cvat.convert import convert
-from stages.cvat.export import find_exports
 from stages.cvat.params import Cvat
 
 ROOT = Path(__file__).parents[3]

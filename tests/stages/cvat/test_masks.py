@@ -22,8 +22,9 @@ from pixelproof.data.dataset import (
 )
 from pixelproof.data.images import Array
 from stages.cvat.convert import convert
+from stages.cvat.model import Ellipse, Polygon
+from stages.cvat.outlines import area, run_lengths
 from stages.cvat.params import Cvat
-from stages.cvat.shapes import ellipse_area, run_lengths
 from tests.stages.cvat.fake import LABELS, FakeExport, encoded, params, picture, shape, square
 
 ROAD, CAR, LAKE = 0, 1, 2
@@ -127,18 +128,15 @@ corner = st.tuples(st.floats(-5, 25), st.floats(-5, 21)).map(lambda p: (round(p[
 @settings(max_examples=25)
 @given(st.lists(corner, min_size=3, max_size=6))
 def test_any_polygon_agrees_with_the_distance_to_its_outline(corners: list[tuple[float, float]]) -> None:
-    from datumaro.components.annotation import Polygon
-    from datumaro.util import mask_tools
-
-    from stages.cvat.raster import area
+    from pycocotools import mask as coco
 
     hull = cv2.convexHull(np.array(corners, np.float32))
     assume(hull is not None and len(hull) >= 3)
-    polygon = Polygon([float(v) for v in hull.ravel()])
+    polygon = Polygon((hull.reshape(-1, 2).astype(np.float64),))
     inside = np.zeros((16, 20), bool)
     window, part = area(polygon, 20, 16)
     inside[window] = part
-    whole = mask_tools.rles_to_mask([[float(v) for v in polygon.points]], 20, 16)
+    whole = coco.decode(coco.merge(coco.frPyObjects([polygon.rings[0].ravel().tolist()], 16, 20)))
     assert np.count_nonzero(inside != whole) <= 1  # drawing the window alone changes none, but for a tie of roundings
     for y in range(16):
         for x in range(20):
@@ -148,7 +146,9 @@ def test_any_polygon_agrees_with_the_distance_to_its_outline(corners: list[tuple
 
 @pytest.mark.parametrize("turn", [0.0, 30.0, 90.0, 135.0])
 def test_ellipse_agrees_with_opencv_but_for_its_edge(turn: float) -> None:
-    ours = ellipse_area(31.5, 30.5, 20, 9, turn, 64, 64)
+    ours = np.zeros((64, 64), bool)
+    window, part = area(Ellipse(31.5, 30.5, 20, 9, turn), 64, 64)
+    ours[window] = part
     theirs = np.zeros((64, 64), np.uint8)
     cv2.ellipse(theirs, (31, 30), (20, 9), turn, 0, 360, 1, -1)
     edge = cv2.morphologyEx(theirs, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
@@ -168,11 +168,11 @@ def test_images_and_index(tmp_path: Path) -> None:
     other.files = {"images/Train/0002.png": encoded(20, 16)}
     written = [export.folder(tmp_path / "x"), other.zip(tmp_path / "y.zip")]
     convert(written, tmp_path / "out", params())
-    verify(tmp_path / "out", (UNSPLIT,))
+    verify(tmp_path / "out", (UNSPLIT, "train"))
+    assert [(s.id, s.group) for s in read_split(tmp_path / "out", "train")] == [("0002", "task-7")]  # the user's split
     samples = {s.id: s for s in read_split(tmp_path / "out", UNSPLIT)}
     groups = {
         "0001": "x",
-        "0002": "task-7",
         "b-c-0001": "b/c",
         "flight-3-0001": "flight 3",
         "flight-3-0002": "flight 3",

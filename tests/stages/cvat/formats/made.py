@@ -14,7 +14,7 @@ import pytest
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.images import Array
-from stages.cvat.export import Export, open_export
+from stages.cvat.archive import Export, open_export
 from stages.cvat.model import Annotated, Outline, Polygon, Runs
 from tests.stages.cvat.fake import encoded, picture
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pixelproof.data.images import Array
-from stages.cvat.export import Export
+from stages.cvat.archive import Export
 from stages.cvat.formats import masks as module
 from stages.cvat.model import Annotated, Painted, Parsed
 from tests.stages.cvat.formats.made import (

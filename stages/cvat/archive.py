@@ -1,0 +1,150 @@
+"""Finds exports (zip files or folders) and reads their files, never following a path out of them."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pixelproof.core.errors import DataError
+
+ANNOTATIONS = "annotations.xml"
+MAX_BYTES = 1 << 30  # per file: anything larger is not an image, and would exhaust memory
+BOMB = (1 << 28, 200)  # bytes, and times its packed length: a file beyond both was made to exhaust memory
+AGAIN = "export again from CVAT as 'CVAT for images 1.1' with 'Save images' on"
+# What the formats call the folders in which they keep files: one of these alone at the top is not a re-zipped folder.
+FORMAT_FOLDERS = {"annotations", "images", "labels", "JPEGImages", "SegmentationClass", "SegmentationObject"}
+MARKS = ("*.xml", "labelmap.txt", "data.yaml", "annotations/*.json", "SegmentationClass")  # a folder that is an export
+
+
+@dataclass(frozen=True)
+class Export:
+    """An open export: its name, and its files by their path inside it."""
+
+    name: str
+    path: Path
+    lengths: dict[str, int]  # in bytes
+    archive: zipfile.ZipFile | None = None
+    inner: str = ""  # the folder of the zip, ending in a slash, in which everything lies
+    packed: dict[str, int] = field(default_factory=dict)  # in bytes; empty for a folder
+
+    @property
+    def root(self) -> Path:
+        """The folder on disk that `lengths` counts from; meaningless for a zip."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def read(self, member: str) -> bytes:
+        """One file's content."""
+        where = f"{self.path}: {member}"
+        if (found := self.lengths[member]) > MAX_BYTES:
+            raise DataError(where, f"at most {MAX_BYTES} bytes", str(found), "leave it out of the export")
+        if self.archive is None:
+            return (self.root / member).read_bytes()
+        if found > max(BOMB[0], BOMB[1] * self.packed[member]):
+            raise DataError(where, "a file of images or labels", f"a zip bomb of {found} bytes", AGAIN)
+        try:
+            return self.archive.read(self.inner + member)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            raise DataError(where, "a whole file", f"{type(error).__name__}: {error}", AGAIN) from None
+
+
+def find_exports(folder: Path) -> list[Path]:
+    """Every .zip and every folder with annotations in `folder`, sorted by name."""
+    if not folder.is_dir():
+        raise DataError(folder, "the folder that cvat.exports names", "no such folder", "see `bin/pixelproof init`")
+    found = [path for path in sorted(folder.iterdir()) if _is_export(path)]
+    if not found:
+        raise DataError(folder, f"CVAT exports (.zip, or folders with {ANNOTATIONS})", "none", AGAIN)
+    names: dict[str, Path] = {}
+    for path in found:
+        other = names.setdefault(export_name(path), path)
+        if other is not path:
+            raise DataError(path, "exports whose names differ", f"{other.name} beside it", "remove one of the two")
+    return found
+
+
+def export_name(path: Path) -> str:
+    """The export's name: the file name without .zip or .xml, or the folder's name."""
+    return path.name.removesuffix(path.suffix) if path.suffix.lower() in (".zip", ".xml") else path.name
+
+
+@contextmanager
+def open_export(path: Path) -> Iterator[Export]:
+    """Open a zip, a folder, or the folder of an .xml file; links, and paths that lead out of it, are errors."""
+    if path.is_symlink():
+        raise DataError(path, "a file or a folder", "a link", "put the export itself there")
+    if path.is_dir():
+        yield _unpacked(path, path)
+        return
+    if path.suffix.lower() == ".xml" and path.is_file():
+        yield _unpacked(path, path.parent)
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise DataError(path, "a CVAT export", "no such file", "name the .zip or the folder") from None
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DataError(path, "a zip file", f"{type(error).__name__}: {error}", AGAIN) from None
+    with archive:
+        infos = dict(_zip_files(path, archive))
+        inner = _inner(infos)
+        files = {name.removeprefix(inner): info for name, info in infos.items()}
+        lengths = {name: info.file_size for name, info in files.items()}
+        packed = {name: info.compress_size for name, info in files.items()}
+        yield Export(export_name(path), path, lengths, archive, inner, packed)
+
+
+def inside(name: str) -> bool:
+    """Whether a path stays inside the export: relative, no `..`, no drive, no backslash."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not {*"\\:\0"} & {*name}
+
+
+def _is_export(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    return path.suffix.lower() == ".zip" or (path.is_dir() and any(next(path.glob(m), None) for m in MARKS))
+
+
+def _unpacked(path: Path, root: Path) -> Export:
+    return Export(export_name(path), path, dict(_folder_files(root)))
+
+
+def _folder_files(root: Path) -> Iterator[tuple[str, int]]:
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink():
+            raise DataError(path, "a file or a folder", "a link", "replace it with the file it points to")
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and not _clutter(name):
+            yield name, path.stat().st_size
+
+
+def _zip_files(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+    for info in archive.infolist():
+        is_link = info.external_attr >> 28 == 0o12
+        if is_link or not inside(info.filename):
+            found = "a link" if is_link else "a path that leads out of the export"
+            raise DataError(f"{path}: {info.filename}", "a file inside the export", found, AGAIN)
+        if not info.is_dir() and not _clutter(info.filename):
+            yield info.filename, info
+
+
+def _clutter(name: str) -> bool:
+    """Whether a file is what macOS or Windows leave behind in folders and in zips of them."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or parts[-1] in (".DS_Store", "Thumbs.db") or parts[-1].startswith("._")
+
+
+def _inner(names: dict[str, zipfile.ZipInfo]) -> str:
+    """The folder in which everything lies, if somebody unpacked an export and zipped the folder again."""
+    inner = ""
+    while True:
+        tops = {name.removeprefix(inner).split("/", 1)[0] for name in names}
+        (top,) = tops if len(tops) == 1 else ("",)
+        deeper = f"{inner}{top}/"
+        if not top or inner + top in names or (top in FORMAT_FOLDERS and deeper + ANNOTATIONS not in names):
+            return inner
+        inner = deeper
