@@ -17,6 +17,7 @@ from stages.cvat.model import Floats
 AGAIN = "export again from CVAT"
 REDRAW = "fix the shape in CVAT and export again"
 LONGEST_SIDE = 1 << 20
+LONGEST_OUTLINE = 1 << 28  # pixels from left to right and back, in all: some seconds to draw
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,15 @@ def ring(where: str, values: Any, width: int, height: int) -> Floats:
     """Three or more points [n, 2] from a flat list `x, y, x, y, ...`, near the image.
 
     Raises:
-        DataError: They are fewer, no numbers, or further outside the image than it is long.
+        DataError: They are fewer, no numbers, further outside the image than it is long, or never come to an end.
     """
     flat = numbers(where, "points", values)
     if flat.size < 6 or flat.size % 2:
         raise DataError(where, "three or more points `x, y, x, y, ...`", f"{flat.size} numbers", REDRAW)
     points: Floats = flat.reshape(-1, 2)
     near(where, points, width, height)
+    if (length := float(np.abs(np.diff(points[:, 0])).sum())) > LONGEST_OUTLINE:
+        raise DataError(where, f"an outline of at most {LONGEST_OUTLINE} pixels", f"one of {length:.0f}", REDRAW)
     return points
 
 

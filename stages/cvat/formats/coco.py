@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -12,7 +13,7 @@ from pixelproof.core.errors import DataError
 from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN
-from stages.cvat.formats.pictures import check_size, is_picture, photograph
+from stages.cvat.formats.pictures import check_size, is_picture, photograph, unnamed
 from stages.cvat.formats.rle import runs_of
 from stages.cvat.model import Annotated, Outline, Parsed, Polygon, Shape
 
@@ -58,17 +59,20 @@ def read(export: Export) -> Parsed:
     labels: dict[str, str] = {}
     images: list[Annotated] = []
     undrawn = checks.Undrawn()
+    notes: Counter[str] = Counter()
+    pictures = [member for member in export.lengths if is_picture(member) and not member.startswith("annotations/")]
     for subset, (drawn, *others) in sorted(_files(export).items()):
         for other in others:
-            _count(export, other, undrawn)
+            _count(export, other, undrawn, notes)
         document = checks.parse_json(export, drawn)
         where = f"{export.path}: {drawn}"
         categories = _categories(where, document)
         labels |= dict.fromkeys(categories.values(), "")
-        read_images = _images(export, where, document, drawn, subset)
+        read_images = _images(export, where, document, (drawn, subset), bool(pictures))
         _add_shapes(where, document, categories, read_images, undrawn)
         images += [replace(entry.image, labels=tuple(entry.shapes)) for entry in read_images.values()]
-    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first)
+    notes += unnamed(pictures, images)
+    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first, notes)
 
 
 def _is_coco(export: Export, member: str) -> bool:
@@ -101,17 +105,20 @@ def _rank_and_subset(member: str) -> tuple[int, str]:
     return 0, path.stem if folder == "annotations" else folder
 
 
-def _count(export: Export, member: str, undrawn: checks.Undrawn) -> None:
+def _count(export: Export, member: str, undrawn: checks.Undrawn, notes: Counter[str]) -> None:
     """Count the annotations of a file that is not drawn."""
     where = f"{export.path}: {member}"
-    task = TASKS[_rank_and_subset(member)[0]]
     for annotation in checks.items_of(where, checks.parse_json(export, member), "annotations"):
-        undrawn.add(_kind(annotation) or task, where)
+        kind = _kind(annotation)
+        if kind and kind != "box":
+            undrawn.add(kind, where)
+        else:
+            notes[f"areas of {member} left out: another file has those of its subset"] += 1
 
 
 def _kind(annotation: Mapping[str, Any]) -> str | None:
     """What an annotation without an area is; None for one with an area."""
-    kinds = {"segments_info": "panoptic", "caption": "caption", "segmentation": None, "bbox": "box"}
+    kinds = {"segments_info": None, "caption": "caption", "segmentation": None, "bbox": "box"}
     if annotation.get("keypoints") and not annotation.get("segmentation"):
         return "skeleton"
     return next((kind for key, kind in kinds.items() if annotation.get(key)), "tag")
@@ -129,11 +136,13 @@ def _categories(where: str, document: Any) -> dict[int, str]:
     return categories
 
 
-def _images(export: Export, where: str, document: Any, file: str, subset: str) -> dict[int, _Image]:
+def _images(
+    export: Export, where: str, document: Any, file_and_subset: tuple[str, str], any_there: bool
+) -> dict[int, _Image]:
     """The images of one file by their ids."""
+    file, subset = file_and_subset
     images: dict[int, _Image] = {}
     names: set[str] = set()
-    any_there = any(is_picture(member) for member in export.lengths if not member.startswith("annotations/"))
     for entry in checks.items_of(where, document, "images"):
         name = checks.name_of(where, entry.get("file_name"))
         here = f"{where}: image {name!r}"
@@ -170,7 +179,7 @@ def _add_shapes(
             undrawn.add(kind, here)
             continue
         label = checks.label_of(here, annotation.get("category_id"), categories)
-        outline = _outline(here, annotation["segmentation"], entry.image.width, entry.image.height)
+        outline = _outline(here, annotation.get("segmentation"), entry.image.width, entry.image.height)
         entry.shapes.append(Shape(label, outline, crowd=says_crowd and bool(annotation.get("iscrowd"))))
 
 

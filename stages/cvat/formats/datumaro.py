@@ -14,14 +14,15 @@ from pixelproof.core.errors import DataError
 from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN, REDRAW
-from stages.cvat.formats.pictures import check_size, is_picture, photograph, picture_size
+from stages.cvat.formats.pictures import check_size, is_picture, photograph, picture_size, unnamed
 from stages.cvat.formats.rle import runs_of
 from stages.cvat.model import Annotated, Box, Ellipse, Outline, Parsed, Polygon, Shape
 
 NAME = "Datumaro 1.0"
 KEYS = re.compile(rb'"items"\s*:\s*\['), re.compile(rb'"categories"\s*:\s*\{')
 IMAGES = "images/"
-KINDS = {"label": "tag", "cuboid_2d": "cuboid", "cuboid_3d": "cuboid"}  # as CVAT calls them
+WITHOUT_AREA = {kind: kind for kind in ("points", "polyline", "skeleton", "caption")}
+WITHOUT_AREA |= {"label": "tag", "cuboid_2d": "cuboid", "cuboid_3d": "cuboid"}  # as CVAT calls them
 FRAME = re.compile(r"(.*/)?frame_\d+")  # the name of a video's frame in CVAT
 
 
@@ -50,7 +51,7 @@ def read(export: Export) -> Parsed:
     images: list[Annotated] = []
     undrawn = checks.Undrawn()
     subsets: set[str] = set()
-    any_there = any(member.startswith(IMAGES) and is_picture(member) for member in export.lengths)
+    pictures = [member for member in export.lengths if member.startswith(IMAGES) and is_picture(member)]
     for member in _files(export):
         where, subset = f"{export.path}: {member}", PurePosixPath(member).stem
         checks.once(where, "subset", subset, subsets)
@@ -59,14 +60,14 @@ def read(export: Export) -> Parsed:
         known = _labels(where, document, labels)
         names: set[str] = set()
         for item in checks.items_of(where, document, "items"):
-            image = _image(export, where, item, subset, any_there)
+            image = _image(export, where, item, subset, bool(pictures))
             here = f"{where}: image {image.name!r}"
             checks.once(here, "image name", item["id"], names)
             names.add(item["id"])
             shapes = _shapes(here, item, (image.width, image.height), known, undrawn)
             labels |= {shape.label: "" for shape in shapes if shape.label not in labels}
             images.append(replace(image, labels=shapes))
-    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first)
+    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first, unnamed(pictures, images))
 
 
 def _files(export: Export) -> Iterator[str]:
@@ -138,11 +139,13 @@ def _shapes(
 ) -> tuple[Shape, ...]:
     shapes = []
     for place, entry in enumerate(checks.items_of(where, item, "annotations")):
-        kind = entry.get("type")
+        kind = str(entry.get("type"))
         here = f"{where}: annotation {place} ({kind})"
-        if kind not in OUTLINES:
-            undrawn.add(KINDS.get(str(kind), str(kind)), here)
+        if kind in WITHOUT_AREA:
+            undrawn.add(WITHOUT_AREA[kind], here)
             continue
+        if kind not in OUTLINES:
+            raise DataError(here, f"one of {', '.join((*OUTLINES, *WITHOUT_AREA))}", repr(kind)[:60], AGAIN)
         attributes = entry.get("attributes") or {}
         if not isinstance(attributes, dict):
             raise DataError(here, "attributes by name", repr(attributes)[:60], AGAIN)
@@ -192,6 +195,6 @@ def _corners(where: str, corners: tuple[float, float, float, float], width: int,
     checks.near(where, np.array([(left, top), (right, bottom)]), width, height)
 
 
-OUTLINES: dict[Any, Callable[[str, Mapping[str, Any], int, int], Outline]] = {
+OUTLINES: dict[str, Callable[[str, Mapping[str, Any], int, int], Outline]] = {
     "polygon": _polygon, "mask": _mask, "bbox": _box, "ellipse": _ellipse,
 }  # fmt: skip

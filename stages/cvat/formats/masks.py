@@ -14,14 +14,14 @@ from pixelproof.core.errors import DataError
 from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN
-from stages.cvat.formats.pictures import SAVE_IMAGES, check_size, is_picture, picture_size
+from stages.cvat.formats.pictures import SAVE_IMAGES, check_size, is_picture, picture_size, unnamed
 from stages.cvat.model import Annotated, Painted, Parsed
 
 NAME = "Segmentation mask 1.1"
 LABELMAP = "labelmap.txt"
 CLASSES, OBJECTS, PHOTOGRAPHS = "SegmentationClass/", "SegmentationObject/", "JPEGImages/"
 LISTS, BOXES = "ImageSets/Segmentation/", "Annotations/"
-FOLDERS = (CLASSES, OBJECTS, PHOTOGRAPHS, "ImageSets/")
+FOLDERS = (CLASSES, OBJECTS, PHOTOGRAPHS, BOXES, "ImageSets/")
 BLACK, BACKGROUND = (0, 0, 0), "background"
 WITH_MASKS = "export again from CVAT as 'Segmentation mask 1.1'"
 
@@ -56,10 +56,8 @@ def read(export: Export) -> Parsed:
     _count_boxes(export, undrawn)
     photographs = _by_name(export, PHOTOGRAPHS)
     images = [_image(export, name, subset, photographs, colours) for subset, names in lists.items() for name in names]
-    listed = {name for names in lists.values() for name in names}
-    for name in sorted(photographs.keys() - listed):
-        undrawn.add("photograph without a mask", f"{export.path}: {photographs[name]}")
-    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first)
+    notes = unnamed(photographs.values(), images)
+    return Parsed(NAME, labels, tuple(images), undrawn.counts, undrawn.first, notes)
 
 
 def colours_in(export: Export, member: str) -> NDArray[np.uint32]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from pixelproof.core.errors import DataError
 from stages.cvat.archive import Export
 from stages.cvat.formats.checks import AGAIN
+from stages.cvat.model import Annotated
 
 SUFFIXES = {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 HEADS = (1 << 16, 1 << 20)  # bytes to try before the whole file: a header may be long, or at the end (TIFF)
@@ -41,6 +43,17 @@ def photograph(export: Export, where: str, places: Iterable[str], any_there: boo
     if any_there:
         raise DataError(where, f"its photograph, {tried[0]}", "none", SAVE_IMAGES)
     return None
+
+
+def unnamed(pictures: Iterable[str], images: Iterable[Annotated]) -> Counter[str]:
+    """The number of photographs that belong to no image, as a note to the user.
+
+    Args:
+        pictures: The members of the export that may be photographs.
+        images: The images that were read.
+    """
+    count = len({member for member in pictures if is_picture(member)} - {image.member for image in images})
+    return Counter({"photographs left out: the labels do not name them": count}) if count else Counter()
 
 
 def check_size(export: Export, member: str | None, where: str, expected: tuple[int, int]) -> None:

@@ -13,7 +13,7 @@ from pixelproof.core.errors import DataError
 from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN, REDRAW
-from stages.cvat.formats.pictures import SAVE_IMAGES, is_picture, picture_size
+from stages.cvat.formats.pictures import SAVE_IMAGES, is_picture, picture_size, unnamed
 from stages.cvat.model import Annotated, Parsed, Polygon, Shape
 
 NAME = "Ultralytics YOLO Segmentation 1.0"
@@ -76,7 +76,8 @@ def read(export: Export) -> Parsed:
         shapes = tuple(_shapes(export, text, here, size, names, undrawn)) if text in export.lengths else ()
         images.append(Annotated(name, "", subset, *size, shapes, member))
     _check_all_used(export, texts)
-    return Parsed(NAME, dict.fromkeys(names.values(), ""), tuple(images), undrawn.counts, undrawn.first)
+    notes = unnamed(export.lengths, images)
+    return Parsed(NAME, dict.fromkeys(names.values(), ""), tuple(images), undrawn.counts, undrawn.first, notes)
 
 
 def _config(export: Export, where: str) -> dict[str, Any]:

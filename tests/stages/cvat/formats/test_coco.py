@@ -100,7 +100,8 @@ def test_every_file_that_datumaro_writes_is_drawn_once_and_the_rest_is_counted(t
     items = [item("a.jpg", [area, *notes], "train")]
     result = parsed(export(tmp_path / "coco", "coco", items, save_media=True))
     assert len(result.images) == 1 and len(shapes(result)) == 1
-    assert result.undrawn["caption"] == 1 and result.undrawn["tag"] == 2
+    assert result.undrawn == {"caption": 1, "tag": 2}
+    assert result.notes == {"areas of annotations/stuff_train.json left out: another file has those of its subset": 1}
 
 
 def test_run_lengths_compressed_or_not_are_the_same_and_crowds_are_marked(tmp_path: Path) -> None:
@@ -152,7 +153,8 @@ def test_annotations_without_an_area_are_counted_by_kind(tmp_path: Path) -> None
     box = {"segmentation": [], "bbox": [1, 2, 3, 4]}
     skeleton = {"keypoints": [1, 1, 2], "num_keypoints": 1, "bbox": [1, 2, 3, 4], "segmentation": []}
     result = parsed(alone(tmp_path / "x", box, box, skeleton, {}, {"segmentation": [SQUARE], **{"keypoints": [1]}}))
-    assert result.undrawn == {"box": 2, "skeleton": 1, "tag": 1} and len(shapes(result)) == 1
+    assert result.undrawn == {"box": 2, "skeleton": 1, "tag": 1}
+    assert result.undrawn_at["box"].endswith(f"{FILE}: image 'a.png': annotation 0") and len(shapes(result)) == 1
 
 
 def rle(counts: Any, size: Any = (16, 20)) -> dict[str, Any]:
@@ -231,6 +233,11 @@ def test_a_broken_file_is_named(tmp_path: Path, content: Any, expected: str) -> 
     assert expected in message and FILE in message
 
 
+def test_photographs_that_no_file_names_are_counted(tmp_path: Path) -> None:
+    path = written(alone(tmp_path / "x"), {"images/train/b.png": photo(), "annotations/panoptic_train/a.png": photo()})
+    assert parsed(path).notes == {"photographs left out: the labels do not name them": 1}
+
+
 def test_two_files_of_one_subset(tmp_path: Path) -> None:
     path = written(tmp_path / "x", {FILE: document(), "annotations/train.json": document(), "a.png": photo()})
     assert "one file of the subset 'train'" in refusal(coco.read, path)
@@ -240,6 +247,13 @@ def test_other_json_is_not_coco(tmp_path: Path) -> None:
     path = written(tmp_path / "x", {"task.json": {"name": "x"}, "annotations/default.json": {"items": []}})
     with opened(path) as found:
         assert not coco.matches(found)
+
+
+def test_an_outline_that_would_take_forever_to_draw(tmp_path: Path) -> None:
+    wide = document({"segmentation": [[0, 0, 1 << 19, 1] * 600]})
+    wide["images"][0] |= {"width": 1 << 19, "height": 16}
+    message = refusal(coco.read, written(tmp_path / "x", {FILE: wide}))
+    assert "an outline of at most 268435456 pixels, found one of 628621312" in message
 
 
 def test_a_polygon_keeps_its_points(tmp_path: Path) -> None:

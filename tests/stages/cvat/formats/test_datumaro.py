@@ -147,6 +147,8 @@ def test_colours_and_the_points_of_skeletons(tmp_path: Path) -> None:
         ({"points": [1, 1, 5, 5]}, "three or more points"),
         ({"points": [1, 1, 5, 5, 4, 33]}, "points within -16 to 32, found 33"),
         ({}, "a list of numbers as points, found nothing"),
+        ({"type": "blob"}, "one of polygon, mask, bbox, ellipse, points, "),
+        ({"type": None}, "cuboid_3d, found 'None'"),
         ({"type": "mask", "rle": {"size": [16, 20], "counts": "11"}}, "run lengths of 320 pixels (20x16), found 2"),
         ({"type": "mask", "rle": {"size": [20, 16], "counts": "11"}}, "a mask of the image's size [16, 20]"),
         ({"type": "mask"}, "a mask of the image's size"),

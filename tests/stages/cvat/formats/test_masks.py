@@ -132,7 +132,8 @@ def test_boxes_in_xml_and_photographs_without_a_mask_are_counted(tmp_path: Path)
     items = [item("a.png", mask_items(*masks(1))), item("b.png", boxes)]
     result = parsed(voc(tmp_path / "x", items, "voc"))
     assert [image.name for image in result.images] == ["a.png"]
-    assert result.undrawn == {"box": 2, "photograph without a mask": 1}
+    assert result.undrawn == {"box": 2} and "Annotations/b.xml" in result.undrawn_at["box"]
+    assert result.notes == {"photographs left out: the labels do not name them": 1}
 
 
 def test_an_export_without_photographs_lists_or_objects(tmp_path: Path) -> None:
