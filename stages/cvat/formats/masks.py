@@ -61,7 +61,7 @@ def read(export: Export) -> Parsed:
 
 
 def colours_in(export: Export, member: str) -> NDArray[np.uint32]:
-    """The picture's pixels, each colour as one number, 0xrrggbb.
+    """The picture's pixels, each colour as one number.
 
     Args:
         export: The open export.
@@ -74,19 +74,17 @@ def colours_in(export: Export, member: str) -> NDArray[np.uint32]:
 
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(export.read(member))) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
+            pixels = np.asarray(picture.convert("RGBA"))
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         found = f"{type(error).__name__}: {error}"
         raise DataError(f"{export.path}: {member}", "a whole picture", found, AGAIN) from None
-    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
-    numbers: NDArray[np.uint32] = (red << 16 | green << 8 | blue).astype(np.uint32)
-    return numbers
+    numbers: NDArray[np.uint32] = pixels.view("<u4")[..., 0]
+    return numbers & np.uint32(0xFFFFFF)  # without opacity
 
 
 def packed(colour: Colour) -> int:
-    """A colour as one number, as in `colours_in`."""
-    red, green, blue = colour
-    return red << 16 | green << 8 | blue
+    """A colour as one number, as in `colours_in`: its bytes, the lowest first."""
+    return int.from_bytes(bytes(colour), "little")
 
 
 def _image(
@@ -116,12 +114,12 @@ def _image(
 
 def _check_colours(where: str, pixels: NDArray[np.uint32], colours: Mapping[Colour, str | None]) -> None:
     flat = pixels.ravel()
-    first = np.concatenate(([True], flat[1:] != flat[:-1]))  # of each run: sorting every pixel would take long
+    first = flat[1:][flat[1:] != flat[:-1]]  # of each run: sorting every pixel would take long
     known = np.array([packed(colour) for colour in colours], np.uint32)
-    unknown = np.setdiff1d(flat[first], known)
+    unknown = np.setdiff1d(np.append(np.unique(first), flat[0]), known)
     if unknown.size:
-        value, count = int(unknown[0]), int((flat == unknown[0]).sum())
-        found = f"{value >> 16},{value >> 8 & 255},{value & 255} in {count} pixels"
+        red, green, blue = int(unknown[0]).to_bytes(3, "little")
+        found = f"{red},{green},{blue} in {int((flat == unknown[0]).sum())} pixels"
         raise DataError(where, f"only colours of {LABELMAP}", found, f"add the label to {LABELMAP}, or {AGAIN}")
 
 

@@ -96,7 +96,9 @@ def _size(head: bytes) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(head)) as picture:
             width, height = picture.size
-            turned = picture.getexif().get(ORIENTATION) in TURNED
+            # Pillow turns a TIFF itself, and decodes all of a PNG to look for what is not at its beginning.
+            told = picture.format != "TIFF" and (picture.format != "PNG" or "exif" in picture.info)
+            turned = told and picture.getexif().get(ORIENTATION) in TURNED
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
     return (height, width) if turned else (width, height)
