@@ -22,6 +22,7 @@ def image_of(lengths: Array, height: int, width: int) -> Array:
     return np.repeat(np.arange(len(lengths)) % 2, lengths).reshape((height, width), order="F")
 
 
+@settings(deadline=None)
 @given(MASKS)
 def test_a_mask_that_pycocotools_compressed_comes_back(mask: Array) -> None:
     rle = tools.encode(np.asfortranarray(mask))
@@ -29,13 +30,14 @@ def test_a_mask_that_pycocotools_compressed_comes_back(mask: Array) -> None:
     np.testing.assert_array_equal(image_of(runs.lengths, *mask.shape), mask)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1 << 25), min_size=1, max_size=30))
 def test_long_runs_come_back(lengths: list[int]) -> None:  # longer ones overflow a buffer of pycocotools
     packed = tools.frPyObjects({"size": [sum(lengths), 1], "counts": lengths}, sum(lengths), 1)
     np.testing.assert_array_equal(expanded("here", packed["counts"].decode()), lengths)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.text(st.characters(min_codepoint=40, max_codepoint=115), max_size=40))
 def test_any_string_is_runs_of_the_image_or_refused(text: str) -> None:
     with contextlib.suppress(DataError):
