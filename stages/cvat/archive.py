@@ -52,10 +52,12 @@ class Export:
 
 
 def find_exports(folder: Path) -> list[Path]:
-    """Every .zip and every folder with annotations in `folder`, sorted by name."""
+    """Every .zip and every folder with annotations in `folder`, sorted by name; or that folder, if it is one itself."""
     if not folder.is_dir():
         raise DataError(folder, "the folder that cvat.exports names", "no such folder", "see `bin/pixelproof init`")
     found = [path for path in sorted(folder.iterdir()) if _is_export(path)]
+    if not found and _is_export(folder):
+        return [folder]
     if not found:
         raise DataError(folder, f"CVAT exports (.zip, or folders with {ANNOTATIONS})", "none", AGAIN)
     names: dict[str, Path] = {}

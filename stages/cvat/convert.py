@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from pixelproof.core.errors import DataError, nearest
-from pixelproof.core.files import whole_folder, write_bytes
-from pixelproof.core.progress import track
+from pixelproof.core.files import whole_folder
+from pixelproof.core.progress import say, track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
-from pixelproof.data.images import PNG_SIGNATURE, Array, decode, encoded
+from pixelproof.data.images import Array
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
 from stages.cvat.model import Annotated, Painted, Parsed
 from stages.cvat.naming import Grouper, Key, ids_of, old_id, split_of, task_group, task_of
 from stages.cvat.params import IGNORED, Cvat
+from stages.cvat.pixels import place
 from stages.cvat.raster import Palette, draw, draw_painted
 
-COPIED = {PNG_SIGNATURE: ".png", b"\xff\xd8\xff": ".jpg"}  # how such files begin
 UNDRAWN = "redraw it in CVAT, or add {kind!r} to cvat.skip in params.yaml to leave such shapes out"
 
 
@@ -75,6 +70,8 @@ def convert(exports: list[Path], target: Path, params: Cvat) -> tuple[int, int, 
         opened = [open_labels(stack.enter_context(open_export(path))) for path in exports]
         items = items_of(opened, params)
         write(items, target, params)
+    for what, count in sorted(sum((one.parsed.notes for one in opened), Counter[str]()).items()):
+        say(f"cvat: {count} {what}")
     return len(opened), len(items), count_skipped([one.parsed for one in opened])
 
 
@@ -101,7 +98,7 @@ def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in {item.split for item in items} or {UNSPLIT}}
         for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
-            photograph = _staged(root / item.split, item)
+            photograph = _placed(root / item.split, item)
             mask, instances = labels_of(item, palette)
             writers[item.split].add(item.sample, photograph, mask, instances)
         for writer in writers.values():
@@ -223,39 +220,13 @@ def _in_export(where: str, export: Export, image: Annotated) -> Photograph:
     return Photograph(f"{export.path}: {member}", lambda: export.read(member))
 
 
-def _staged(folder: Path, item: Item) -> Path:
-    """The photograph in its place in the dataset: PNG and JPEG unchanged, anything else as PNG."""
-    where, content = item.photograph.where, item.photograph.read()
-    suffix = next((ending for start, ending in COPIED.items() if content.startswith(start)), None)
-    path = folder / "images" / f"{item.sample.id}{suffix or '.png'}"
-    write_bytes(path, content if suffix else encoded(where, cv2.cvtColor(_decode(where, content), cv2.COLOR_BGR2RGB)))
-    try:
-        image = decode(path, cv2.IMREAD_COLOR)
-    except DataError:
-        raise _unreadable(where, content) from None
-    found = f"{image.shape[1]}x{image.shape[0]}"
-    if found != (expected := f"{item.image.width}x{item.image.height}"):
-        raise DataError(where, f"the size that its labels are for, {expected}", found, AGAIN)
+def _placed(folder: Path, item: Item) -> Path:
+    """The photograph in its place in the dataset."""
+    path, *found = place(folder / "images" / item.sample.id, item.photograph.where, item.photograph.read())
+    if found != [item.image.width, item.image.height]:
+        expected = f"the size that its labels are for, {item.image.width}x{item.image.height}"
+        raise DataError(item.photograph.where, expected, f"{found[0]}x{found[1]}", AGAIN)
     return path
-
-
-def _decode(where: str, content: bytes) -> Array:
-    """Decode an image that must be converted; Pillow detects truncated files."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as picture:
-            picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise _unreadable(where, content) from None
-    image: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise _unreadable(where, content)
-    return image
-
-
-def _unreadable(where: str, content: bytes) -> DataError:
-    return DataError(where, "a whole image", f"{len(content)} bytes that cannot be decoded", AGAIN)
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

@@ -77,7 +77,7 @@ def ids_of(keys: Iterable[Key], given: Mapping[Key, str] | None = None) -> dict[
         >>> list(ids_of([Key("12", "", "a/0001.png"), Key("flights", "", "0001.png")]).values())
         ['12-a-0001', '0001']
     """
-    ids = dict(given or {})
+    ids, keys = dict(given or {}), list(keys)
     wanted = {key: _readable(key) for key in keys if key not in ids}
     counts = Counter([name.casefold() for name in wanted.values()] + [name.casefold() for name in ids.values()])
     taken = {name.casefold() for name in ids.values()}
@@ -89,7 +89,7 @@ def ids_of(keys: Iterable[Key], given: Mapping[Key, str] | None = None) -> dict[
             found = f"{found}-{_digest(key)}"
         ids[key] = found
         taken.add(found.casefold())
-    return ids
+    return {key: ids[key] for key in [*(given or {}), *keys]}
 
 
 def _readable(key: Key) -> str:

@@ -19,27 +19,13 @@ Skippable = Literal["polyline", "points", "cuboid", "skeleton", "tag", "box", "c
 class ByRegex(Section):
     """Groups by a pattern in the images' names."""
 
-    regex: str = Field(min_length=1, description="a regular expression; its first group, else all it finds")
-
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"must be a regular expression ({error})") from None
-        return value
+    regex: str = Field(description="a regular expression; its first group, else all that it finds, is the group")
 
 
 class ByFile(Section):
     """Groups by a table."""
 
-    file: str = Field(min_length=1, description="a file beside the exports: a table with the columns name and group")
-
-    @field_validator("file")
-    @classmethod
-    def _stays_inside(cls, value: str) -> str:
-        return inside(value, "must be a file in the folder of the exports")
+    file: str = Field(description="a file in the folder of the exports: a table with the columns name and group")
 
 
 GROUPINGS = ("folder", "task", "subset", "export", "image")
@@ -78,9 +64,13 @@ class Cvat(Section):
     @classmethod
     def _group_is_known(cls, value: object) -> object:
         """Says it in one line: pydantic would list each form that the value could have had."""
-        if isinstance(value, dict) and len(value) == 1 and set(value) < {"regex", "file"}:
+        if isinstance(value, dict) and [*value] == ["regex"] and isinstance(value["regex"], str):
+            return _checked_regex(value)
+        if isinstance(value, dict) and [*value] == ["file"] and isinstance(value["file"], str):
+            if not _is_inside(value["file"]):
+                raise ParamsError("cvat.group.file", repr(value["file"]), "must be in the folder of the exports")
             return value
-        if not isinstance(value, str) or value not in GROUPINGS:
+        if not isinstance(value, str | Section) or (isinstance(value, str) and value not in GROUPINGS):
             allowed = f"allowed: {', '.join(GROUPINGS)}, regex: PATTERN, or file: groups.csv"
             raise ParamsError("cvat.group", repr(value), f"{allowed}{nearest(str(value), GROUPINGS)}")
         return value
@@ -88,7 +78,9 @@ class Cvat(Section):
     @field_validator("exports")
     @classmethod
     def _stays_inside(cls, value: str) -> str:
-        return inside(value, "must be a folder inside the repository, relative to its root")
+        if not _is_inside(value):
+            raise ValueError("must be a folder inside the repository, relative to its root")
+        return value
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Cvat:
@@ -107,9 +99,14 @@ class Params(Section):
     cvat: Cvat = Field(description="annotations drawn in CVAT")
 
 
-def inside(value: str, otherwise: str) -> str:
-    """A relative path that does not lead out."""
+def _is_inside(value: str) -> bool:
     path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise ValueError(otherwise)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _checked_regex(value: dict[str, str]) -> dict[str, str]:
+    try:
+        re.compile(value["regex"])
+    except re.error as error:
+        raise ParamsError("cvat.group.regex", repr(value["regex"]), f"no regular expression: {error}") from None
     return value

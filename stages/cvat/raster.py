@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from pixelproof.core.errors import DataError
@@ -14,6 +13,7 @@ from pixelproof.data.images import Array
 from stages.cvat.archive import AGAIN
 from stages.cvat.model import Annotated, Painted, Shape
 from stages.cvat.outlines import area
+from stages.cvat.pixels import decoded
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,17 @@ def draw_painted(
 
 def _colours(where: str, image: Annotated, member: str, read: Callable[[str], bytes]) -> tuple[Array, list[int]]:
     """A picture as indices into the list of its colours."""
-    content = np.frombuffer(read(member), np.uint8)
-    picture: Array | None = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    if picture is None:
-        raise DataError(f"{where}: {member}", "a whole image", f"{content.size} bytes that cannot be decoded", AGAIN)
+    picture = decoded(f"{where}: {member}", read(member))
     if picture.shape[:2] != (image.height, image.width):
         found = f"{picture.shape[1]}x{picture.shape[0]}"
         raise DataError(f"{where}: {member}", f"the size of its image, {image.width}x{image.height}", found, AGAIN)
     packed = picture.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)  # OpenCV has blue first
-    found_there = np.bincount(packed.ravel(), minlength=1 << 24) > 0
-    colours = np.flatnonzero(found_there)
-    return (np.cumsum(found_there) - 1)[packed], colours.tolist()
+    there = np.zeros(1 << 24, bool)
+    there[packed] = True
+    colours = np.flatnonzero(there)
+    numbers = np.zeros(1 << 24, np.int32)
+    numbers[colours] = np.arange(len(colours))
+    return numbers[packed], colours.tolist()
 
 
 def _packed(colour: tuple[int, int, int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element
 
 from pixelproof.core.errors import DataError
@@ -55,4 +56,6 @@ def _image(
     ]
     member = photographs.find(where, node.get("subset", ""), name)  # only a project's export has folders of subsets
     owners.check_photograph(where, task, member)
-    return Annotated(name, task, subset, width, height, tuple(shape for shape in read if shape), member)
+    frame = re.fullmatch("frame_([0-9]{6,9})", name)
+    number = int(frame[1]) if frame else None
+    return Annotated(name, task, subset, width, height, tuple(shape for shape in read if shape), member, number)

@@ -14,6 +14,7 @@ from stages.cvat.model import Box, Ellipse, Floats, Outline, Polygon, Runs
 
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
 REDRAW = "fix the shape in CVAT and export again"
+LONGEST = 1 << 28  # pixels from left to right and back, in all: some seconds to draw
 POINTS = re.compile(r"[^,;]+,[^,;]+(?:;[^,;]+,[^,;]+){2,}")
 RUN_LENGTHS = re.compile(r"\s*[0-9]{1,9}\s*(?:,\s*[0-9]{1,9}\s*)*")
 
@@ -71,6 +72,8 @@ def _polygon(where: str, shape: Element, width: int, height: int) -> Polygon:
     if not ((points >= -sides) & (points <= 2 * sides)).all():
         for at, number in enumerate(texts):
             _coordinate(where, "points", number, height if at % 2 else width)
+    if (length := float(np.abs(np.diff(points[:, 0])).sum())) > LONGEST:
+        raise DataError(where, f"an outline of at most {LONGEST} pixels", f"one of {length:.0f}", REDRAW)
     # Two decimals are what CVAT writes. In single precision, as version 0.1 read them: the outline is rounded to fifths
     # of a pixel when it is drawn, and its ties then fall where they fell.
     rounded: Floats = points.astype(np.float32).round(2).astype(np.float64)

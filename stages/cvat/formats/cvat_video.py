@@ -60,6 +60,9 @@ def read(export: Export) -> Parsed:
     for track in root.findall("track"):
         key = track.get("task_id", reader.meta.task), track.get("subset", reader.meta.subset)
         by_task.setdefault(key, []).append(track)
+    for task, node in reader.meta.tasks.items():  # videos in which nothing was drawn
+        if node.findtext("mode") == "interpolation" and not any(key[0] == task for key in by_task):
+            by_task[(task, (node.findtext("subset") or "").strip() or "default")] = []
     images = [image for key, tracks in by_task.items() for image in reader.frames(key, tracks)]
     shapes, meta = reader.shapes, reader.meta
     return Parsed(NAME, meta.labels, tuple(images), shapes.undrawn, shapes.undrawn_at, reader.notes, meta.project)
@@ -112,6 +115,8 @@ class _Reader:
         step = re.search(r"step=([0-9]{1,6})", "" if node is None else node.findtext("frame_filter") or "")
         if start is None or stop is None:
             start, stop = 0, max((_frame(self.export, shape) for track in tracks for shape in track), default=0)
+        if stop >= MAX_FRAMES:
+            raise DataError(f"{self.export.path}: <stop_frame>", f"less than {MAX_FRAMES}", str(stop), AGAIN)
         return list(range(start, stop + 1, max(1, int(step[1]) if step else 1)))
 
     def _size(self, number: int, member: str | None) -> tuple[int, int]:
@@ -208,4 +213,4 @@ def _frame(export: Export, shape: Element) -> int:
 
 def _count(node: Element | None, tag: str) -> int | None:
     text = "" if node is None else (node.findtext(tag) or "").strip()
-    return min(int(text), MAX_FRAMES) if re.fullmatch("[0-9]{1,9}", text) else None
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None

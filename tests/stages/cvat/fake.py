@@ -55,13 +55,15 @@ class FakeExport:
     images: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     meta: str = "task"
+    about: str = ""  # what <task>, <job> or <project> says besides its labels
 
     def add(self, name: str, *shapes: str, width: int = 20, height: int = 16, **attributes: object) -> FakeExport:
         """Add an image with its shapes; attributes of `<image>` may be overruled."""
         values = {"id": len(self.images), "name": name, "width": width, "height": height} | attributes
         head = " ".join(f"{key}={quoteattr(str(value))}" for key, value in values.items())
         self.images.append(f"<image {head}>{''.join(shapes)}</image>")
-        self.files[f"images/{name}"] = encoded(width, height, Path(name).suffix, seed=len(self.images))
+        file = name if Path(name).suffix else f"{name}.PNG"  # frames of videos have an ending on disk only
+        self.files[f"images/{file}"] = encoded(width, height, Path(file).suffix.lower(), seed=len(self.images))
         return self
 
     def xml(self) -> str:
@@ -72,7 +74,7 @@ class FakeExport:
         )
         return (
             '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version>'
-            f"<meta><{self.meta}><labels>{labels}</labels></{self.meta}></meta>{''.join(self.images)}</annotations>"
+            f"<meta><{self.meta}>{self.about}<labels>{labels}</labels></{self.meta}></meta>{''.join(self.images)}</annotations>"
         )
 
     def content(self) -> dict[str, bytes]:
