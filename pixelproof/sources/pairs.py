@@ -62,8 +62,8 @@ def find_pairs(root: Path) -> list[Pair]:
 
 
 def has_pairs(root: Path) -> bool:
-    """Whether a folder holds images beside masks at all."""
-    return any(True for _ in _beside(root))
+    """Whether a folder holds images beside masks that are images: other tools keep texts in folders of these names."""
+    return any(_files(images) and _files(masks) for images, masks in _beside(root))
 
 
 def _beside(root: Path) -> Iterator[tuple[Path, Path]]:
