@@ -19,6 +19,7 @@ class Archive:
     name: str  # as its publisher calls it, without its ending: its name in a mirror and in the cache
     url: str  # empty if only a browser can fetch it: then it comes from a mirror
     max_bytes: int  # of the archive, and of what is unpacked from it
+    bytes: int = 0  # of the archive, as it was published; 0: not stated
     folder: str = ""  # the wanted folder, relative to the archive's root; empty for all of it
     digest: str = ""  # covers the wanted folder's files (see unpack.digest); empty: see pixelproof/fetch/records.py
     max_files: int = 500_000  # in the wanted folder

@@ -38,6 +38,7 @@ FACTS = Facts(
         Archive(
             name="dubai-aerial",
             url="",
+            bytes=31_038_995,
             folder="Semantic segmentation dataset",
             digest="4be53271ab1eee7b6e1ad8a262caaf5c0f25ca57c00059a91b9941ad8530da69",
             max_files=200,

@@ -33,6 +33,7 @@ FACTS = Facts(
         Archive(
             name="dsb2018-231",
             url="",
+            bytes=22_584_443,
             folder="stage1_train",
             digest="9cc7b3f9f65acf12155107ab04ac6d31cdc8ebfadd3bd9403960dd13d0ad276c",
             max_files=20_000,
