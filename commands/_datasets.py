@@ -67,7 +67,7 @@ def _row(facts: Facts, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _on_disk(facts: Facts, environ: Mapping[str, str]) -> str:
-    needed = [archive for archive in facts.needed("") if not archive.optional]
+    needed = facts.needed("")
     if not needed:
         return "-"
     there = sum(at_hand(archive, environ) for archive in needed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE
-from pixelproof.data.images import Array, content_of
+from pixelproof.data.images import Array, content_of, whole_png
 
 Color = tuple[int, int, int]
 ID_MODES = ("1", "L", "P", "I;16", "I;16B", "I")  # one number for each pixel; for P the index, not the colour
@@ -22,13 +23,15 @@ def opened(path: Path) -> Image.Image:
     Raises:
         DataError: It is missing, cut short or no image.
     """
+    content = content_of(path)
     try:
-        image = Image.open(path)
+        image = Image.open(io.BytesIO(content))
         image.load()
-        return image
+        if image.format != "PNG" or whole_png(content):  # Pillow forgives a missing end
+            return image
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        found = f"{len(content_of(path))} bytes that do not decode"
-        raise DataError(path, "a whole image", found, "replace the file") from None
+        pass
+    raise DataError(path, "a whole image", f"{len(content)} bytes that do not decode", "replace the file")
 
 
 def read_ids(path: Path) -> Array:
@@ -91,16 +94,21 @@ def classes_of(path: Path, values: Array, table: Mapping[int, int], shown: str =
     Raises:
         DataError: The mask holds a value that the table lacks; the message says how many pixels have it.
     """
-    known = np.array(sorted(table), values.dtype)
-    ids = np.array([table[int(value)] for value in known], np.uint8)
-    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    wrong = known[place] != values
+    if values.dtype == np.uint8:  # a look-up, ten times faster
+        known = np.arange(256)
+        ids = np.array([table.get(value, IGNORE) for value in range(256)], np.uint8)
+        place, wrong = values, np.array([value not in table for value in range(256)])[values]
+    else:
+        known = np.array(sorted(table))
+        ids = np.array([table[int(value)] for value in known], np.uint8)
+        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        wrong = known[place] != values
     if wrong.any():
         found, counts = np.unique(values[wrong], return_counts=True)
         most = int(counts.argmax())
         several = f" and {len(found) - 1} other values" if len(found) > 1 else ""
         what = f"{shown.format(int(found[most]))} in {int(counts[most])} pixels{several}"
-        raise DataError(path, f"one of {len(known)} known values", what, "add it to the classes, or fix the mask")
+        raise DataError(path, f"one of {len(table)} known values", what, "add it to the classes, or fix the mask")
     mask: Array = ids[place]
     return mask
 

@@ -24,7 +24,6 @@ class Archive:
     digest: str = ""  # covers the wanted folder's files (see unpack.digest); empty: see pixelproof/fetch/records.py
     max_files: int = 500_000  # in the wanted folder
     variants: tuple[str, ...] = ()  # the variants that need it; empty: all
-    optional: bool = False  # used where a mirror or the cache has it
     login: Login | None = None  # if the url asks for a name and a password
     where: str = ""  # how to get it, if no url gives it
 

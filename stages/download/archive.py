@@ -14,15 +14,14 @@ from pixelproof.fetch.transfer import Patience
 from pixelproof.fetch.unpack import digest, unpack
 from pixelproof.sources.request import Archive
 
-FORMS = (".tar", ".tar.gz", ".zip")
+FORMS = (".tar", ".tar.gz", ".tgz", ".zip")
 
 
 def obtain_archives(
     archives: Sequence[Archive], into: Path, environ: Mapping[str, str] = os.environ, patience: Patience | None = None
 ) -> Path:
     """Unpack archives into `into`, verified: a single one directly, several as folders of their names."""
-    wanted = [archive for archive in archives if not archive.optional or at_hand(archive, environ)]
-    for archive in wanted:
+    for archive in archives:
         obtain_archive(archive, into if len(archives) == 1 else into / archive.name, environ, patience)
     return into
 

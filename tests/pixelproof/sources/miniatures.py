@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from pycocotools import mask as rle
 
 from pixelproof.data.images import Array
 
@@ -72,3 +75,150 @@ def nuclei(root: Path, images: int = 3) -> Path:
             mask[5 * nucleus : 5 * nucleus + 4, number : number + 4] = 255
             save(root / name / "masks" / f"{nucleus:064x}.png", mask)
     return root
+
+
+def oxford_pet(root: Path) -> Path:
+    """`images` and `annotations`: trimaps, lists, a PNG and a GIF called .jpg, images that no list has."""
+    rng = np.random.default_rng(3)
+    lists: dict[str, list[str]] = {"trainval": [], "test": []}
+    pets = [("Abyssinian_1", 1, 1), ("Abyssinian_34", 1, 1), ("beagle_2", 5, 2), ("pug_7", 26, 2), ("pug_9", 26, 2)]
+    for place, (name, breed, species) in enumerate(pets):
+        kind = {1: "GIF", 2: "PNG"}.get(place, "JPEG")
+        photo(root / "images" / f"{name}.jpg", rng, format=kind)
+        save(root / "annotations/trimaps" / f"{name}.png", blocks(rng, [1, 2, 3]).astype(np.uint8))
+        (root / "annotations/trimaps" / f"._{name}.png").write_bytes(b"of another system")
+        lists["test" if place == 4 else "trainval"].append(f"{name} {breed} {species} {place + 1}")
+    photo(root / "images/Egyptian_Mau_139.jpg", rng)
+    (root / "images/Abyssinian_100.mat").write_bytes(b"not an image")
+    for name, lines in lists.items():
+        (root / "annotations" / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    (root / "annotations/list.txt").write_text(
+        "#Image CLASS-ID SPECIES BREED ID\n" + "\n".join([*lists["trainval"], *lists["test"]])
+    )
+    return root
+
+
+def voc(root: Path, year: str, splits: dict[str, list[str]]) -> Path:
+    """`VOCdevkit/VOC<year>`: palettes with a border of 255, lists, an image without labels, unused labels."""
+    rng, place = np.random.default_rng(int(year)), root / f"VOCdevkit/VOC{year}"
+    palette = [(n, 255 - n, n // 2) for n in range(256)]
+    for split, names in splits.items():
+        for name in names:
+            photo(place / f"JPEGImages/{name}.jpg", rng)
+            ids = blocks(rng, [0, 1, 15, 20, 255])
+            save(place / f"SegmentationClass/{name}.png", ids.astype(np.uint8), palette)
+            objects = np.where(ids == 255, 255, np.where(ids == 0, 0, ids % 7))
+            save(place / f"SegmentationObject/{name}.png", objects.astype(np.uint8), palette)
+        (place / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
+        (place / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(names) + "\n")
+    photo(place / "JPEGImages/not_labelled.jpg", rng)
+    return root
+
+
+def sbd(root: Path, names: list[str]) -> Path:
+    """`benchmark_RELEASE/dataset`: MATLAB files of classes and of objects."""
+    from scipy.io import savemat
+
+    rng, place = np.random.default_rng(5), root / "benchmark_RELEASE/dataset"
+    for folder in ("cls", "inst"):
+        (place / folder).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        photo(place / f"img/{name}.jpg", rng)
+        ids = blocks(rng, [0, 3, 12]).astype(np.uint8)
+        boundaries = {"Boundaries": np.zeros((20, 1), object), "CategoriesPresent": np.array([3, 12])}
+        savemat(place / f"cls/{name}.mat", {"GTcls": boundaries | {"Segmentation": ids}})
+        savemat(place / f"inst/{name}.mat", {"GTinst": {"Segmentation": (ids > 0).astype(np.uint8) * (ids % 2 + 1)}})
+    (place / "train.txt").write_text("\n".join(names[:1]) + "\n")
+    (place / "val.txt").write_text("\n".join(names[1:]) + "\n")
+    return root
+
+
+def cityscapes(root: Path) -> Path:
+    """`leftImg8bit` and `gtFine` by split and city: ids, 16-bit instances with a group, the empty labels of test."""
+    rng = np.random.default_rng(6)
+    frames = {"train": ["aachen_000000_000019", "bochum_000000_000313"], "val": ["munster_000000_000019"],
+              "test": ["berlin_000000_000019"]}  # fmt: skip
+    for split, names in frames.items():
+        for name in names:
+            city = name.split("_")[0]
+            photo(root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png", rng)
+            ids = np.zeros((12, 16), np.int64) if split == "test" else blocks(rng, [0, 1, 4, 7, 9, 18, 24, 26, 29, 33])
+            objects = np.where(np.isin(ids, (24, 26, 29)), ids * 1000 + rng.integers(0, 3, ids.shape), ids)
+            start = root / f"gtFine/{split}/{city}/{name}_gtFine"
+            save(start.with_name(f"{start.name}_labelIds.png"), ids.astype(np.uint8))
+            save(start.with_name(f"{start.name}_instanceIds.png"), objects.astype(np.uint16))
+            save(start.with_name(f"{start.name}_color.png"), np.zeros((12, 16, 4), np.uint8))
+            start.with_name(f"{start.name}_polygons.json").write_text("{}")
+    (root / "license.txt").write_text("the publisher's")
+    return root
+
+
+def ade20k(root: Path) -> Path:
+    """`ADEChallengeData2016`: masks of 0 to 150, a grey photograph."""
+    rng, place = np.random.default_rng(7), root / "ADEChallengeData2016"
+    for split, short in (("training", "train"), ("validation", "val")):
+        for number in (1, 2):
+            name = f"ADE_{short}_{number:08d}"
+            if number == 1:
+                photo(place / f"images/{split}/{name}.jpg", rng)
+            else:
+                save(place / f"images/{split}/{name}.jpg", rng.integers(0, 256, (12, 16), dtype=np.uint8))
+            save(place / f"annotations/{split}/{name}.png", blocks(rng, [0, 1, 77, 150]).astype(np.uint8))
+    (place / "objectInfo150.txt").write_text("Idx\tRatio\tTrain\tVal\tStuff\tName\n")
+    (place / "sceneCategories.txt").write_text("ADE_train_00000001 airport_terminal\n")
+    return root
+
+
+def coco(root: Path) -> Path:
+    """Photographs; panoptic PNGs in an archive in `annotations`; maps of stuff; polygons, run lengths and a crowd."""
+    rng = np.random.default_rng(8)
+    for split, numbers in (("train", [9, 25]), ("val", [139])):
+        names = [f"{number:012d}" for number in numbers]
+        for name in names:
+            photo(root / f"{split}2017/{split}2017/{name}.jpg", rng)
+            ids = blocks(rng, [0, 15, 89, 91, 181, 255])
+            save(root / f"stuffthingmaps/{split}2017/{name}.png", ids.astype(np.uint8))
+        images = [{"id": n, "file_name": f"{n:012d}.jpg", "height": 12, "width": 16} for n in numbers]
+        _write(root, f"panoptic_{split}2017", images, _panoptic(root, split, numbers, rng))
+        _write(root, f"instances_{split}2017", images, _instances(numbers[0]))
+    return root
+
+
+def _write(root: Path, name: str, images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> None:
+    (root / "annotations").mkdir(exist_ok=True)
+    content = {"images": images, "annotations": annotations, "categories": [], "info": {}, "licenses": []}
+    (root / f"annotations/{name}.json").write_text(json.dumps(content))
+
+
+def _panoptic(root: Path, split: str, numbers: list[int], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Segments of two persons, a crowd, sky and void, with ids above 65536; the PNGs in an archive."""
+    found, name = [], f"panoptic_{split}2017"
+    kinds = {70_001: (1, 0), 300: (1, 0), 5: (1, 1), 16_000_001: (187, 0)}  # id -> category, whether a crowd
+    (root / "annotations").mkdir(exist_ok=True)
+    with zipfile.ZipFile(root / f"annotations/{name}.zip", "w") as packed:
+        for number in numbers:
+            ids = blocks(rng, [0, *kinds])
+            rgb = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=2).astype(np.uint8)
+            content = io.BytesIO()
+            Image.fromarray(rgb).save(content, "PNG")
+            packed.writestr(f"{name}/{number:012d}.png", content.getvalue())
+            segments = [
+                {"id": one, "category_id": category, "iscrowd": crowd, "area": int((ids == one).sum()), "bbox": []}
+                for one, (category, crowd) in kinds.items()
+            ]
+            found.append({"image_id": number, "file_name": f"{number:012d}.png", "segments_info": segments})
+    return found
+
+
+def _instances(image: int) -> list[dict[str, Any]]:
+    """A large polygon of two parts, a small one on it in run lengths, and a crowd in plain run lengths."""
+    small = np.zeros((12, 16), np.uint8, order="F")
+    small[2:4, 2:4] = 1
+    packed = rle.encode(small)
+    compressed = {"size": packed["size"], "counts": packed["counts"].decode()}
+    crowd = {"size": [12, 16], "counts": [180, 12]}  # the last column: runs go down the columns
+    parts = [[0, 0, 8, 0, 8, 8, 0, 8], [9, 9, 12, 9, 12, 12, 9, 12]]
+    return [
+        {"id": n, "image_id": image, "category_id": category, "iscrowd": int(shape is crowd), "segmentation": shape}
+        for n, (category, shape) in enumerate([(17, compressed), (62, parts), (1, crowd)])
+    ]
