@@ -169,6 +169,36 @@ def ade20k(root: Path) -> Path:
     return root
 
 
+def semantic_drone(root: Path, kaggle: bool = False) -> Path:
+    """The publisher's layout with RGB masks and its table, or Kaggle's with ids."""
+    rng, colors = np.random.default_rng(9), [(0, 0, 0), (128, 64, 128), (255, 22, 96), (255, 0, 0)]
+    ids = {0: 0, 1: 1, 2: 15, 3: 23}
+    place = root / ("dataset/semantic_drone_dataset" if kaggle else "semantic_drone_dataset/training_set")
+    for number in range(3):
+        photo(place / ("original_images" if kaggle else "images") / f"{number:03d}.jpg", rng)
+        drawn = blocks(rng, list(ids))
+        if kaggle:
+            save(place / f"label_images_semantic/{number:03d}.png", np.vectorize(ids.get)(drawn).astype(np.uint8))
+        else:
+            save(place / f"gt/semantic/label_images/{number:03d}.png", np.array(colors, np.uint8)[drawn])
+    (place.parent / "class_dict.csv").write_text("name, r, g, b\nunlabeled, 0, 0, 0\n")
+    return root
+
+
+def pascal_context(root: Path) -> Path:
+    """VOC 2010 with its lists of 4998 and 5105 images (three here), and masks of 59 and of 33 labels."""
+    rng, lists = np.random.default_rng(10), {"train": ["2008_000008", "2008_000015"], "val": ["2008_000002"]}
+    for split, names in lists.items():
+        for name in names:
+            photo(root / f"VOCdevkit/VOC2010/JPEGImages/{name}.jpg", rng)
+            save(root / f"59_context_labels/{name}.png", blocks(rng, [0, 1, 15, 59]).astype(np.uint8))
+            save(root / f"33_context_labels/{name}.png", blocks(rng, [0, 1, 21, 33]).astype(np.uint8))
+        path = root / f"VOCdevkit/VOC2010/ImageSets/Main/{split}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(names) + "\n")
+    return root
+
+
 def coco(root: Path) -> Path:
     """Photographs; panoptic PNGs in an archive in `annotations`; maps of stuff; polygons, run lengths and a crowd."""
     rng = np.random.default_rng(8)

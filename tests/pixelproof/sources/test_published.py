@@ -1,4 +1,4 @@
-"""Oxford-IIIT Pet, Pascal VOC, Cityscapes and ADE20K, each from a miniature in its publisher's layout."""
+"""Datasets with a mask for each image, each from a miniature in its publisher's layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.io import loadmat
 from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.data.dataset import read_header, read_image, read_split
 from pixelproof.data.images import Array
-from pixelproof.sources import ade20k, cityscapes, oxford_pet, voc
+from pixelproof.sources import ade20k, cityscapes, oxford_pet, pascal_context, semantic_drone, voc
 from tests.pixelproof.sources import miniatures
 from tests.pixelproof.sources.converted import convert, digest, instances, masks
 from tests.pixelproof.sources.miniatures import save
@@ -147,6 +147,39 @@ def test_ade20k_ignores_what_is_in_no_class(tmp_path: Path) -> None:
     np.testing.assert_array_equal(masks(out)["val/ADE_val_00000002"], mapped(ids, {0: 255, 1: 0, 77: 76, 150: 149}))
 
 
+# --- Semantic Drone --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kaggle", [False, True])
+@pytest.mark.parametrize(("variant", "ids"), [("", (0, 1, 15, 23)), ("22-classes", (255, 0, 14, 255))])
+def test_semantic_drone_in_both_layouts(tmp_path: Path, kaggle: bool, variant: str, ids: tuple[int, ...]) -> None:
+    root = miniatures.semantic_drone(tmp_path / "in", kaggle)
+    out = convert(semantic_drone, root, tmp_path / "out", variant=variant)
+    assert len(read_header(out).classes) == (22 if variant else 24)
+    colors = ((0, 0, 0), (128, 64, 128), (255, 22, 96), (255, 0, 0))
+    if kaggle:
+        path = root / "dataset/semantic_drone_dataset/label_images_semantic/002.png"
+        expected = mapped(raw(path), dict(zip((0, 1, 15, 23), ids, strict=True)))
+    else:
+        path = root / "semantic_drone_dataset/training_set/gt/semantic/label_images/002.png"
+        expected = np.array([[ids[colors.index(tuple(pixel))] for pixel in row] for row in raw(path).tolist()])
+    np.testing.assert_array_equal(masks(out)["all/002"], expected)
+
+
+# --- Pascal Context --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("variant", "last"), [("59", ("tvmonitor", "wood")), ("33", ("sky", "ceiling"))])
+def test_pascal_context_with_59_and_33_classes(tmp_path: Path, variant: str, last: tuple[str, str]) -> None:
+    root = miniatures.pascal_context(tmp_path / "in")
+    out = convert(pascal_context, root, tmp_path / "out", variant=variant)
+    names = [info.name for info in read_header(out).classes]
+    assert len(names) == int(variant) and last == (names[19 if variant == "59" else 20], names[-1])
+    ids = raw(root / f"{variant}_context_labels/2008_000002.png")
+    np.testing.assert_array_equal(masks(out)["val/2008_000002"], np.where(ids == 0, 255, ids - 1))
+    assert masks(out).keys() == {"train/2008_000008", "train/2008_000015", "val/2008_000002"}
+
+
 # --- all -------------------------------------------------------------------------------------------------------------
 
 MADE: dict[ModuleType, Callable[[Path], Path]] = {
@@ -154,8 +187,10 @@ MADE: dict[ModuleType, Callable[[Path], Path]] = {
     voc: lambda root: miniatures.voc(root, "2012", VOC12),
     cityscapes: miniatures.cityscapes,
     ade20k: miniatures.ade20k,
+    semantic_drone: miniatures.semantic_drone,
+    pascal_context: miniatures.pascal_context,
 }
-SOURCES = pytest.mark.parametrize("source", MADE, ids=lambda source: source.NAME)
+SOURCES = pytest.mark.parametrize("source", MADE, ids=[source.NAME for source in MADE])
 
 
 @SOURCES
@@ -169,6 +204,8 @@ BROKEN = {  # a mask of each: its path, and a value that it cannot have
     voc: ("VOCdevkit/VOC2012/SegmentationClass/2007_000033.png", 21),
     cityscapes: ("gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png", 34),
     ade20k: ("ADEChallengeData2016/annotations/training/ADE_train_00000001.png", 151),
+    semantic_drone: ("semantic_drone_dataset/training_set/gt/semantic/label_images/001.png", 24),
+    pascal_context: ("59_context_labels/2008_000015.png", 60),
 }
 
 
@@ -194,7 +231,7 @@ def test_a_broken_mask_is_one_line_that_names_it(source: ModuleType, tmp_path: P
 @SOURCES
 def test_a_missing_folder_is_one_line(source: ModuleType, tmp_path: Path) -> None:
     root = MADE[source](tmp_path / "in")
-    for folder in ("annotations", "gtFine", "VOCdevkit", "ADEChallengeData2016/annotations"):
+    for folder in ("annotations", "gtFine", "VOCdevkit", "ADEChallengeData2016/annotations", "semantic_drone_dataset"):
         shutil.rmtree(root / folder, ignore_errors=True)
-    with pytest.raises(DataError, match=r"^[^\n]+: expected [^\n]+, found none; [^\n]+$"):
+    with pytest.raises(DataError, match=r"^[^\n]+: expected [^\n]+, found n(one|either); [^\n]+$"):
         convert(source, root, tmp_path / "out")
