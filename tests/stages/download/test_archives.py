@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from pixelproof.core.errors import FetchError
 from pixelproof.data.dataset import read_split
 from pixelproof.fetch.licences import ACCEPTED
+from pixelproof.sources import ade20k as facts
 from stages.download.__main__ import write
 from stages.download.params import Download, Folder, Params, Synthetic
 from tests.pixelproof.sources import miniatures
@@ -117,12 +119,13 @@ def test_an_archive_that_has_changed_since_it_was_first_used_is_an_error(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ACCEPTED, "ade20k")
+    (archive,) = facts.FACTS.archives
+    monkeypatch.setattr(facts, "FACTS", replace(facts.FACTS, archives=(replace(archive, url=""),)))
     ade20k(here / "made", here / "mirror")
     write(params("ade20k"), here / "data/download")
     before = read_split(here / "data/download", "train")
-    with zipfile.ZipFile(here / "mirror/ADEChallengeData2016.zip", "a") as archive:
-        archive.writestr("ADEChallengeData2016/more.txt", "another version")
-    monkeypatch.setattr("stages.download.archive.Archive.url", "", raising=False)
+    with zipfile.ZipFile(here / "mirror/ADEChallengeData2016.zip", "a") as changed:
+        changed.writestr("ADEChallengeData2016/more.txt", "another version")
     with pytest.raises(
         FetchError, match=r"ADEChallengeData2016.zip: \d+ bytes .*when first used \d+ bytes.*ADEChall.*json"
     ):
