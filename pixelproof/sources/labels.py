@@ -14,6 +14,7 @@ from pixelproof.data.dataset import IGNORE
 from pixelproof.data.images import Array, content_of, whole_png
 
 Color = tuple[int, int, int]
+SMALL = 1 << 20  # numbers of objects
 ID_MODES = ("1", "L", "P", "I;16", "I;16B", "I")  # one number for each pixel; for P the index, not the colour
 
 
@@ -120,9 +121,15 @@ def numbered(objects: Array) -> Array:
         >>> numbered(np.array([[0, 26003, 26001]])).tolist()
         [[0, 2, 1]]
     """
-    found, place = np.unique(objects, return_inverse=True)
+    if objects.size and int(objects.max()) < SMALL:  # counting is faster than sorting
+        found = np.flatnonzero(np.bincount(objects.ravel()))
+        order = np.zeros(int(found[-1]) + 1, np.int64)
+        order[found] = np.arange(len(found))
+        place = order[objects]
+    else:
+        found, place = np.unique(objects, return_inverse=True)
     first = 0 if len(found) and found[0] == 0 else 1
-    numbers: Array = (np.arange(len(found)) + first).astype(np.int32)[place.reshape(objects.shape)]
+    numbers: Array = (place.reshape(objects.shape) + first).astype(np.int32)
     return numbers
 
 
