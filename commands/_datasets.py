@@ -56,7 +56,7 @@ def _row(facts: Facts, environ: Mapping[str, str]) -> tuple[str, ...]:
     return (
         facts.name,
         ", ".join(filter(None, facts.variants)) or "-",
-        ", ".join(map(str, counts)),
+        ", ".join("any" if count == 1 else str(count) for count in counts),
         f"{facts.images}" if facts.images else "-",
         _size(size) if size else "-",
         _on_disk(facts, environ),

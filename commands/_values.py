@@ -52,7 +52,8 @@ def count(masks: list[Path]) -> Found:
         image = opened(path)
         found.jpegs += image.format == "JPEG"
         has_ids = image.mode in ID_MODES
-        found.kinds[{"P": "palette"}.get(image.mode, "grey" if has_ids else "RGB")] += 1
+        kind = "grey" if has_ids else "RGB"
+        found.kinds["palette" if image.mode == "P" else kind] += 1
         if has_ids:
             array = np.asarray(image).astype(np.int32)
             found.ids.update(_counted(array))
@@ -146,7 +147,8 @@ def stated(root: Path) -> Iterator[tuple[Path, dict[str, int]]]:
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
         yield from _objects(part)
 
 

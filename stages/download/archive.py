@@ -14,7 +14,7 @@ from pixelproof.fetch.transfer import Patience
 from pixelproof.fetch.unpack import digest, unpack
 from pixelproof.sources.request import Archive
 
-FORMS = (".tar", ".tar.gz", ".tgz", ".zip")
+FORMS = (".tar", ".tar.gz", ".tgz", ".zip", ".csv")
 
 
 def obtain_archives(
@@ -64,7 +64,11 @@ def _unpacked(archive: Archive, path: Path, into: Path, cache: Path) -> None:
     try:
         if not archive.digest:
             records.check(path, archive.name, cache)
-        unpack(path, archive.folder, into, archive.max_files, archive.max_bytes)
+        if archive.url.endswith(".csv"):  # a single file
+            into.mkdir(parents=True)
+            shutil.copy(path, into / f"{archive.name}.csv")
+        else:
+            unpack(path, archive.folder, into, archive.max_files, archive.max_bytes)
         if not archive.digest:
             records.note(path, archive.name, cache)
         elif (found := digest(into)) != archive.digest:

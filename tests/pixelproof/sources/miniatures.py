@@ -199,6 +199,28 @@ def pascal_context(root: Path) -> Path:
     return root
 
 
+def open_images(root: Path) -> Path:
+    """Photographs, tables of masks, masks of half the size, a label that only one split has."""
+    rng, kinds = np.random.default_rng(11), {"/m/01g317": "Person", "/m/04yx4": "Man", "/m/0k4j": "Car"}
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "class-descriptions-boxable.csv").write_text("".join(f"{m},{name}\n" for m, name in kinds.items()))
+    for split, first in (("train", "0"), ("validation", "a"), ("test", "f")):
+        lines = ["MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"]
+        for number in range(2):
+            image = f"{first}{number:015x}"
+            photo(root / f"{split}/{image}.jpg", rng)
+            boxes = [("/m/01g317", (0, 6, 0, 4)), ("/m/04yx4", (1, 3, 1, 3)), ("/m/0k4j", (4, 6, 4, 8))]
+            for box, (label, (top, bottom, left, right)) in enumerate(boxes[: 2 if split == "validation" else 3]):
+                mask = np.zeros((6, 8), np.uint8)
+                mask[top:bottom, left:right] = 255
+                name = f"{image}_{label.strip('/').replace('/', '')}_{box:08x}.png"
+                save(root / f"{split}-masks-{first}/{name}", mask > 0 if box else mask)
+                lines.append(f"{name},{image},{label},{box:08x},0,1,0,1,0.9,0.5 0.5 1")
+        photo(root / f"{split}/{first}ffffffffffffff0.jpg", rng)
+        (root / f"{split}-annotations-object-segmentation.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
 def coco(root: Path) -> Path:
     """Photographs; panoptic PNGs in an archive in `annotations`; maps of stuff; polygons, run lengths and a crowd."""
     rng = np.random.default_rng(8)
