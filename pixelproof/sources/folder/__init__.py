@@ -11,13 +11,15 @@ from pathlib import Path
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import Header, Sample
-from pixelproof.sources.labels import opened, read_colors, read_ids
+from pixelproof.data.images import content_of
+from pixelproof.sources.labels import read_colors, read_ids
 from pixelproof.sources.pairs import Pair, find_pairs
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Facts, Request
 from pixelproof.sources.table import Table, read_table
 from pixelproof.sources.writing import Labelled, write_dataset
 
+JPEG = b"\xff\xd8"  # how such a file begins
 FACTS = Facts("folder", "its owner's")
 
 
@@ -50,7 +52,7 @@ def read_pair(pair: Pair, table: Table, source: str, lossy: bool) -> Labelled:
     Raises:
         DataError: The mask is a JPEG and must not be, or holds something else.
     """
-    if not lossy and opened(pair.mask).format == "JPEG":
+    if not lossy and content_of(pair.mask).startswith(JPEG):
         fix = "save masks as PNG, or set download.folder.lossy_masks: true and `within` in classes.csv"
         raise DataError(pair.mask, "a mask without loss", "a JPEG, which blurs the edges of its classes", fix)
     image, height, width = photo(pair.image)
