@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from pixelproof.core.errors import ParamsError
 from pixelproof.core.files import write_json
 from pixelproof.core.params import check
+from pixelproof.data.grid import Grid
 from pixelproof.nn.build import build_model, save_weights
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
 from stages.evaluate.augmented import augmented, flipped
 from stages.evaluate.params import Augmentation, Inference
 from stages.evaluate.predict import load_network, prediction, through
-from stages.evaluate.slide import Image, slide, starts
+from stages.evaluate.slide import Image, slide
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 AS_IT_IS: dict[str, Any] = {"window": 0, "stride": 1, "tta": {"flips": [], "scales": [1.0]}}
@@ -57,9 +58,11 @@ def noise(*shape: int) -> NDArray[np.uint8]:
 
 
 def test_windows_end_with_the_image() -> None:
-    assert starts(10, 4, 3) == [0, 3, 6]
-    assert starts(11, 4, 3) == [0, 3, 6, 7]  # moved back by two
-    assert starts(4, 4, 1) == starts(3, 4, 1) == [0]
+    grid = Grid(4, 6, 3, 4)
+    assert grid.tops(10) == [0, 3, 6] and grid.lefts(10) == [0, 4]
+    assert grid.tops(11) == [0, 3, 6, 7] and grid.lefts(11) == [0, 4, 5]  # moved back
+    assert grid.tops(4) == grid.tops(3) == grid.lefts(2) == [0]
+    assert list(grid.corners(5, 10)) == [(0, 0), (4, 0), (0, 1), (4, 1)]
 
 
 def test_where_windows_overlap_their_mean_counts() -> None:
@@ -67,11 +70,11 @@ def test_where_windows_overlap_their_mean_counts() -> None:
 
     Four rows: one window. The mean of 2 and 0 is 1, of 3 and 1 is 2.
     """
-    found = slide(column, [noise(4, 6, 3)] * 2, 4, 2)
+    found = slide(column, [noise(4, 6, 3)] * 2, Grid.square(4, 2))
     assert found.shape == (2, 1, 4, 6)
     assert (found == torch.tensor([0.0, 1.0, 1.0, 2.0, 2.0, 3.0])).all()
     # Seven columns, three apart: windows begin at 0 and 3, and share the column 3 alone.
-    assert slide(column, [noise(4, 7, 3)], 4, 3)[0, 0, 0].tolist() == [0, 1, 2, 1.5, 1, 2, 3]
+    assert slide(column, [noise(4, 7, 3)], Grid.square(4, 3))[0, 0, 0].tolist() == [0, 1, 2, 1.5, 1, 2, 3]
 
 
 @pytest.mark.parametrize(("height", "width"), [(9, 13), (3, 13), (9, 4), (2, 2), (5, 5)])
@@ -84,7 +87,7 @@ def test_every_pixel_is_covered_by_its_own(height: int, width: int, window: int,
         shown.append(crops[0].shape[:2])
         return red(crops)
 
-    torch.testing.assert_close(slide(network, images, window, stride), red(images))
+    torch.testing.assert_close(slide(network, images, Grid.square(window, stride)), red(images))
     assert set(shown) == {(min(height, window), min(width, window))}
 
 
@@ -97,7 +100,7 @@ def test_equals_mmsegmentations_sliding_inference() -> None:
         return torch.einsum("kc,nchw->nkhw", weights, within)
 
     images = list(noise(2, 23, 31, 3))
-    found = slide(lambda crops: answer(as_tensor(crops)), images, 12, 7)
+    found = slide(lambda crops: answer(as_tensor(crops)), images, Grid.square(12, 7))
     theirs = SimpleNamespace(
         test_cfg=SimpleNamespace(stride=(7, 7), crop_size=(12, 12)),
         out_channels=5,

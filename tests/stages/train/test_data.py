@@ -88,7 +88,7 @@ def test_a_sample_depends_on_its_position_and_id_alone(tmp_path: Path) -> None:
 def test_no_images_is_an_error(tmp_path: Path) -> None:
     """An empty training split is named."""
     write_split(tmp_path, "train", 0)
-    with pytest.raises(DataError, match="train: expected images of one size, found 0"):
+    with pytest.raises(DataError, match="train: expected images, found none"):
         Labelled.open([(tmp_path, "train")])
 
 
