@@ -25,6 +25,7 @@ from stages.evaluate.slide import Image, Network, bands, slide
 if TYPE_CHECKING:
     import torch
 
+WHOLE = 2**24  # pixels whose logits are held together
 Example = tuple[Sample, Image, Image]  # its index entry, the image, the true mask
 
 
@@ -108,15 +109,23 @@ def build_network(config: Path, classes: int, compute: Compute, overrides: Mappi
 def predictor(network: Network, inference: Inference | None = None, tiles: Tiles | None = None) -> Predict:
     """From a network to predictions, with windows and test-time augmentation as params say.
 
-    Windows alone need little memory for images of any size; of tiles, each is augmented by itself for that reason.
+    Large images are predicted a few rows at a time, small ones at once: torch's softmax gives other last bits if it is
+    asked for other pixels together. Of tiles, each is augmented by itself: nothing needs a whole image's logits.
     """
     if tiles:
         return partial(by_tiles, with_views(network, inference), tiles)
-    if inference and inference.window and not augments(inference):
-        grid = Grid.square(inference.window, inference.stride)
-        return lambda images: joined(bands(network, images, grid), len(images), *images[0].shape[:2])
     whole = through(network, inference) if inference else network
-    return lambda images: prediction(whole(images))
+    if not inference or not inference.window or augments(inference):
+        return lambda images: prediction(whole(images))
+    grid = Grid.square(inference.window, inference.stride)
+
+    def by_windows(images: list[Image]) -> Prediction:
+        height, width = images[0].shape[:2]
+        if len(images) * height * width <= WHOLE:
+            return prediction(whole(images))
+        return joined(bands(network, images, grid), len(images), height, width)
+
+    return by_windows
 
 
 def through(network: Network, inference: Inference, tiles: Tiles | None = None) -> Network:
