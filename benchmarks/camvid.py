@@ -28,8 +28,8 @@ SETTINGS: dict[str, Any] = {
     "download.dataset": "camvid",
     "prepare.sources": ["download"],
     "prepare.map": {},
-    "prepare.width": 224,
-    "prepare.height": 224,
+    "prepare.shape.width": 224,
+    "prepare.shape.height": 224,
     "augment.copies": 11,
     "augment.policy": [
         {"name": "flip", "p": 0.5, "axis": "horizontal"},

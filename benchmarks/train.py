@@ -93,7 +93,7 @@ def print_speed(arch: str, scale: str, folder: Path, pace: tuple[int, int, int],
     task = make_task(arch, scale, folder / "workspace", ENDLESS, changes)
     found = measure(task, folder / "stock", pace)
     with (task.workspace / "params.yaml").open() as file:
-        size = yaml.safe_load(file)["prepare"]
+        size = yaml.safe_load(file)["prepare"]["shape"]
     title = (
         f"Training {arch}, `train.scale: {scale}`, {size['width']}x{size['height']}, batch {task.batch}, "
         f"{task.threads} threads, {task.workers} loader workers; {pace[1]} rounds of {pace[2]} steps"

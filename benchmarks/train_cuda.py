@@ -138,7 +138,7 @@ def main() -> None:
         sys.exit("error: torch sees no CUDA device; benchmarks/train.py measures the CPU")
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     os.chdir(ROOT)
-    size = {"download.synthetic.side": SIZE, "prepare.width": SIZE, "prepare.height": SIZE}
+    size = {"download.synthetic.side": SIZE, "prepare.shape.width": SIZE, "prepare.shape.height": SIZE}
     run = {"train.batch": arguments.batch, "train.workers": arguments.workers, "download.workers": 8}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from commands._shape import trained_size
 from commands._trained import config_of, prepared
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_json
@@ -79,7 +80,7 @@ def measure(asked: Request) -> None:
     if asked.json and asked.json.resolve().is_relative_to(Path("metrics").resolve()):
         raise StateError(str(asked.json), "metrics/ holds only reproducible numbers", "give --json another file")
     params, everything = load("evaluate", Params), read_yaml(Path("params.yaml"))
-    height, width = asked.size or (pick(everything, "prepare.height"), pick(everything, "prepare.width"))
+    height, width = asked.size or trained_size(everything)
     batches = asked.batches or sorted({1, params.evaluate.batch})
     configs = {name: config_of(name) for name in asked.archs or pick(everything, "architectures")}
     classes = len(prepared().classes)

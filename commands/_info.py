@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from commands._resolved import resolved
-from pixelproof.core.params import pick, read_yaml
+from commands._shape import trained_size
+from pixelproof.core.params import read_yaml
 from pixelproof.core.table import text_table
 from pixelproof.data.dataset import read_header
 from pixelproof.nn.runtime import Compute
@@ -20,7 +21,7 @@ def info(name: str, scale: str | None, size: tuple[int, int] | None, classes: in
     """Print the facts of one architecture; the defaults are those of params.yaml and the data."""
     config = resolved(name, scale)
     params = read_yaml(Path("params.yaml"))
-    height, width = size or (pick(params, "prepare.height"), pick(params, "prepare.width"))
+    height, width = size or trained_size(params)
     there = (PREPARED / "dataset.json").is_file()
     count = classes or (len(read_header(PREPARED).classes) if there else CITYSCAPES)
     print(f"{name} at scale {config['scale']}, {count} classes, one image of {height}x{width}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from commands._describe import describe
 from commands._edit import set_values
+from commands._shape import propose, seen
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import check, load, read_yaml
@@ -51,18 +53,20 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         convert(exports, Path(scratch) / "data", params)
         found = measure(Path(scratch) / "data")
+        proposed = propose(*seen(Path(scratch) / "data", UNSPLIT))
     params = settled(params, found, kept)
     groups = Counter(sample.group for sample in found.samples[UNSPLIT])
     ready = not groups or all(found.samples[name] for name in SPLITS)  # the user's own splits fill train, val and test
     salt = split.salt if kept or ready else _salt(export, groups, split)
     changes = _changes(params, salt, again=kept is not None)
+    changes |= {} if kept else {"prepare.shape": proposed.shape.model_dump()}
     changes |= {} if portable is None else {"compute.portable": portable}
     text = set_values((root / "params.yaml").read_text(), changes)
     _copy(export, root / FOLDER)
     write_text(root / "params.yaml", text)
     shares = images_per_split(groups, split.val, split.test, salt)
     shares = {name: count + len(found.samples[name]) for name, count in shares.items()}
-    return _told(params, found, shares, sorted(changes))
+    return _told(params, found, shares, sorted(changes), [] if kept else proposed.reasons)
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def _copy(export: Path, folder: Path) -> None:
         write_bytes(target, export.read_bytes())
 
 
-def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str]) -> list[str]:
+def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str], shape: Sequence[str]) -> list[str]:
     """What was found and decided, so that the user can change any of it by editing one line."""
     things = [label.name for label in params.classes if label.thing]
     others = [label.name for label in params.classes if not label.thing]
@@ -167,7 +171,7 @@ def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str]
         f"splits: {', '.join(f'{split} {images}' for split, images in shares.items())} images, by prepare.split.salt",
         *([NEIGHBOURS] if params.group == "image" else []),
         *([f"skipped, as they have no area: {', '.join(params.skip)} (cvat.skip)"] if params.skip else []),
+        *shape,
         f"copied to {FOLDER}/; changed in params.yaml: {', '.join(changed)}",
-        "images are resized to prepare.width x prepare.height; "
         f"next: `bin/python -m dvc add {FOLDER}`, then `make repro`",
     ]

@@ -17,14 +17,14 @@ from commands._shown import Shown
 from commands._trained import Trained, find
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
-from pixelproof.core.params import load, pick, read_yaml
+from pixelproof.core.params import load
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import Header
 from pixelproof.data.images import Array
 from pixelproof.data.resize import resize_image
 from pixelproof.nn.runtime import out_of_memory
 from stages.evaluate.params import Inference, Params
-from stages.evaluate.predict import Prediction, load_logits, prediction
+from stages.evaluate.predict import Prediction, Tiles, load_logits, predictor, through
 from stages.evaluate.slide import Image, Network
 
 OURS = {"masks", "overlays", "scores.csv"}
@@ -44,26 +44,30 @@ class Request:
 def predict_all(arch: str, seed: int, paths: Sequence[Path], asked: Request) -> None:
     """Predict and write."""
     params = load("evaluate", Params)
-    learnt = shown_in_training()
     inference = windows(params.evaluate, asked.window, asked.stride)
     check_out(asked.out, paths)
     trained = find(arch, seed)
     for path in track(paths, "images checked", len(paths)):
         check_image(path)
-    network = load_network(trained, params, inference)
-    write(paths, network, asked.size or learnt, trained.header, asked.out)
+    write(paths, way_of(trained, params, inference, asked.size), trained.header, asked.out)
     print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}")
 
 
-def shown_in_training() -> Shown:
-    """How large the network saw its training images."""
-    return Shown(short=min(pick(read_yaml(Path("params.yaml")), f"prepare.{side}") for side in ("width", "height")))
+@dataclass(frozen=True)
+class Way:
+    """A network, and how images are passed through it."""
+
+    network: Network
+    inference: Inference
+    tiles: Tiles | None
+    shown: Shown
 
 
-def load_network(trained: Trained, params: Params, inference: Inference) -> Network:
-    """A trained network, with the overrides of `evaluate` in params.yaml."""
-    overrides, classes = params.evaluate.overrides.get(trained.arch), len(trained.header.classes)
-    return load_logits(trained.config, trained.weights, classes, params.compute, overrides, inference)
+def way_of(trained: Trained, params: Params, inference: Inference, size: Shown | None = None) -> Way:
+    """A trained network with the overrides of `evaluate`; it sees images as large as in training, or of this size."""
+    shape, overrides = params.prepare.shape, params.evaluate.overrides.get(trained.arch)
+    network = load_logits(trained.config, trained.weights, len(trained.header.classes), params.compute, overrides)
+    return Way(network, inference, Tiles.of(shape, inference, params.evaluate.batch), size or Shown.learnt(shape))
 
 
 def windows(inference: Inference, window: int | None, stride: int | None) -> Inference:
@@ -85,7 +89,7 @@ def check_out(out: Path, paths: Sequence[Path]) -> None:
             raise StateError(str(path), f"lies in {out}, which would be replaced", "give --out another folder")
 
 
-def write(paths: Sequence[Path], network: Network, shown: Shown, header: Header, out: Path) -> None:
+def write(paths: Sequence[Path], way: Way, header: Header, out: Path) -> None:
     """Predict images one by one; the folder appears once all of them are written."""
     rows = []
     work = zip(paths, names(paths), strict=True)
@@ -93,7 +97,7 @@ def write(paths: Sequence[Path], network: Network, shown: Shown, header: Header,
         with whole_folder(out) as folder:
             for path, name in track(work, "images predicted", len(paths)):
                 image = read_photo(path)
-                found = predict(network, image, shown, path)
+                found = predict(way, image, path)
                 write_bytes(folder / "masks" / f"{name}.png", mask_png(found.labels, header))
                 write_bytes(folder / "overlays" / f"{name}.jpg", overlay_jpg(image, found.labels, header))
                 rows.append(scores(name, found, len(header.classes)))
@@ -102,16 +106,16 @@ def write(paths: Sequence[Path], network: Network, shown: Shown, header: Header,
         raise StateError(str(error.filename or out), str(error.strerror).lower(), "give --out another folder") from None
 
 
-def predict(network: Network, image: Image, shown: Shown, path: Path) -> Prediction:
+def predict(way: Way, image: Image, path: Path) -> Prediction:
     """Predict the classes of an image at its own size, whatever size the network sees."""
     height, width = image.shape[:2]
-    rows, columns = shown.of(height, width)
+    rows, columns = way.shown.of(height, width)
     same = (rows, columns) == (height, width)
     try:
-        logits = network([image if same else resize_image(image, columns, rows)])
         if same:
-            found = prediction(logits)
+            found = predictor(way.network, way.inference, way.tiles)([image])
             return Prediction(found.labels[0], found.certainty[0])
+        logits = through(way.network, way.inference, way.tiles)([resize_image(image, columns, rows)])
         probabilities = logits.float().softmax(dim=1)[0].cpu().numpy()
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):

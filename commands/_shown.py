@@ -1,4 +1,4 @@
-"""The size at which a network sees an image: --size of `predict`."""
+"""The size at which a network sees an image: as it saw those that it learnt from, or --size of `predict`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ import argparse
 import re
 from dataclasses import dataclass
 
+from pixelproof.data.shape import Shape, scaled_size
+
 
 @dataclass(frozen=True)
 class Shown:
-    """Scaled to a short side, stretched to a height and a width, or left as it is."""
+    """Scaled to a short side, stretched to a height and a width, scaled as `prepare` scales, or left as it is."""
 
     short: int | None = None
     exact: tuple[int, int] | None = None
+    shape: Shape | None = None
+
+    @classmethod
+    def learnt(cls, shape: Shape) -> Shown:
+        """As large as in training, at the image's own aspect, which `stretch` alone does not keep."""
+        return cls(short=min(shape.width, shape.height)) if shape.mode == "stretch" else cls(shape=shape)
 
     def of(self, height: int, width: int) -> tuple[int, int]:
         """The height and width at which the network sees an image."""
         if self.exact:
             return self.exact
+        if self.shape:
+            across, down = scaled_size(self.shape, width, height)
+            return down, across
         scale = self.short / min(height, width) if self.short else 1
         return max(1, round(height * scale)), max(1, round(width * scale))
 

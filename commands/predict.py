@@ -1,9 +1,10 @@
 """Predict masks, overlays and scores of images of any size.
 
 IMAGES are files, folders (searched recursively; of a dataset, only its images/) or patterns. The network sees an image
-scaled so that its short side is that of the training images (prepare.width and prepare.height), at its own aspect
-ratio; --size says otherwise. Masks and overlays have the image's own size. Sliding windows, test-time augmentation and
-overrides are those of `evaluate` in params.yaml.
+scaled so that its short side is that of the training images, at its own aspect ratio, or scaled as `prepare.shape` says
+(fit, crop); where that is `tile`, it sees the image at its own size, in windows as large as the tiles. --size says
+otherwise. Masks and overlays have the image's own size. Sliding windows, test-time augmentation and overrides are those
+of `evaluate` in params.yaml.
 
 OUT/masks/NAME.png     class ids, with the class colours as palette (read it with Pillow, not as a photo)
 OUT/overlays/NAME.jpg  the class colours blended with the image

@@ -20,14 +20,13 @@ from commands._cvat.server import connected, transport_of
 from commands._cvat.shapes import Counts, Rules, draw
 from commands._cvat.transport import Patience
 from commands._images import CONVERT, unsuitable
-from commands._predict import load_network, predict, shown_in_training
+from commands._predict import Way, predict, way_of
 from commands._trained import find
 from pixelproof.core.errors import DataError, StateError
 from pixelproof.core.params import load
 from pixelproof.core.progress import Progress, say
 from pixelproof.data.dataset import Header
 from stages.evaluate.params import Params
-from stages.evaluate.slide import Network
 
 AUTOMATIC = "auto"  # CVAT's word for the source of a shape that no person drew
 
@@ -64,16 +63,16 @@ class Context(DetectionFunctionContext):  # type: ignore[misc]
 class Labeller:
     """The network as the SDK's auto-annotation calls it."""
 
-    def __init__(self, network: Network, header: Header, known: Sequence[int], rules: Rules) -> None:
+    def __init__(self, way: Way, header: Header, known: Sequence[int], rules: Rules) -> None:
         """Know the classes that are labels of the task as well.
 
         Args:
-            network: from images to logits.
+            way: how images are passed through the network.
             header: its classes.
             known: the ids of those to draw.
             rules: how to draw.
         """
-        self.network, self.rules, self.shown = network, rules, shown_in_training()
+        self.way, self.rules = way, rules
         self.things = {number for number in known if header.classes[number].thing}
         self.stuff = {*known} - self.things
         self.spec = DetectionFunctionSpec(labels=[label_spec(header.classes[n].name, n) for n in known])
@@ -102,7 +101,7 @@ class Labeller:
         if found := unsuitable(image):
             raise DataError(context.frame_name, "one image of 8 bits per channel, grey or RGB", found, CONVERT)
         pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-        found_here = predict(self.network, pixels, self.shown, Path(context.frame_name))
+        found_here = predict(self.way, pixels, Path(context.frame_name))
         shapes = draw(found_here, self.things, self.stuff, self.rules, self.counts)
         return [shape(each.label, type=self.rules.kind, points=each.points, score=each.score) for each in shapes]
 
@@ -127,8 +126,7 @@ def label(request: Request, patience: Patience | None = None) -> None:
         present = _present(task, request.replace)
         known = _known(trained.header, task, request.rules.kind)
         dataset = _downloaded(client, task.id)
-        network = load_network(trained, params, params.evaluate)
-        labeller = Labeller(network, trained.header, known, request.rules)
+        labeller = Labeller(way_of(trained, params, params.evaluate), trained.header, known, request.rules)
         labeller.skipped |= {each.frame_name for each in dataset.samples if each.frame_index in present.labelled}
         labeller.progress = Progress("frames predicted", len(dataset.samples))
         if request.dry_run:

@@ -25,6 +25,10 @@ class Section(BaseModel):
 
 
 P = TypeVar("P", bound=Section)
+MOVED = {  # keys of earlier releases, and what to write instead
+    f"prepare.{side}": "prepare.shape: {{mode: stretch, width: {width}, height: {height}, overlap: 0}}"
+    for side in ("width", "height")
+}
 DROPPED = ("size", "nfiles")  # by `_get_cache_hash` in dvc/stage/cache.py: DVC itself uses these keys for outputs
 
 
@@ -119,12 +123,33 @@ def check_known(values: dict[str, Any], graph: dict[str, Any]) -> None:
         graph: the contents of dvc.yaml.
 
     Raises:
-        ParamsError: a key has a name that DVC's run cache drops; or it is outside the section `pipelines` and no stage
-            declares it, neither by itself nor as part of a section.
+        ParamsError: a key is one of an earlier release; or has a name that DVC's run cache drops; or it is outside the
+            section `pipelines` and no stage declares it, neither by itself nor as part of a section.
     """
+    check_moved(values)
     check_names(values)
     declared = {key for stage in graph.get("stages", {}) for key in declared_keys(graph, stage)}
     _check_level(values, [key.split(".") for key in declared | {"pipelines"}], "")
+
+
+def check_moved(values: dict[str, Any]) -> None:
+    """Refuse keys that an earlier release had.
+
+    Args:
+        values: the contents of params.yaml.
+
+    Raises:
+        ParamsError: there is one; it says what to write instead.
+
+    >>> check_moved({"prepare": {"width": 128, "height": 64}})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    pixelproof.core.errors.ParamsError: params.yaml: prepare.width: found a key of an earlier release; write ...
+    """
+    for key, instead in MOVED.items():
+        section, name = key.split(".")
+        if isinstance(values.get(section), dict) and name in values[section]:
+            same = instead.format_map({"width": "...", "height": "...", **values[section]})
+            raise ParamsError(key, "a key of an earlier release", f"write {same}, which does the same")
 
 
 def check_names(values: Any, prefix: str = "") -> None:

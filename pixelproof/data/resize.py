@@ -1,6 +1,6 @@
-"""Resize an image, its mask and its instances.
+"""Resize and pad an image, its mask and its instances.
 
-Shared, so that images are resized in the same way for training (prepare) and for prediction (evaluate).
+Shared, so that images are changed in the same way for training (prepare) and for prediction (evaluate).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 from dataclasses import replace
 
 import cv2
+import numpy as np
 
 from pixelproof.data.dataset import Sample
 from pixelproof.data.images import Array
@@ -32,3 +33,25 @@ def resize_sample(sample: Sample, width: int, height: int) -> Sample:
     scale = math.sqrt(sample.width * sample.height / (width * height))
     metres = None if sample.metres_per_pixel is None else sample.metres_per_pixel * scale
     return replace(sample, width=width, height=height, metres_per_pixel=metres)
+
+
+def pad(array: Array, width: int, height: int, value: int) -> Array:
+    """Pad an image or a label map on the right and at the bottom, so that its own pixels keep their places.
+
+    Args:
+        array: What may be too small in either direction; one that is not is returned unchanged.
+        width: That the result has at least.
+        height: That the result has at least.
+        value: Of the new pixels: 0 in images (black) and instances, 255 (ignored) in masks.
+
+    Example:
+        >>> pad(np.array([[1, 2]]), 3, 2, 255).tolist()
+        [[1, 2, 255], [255, 255, 255]]
+    """
+    rows, columns = array.shape[:2]
+    missing = max(height - rows, 0), max(width - columns, 0)
+    if not any(missing):
+        return array
+    around = ((0, missing[0]), (0, missing[1]), *[(0, 0)] * (array.ndim - 2))
+    padded: Array = np.pad(array, around, constant_values=value)
+    return padded

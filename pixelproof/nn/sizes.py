@@ -8,7 +8,7 @@ from typing import Any
 
 from pixelproof.core.errors import DataError
 
-FIX = "set prepare.width and prepare.height"
+FIX = "set prepare.shape.width and prepare.shape.height"
 
 
 def limit_sizes(model: Any, name: str) -> None:

@@ -14,7 +14,7 @@ from pixelproof.nn.precision import warn_if_slow
 from pixelproof.nn.runtime import pick_device
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
-from stages.evaluate.predict import build_network, load_network
+from stages.evaluate.predict import Tiles, build_network, load_network, window_size
 from stages.evaluate.split import Network, evaluate_split
 from stages.evaluate.write import write_results
 
@@ -43,12 +43,15 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     header = read_header(DATA)
     overrides = params.evaluate.overrides.get(arch)
     samples = [sample for split in EVALUATED for sample in read_split(DATA, split)]
-    size = usual_size(samples, params.evaluate.window)
+    settings, tiles = params.evaluate, Tiles.of(params.prepare.shape, params.evaluate, params.evaluate.batch)
+    size = usual_size(samples, window_size(settings, tiles))
     warn_if_slow(params.compute, pick_device(params.compute))
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         with demanded(params.train.deterministic):
-            predict = load_network(config, weights, len(header.classes), params.compute, overrides, params.evaluate)
-            network = Network(f"{arch} seed {seed}", predict, DATA, header, params.evaluate)
+            classes = len(header.classes)
+            predict = load_network(config, weights, classes, params.compute, overrides, settings, tiles)
+            batch = 1 if tiles else settings.batch
+            network = Network(f"{arch} seed {seed}", predict, batch, DATA, header, settings)
             write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
 

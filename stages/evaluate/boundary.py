@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import IGNORE
+from pixelproof.data.grid import strips
 from stages.evaluate.shares import mean, precision, share
 
 Labels = NDArray[np.uint8]
@@ -35,6 +36,7 @@ Where = NDArray[np.bool_]
 Counts = NDArray[np.int64]  # tolerances x COUNTED x classes: pixels
 COUNTED = ("predicted", "predicted_near", "true", "true_near", "predicted_band", "true_band", "both_bands")
 SCORES = ("precision", "recall", "f1", "iou")
+AT_ONCE = 2**20  # pixels that are counted together: memory must not grow with the image
 
 
 def empty(classes: int, tolerances: Sequence[int]) -> Counts:
@@ -43,15 +45,34 @@ def empty(classes: int, tolerances: Sequence[int]) -> Counts:
 
 
 def count(truth: Labels, prediction: Labels, classes: int, tolerances: Sequence[int]) -> Counts:
-    """One image's pixels, for each tolerance (ascending) and class."""
+    """One image's pixels, for each tolerance (ascending) and class.
+
+    They are counted strip by strip, each among the rows around it that a boundary, and what is near it, can depend on.
+    """
+    height, beyond = truth.shape[0], tolerances[-1] + 1
+    found = empty(classes, tolerances)
+    for rows in strips(truth.shape, AT_ONCE):
+        around = slice(max(rows.start - beyond, 0), min(rows.stop + beyond, height))
+        inner = slice(rows.start - around.start, rows.stop - around.start)
+        found += _count(truth[around], prediction[around], classes, tolerances, inner)
+    return found
+
+
+def _count(truth: Labels, prediction: Labels, classes: int, tolerances: Sequence[int], inner: slice) -> Counts:
+    """The pixels of some rows of a part of an image."""
+    counted = np.zeros(truth.shape, np.bool_)
+    counted[inner] = True
     known, right = truth != IGNORE, (truth == prediction).ravel()
     true_edge, predicted_edge = (edge(labels, known) for labels in (truth, prediction))
     true_bands, predicted_bands = (bands(labels, known, tolerances) for labels in (truth, prediction))
-    true, predicted = _Pixels.of(truth, true_edge), _Pixels.of(prediction, predicted_edge)
+    true, predicted = (
+        _Pixels.of(labels, where & counted) for labels, where in ((truth, true_edge), (prediction, predicted_edge))
+    )
     near = within(np.where(true_edge, truth, IGNORE), np.where(predicted_edge, prediction, IGNORE), tolerances)
     found = empty(classes, tolerances)
     for at, (true_near, predicted_near) in enumerate(near):
-        true_band, predicted_band = _Pixels.of(truth, next(true_bands)), next(predicted_bands)
+        true_band = _Pixels.of(truth, next(true_bands) & counted)
+        predicted_band = next(predicted_bands) & counted
         labels = (
             predicted.labels,
             predicted.labels_where(predicted_near.ravel()),

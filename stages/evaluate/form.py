@@ -11,10 +11,10 @@ from pixelproof.data.dataset import Sample
 Size = tuple[int, int]  # height, width
 
 
-def usual_size(samples: Iterable[Sample], window: int) -> Size | None:
+def usual_size(samples: Iterable[Sample], window: Size | None) -> Size | None:
     """The size of the network's input: that of the windows, else that of most images (ties: the smallest)."""
     if window:
-        return window, window
+        return window
     sizes = Counter((sample.height, sample.width) for sample in samples)
     return min(sizes, key=lambda size: (-sizes[size], size), default=None)
 

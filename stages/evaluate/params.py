@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from pixelproof.core.params import Section
+from pixelproof.data.shape import Shape
 from pixelproof.nn.overrides import Overrides
 from pixelproof.nn.runtime import Compute
 
@@ -93,7 +94,9 @@ class Augmentation(Section):
 class Inference(Section):
     """How images are passed through the network."""
 
-    window: int = Field(ge=0, description="side of the sliding window in pixels; 0: whole images")
+    window: int = Field(
+        ge=0, description="side of the sliding window in pixels; 0: whole images, or the tiles of prepare.shape"
+    )
     stride: int = Field(ge=1, description="pixels from one window to the next; logits are averaged where they overlap")
     tta: Augmentation = Field(description="test-time augmentation: probabilities averaged over views")
 
@@ -108,7 +111,7 @@ class Inference(Section):
 class Evaluate(Inference, Quality):
     """How the network is run over the val and test splits, and what is measured."""
 
-    batch: int = Field(ge=1, le=1024, description="images per forward pass")
+    batch: int = Field(ge=1, le=1024, description="images, or windows of one image, per forward pass")
     overrides: Overrides = Field(
         description="overrides of trained networks that keep their weights, such as dilation rates"
     )
@@ -120,9 +123,16 @@ class Trained(Section):
     deterministic: bool
 
 
+class Prepared(Section):
+    """What evaluation shares with `prepare`."""
+
+    shape: Shape  # described in prepare's params
+
+
 class Params(Section):
     """The part of params.yaml that the evaluate stage reads."""
 
     compute: Compute = Field(description="where and how the network computes, in train and evaluate")
     evaluate: Evaluate = Field(description="one pass over val and test")
+    prepare: Prepared
     train: Trained

@@ -12,16 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import Sample
+from pixelproof.data.grid import Grid
+from pixelproof.data.resize import pad
+from pixelproof.data.shape import Shape
 from pixelproof.nn.build import build_model, class_logits, load_weights, read_config
 from pixelproof.nn.overrides import overridden
 from pixelproof.nn.runtime import Compute, set_up
 from stages.evaluate.augmented import augmented
 from stages.evaluate.params import Inference
-from stages.evaluate.slide import Image, Network, slide
+from stages.evaluate.slide import Image, Network, bands, slide
 
 if TYPE_CHECKING:
     import torch
 
+WHOLE = 2**24  # pixels whose logits are held together
 Example = tuple[Sample, Image, Image]  # its index entry, the image, the true mask
 
 
@@ -48,6 +52,21 @@ def batches(examples: Iterable[Example], most: int) -> Iterator[list[Example]]:
         yield batch
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """For a network that learnt from tiles: its windows, and how many of them are passed through it at once."""
+
+    grid: Grid
+    together: int
+
+    @classmethod
+    def of(cls, shape: Shape, inference: Inference, batch: int) -> Tiles | None:
+        """The tiles of `prepare.shape`, or the windows of `evaluate` instead; None if networks saw whole images."""
+        if not shape.tiled:
+            return None
+        return cls(Grid.square(inference.window, inference.stride) if inference.window else shape.grid, batch)
+
+
 def load_network(
     config: Path,
     weights: Path,
@@ -55,31 +74,27 @@ def load_network(
     compute: Compute,
     overrides: Mapping[str, Any] | None = None,
     inference: Inference | None = None,
+    tiles: Tiles | None = None,
 ) -> Predict:
-    """Build the network of a resolved config and load its weights: a function from RGB images to predictions."""
-    network = load_logits(config, weights, classes, compute, overrides, inference)
-    return lambda images: prediction(network(images))
+    """Build the network of a resolved config and load its weights: a function from RGB images to predictions.
+
+    `inference` and `tiles` say how images are passed through it; by default, whole and once.
+    """
+    return predictor(load_logits(config, weights, classes, compute, overrides), inference, tiles)
 
 
 def load_logits(
-    config: Path,
-    weights: Path,
-    classes: int,
-    compute: Compute,
-    overrides: Mapping[str, Any] | None = None,
-    inference: Inference | None = None,
+    config: Path, weights: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None
 ) -> Network:
-    """The same, to logits.
+    """The same, to logits of whole images.
 
-    Overrides change the network but not its weights: other rates and strides, denser maps. `inference` says how images
-    are passed through it; by default, whole and once.
+    Overrides change the network but not its weights: other rates and strides, denser maps.
     """
     device = set_up(compute)
     model = build_network(config, classes, compute, overrides)
     fix = f"remove from evaluate.overrides.{config.stem} what needs other weights"
     load_weights(model, weights, *([fix] if overrides else []))
-    network = partial(class_logits, model.to(device).eval(), compute=compute, device=device)
-    return through(network, inference) if inference else network
+    return partial(class_logits, model.to(device).eval(), compute=compute, device=device)
 
 
 def build_network(config: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None) -> Any:
@@ -91,14 +106,83 @@ def build_network(config: Path, classes: int, compute: Compute, overrides: Mappi
     return build_model(resolved, classes, compute)
 
 
-def through(network: Network, inference: Inference) -> Network:
-    """The network with sliding windows and test-time augmentation, as params say."""
-    tta = inference.tta
+def predictor(network: Network, inference: Inference | None = None, tiles: Tiles | None = None) -> Predict:
+    """From a network to predictions, with windows and test-time augmentation as params say.
+
+    Large images are predicted a few rows at a time, small ones at once: torch's softmax gives other last bits if it is
+    asked for other pixels together. Of tiles, each is augmented by itself: nothing needs a whole image's logits.
+    """
+    if tiles:
+        return partial(by_tiles, with_views(network, inference), tiles)
+    whole = through(network, inference) if inference else network
+    if not inference or not inference.window or augments(inference):
+        return lambda images: prediction(whole(images))
+    grid = Grid.square(inference.window, inference.stride)
+
+    def by_windows(images: list[Image]) -> Prediction:
+        height, width = images[0].shape[:2]
+        if len(images) * height * width <= WHOLE:
+            return prediction(whole(images))
+        return joined(bands(network, images, grid), len(images), height, width)
+
+    return by_windows
+
+
+def through(network: Network, inference: Inference, tiles: Tiles | None = None) -> Network:
+    """The same, to logits of whole images."""
+    if tiles:
+        return partial(tiled_logits, with_views(network, inference), tiles.grid)
     if inference.window:
-        network = partial(slide, network, window=inference.window, stride=inference.stride)
-    if tta.flips or tta.scales != [1.0]:
-        network = partial(augmented, network, flips=tta.flips, scales=tta.scales)
-    return network
+        network = partial(slide, network, grid=Grid.square(inference.window, inference.stride))
+    return with_views(network, inference)
+
+
+def tiled_logits(network: Network, grid: Grid, images: list[Image]) -> torch.Tensor:
+    """The logits of images of one size from windows, which one that is smaller is padded to."""
+    height, width = images[0].shape[:2]
+    logits = slide(network, [pad(image, grid.width, grid.height, 0) for image in images], grid)
+    return logits[..., :height, :width]
+
+
+def with_views(network: Network, inference: Inference | None) -> Network:
+    """The network with test-time augmentation alone."""
+    if not inference or not augments(inference):
+        return network
+    return partial(augmented, network, flips=inference.tta.flips, scales=inference.tta.scales)
+
+
+def window_size(inference: Inference, tiles: Tiles | None) -> tuple[int, int] | None:
+    """Height and width of the windows; None if images are predicted whole."""
+    if tiles:
+        return tiles.grid.height, tiles.grid.width
+    return (inference.window, inference.window) if inference.window else None
+
+
+def augments(inference: Inference) -> bool:
+    """Whether params ask for more views than the image itself."""
+    return bool(inference.tta.flips) or inference.tta.scales != [1.0]
+
+
+def by_tiles(network: Network, tiles: Tiles, images: list[Image]) -> Prediction:
+    """Predict images of any one size in windows; one smaller than a window is padded as prepare pads tiles."""
+    height, width = images[0].shape[:2]
+    found = []
+    for image in images:
+        whole = pad(image, tiles.grid.width, tiles.grid.height, 0)
+        seen = ((rows, part[..., :width]) for rows, part in bands(network, [whole], tiles.grid, tiles.together))
+        found.append(joined(seen, 1, height, width))
+    if len(found) == 1:
+        return found[0]
+    return Prediction(*(np.concatenate(parts) for parts in zip(*((f.labels, f.certainty) for f in found), strict=True)))
+
+
+def joined(parts: Iterable[tuple[slice, torch.Tensor]], images: int, height: int, width: int) -> Prediction:
+    """The prediction for images from the logits of some of their rows after others; rows below them are padding."""
+    whole = Prediction(np.empty((images, height, width), np.uint8), np.empty((images, height, width), np.float32))
+    for rows, logits in parts:
+        part = prediction(logits[:, :, : max(height - rows.start, 0)])
+        whole.labels[:, rows], whole.certainty[:, rows] = part.labels, part.certainty
+    return whole
 
 
 def prediction(logits: torch.Tensor) -> Prediction:

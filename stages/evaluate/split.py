@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import Header, Sample, iterate, read_instances, read_split
+from pixelproof.data.grid import strips
 from pixelproof.data.images import Array, write_png
 from pixelproof.scoring.confusion import confusion
 from pixelproof.scoring.counts import counts, unstacked
@@ -23,6 +24,7 @@ from stages.evaluate.predict import Predict, batches
 Certainty = NDArray[np.float32]
 Row = tuple[str, str, str, int, int, int]  # split, id, group, truth, prediction, count
 ObjectRow = tuple[Any, ...]  # split, id, group, and the fields of an Object
+AT_ONCE = 2**20  # pixels that are counted together: memory must not grow with the image
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,17 @@ class Tally:
         where, classes, quality = f"{self.split}/{sample.id}", len(self.names), self.params
         validate(where, truth, labels, classes)
         calibration.validate(where, truth, certainty)
-        matrix = confusion(truth, labels, classes)
+        matrix, certain = np.zeros((classes, classes), np.int64), calibration.empty()
+        for rows in strips(truth.shape, AT_ONCE):
+            matrix += confusion(truth[rows], labels[rows], classes)
+            certain += calibration.count(truth[rows], labels[rows], certainty[rows])
         self.matrix = update(self.matrix, matrix)
         self.counts.append(counts(matrix).stacked())
         self.groups.append(sample.group)
         self.rows += image_rows(self.split, sample, matrix)
         edges = boundary.count(truth, labels, classes, quality.boundary.tolerances)
         self.edges = boundary.update(self.edges, edges)
-        self.certain = calibration.update(self.certain, calibration.count(truth, labels, certainty))
+        self.certain = calibration.update(self.certain, certain)
         found = objects.find(truth, labels, instances, list(self.things), quality.objects.match)
         self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
 
@@ -91,6 +96,7 @@ class Network:
 
     name: str  # in the progress line
     predict: Predict
+    batch: int  # images at once
     data: Path
     header: Header
     params: Evaluate
@@ -100,12 +106,20 @@ def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
     """One pass over a split in the order of its index; writes a mask and a certainty map for each image."""
     data, tally = network.data, Tally(split, network.header, network.params)
     count = len(read_split(data, split))
-    seen = predictions(data, split, network.predict, network.params.batch)
+    seen = predictions(data, split, network.predict, network.batch)
     for sample, truth, labels, certainty in track(seen, f"{network.name}: {split} images", count):
         tally.add(sample, truth, labels, certainty, read_instances(data, split, sample) if tally.things else None)
         write_png(out / "masks" / split / f"{sample.id}.png", labels)
-        write_png(out / "certainty" / split / f"{sample.id}.png", np.rint(255 * certainty).astype(np.uint8))
+        write_png(out / "certainty" / split / f"{sample.id}.png", in_bytes(certainty))
     return tally.evaluation()
+
+
+def in_bytes(certainty: Certainty) -> Array:
+    """Certainties as uint8, 255 for 1."""
+    found = np.empty(certainty.shape, np.uint8)
+    for rows in strips(certainty.shape, AT_ONCE):
+        found[rows] = np.rint(255 * certainty[rows])
+    return found
 
 
 def predictions(

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pixelproof.data.dataset import IGNORE, ClassInfo, Sample
+from pixelproof.data.dataset import IGNORE, ClassInfo
+from pixelproof.data.grid import strips
 from pixelproof.data.images import Array
+from stages.prepare.shape import Fate, Piece
+
+AT_ONCE = 2**20  # pixels whose squares are summed together: memory must not grow with the image
 
 
 @dataclass
@@ -17,6 +21,7 @@ class Card:
     """Sums over the images of one split; they are integers, so the order of the images does not matter."""
 
     classes: tuple[ClassInfo, ...]
+    fate: Fate
     images: int = 0
     groups: set[str] = field(default_factory=set)
     sources: Counter[str] = field(default_factory=Counter)
@@ -29,8 +34,10 @@ class Card:
     rgb_squares: list[int] = field(default_factory=lambda: [0, 0, 0])
     notes: list[str] = field(default_factory=list)
 
-    def add(self, sample: Sample, image: Array, mask: Array, instances: Array | None) -> None:
-        """Count one image."""
+    def add(self, piece: Piece) -> None:
+        """Count one image; the statistics of its colours are without padding."""
+        sample, mask = piece.sample, piece.mask
+        self.fate.add_piece(piece)
         self.images += 1
         self.groups.add(sample.group)
         self.sources[sample.source] += 1
@@ -39,13 +46,17 @@ class Card:
             self.pixels[number] += int(counts[number])
             self.images_with[number] += 1
             self.pixels_where_present[number] += mask.size
-        if instances is not None:
+        if piece.instances is not None:
             self.with_instances += 1
-            self._count_instances(mask, instances)
-        values = image.reshape(-1, 3).astype(np.int64)
-        for channel in range(3):
-            self.rgb_sum[channel] += int(values[:, channel].sum())
-            self.rgb_squares[channel] += int((values[:, channel] ** 2).sum())
+            self._count_instances(mask, piece.instances)
+        self._count_colours(piece.image[: piece.own[0], : piece.own[1]])
+
+    def _count_colours(self, image: Array) -> None:
+        for rows in strips(image.shape, AT_ONCE):
+            values = image[rows].reshape(-1, 3).astype(np.int64)
+            for channel in range(3):
+                self.rgb_sum[channel] += int(values[:, channel].sum())
+                self.rgb_squares[channel] += int((values[:, channel] ** 2).sum())
 
     def _count_instances(self, mask: Array, instances: Array) -> None:
         pairs = np.unique(mask[instances > 0].astype(np.int64) << 16 | instances[instances > 0])
@@ -61,8 +72,9 @@ class Card:
             "sources": dict(self.sources),
             "pixels": {"labelled": labelled, "ignored": self.pixels[IGNORE]},
             "classes": [self._class(info, labelled) for info in self.classes],
-            "rgb": self._rgb(every) if every else None,
-            "notes": self.notes + self._absent(),
+            "rgb": self._rgb(every - self.fate.pixels["padding"]) if every else None,
+            "shape": self.fate.as_json(),
+            "notes": self.notes + self.fate.notes() + self._absent(),
         }
 
     def _class(self, info: ClassInfo, labelled: int) -> dict[str, Any]:

@@ -7,19 +7,19 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from pixelproof.core.params import Section
+from pixelproof.data.shape import Shape
 from pixelproof.data.splitting import Split
 
 SourceName = Literal["download", "cvat"]
 
 
 class Prepare(Section):
-    """What to merge, the image size and the splits."""
+    """What to merge, the shape of the images and the splits."""
 
     sources: list[SourceName] = Field(
         min_length=1, max_length=2, description="datasets to merge; the first one defines the classes"
     )
-    width: int = Field(ge=16, le=8192, description="width of every prepared image, in pixels")
-    height: int = Field(ge=16, le=8192, description="height of every prepared image, in pixels")
+    shape: Shape = Field(description="how images of any size become those that networks are trained on")
     map: dict[SourceName, dict[str, str]] = Field(
         description="per source: its class -> a class of the first source, or `ignore`; equal names need no entry"
     )
@@ -36,4 +36,4 @@ class Prepare(Section):
 class Params(Section):
     """The part of params.yaml that the stage reads."""
 
-    prepare: Prepare = Field(description="what to merge, the image size and the splits")
+    prepare: Prepare = Field(description="what to merge, the shape of the images and the splits")

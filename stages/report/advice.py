@@ -113,7 +113,7 @@ def small(results: Results, name: str) -> list[Finding]:
             f"{missed:,.0f} of {every:,.0f} small objects missed",
             f"{percent(missed / every)} of those"
             + (f" below {border:,} pixels." if border else " of the smallest size."),
-            "Give each more pixels: raise prepare.width and prepare.height, or evaluate.tta.scales.",
+            "Give each more pixels: raise prepare.shape.width and height (or cut tiles), or evaluate.tta.scales.",
             {"small": 1} if border else {},
         )
     ]

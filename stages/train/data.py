@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from pixelproof.core.errors import DataError
 from pixelproof.data import dataset
+from pixelproof.data.dataset import IGNORE
+from pixelproof.data.grid import Grid
+from pixelproof.data.resize import pad
 from stages.train.endings import outlive
 from stages.train.params import Flip
 
@@ -39,18 +42,26 @@ class Labelled:
     @classmethod
     def open(cls, splits: list[tuple[Path, str]]) -> Labelled:
         """Open splits that share their classes; all images must have one size."""
+        found = cls.of_any_size(splits)
+        sizes = {(sample.width, sample.height) for _, _, sample in found.items}
+        if len(sizes) > 1:
+            where = ", ".join(str(root / split) for root, split in splits)
+            listed = f"{len(found)} of sizes {sorted(sizes)}"
+            raise DataError(where, "images of one size", listed, "see `prepare` in params.yaml")
+        return found
+
+    @classmethod
+    def of_any_size(cls, splits: list[tuple[Path, str]]) -> Labelled:
+        """Open splits that share their classes and have an image."""
         headers = {root: dataset.read_header(root) for root, _ in splits}
         first = headers[splits[0][0]]
         for root, header in headers.items():
             if header.names() != first.names():
                 raise DataError(root, f"the classes {first.names()}", str(header.names()), "run `dvc repro`")
         items = tuple((root, split, sample) for root, split in splits for sample in dataset.read_split(root, split))
-        sizes = {(sample.width, sample.height) for _, _, sample in items}
-        if not items or len(sizes) > 1:
+        if not items:
             where = ", ".join(str(root / split) for root, split in splits)
-            raise DataError(
-                where, "images of one size", f"{len(items)} of sizes {sorted(sizes)}", "see `prepare` in params.yaml"
-            )
+            raise DataError(where, "images", "none", "see `prepare` in params.yaml")
         return cls(items, first.names())
 
     def __len__(self) -> int:
@@ -74,6 +85,56 @@ class Labelled:
         """Image and mask."""
         root, split, sample = self.items[index]
         return dataset.read_image(root, split, sample), dataset.read_mask(root, split, sample, self.classes)
+
+
+class Windows:
+    """Images of any size as windows of one size, in which each pixel counts once.
+
+    Where windows overlap, the later one ignores what the earlier ones hold; what lies beyond an image is ignored too.
+    An image is decoded once for its windows if they are read in order.
+    """
+
+    def __init__(self, data: Labelled, size: tuple[int, int]) -> None:
+        self.data, self.size, (width, height) = data, size, size
+        self.grid = Grid(height, width, height, width)
+        self.places = [
+            (index, x, y)
+            for index, (_, _, sample) in enumerate(data.items)
+            for x, y in self.grid.corners(sample.height, sample.width)
+        ]
+        self.latest: tuple[int, Pair] | None = None
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return self.data.classes
+
+    def id(self, index: int) -> str:
+        """The id of an image."""
+        return self.data.id(self.places[index][0])
+
+    def read(self, index: int) -> Pair:
+        """Image and mask of a window."""
+        of, x, y = self.places[index]
+        if self.latest is None or self.latest[0] != of:
+            self.latest = of, self.data.read(of)
+        image, mask = self.latest[1]
+        own = mask[y : y + self.grid.height, x : x + self.grid.width].copy()
+        own[: -y % self.grid.height, :] = IGNORE
+        own[:, : -x % self.grid.width] = IGNORE
+        part = image[y : y + self.grid.height, x : x + self.grid.width]
+        return pad(part, *self.size, 0), pad(own, *self.size, IGNORE)
+
+
+def to_validate(split: list[tuple[Path, str]], size: tuple[int, int]) -> Labelled | Windows:
+    """The images of splits at the size of training: as they are if all have it, or else in windows."""
+    data = Labelled.of_any_size(split)
+    if all((sample.width, sample.height) == size for _, _, sample in data.items):
+        return data
+    return Windows(data, size)
 
 
 class Images(Protocol):

@@ -71,11 +71,8 @@ def end_with_training() -> None:
     os._exit(0)
 
 
-TRAINING = (
-    "halve train.batch and double train.accumulate, or make prepare.width and prepare.height smaller"
-    " (either changes the result)"
-)
-VALIDATION = "lower train.val_batch, or make prepare.width and prepare.height smaller"
+TRAINING = "halve train.batch and double train.accumulate, or make prepare.shape smaller (either changes the result)"
+VALIDATION = "lower train.val_batch, or make prepare.shape smaller"
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pixelproof.nn.runtime import Compute, set_up
 from pixelproof.scoring import confusion
 from stages.train.checkpoint import Checkpoints, digest_of_inputs, files_of_inputs
 from stages.train.curves import Curves
-from stages.train.data import Labelled, Order, TrainSet, loader
+from stages.train.data import Labelled, Order, TrainSet, Windows, loader, to_validate
 from stages.train.decoded import Decoded, key
 from stages.train.endings import VALIDATION, explained
 from stages.train.heads import set_losses
@@ -50,6 +50,7 @@ def train(arch: str, seed: int, params: Params) -> None:
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     seeds = (params.seed, seed)
     data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
+    validated = to_validate([(PREPARED, "val")], data.size)
     config = read_config(Path(f"data/configs/{arch}.json"))
     plan = planned(params.train, len(data))
     order = Order(len(data), seeds, params.train.batch, plan.iterations, rank, world)
@@ -67,9 +68,7 @@ def train(arch: str, seed: int, params: Params) -> None:
         run = Run(
             Course(seeds, plan, order, data),
             Records(checkpoints, Curves(results if main else None), progress, main),
-            Validation(
-                Labelled.open([(PREPARED, "val")]), params.compute, params.train.val_batch, device, (rank, world)
-            ),
+            Validation(validated, params.compute, params.train.val_batch, device, (rank, world)),
             lambda network: pretrained.start(network, config, progress.say),
         )
         torch.manual_seed(first_seed(seeds))  # torch's layers draw their initial weights when they are built
@@ -139,7 +138,9 @@ def first_seed(seeds: tuple[int, int]) -> int:
 class Validation:
     """mIoU and pixel accuracy over a split, each of several processes taking its share of the images."""
 
-    def __init__(self, data: Labelled, compute: Compute, batch: int, device: str, place: tuple[int, int]) -> None:
+    def __init__(
+        self, data: Labelled | Windows, compute: Compute, batch: int, device: str, place: tuple[int, int]
+    ) -> None:
         self.data, self.compute, self.batch, self.device = data, compute, batch, device
         self.rank, self.world = place
 

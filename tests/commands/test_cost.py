@@ -31,7 +31,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_header(tmp_path / "data/prepared", Header("tiny", tuple(ClassInfo(i, f"c{i}", (i, i, i)) for i in range(5))))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params |= {"architectures": ["kmeans", "fcn-r18-d8"], "compute": FP32.model_dump()}
-    params["prepare"] |= {"width": 64, "height": 32}
+    params["prepare"]["shape"] |= {"width": 64, "height": 32}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
     for name in params["architectures"]:

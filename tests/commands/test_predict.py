@@ -46,7 +46,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_header(root / "data/prepared", HEADER)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["compute"] = FP32.model_dump()
-    params["prepare"] |= {"width": 48, "height": 32}
+    params["prepare"]["shape"] |= {"width": 48, "height": 32}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     (root / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
     config = resolve("kmeans", "small")

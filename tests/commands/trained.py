@@ -17,6 +17,8 @@ from pixelproof.nn.runtime import Compute
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate.params import Params
 from stages.prepare.card import Card
+from stages.prepare.params import Params as PrepareParams
+from stages.prepare.shape import Fate, Piece
 from tests.stages.train.conftest import CLASSES, Workspace, write_split
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -28,9 +30,9 @@ def as_trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, arch: str)
     write_split(root / "data/prepared", "test", 5)
     monkeypatch.chdir(root)
     for split in dataset.SPLITS:
-        card = Card(CLASSES)
+        card = Card(CLASSES, Fate(load("prepare", PrepareParams).prepare.shape, split))
         for sample, image, mask in dataset.iterate(Path("data/prepared"), split):
-            card.add(sample, image, mask, None)
+            card.add(Piece.whole(sample, image, mask, None, Path("unread")))
         write_json(Path(f"results/data/{split}.json"), card.as_json())
     torch.manual_seed(0)
     np.random.seed(0)

@@ -39,7 +39,9 @@ def test_the_readme_alone_leads_from_an_export_to_a_report(tmp_path: Path) -> No
     init, add, make = (command.split() for command in commands("Your own images"))
     assert init.pop() == "EXPORT.zip"
     workspace.run(*init, str(export))
-    workspace.set_params(architectures=["unet"], prepare__width=64, prepare__height=64, train__iterations=4)
+    workspace.set_params(
+        architectures=["unet"], prepare__shape__width=64, prepare__shape__height=64, train__iterations=4
+    )
     workspace.run(*add)
     output = workspace.run(*make, "-o", "setup")  # what it would set up is this test's own environment
     assert sorted(executed(output)) == sorted(stages_of(workspace.folder))

@@ -337,7 +337,7 @@ def test_the_command_says_how_to_get_annotations_that_are_not_here_yet(clone: Pa
         ("dataset: synthetic", "dataset: sinthetic", "download.dataset: found 'sinthetic'; allowed: .*'synthetic'"),
         ("\nseed: 0", "\nsede: 0", "sede: found an unknown key; allowed: .*'seed'"),
         ("tolerance:", "tolerence:", "pipelines.tolerence: found an unknown key; .*'tolerance'"),
-        ("width: 128", "width: '128'", r"prepare.width: found '128' \(str\)"),
+        ("width: 128", "width: '128'", r"prepare.shape.width: found '128' \(str\)"),
         ("threads: 2", "threads: 1000000", "compute.threads: found 1000000 .int.; input should be less than or equal"),
         (
             "batch: 8",

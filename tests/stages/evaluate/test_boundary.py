@@ -128,3 +128,16 @@ def test_equals_distances(shape: tuple[int, int]) -> None:
         tolerances = [1, 2, 3, 5]
         found = count(truth, prediction, 4, tolerances)
         assert [found[at].tolist() for at in range(4)] == [expected(truth, prediction, t) for t in tolerances]
+
+
+@pytest.mark.parametrize("pixels", [1, 40, 200])
+def test_strips_count_what_the_whole_counts(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boundaries, and what is near them, across the borders of strips of one row, of two and of ten."""
+    draw = np.random.default_rng(3)
+    truth = np.kron(draw.integers(0, 4, (9, 5)), np.ones((3, 4))).astype(np.uint8)
+    truth[draw.random(truth.shape) < 0.1] = GREY
+    prediction = np.where(draw.random(truth.shape) < 0.7, truth, draw.integers(0, 4, truth.shape)).astype(np.uint8)
+    prediction[prediction == GREY] = 0
+    whole = count(truth, prediction, 4, (1, 3))
+    monkeypatch.setattr("stages.evaluate.boundary.AT_ONCE", pixels)
+    assert (count(truth, prediction, 4, (1, 3)) == whole).all() and (whole > 0).sum() > 40

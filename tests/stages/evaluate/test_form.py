@@ -52,8 +52,8 @@ def test_what_shapes_cannot_tell_is_null() -> None:
 def test_the_size_is_that_of_most_images_or_of_the_window() -> None:
     sizes = [(20, 10), (8, 9), (8, 9), (4, 4), (4, 4)]
     samples = [Sample(str(i), "g", width, height, "s") for i, (height, width) in enumerate(sizes)]
-    assert usual_size(samples, 0) == (4, 4) and usual_size(samples[:3], 0) == (8, 9) and usual_size([], 0) is None
-    assert usual_size(samples, 128) == (128, 128)
+    assert usual_size(samples, None) == (4, 4) and usual_size(samples[:3], None) == (8, 9)
+    assert usual_size([], None) is None and usual_size(samples, (96, 128)) == (96, 128)
 
 
 @pytest.mark.parametrize("name", ["fcn-r18-d8", "kmeans"])

@@ -18,6 +18,7 @@ from pixelproof.core.errors import DataError, ParamsError, StateError
 from pixelproof.core.files import write_json
 from pixelproof.core.params import check
 from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.shape import Shape
 from pixelproof.nn.build import build_model, save_weights
 from pixelproof.nn.runtime import Compute
 from pixelproof.scoring.matrices import read_matrices
@@ -33,6 +34,7 @@ from stages.evaluate.params import (
     Intervals,
     Objects,
     Params,
+    Prepared,
     Sizes,
     Trained,
 )
@@ -54,6 +56,7 @@ PARAMS = Params(
         calibration=Calibration(bins=5),
         intervals=Intervals(confidence=0.9),
     ),
+    prepare=Prepared(shape=Shape(mode="stretch", width=48, height=32, overlap=0)),
     train=Trained(deterministic=False),
 )
 RESULTS = Path("results/unet/0/evaluate")

@@ -41,8 +41,7 @@ def section(**changes: Any) -> Prepare:
     """A section `prepare` for both sources."""
     values: dict[str, Any] = {
         "sources": ["download", "cvat"],
-        "width": SIZE,
-        "height": SIZE,
+        "shape": {"mode": "stretch", "width": SIZE, "height": SIZE, "overlap": 0},
         "map": {"cvat": {"vehicle": "car", "mud": "ignore"}},
         "split": {"val": 0.3, "test": 0.3, "salt": 4},
     }

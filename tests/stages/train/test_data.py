@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from pixelproof.core.errors import DataError
-from pixelproof.data.dataset import IGNORE
+from pixelproof.data.dataset import IGNORE, Header, Sample, SplitWriter, write_header
 from pixelproof.nn.preprocess import pad
 from pixelproof.scoring.confusion import confusion, iou
-from stages.train.data import Labelled, Order, TrainSet, flip
+from stages.train.data import Labelled, Order, TrainSet, Windows, flip, to_validate
 from stages.train.params import Span, iterations_of
-from tests.stages.train.conftest import write_split
+from tests.stages.train.conftest import CLASSES, write_split
 
 SEED = (0, 0)
 
@@ -88,8 +89,62 @@ def test_a_sample_depends_on_its_position_and_id_alone(tmp_path: Path) -> None:
 def test_no_images_is_an_error(tmp_path: Path) -> None:
     """An empty training split is named."""
     write_split(tmp_path, "train", 0)
-    with pytest.raises(DataError, match="train: expected images of one size, found 0"):
+    with pytest.raises(DataError, match="train: expected images, found none"):
         Labelled.open([(tmp_path, "train")])
+
+
+def whole_images(root: Path, *sizes: tuple[int, int]) -> None:
+    """A val split of these sizes; every tenth pixel is ignored."""
+    header = Header("shapes", CLASSES)
+    write_header(root, header)
+    writer = SplitWriter(root, "val", header)
+    for number, (width, height) in enumerate(sizes):
+        rng = np.random.default_rng(number)
+        mask = rng.integers(0, 3, (height, width)).astype(np.uint8)
+        mask[rng.random(mask.shape) < 0.1] = IGNORE
+        image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        writer.add(Sample(f"v{number}", "g", width, height, "shapes"), image, mask)
+    writer.close()
+
+
+def test_whole_images_are_validated_in_windows_each_pixel_once(tmp_path: Path) -> None:
+    """What a network says that sees single pixels gives the same matrix in windows as on whole images."""
+    whole_images(tmp_path, (50, 40), (16, 24), (7, 9), (33, 24))
+    data, size = Labelled.of_any_size([(tmp_path, "val")]), (16, 24)
+    windows = to_validate([(tmp_path, "val")], size)
+    assert isinstance(windows, Windows) and windows.size == size and windows.classes == 3
+    assert len(windows) == 4 * 2 + 1 + 1 + 3 and windows.id(0) == windows.id(7) == "v0" and windows.id(9) == "v2"
+
+    def predicted(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return image[..., 0] % 3
+
+    pairs = [windows.read(index) for index in range(len(windows))]
+    assert {(image.shape, mask.shape) for image, mask in pairs} == {((24, 16, 3), (24, 16))}
+    found = sum(confusion(mask, predicted(image), 3) for image, mask in pairs)
+    expected = sum(confusion(mask, predicted(image), 3) for image, mask in (data.read(i) for i in range(4)))
+    assert np.array_equal(found, expected) and np.sum(expected) > 0.85 * (2000 + 384 + 63 + 792)
+
+
+def test_an_image_is_decoded_once_for_its_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where several processes share the windows."""
+    whole_images(tmp_path, (50, 40), (33, 24))
+    windows, read = to_validate([(tmp_path, "val")], (16, 16)), list[int]()
+    decode = Labelled.read
+
+    def noted(data: Labelled, index: int) -> Any:
+        read.append(index)
+        return decode(data, index)
+
+    monkeypatch.setattr(Labelled, "read", noted)
+    for index in range(1, len(windows), 2):
+        windows.read(index)
+    assert read == [0, 1]
+
+
+def test_images_of_the_size_are_validated_as_they_are(tmp_path: Path) -> None:
+    whole_images(tmp_path, (16, 24), (16, 24))
+    assert isinstance(to_validate([(tmp_path, "val")], (16, 24)), Labelled)
+    assert isinstance(to_validate([(tmp_path, "val")], (24, 16)), Windows)
 
 
 def test_what_is_filled_up_is_ignored() -> None:
