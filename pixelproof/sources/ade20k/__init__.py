@@ -50,7 +50,7 @@ def convert(request: Request, target: Path) -> None:
         split: paired(visible(photos / name, "*.jpg"), visible(labels / name, "*.png"))
         for split, name in SPLITS.items()
     }
-    write_dataset(target, FACTS.header(), splits, _read, request.workers)
+    write_dataset(target, FACTS.header(), splits, _read, request)
 
 
 def _read(item: tuple[Path, Path]) -> Labelled:

@@ -111,7 +111,7 @@ def convert(request: Request, target: Path) -> None:
     photos, labels = place(request.archive, "leftImg8bit"), place(request.archive, "gtFine")
     splits = {split: _pairs(photos / split, labels / split) for split in SPLITS}
     header = FACTS.header(request.variant)
-    write_dataset(target, header, splits, partial(_read, table=_table(header)), request.workers)
+    write_dataset(target, header, splits, partial(_read, table=_table(header)), request)
 
 
 def _table(header: Header) -> dict[int, int]:

@@ -76,7 +76,7 @@ def convert(request: Request, target: Path) -> None:
     else:
         splits = {split: _panoptic(root, split) for split in SPLITS}
         read = partial(_read_panoptic, table=_numbers(PANOPTIC))
-    write_dataset(target, FACTS.header(variant), splits, read, request.workers)
+    write_dataset(target, FACTS.header(variant), splits, read, request)
 
 
 def _numbers(ids: tuple[int, ...], less: int = 0) -> dict[int, int]:

@@ -37,7 +37,7 @@ def convert(request: Request, target: Path) -> None:
     for pair in pairs:
         splits.setdefault(pair.split, []).append(pair)
     read = partial(read_pair, table=table, source=FACTS.name, lossy=request.options["lossy_masks"])
-    write_dataset(target, Header(FACTS.name, table.classes, (FACTS.source,)), splits, read, request.workers)
+    write_dataset(target, Header(FACTS.name, table.classes, (FACTS.source,)), splits, read, request)
 
 
 def read_pair(pair: Pair, table: Table, source: str, lossy: bool) -> Labelled:

@@ -55,7 +55,7 @@ def convert(request: Request, target: Path) -> None:
     folders = [path.parent for path in places(request.archive, "images")]
     if not folders:
         raise DataError(request.archive, "a folder `images` for each image", "none", "check the archive")
-    write_dataset(target, FACTS.header(), {UNSPLIT: folders}, _read, request.workers)
+    write_dataset(target, FACTS.header(), {UNSPLIT: folders}, _read, request)
 
 
 def _read(folder: Path) -> Labelled:

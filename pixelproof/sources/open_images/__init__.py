@@ -95,7 +95,7 @@ def convert(request: Request, target: Path) -> None:
     classes = (BACKGROUND, *(names[label] for label in sorted(kept, key=lambda label: names[label])))
     header = Header(NAME, tuple(ClassInfo(n, c, colors[n], n > 0) for n, c in enumerate(classes)), (FACTS.source,))
     table = {label: classes.index(names[label]) for label in kept}
-    write_dataset(target, header, splits, partial(_read, table=table), request.workers)
+    write_dataset(target, header, splits, partial(_read, table=table), request)
 
 
 def _items(path: Path, files: dict[str, Path]) -> list[Item]:

@@ -82,7 +82,7 @@ def convert(request: Request, target: Path) -> None:
         expected = " or ".join(f"{images} beside {masks}" for images, masks in sorted(LAYOUTS))
         raise DataError(Path(request.archive or "."), expected, "neither", CHECK)
     header = FACTS.header(request.variant)
-    write_dataset(target, header, {UNSPLIT: pairs}, partial(_read, header=header), request.workers)
+    write_dataset(target, header, {UNSPLIT: pairs}, partial(_read, header=header), request)
 
 
 def _read(item: tuple[Path, Path], header: Header) -> Labelled:
