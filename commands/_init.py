@@ -53,7 +53,7 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         convert(exports, Path(scratch) / "data", params)
         found = measure(Path(scratch) / "data")
-        proposed = propose(*seen(Path(scratch) / "data", UNSPLIT))
+        proposed = propose(*seen(Path(scratch) / "data"))
     params = settled(params, found, kept)
     groups = Counter(sample.group for sample in found.samples[UNSPLIT])
     ready = not groups or all(found.samples[name] for name in SPLITS)  # the user's own splits fill train, val and test

@@ -69,13 +69,14 @@ def propose(sizes: Sequence[Size], objects: Mapping[str, Sequence[Seen]]) -> Pro
     return Proposal(shape.mode, shape.width, shape.height, shape.overlap, said)
 
 
-def seen(root: Path, split: str) -> tuple[list[Size], dict[str, list[Seen]]]:
+def seen(root: Path) -> tuple[list[Size], dict[str, list[Seen]]]:
     """The sizes of a canonical dataset's images, and its objects by class: what `propose` looks at."""
     header = read_header(root)
     names = header.names()
     sizes: list[Size] = []
     objects: dict[str, list[Seen]] = {}
-    for sample in read_split(root, split):
+    splits = [path.parent.name for path in sorted(root.glob("*/index.csv"))]
+    for split, sample in ((name, sample) for name in splits for sample in read_split(root, name)):
         sizes.append(size := (sample.width, sample.height))
         for number, area in _areas(root, split, sample, len(names)):
             objects.setdefault(names[number], []).append((size, float(area)))

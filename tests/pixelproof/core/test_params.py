@@ -319,7 +319,7 @@ def test_the_command_prints_every_knob_with_its_help(clone: Path) -> None:
     lines = done.stdout.splitlines()
     assert all(re.search(r"  # \w", line) for line in lines if not line.endswith(":"))
     assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == list(values)
-    assert re.search(r"^  dataset: synthetic +# a file of pixelproof/sources", done.stdout, re.M)
+    assert re.search(r"^  dataset: synthetic +# a folder of pixelproof/sources", done.stdout, re.M)
 
 
 def test_the_command_says_how_to_get_annotations_that_are_not_here_yet(clone: Path) -> None:
