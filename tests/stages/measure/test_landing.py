@@ -180,3 +180,16 @@ def test_too_few_groups_have_no_interval() -> None:
     assert share_interval(judged) == [0.2, 1.0]
     assert share_interval(judged[:4]) is share_interval([]) is None
     assert share_interval([(group, True) for group, _ in judged]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_strips_of_an_image_give_the_same(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(4)
+    labels = np.kron(draw.choice([GRASS, GRASS, WATER, PERSON], (6, 8)), np.ones((7, 7))).astype(np.uint8)
+    certainty = np.asarray(draw.integers(100, 256, labels.shape), np.uint8)
+    rules = replace(RULES, keep={PERSON: 2.5}, radius=1.0)
+    room = clearance(labels, rules, certainty)
+    disks = best_disks(room, rules)
+    monkeypatch.setattr("stages.measure.landing.AT_ONCE", at_once)
+    assert (clearance(labels, rules, certainty) == room).all()
+    assert best_disks(room, rules) == disks and len(disks) == 3
