@@ -83,7 +83,7 @@ def test_it_is_seen_in_the_masks(tmp_path: Path) -> None:
     writer.add(Sample("a", "g", 30, 20, "cvat"), np.zeros((20, 30, 3), np.uint8), mask, instances)
     writer.add(Sample("b", "g", 10, 20, "cvat"), np.zeros((20, 10, 3), np.uint8), mask[:, 20:])
     writer.close()
-    assert seen(tmp_path, "all") == ([(30, 20), (10, 20)], {"car": [((30, 20), 16.0), ((30, 20), 30.0)]})
+    assert seen(tmp_path) == ([(30, 20), (10, 20)], {"car": [((30, 20), 16.0), ((30, 20), 30.0)]})
 
 
 def test_params_of_an_earlier_release_are_named() -> None:
