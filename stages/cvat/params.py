@@ -13,7 +13,7 @@ from pixelproof.core.params import Section
 
 IGNORED = "ignore"  # the value of cvat.background for pixels that belong to no class
 MOST_LABELS = 254
-Skippable = Literal["polyline", "points", "cuboid", "skeleton", "tag"]
+Skippable = Literal["polyline", "points", "cuboid", "skeleton", "tag", "box", "caption"]  # boxes of VOC, COCO, YOLO
 
 
 class ByRegex(Section):

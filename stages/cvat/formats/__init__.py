@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pixelproof.core.errors import DataError
-from stages.cvat.archive import AGAIN, Export
-from stages.cvat.formats import cvat_images, cvat_video
+from stages.cvat.archive import Export
+from stages.cvat.formats import coco, cvat_images, cvat_video, datumaro, masks, yolo
+from stages.cvat.formats.refused import refusal
 from stages.cvat.model import Parsed
 
 
@@ -26,13 +26,7 @@ class Format(Protocol):
 
 
 # In this order: the first that matches reads the export.
-FORMATS: tuple[Format, ...] = (cvat_video, cvat_images)
-
-# Files by which an export is recognised that holds no labels in a form that can be read, and what to do instead.
-OTHERS = {
-    "task.json": "a backup of a task: open it in CVAT, then export the task as 'CVAT for images 1.1'",
-    "project.json": "a backup of a project: open it in CVAT, then export the project as 'CVAT for images 1.1'",
-}
+FORMATS: tuple[Format, ...] = (cvat_video, cvat_images, datumaro, coco, masks, yolo)
 
 
 def read(export: Export) -> Parsed:
@@ -50,8 +44,4 @@ def read(export: Export) -> Parsed:
     for module in FORMATS:
         if module.matches(export):
             return module.read(export)
-    known = ", ".join(module.NAME for module in FORMATS)
-    for name, what in OTHERS.items():
-        if name in export.lengths:
-            raise DataError(f"{export.path}: {name}", f"labels as {known}", *what.split(": ", 1))
-    raise DataError(export.path, f"annotations.xml at the top level, or labels as {known}", "none of them", AGAIN)
+    raise refusal(export, [module.NAME for module in FORMATS])
