@@ -1,12 +1,12 @@
-"""Import a CVAT export, and write params.yaml for it."""
+"""Add your first labelled images, and write params.yaml for them."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from commands._catalogue import path_from
+from commands.add import add_options, bring_in
 
 GROUP = "data"
 QUESTION = """\
@@ -16,7 +16,8 @@ It rules out newer instructions, and bf16 on CPUs. Turn it on? [Y/n] """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which export, and whether results must be portable."""
-    parser.add_argument("export", type=path_from, help="a .zip ('CVAT for images 1.1', with images), or its folder")
+    parser.add_argument("export", type=path_from, help="a .zip or a folder with labels, as CVAT and others export them")
+    add_options(parser)
     parser.add_argument(
         "--portable",
         action=argparse.BooleanOptionalAction,
@@ -25,13 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Import it, and print what was assumed."""
-    from commands._init import init
-
+    """Add it, and print what was assumed."""
     portable = arguments.portable
     if portable is None and sys.stdin.isatty():
         portable = asked(input(QUESTION))
-    print(*init(arguments.export, Path.cwd(), portable), sep="\n")
+    # A folder of images beside masks goes another way from here: commands/_folder.py.
+    bring_in(arguments, [arguments.export], portable)
 
 
 def asked(answer: str) -> bool:
