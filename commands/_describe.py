@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from pixelproof.core.errors import DataError
-from stages.cvat.convert import Opened, count_skipped, group_without_folder
-from stages.cvat.naming import old_id
+from stages.cvat.convert import Opened, count_skipped
 from stages.cvat.params import IGNORED, MOST_LABELS, Cvat, Grouping, Label
+from stages.cvat.store import Line
 
 COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c", "#008080", "#9a6324")
 
 
-def describe(exports: Sequence[Opened], folder: str, kept: Cvat | None) -> Cvat:
-    """The section `cvat` for these exports; what an earlier section says about labels and groups is kept.
+def describe(exports: Sequence[Opened], folder: str, group: Grouping, kept: Cvat | None) -> Cvat:
+    """The section `cvat` for these exports; what an earlier section says about labels is kept.
 
     New labels are marked as things here, so that their shapes can be told apart and measured.
     """
@@ -31,7 +30,7 @@ def describe(exports: Sequence[Opened], folder: str, kept: Cvat | None) -> Cvat:
     return Cvat.model_validate(
         {
             "exports": folder,
-            "group": kept.model_dump()["group"] if kept else grouping(exports),
+            "group": group if isinstance(group, str) else group.model_dump(),
             "background": kept.background if kept else IGNORED,
             "skip": sorted({*skipped, *(kept.skip if kept else [])}),
             "subsets": kept.subsets if kept else {},
@@ -40,16 +39,10 @@ def describe(exports: Sequence[Opened], folder: str, kept: Cvat | None) -> Cvat:
     )
 
 
-def grouping(exports: Sequence[Opened]) -> Grouping:
-    """By export if names repeat in two; by folder if that gives three groups or more; else each image on its own."""
-    names = [{old_id("", image.name, by_export=False) for image in one.parsed.images} for one in exports]
-    if max(Counter(name for each in names for name in each).values(), default=1) > 1:
-        return "export"
-    groups = {
-        folder if (folder := str(PurePosixPath(image.name).parent)) != "." else group_without_folder(one, image)
-        for one in exports
-        for image in one.parsed.images
-    }
+def grouping(lines: Sequence[Line]) -> Grouping:
+    """By folder (else task) if that gives three groups or more; otherwise each image on its own."""
+    folders = ((line, PurePosixPath(line.name).parent.as_posix()) for line in lines)
+    groups = {line.batch if folder == "." else folder for line, folder in folders}
     return "folder" if len(groups) >= 3 else "image"
 
 

@@ -1,99 +1,120 @@
-"""Settings for your own data: copies a CVAT export into the repository and writes params.yaml for it."""
+"""What params.yaml says about labels that nobody here has seen."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from commands._describe import describe
+from commands._describe import describe, grouping
 from commands._edit import set_values
-from commands._shape import propose, seen
+from commands._labels import Comparer
+from commands._measure import Found, measure
+from commands._shape import propose
 from pixelproof.core.errors import DataError
-from pixelproof.core.files import whole_folder, write_bytes, write_text
-from pixelproof.core.params import check, load, read_yaml
-from pixelproof.data.dataset import IGNORE, SPLITS, UNSPLIT, Sample, iterate, read_header, read_instances
-from pixelproof.data.splitting import Split, best_salt, images_per_split
-from stages.cvat.archive import export_name, find_exports, open_export
-from stages.cvat.convert import convert, open_labels
-from stages.cvat.params import IGNORED, Cvat, Params
+from pixelproof.core.params import read_yaml
+from pixelproof.data.dataset import SPLITS, UNSPLIT
+from pixelproof.data.splitting import Split, best_salt, split_of
+from stages.cvat.convert import Opened
+from stages.cvat.params import IGNORED, Cvat, Grouping
+from stages.cvat.store import Line, effective, places_of
 
 FOLDER = "data/annotations"
 OBJECT = 0.1  # of its image: a label whose objects cover less on average is assumed to be a thing
 UNLABELLED = 0.05  # if more of the pixels than this lie outside every shape, they become a class of their own
 BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
-NEIGHBOURS = (
-    "frames of one flight may end up in both train and test: a folder per flight in CVAT's image names prevents it"
-)
 VOID = ("ignore", "void", "unlabeled", "unlabelled")
-
-
-def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
-    """Check the export, copy it into `data/annotations/`, write params.yaml; returns the lines to print.
-
-    A second export is added to the first: what params.yaml then says is kept, and new labels are appended. `portable`
-    becomes `compute.portable`; None keeps it.
-    """
-    if root.resolve().is_relative_to(export.resolve()):
-        fix = "name the .zip, or the folder with annotations.xml"
-        raise DataError(export, "an export of CVAT", "a folder that contains this clone", fix)
-    before = load("cvat", Params, root).cvat
-    kept = before if before.exports == FOLDER else None
-    split = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")
-    exports = _with_those_there(export, root / FOLDER)
-    with ExitStack() as stack:
-        params = describe([open_labels(stack.enter_context(open_export(path))) for path in exports], FOLDER, kept)
-    with tempfile.TemporaryDirectory() as scratch:
-        convert(exports, Path(scratch) / "data", params)
-        found = measure(Path(scratch) / "data")
-        proposed = propose(*seen(Path(scratch) / "data"))
-    params = settled(params, found, kept)
-    groups = Counter(sample.group for sample in found.samples[UNSPLIT])
-    ready = not groups or all(found.samples[name] for name in SPLITS)  # the user's own splits fill train, val and test
-    salt = split.salt if kept or ready else _salt(export, groups, split)
-    changes = _changes(params, salt, again=kept is not None)
-    changes |= {} if kept else {"prepare.shape": proposed.shape.model_dump()}
-    changes |= {} if portable is None else {"compute.portable": portable}
-    text = set_values((root / "params.yaml").read_text(), changes)
-    _copy(export, root / FOLDER)
-    write_text(root / "params.yaml", text)
-    shares = images_per_split(groups, split.val, split.test, salt)
-    shares = {name: count + len(found.samples[name]) for name, count in shares.items()}
-    return _told(params, found, shares, sorted(changes), [] if kept else proposed.reasons)
+NEIGHBOURS = (
+    "frames of one flight may end up in both train and test: a folder per flight in CVAT's image names prevents it,"
+    " or --group"
+)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the export contains once its shapes are drawn as masks."""
+class Before:
+    """The clone before anything is added."""
 
-    samples: dict[str, list[Sample]]  # by split: those of CVAT's subsets, and those that are still to be split
-    unlabelled: float  # share of the pixels that no shape covers
-    shares: list[float | None]  # by class: the mean share of its image that one object covers
+    store: Path
+    kept: Cvat | None  # what params.yaml says; None before the first export
+    split: Split
+    lines: list[Line]
+    group: Grouping | None  # what was asked for, or is kept; None: it is for us to say
+    tables: Path  # the folder of the table of groups, if there is one
+    portable: bool | None
 
 
-def measure(root: Path) -> Found:
-    """Count pixels and objects of a converted export, in which every new label was treated as a thing."""
-    shares: list[list[float]] = [[] for _ in read_header(root).classes]
-    samples: dict[str, list[Sample]] = {split: [] for split in (*SPLITS, UNSPLIT)}
-    outside, pixels = 0, 0
-    for split, (sample, _, mask) in ((s, each) for s in samples if (root / s).is_dir() for each in iterate(root, s)):
-        samples[split].append(sample)
-        outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
-        instances = read_instances(root, split, sample)
-        if instances is not None:
-            counts = np.bincount(instances.ravel())
-            owner = np.zeros(len(counts), np.uint8)
-            owner[instances] = mask  # an instance has one class
-            for number, count in zip(owner[1:], counts[1:], strict=True):
-                shares[int(number)].append(int(count) / mask.size)
-    return Found(samples, outside / pixels, [sum(each) / len(each) if each else None for each in shares])
+@dataclass(frozen=True)
+class Settings:
+    """What params.yaml is to say."""
+
+    params: Cvat
+    split: Split
+    changes: dict[str, Any]  # by key path
+    told: list[str]  # what was assumed
+
+
+def settings_for(
+    before: Before, lines: Sequence[Line], opened: Sequence[Opened], subsets: Mapping[str, str], comparer: Comparer
+) -> Settings:
+    """Settle what params.yaml says: for the first images all of it, later what is new.
+
+    Args:
+        before: What is there.
+        lines: The new index.
+        opened: What is added.
+        subsets: Their splits.
+        comparer: Finds the labels of lines.
+
+    Raises:
+        PixelproofError: There are no labels or too many, or too few groups.
+    """
+    kept = before.kept
+    added = [(one, image) for one in opened for image in one.parsed.images]
+    images = added if kept else [comparer.image(line) for _, line in sorted(effective(lines).items())]
+    exports = list({id(one): one for one in (*(one for one, _ in images), *opened)}.values())
+    described = describe(exports, FOLDER, before.group or grouping(lines), kept)
+    params = Cvat.model_validate(described.model_dump() | {"subsets": dict(subsets)})
+    known = {label.name for label in kept.classes} if kept else set()
+    portable = {} if before.portable is None else {"compute.portable": before.portable}
+    if kept and {label.name for label in params.classes} <= known:
+        return Settings(params, before.split, later_changes(params, kept) | portable, [])
+    found = measure(images, params)
+    params = settled(params, found, kept)
+    if kept:
+        return Settings(params, before.split, later_changes(params, kept) | portable, new_labels(params, kept))
+    split = before.split.model_copy(update={"salt": _salt(before, lines, params)})
+    proposed = propose(found.sizes, found.objects)
+    changes = first_changes(params, split.salt) | {"prepare.shape": proposed.shape.model_dump()}
+    return Settings(params, split, changes | portable, [*told(params, found), *proposed.reasons])
+
+
+def places(lines: Sequence[Line], params: Cvat, split: Split, tables: Path) -> dict[str, tuple[str, str]]:
+    """The split and the group of each image, by id, as `prepare` will divide them."""
+    found = {}
+    for name, (where, group) in places_of(lines, tables, params).items():
+        found[name] = (split_of(group, split.val, split.test, split.salt) if where == UNSPLIT else where, group)
+    return found
+
+
+def _salt(before: Before, lines: Sequence[Line], params: Cvat) -> int:
+    """Of the division into splits: chosen once, for the first images."""
+    found = places_of(lines, before.tables, params).values()
+    groups = Counter(group for split, group in found if split == UNSPLIT)
+    if not groups or {split for split, _ in found} >= {*SPLITS}:  # the user's own splits fill train, val and test
+        return before.split.salt
+    salt = best_salt(groups, before.split.val, before.split.test)
+    if salt is None:
+        fix = "train, val and test need one each; say with --group what must stay together"
+        raise DataError("your images", "images of three groups or more", f"{len(groups)}", fix)
+    return salt
+
+
+def new_labels(params: Cvat, kept: Cvat) -> list[str]:
+    """Says which labels are new, and what was assumed about them."""
+    new = params.classes[len(kept.classes) :]
+    return [f"new in cvat.classes: {label.name} ({'a thing' if label.thing else 'not a thing'})" for label in new]
 
 
 def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
@@ -105,7 +126,8 @@ def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
     """
     values = params.model_dump()
     known = {label.name: label.thing for label in kept.classes} if kept else {}
-    for label, share in zip(values["classes"], found.shares, strict=True):
+    for label in values["classes"]:
+        share = found.share(label["name"])
         label["thing"] = known.get(label["name"], share is not None and share <= OBJECT)
     name = next((label.name for label in params.classes if label.name.lower() == BACKGROUND["name"]), IGNORED)
     if name == IGNORED and found.unlabelled > UNLABELLED and not kept:
@@ -114,27 +136,12 @@ def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
     return Cvat.model_validate({**values, "background": kept.background if kept else name})
 
 
-def _with_those_there(export: Path, folder: Path) -> list[Path]:
-    """The export, and those already in `data/annotations/`; one of the same name is replaced."""
-    there = find_exports(folder) if folder.is_dir() and any(folder.iterdir()) else []
-    return [*(path for path in there if export_name(path) != export_name(export)), export]
-
-
-def _salt(export: Path, groups: Counter[str], split: Split) -> int:
-    salt = best_salt(groups, split.val, split.test)
-    if salt is None:
-        raise DataError(export, "images of three groups or more", f"{len(groups)}", "train, val and test need one each")
-    return salt
-
-
-def _changes(params: Cvat, salt: int, again: bool) -> dict[str, Any]:
-    section = {f"cvat.{key}": value for key, value in params.model_dump(exclude_defaults=True).items()}
-    if again:
-        return {key: section[key] for key in ("cvat.classes", "cvat.skip")}
+def first_changes(params: Cvat, salt: int) -> dict[str, Any]:
+    """What the first `add` writes into params.yaml, by key path."""
     void = {label.name: IGNORED for label in params.classes if label.name.lower() in VOID}
     return {
         "download.dataset": "none",
-        **section,
+        **{f"cvat.{key}": value for key, value in params.model_dump(exclude_defaults=True).items()},
         "prepare.sources": ["cvat"],
         "prepare.map": {"cvat": void} if void else {},
         "prepare.split.salt": salt,
@@ -142,36 +149,40 @@ def _changes(params: Cvat, salt: int, again: bool) -> dict[str, Any]:
     }
 
 
-def _copy(export: Path, folder: Path) -> None:
-    """Copy an export completely or not at all; one that is already in place stays."""
-    target = folder / export.name
-    if target.exists() and target.samefile(export):
-        return
-    if export.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_folder(target) as beside:
-            shutil.copytree(export, beside, dirs_exist_ok=True)
-    else:
-        write_bytes(target, export.read_bytes())
+def later_changes(params: Cvat, kept: Cvat) -> dict[str, Any]:
+    """What a later `add` changes: labels, kinds of shapes and subsets are added, everything else is kept."""
+    now, before = params.model_dump(), kept.model_dump()
+    return {f"cvat.{key}": now[key] for key in ("classes", "skip", "subsets") if now[key] != before[key]}
 
 
-def _told(params: Cvat, found: Found, shares: dict[str, int], changed: list[str], shape: Sequence[str]) -> list[str]:
+def edited(path: Path, changes: Mapping[str, Any]) -> str:
+    """params.yaml with changes; one of an older version may lack keys of the section `cvat`."""
+    text, section = path.read_text(), read_yaml(path)["cvat"]
+    ours = {key.removeprefix("cvat."): value for key, value in changes.items() if key.startswith("cvat.")}
+    if ours.keys() <= section.keys():
+        return set_values(text, changes) if changes else text
+    others = {key: value for key, value in changes.items() if not key.startswith("cvat.")}
+    return set_values(text, {**others, "cvat": {**section, **ours}})
+
+
+def told(params: Cvat, found: Found) -> list[str]:
     """What was found and decided, so that the user can change any of it by editing one line."""
     things = [label.name for label in params.classes if label.thing]
     others = [label.name for label in params.classes if not label.thing]
-    samples = [sample for split in found.samples.values() for sample in split]
-    size = Counter(f"{sample.width}x{sample.height}" for sample in samples).most_common(1)[0][0]
-    groups = len({sample.group for sample in samples})
+    width, height = Counter(found.sizes).most_common(1)[0][0]
+    sample = f" (of {found.drawn} images)" if found.drawn < len(found.sizes) else ""
     return [
-        f"{len(samples)} images (mostly {size}) in {groups} groups, by cvat.group: {params.group}",
-        f"{100 * found.unlabelled:.1f} % of the pixels lie outside every shape; cvat.background: {params.background}",
+        f"{len(found.sizes)} images (mostly {width}x{height}), grouped by cvat.group: {_group(params)}",
+        f"{100 * found.unlabelled:.1f} % of the pixels{sample} lie outside every shape;"
+        f" cvat.background: {params.background}",
         f"things (countable objects): {', '.join(things) or 'none'}",
         f"not things: {', '.join(others) or 'none'}",
         f"please check: a label is assumed to be a thing if its objects cover {100 * OBJECT:.0f} % of an image or less",
-        f"splits: {', '.join(f'{split} {images}' for split, images in shares.items())} images, by prepare.split.salt",
         *([NEIGHBOURS] if params.group == "image" else []),
-        *([f"skipped, as they have no area: {', '.join(params.skip)} (cvat.skip)"] if params.skip else []),
-        *shape,
-        f"copied to {FOLDER}/; changed in params.yaml: {', '.join(changed)}",
-        f"next: `bin/python -m dvc add {FOLDER}`, then `make repro`",
     ]
+
+
+def _group(params: Cvat) -> str:
+    if isinstance(params.group, str):
+        return params.group
+    return ": ".join(*params.group.model_dump().items())

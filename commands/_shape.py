@@ -5,13 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pixelproof.core.params import check_moved, pick
-from pixelproof.data.dataset import IGNORE, Sample, read_header, read_instances, read_mask, read_split
 from pixelproof.data.shape import Mode, Shape, scaled_size
 
 Size = tuple[int, int]  # width, height
@@ -67,32 +63,6 @@ def propose(sizes: Sequence[Size], objects: Mapping[str, Sequence[Seen]]) -> Pro
         why = f"images are up to {longest} pixels long; scaled to {WHOLE}, {lost}: they are cut into tiles instead"
     said = [f"prepare.shape: {described(shape)}: {why}", covered(sizes, shape), *_warnings(objects, shape)]
     return Proposal(shape.mode, shape.width, shape.height, shape.overlap, said)
-
-
-def seen(root: Path) -> tuple[list[Size], dict[str, list[Seen]]]:
-    """The sizes of a canonical dataset's images, and its objects by class: what `propose` looks at."""
-    header = read_header(root)
-    names = header.names()
-    sizes: list[Size] = []
-    objects: dict[str, list[Seen]] = {}
-    splits = [path.parent.name for path in sorted(root.glob("*/index.csv"))]
-    for split, sample in ((name, sample) for name in splits for sample in read_split(root, name)):
-        sizes.append(size := (sample.width, sample.height))
-        for number, area in _areas(root, split, sample, len(names)):
-            objects.setdefault(names[number], []).append((size, float(area)))
-    return sizes, objects
-
-
-def _areas(root: Path, split: str, sample: Sample, classes: int) -> list[tuple[int, int]]:
-    """Class and area of each object of an image."""
-    instances = read_instances(root, split, sample)
-    if instances is None:
-        return []
-    areas = np.bincount(instances.ravel())
-    owner = np.full(len(areas), IGNORE, np.uint8)
-    owner[instances] = read_mask(root, split, sample, classes)  # an instance has one class
-    there = [number for number in range(1, len(areas)) if areas[number] and owner[number] != IGNORE]
-    return [(int(owner[number]), int(areas[number])) for number in there]
 
 
 def trained_size(values: dict[str, Any]) -> tuple[int, int]:

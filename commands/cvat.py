@@ -8,6 +8,8 @@ authority is trusted through REQUESTS_CA_BUNDLE or SSL_CERT_FILE.
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 from commands._arguments import positive, share
 from commands._catalogue import path_from
@@ -29,9 +31,10 @@ def run(arguments: argparse.Namespace) -> None:
     _VERBS[arguments.verb](arguments)
 
 
-_PULL = """Write the labelled frames of tasks, with their labels, to a folder: one export ("CVAT for images 1.1") for
-each task. Only frames of jobs that are completed, or in acceptance and not rejected, are taken; where jobs overlap, all
-of them must be. While nothing changes on the server, the folder has the same bytes, so nothing runs again."""
+_PULL = """Add the labelled frames of tasks, with their labels, to data/annotations/, as `pixelproof add` adds exports;
+or, with --out, write them to a folder: one export ("CVAT for images 1.1") for each task. Only frames of jobs that are
+completed, or in acceptance and not rejected, are taken; where jobs overlap, all of them must be. While nothing changes
+on the server, the bytes are the same, so nothing runs again."""
 
 
 def _add_pull(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +42,11 @@ def _add_pull(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", type=positive, action="append", default=[], help="one task; repeatable")
     parser.add_argument("--state", choices=STATES, action="append", default=[], help="jobs to take; repeatable")
     parser.add_argument("--stage", choices=STAGES, action="append", default=[], help="jobs to take; repeatable")
-    parser.add_argument("--out", required=True, type=path_from, help="the folder to write: new, or one that pull wrote")
+    parser.add_argument("--out", type=path_from, help="write a folder instead: new, or one that pull wrote")
 
 
 def _pull(arguments: argparse.Namespace) -> None:
+    from commands._add import Request, add
     from commands._cvat.pull import Finished, pull
     from pixelproof.core.errors import StateError
 
@@ -51,8 +55,13 @@ def _pull(arguments: argparse.Namespace) -> None:
     states = tuple(state.replace("-", " ") for state in arguments.state)
     everything = "all" in states and not arguments.stage
     finished = Finished(tuple(arguments.stage), () if "all" in states else states, everything)
-    exports = pull(arguments.project, arguments.task, finished, arguments.out)
-    print(f"wrote {len(exports)} exports to {arguments.out}")
+    if arguments.out:
+        exports = pull(arguments.project, arguments.task, finished, arguments.out)
+        print(f"wrote {len(exports)} exports to {arguments.out}")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        exports = pull(arguments.project, arguments.task, finished, Path(scratch) / "pulled")
+        print(*add(Request(exports), Path.cwd()), sep="\n")
 
 
 _LABEL = """Predict the frames of a task with a trained network and upload what it finds, each with its mean certainty

@@ -1,4 +1,4 @@
-"""Import a CVAT export, or a folder of images and masks, and write params.yaml for it."""
+"""Add your first labelled images, and write params.yaml for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from commands._catalogue import path_from
+from commands.add import add_options, bring_in
 
 GROUP = "data"
 QUESTION = """\
@@ -19,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "export",
         type=path_from,
-        help="a .zip ('CVAT for images 1.1', with images), or its folder; or a folder with `images` beside `masks`",
+        help="a .zip or a folder with labels, as CVAT and others export them; or a folder with `images` beside `masks`",
     )
+    add_options(parser)
     parser.add_argument(
         "--portable",
         action=argparse.BooleanOptionalAction,
@@ -29,15 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Import it, and print what was assumed."""
-    from commands._folder import init_folder, is_folder
-    from commands._init import init
-
+    """Add it, and print what was assumed."""
     portable = arguments.portable
     if portable is None and sys.stdin.isatty():
         portable = asked(input(QUESTION))
-    bring_in = init_folder if is_folder(arguments.export, Path.cwd()) else init
-    print(*bring_in(arguments.export, Path.cwd(), portable), sep="\n")
+    from commands._folder import init_folder, is_folder
+
+    if is_folder(arguments.export, Path.cwd()):
+        print(*init_folder(arguments.export, Path.cwd(), portable), sep="\n")
+    else:
+        bring_in(arguments, [arguments.export], portable)
 
 
 def asked(answer: str) -> bool:

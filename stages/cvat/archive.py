@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -30,19 +30,21 @@ class Export:
     archive: zipfile.ZipFile | None = None
     inner: str = ""  # the folder of the zip, ending in a slash, in which everything lies
     packed: dict[str, int] = field(default_factory=dict)  # in bytes; empty for a folder
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)  # members of a folder that lie outside of it
+    touched: set[str] = field(default_factory=set)  # what was read: the rest says nothing
 
-    @property
-    def root(self) -> Path:
-        """The folder on disk that `lengths` counts from; meaningless for a zip."""
-        return self.path if self.path.is_dir() else self.path.parent
+    def file(self, member: str) -> Path:
+        """The file on disk of a folder's member; meaningless for a zip."""
+        return self.elsewhere.get(member) or (self.path if self.path.is_dir() else self.path.parent) / member
 
     def read(self, member: str) -> bytes:
         """One file's content."""
         where = f"{self.path}: {member}"
+        self.touched.add(member)
         if (found := self.lengths[member]) > MAX_BYTES:
             raise DataError(where, f"at most {MAX_BYTES} bytes", str(found), "leave it out of the export")
         if self.archive is None:
-            return (self.root / member).read_bytes()
+            return self.file(member).read_bytes()
         if found > max(BOMB[0], BOMB[1] * self.packed[member]):
             raise DataError(where, "a file of images or labels", f"a zip bomb of {found} bytes", AGAIN)
         try:
@@ -55,8 +57,8 @@ def find_exports(folder: Path) -> list[Path]:
     """Every .zip and every folder with annotations in `folder`, sorted by name; or that folder, if it is one itself."""
     if not folder.is_dir():
         raise DataError(folder, "the folder that cvat.exports names", "no such folder", "see `bin/pixelproof init`")
-    found = [path for path in sorted(folder.iterdir()) if _is_export(path)]
-    if not found and _is_export(folder):
+    found = [path for path in sorted(folder.iterdir()) if is_export(path)]
+    if not found and is_export(folder):
         return [folder]
     if not found:
         raise DataError(folder, f"CVAT exports (.zip, or folders with {ANNOTATIONS})", "none", AGAIN)
@@ -66,6 +68,13 @@ def find_exports(folder: Path) -> list[Path]:
         if other is not path:
             raise DataError(path, "exports whose names differ", f"{other.name} beside it", "remove one of the two")
     return found
+
+
+def is_export(path: Path) -> bool:
+    """Whether a path looks like an export: a .zip, or a folder with annotations."""
+    if path.name.startswith("."):
+        return False
+    return path.suffix.lower() == ".zip" or (path.is_dir() and any(next(path.glob(m), None) for m in MARKS))
 
 
 def export_name(path: Path) -> str:
@@ -103,12 +112,6 @@ def inside(name: str) -> bool:
     """Whether a path stays inside the export: relative, no `..`, no drive, no backslash."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not {*"\\:\0"} & {*name}
-
-
-def _is_export(path: Path) -> bool:
-    if path.name.startswith("."):
-        return False
-    return path.suffix.lower() == ".zip" or (path.is_dir() and any(next(path.glob(m), None) for m in MARKS))
 
 
 def _unpacked(path: Path, root: Path) -> Export:

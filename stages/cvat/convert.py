@@ -70,9 +70,14 @@ def convert(exports: list[Path], target: Path, params: Cvat) -> tuple[int, int, 
         opened = [open_labels(stack.enter_context(open_export(path))) for path in exports]
         items = items_of(opened, params)
         write(items, target, params)
-    for what, count in sorted(sum((one.parsed.notes for one in opened), Counter[str]()).items()):
-        say(f"cvat: {count} {what}")
+    say_notes(one.parsed for one in opened)
     return len(opened), len(items), count_skipped([one.parsed for one in opened])
+
+
+def say_notes(parsed: Iterable[Parsed]) -> None:
+    """Tell what the formats count besides shapes."""
+    for what, count in sorted(sum((one.notes for one in parsed), Counter[str]()).items()):
+        say(f"cvat: {count} {what}")
 
 
 def open_labels(export: Export) -> Opened:
@@ -179,8 +184,13 @@ def keyed(opened: Iterable[Opened]) -> dict[Key, tuple[Opened, Annotated]]:
     return found
 
 
-def check_labels(one: Opened, params: Cvat) -> None:
+def check_labels(one: Opened, params: Cvat, images: Iterable[Annotated] | None = None) -> None:
     """Check that params.yaml lists every label and skips every kind of shape that cannot be drawn.
+
+    Args:
+        one: An export.
+        params: What params.yaml says.
+        images: Those of its images that count; None for all.
 
     Raises:
         DataError: It does not; the message names the first image and shape.
@@ -190,8 +200,8 @@ def check_labels(one: Opened, params: Cvat) -> None:
         if kind not in params.skip:
             where = one.parsed.undrawn_at.get(kind, str(one.export.path))
             raise DataError(where, "a shape with an area", kind, UNDRAWN.format(kind=kind))
-    for image in one.parsed.images:
-        for number, label in enumerate(_named(image), start=1):
+    for image in one.parsed.images if images is None else images:
+        for number, label in enumerate(labels_in(image), start=1):
             if label not in listed:
                 kind = "colour" if isinstance(image.labels, Painted) else "shape"
                 raise DataError(
@@ -201,7 +211,7 @@ def check_labels(one: Opened, params: Cvat) -> None:
                 )  # fmt: skip
 
 
-def _named(image: Annotated) -> list[str]:
+def labels_in(image: Annotated) -> list[str]:
     """The labels of an image, one for each shape or colour that has one."""
     if isinstance(image.labels, Painted):
         return [label for label in image.labels.colours.values() if label is not None]

@@ -14,6 +14,7 @@ from pixelproof.core.params import Section
 IGNORED = "ignore"  # the value of cvat.background for pixels that belong to no class
 MOST_LABELS = 254
 Skippable = Literal["polyline", "points", "cuboid", "skeleton", "tag", "box", "caption"]  # boxes of VOC, COCO, YOLO
+Subset = Literal["train", "val", "test", "unsplit"]
 
 
 class ByRegex(Section):
@@ -52,7 +53,7 @@ class Cvat(Section):
     )
     background: str = Field(description="class of the pixels that no shape covers, or `ignore`")
     skip: list[Skippable] = Field(description="kinds of shapes without area to skip and count; any other is an error")
-    subsets: dict[str, Literal["train", "val", "test", "unsplit"]] = Field(
+    subsets: dict[str, Subset] = Field(
         default_factory=dict,
         description="the split of each subset in CVAT that is not called train, val, test or default",
     )
@@ -65,7 +66,7 @@ class Cvat(Section):
     def _group_is_known(cls, value: object) -> object:
         """Says it in one line: pydantic would list each form that the value could have had."""
         if isinstance(value, dict) and [*value] == ["regex"] and isinstance(value["regex"], str):
-            return _checked_regex(value)
+            return {"regex": checked_regex(value["regex"])}
         if isinstance(value, dict) and [*value] == ["file"] and isinstance(value["file"], str):
             if not _is_inside(value["file"]):
                 raise ParamsError("cvat.group.file", repr(value["file"]), "must be in the folder of the exports")
@@ -104,9 +105,14 @@ def _is_inside(value: str) -> bool:
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
-def _checked_regex(value: dict[str, str]) -> dict[str, str]:
+def checked_regex(pattern: str) -> str:
+    """A regular expression, if it is one.
+
+    Raises:
+        ParamsError: It is none.
+    """
     try:
-        re.compile(value["regex"])
+        re.compile(pattern)
     except re.error as error:
-        raise ParamsError("cvat.group.regex", repr(value["regex"]), f"no regular expression: {error}") from None
-    return value
+        raise ParamsError("cvat.group.regex", repr(pattern), f"no regular expression: {error}") from None
+    return pattern

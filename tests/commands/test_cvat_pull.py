@@ -15,6 +15,7 @@ import pytest
 
 from commands.__main__ import main
 from pixelproof.core.errors import PixelproofError, StateError
+from tests.commands.adding import FIRST, Clone, export, in_all, table
 from tests.commands.cvat_place import pauses, server, task, tree
 from tests.cvat_server import TOKEN, CvatServer, Fault, Job, cut, hang_up, redirect, serving, stall, status
 
@@ -363,3 +364,17 @@ def test_a_server_that_does_not_know_its_address_is_reached_all_the_same(server:
     """Behind a proxy, CVAT names its files with the scheme and port of the inside."""
     server.result_host = "https://127.0.0.1:8080"
     pull(tmp_path, "--task", 7)
+
+
+def test_what_is_pulled_is_added_and_nothing_changes_the_second_time(
+    server: CvatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone = Clone.at(tmp_path / "clone")
+    clone.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
+    monkeypatch.chdir(clone.folder)
+    main(["cvat", "pull", "--project", "5"])
+    assert in_all(table(capsys.readouterr().out.splitlines())) == (8, 0, 0, 24)
+    before = clone.files()
+    for again in (["cvat", "pull", "--project", "5"], ["add", "cvat:7"]):
+        main(again)
+        assert "nothing changed" in capsys.readouterr().out and clone.files() == before

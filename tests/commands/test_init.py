@@ -11,12 +11,13 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 
 from commands.__main__ import main
+from commands._add import Request, add
 from commands._edit import set_values
-from commands._init import init
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.__main__ import main as stage
 from stages.prepare.merge import prepare
 from stages.prepare.params import Params as PrepareParams
+from tests.commands.adding import table
 from tests.stages.cvat.fake import FakeExport, encoded, shape, square
 
 ROOT = Path(__file__).parents[2]
@@ -33,9 +34,16 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def own(images: int = 12, folder: str = "", labels: dict[str, str] | None = None) -> FakeExport:
+def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
+    """As `pixelproof init` does."""
+    return add(Request([export], portable=portable), root)
+
+
+def own(
+    images: int = 12, folder: str = "", labels: dict[str, str] | None = None, export: FakeExport | None = None
+) -> FakeExport:
     """A yard as ground that covers nearly everything, panels on it, a corner to ignore."""
-    export = FakeExport(labels or LABELS)
+    export = export or FakeExport(labels or LABELS)
     for number in range(images):
         panels = [shape("box", "Solar panel", xtl=x, ytl=5, xbr=x + 2, ybr=7, z_order=1) for x in (4, 9)]
         yard = shape("polygon", "Hof: Süd", points=square(0, 0, 20, 16))
@@ -65,7 +73,7 @@ def test_unseen_labels_flat_names_no_edit(
     }  # fmt: skip
     assert values["download"]["dataset"] == "none"
     assert values["prepare"]["sources"] == ["cvat"] and values["prepare"]["map"] == {"cvat": {"ignore": "ignore"}}
-    assert "Solar panel" in told and "12 groups" in told and "make repro" in told
+    assert "Solar panel" in told and "12 images" in told and "make repro" in told
     untouched = [
         line for line in before.splitlines() if line.lstrip().startswith("#") or line.startswith(("  width", "seed"))
     ]
@@ -84,8 +92,7 @@ def test_unseen_labels_flat_names_no_edit(
 def test_folders_are_groups_and_a_second_export_is_added(clone: Path, tmp_path: Path) -> None:
     first = own(0)
     for flight in range(4):
-        first.images += [line.replace('id="', f'id="{flight}') for line in own(3, f"flight{flight}/").images]
-        first.files |= own(3, f"flight{flight}/").files
+        own(3, f"flight{flight}/", export=first)
     init(first.zip(tmp_path / "first.zip"), clone)
     assert params_of(clone)["cvat"]["group"] == "folder"
     text = (clone / "params.yaml").read_text().replace("thing: true", "thing: false  # by hand")
@@ -95,6 +102,7 @@ def test_folders_are_groups_and_a_second_export_is_added(clone: Path, tmp_path: 
     second.add(
         "flight9/x.png", shape("polygon", "Zaun", points=square(1, 1, 3, 3)), shape("polyline", "Zaun", points="1,1")
     )
+    second.files = {name: encoded(20, 16, seed=100 + number) for number, name in enumerate(second.files)}
     told = init(second.folder(tmp_path / "second"), clone)
     after = params_of(clone)
     assert after["cvat"].pop("classes") == [
@@ -103,15 +111,21 @@ def test_folders_are_groups_and_a_second_export_is_added(clone: Path, tmp_path: 
     ]
     assert after["cvat"].pop("skip") == ["polyline"] and before["cvat"].pop("skip") == []
     assert after == before
-    assert sorted(path.name for path in (clone / "data/annotations").iterdir()) == ["first.zip", "second"]
-    assert any("15 images" in line and "5 groups" in line for line in told)
+    rows = table(told)
+    assert [rows[name][-1] for name in ("new", "unchanged", "groups")] == [3, 12, 5]
+    assert "new in cvat.classes: Zaun (a thing)" in told
 
 
-def test_exports_whose_names_repeat_are_groups_themselves(clone: Path, tmp_path: Path) -> None:
-    for name in ("north", "south", "west"):
-        own(1).zip(clone / f"data/annotations/{name}.zip")
-    init(own(1).zip(tmp_path / "east.zip"), clone)
-    assert params_of(clone)["cvat"]["group"] == "export"
+def test_exports_whose_names_repeat_are_tasks_and_groups(clone: Path, tmp_path: Path) -> None:
+    paths = []
+    for number, name in enumerate(("north", "south", "west", "east")):
+        export = own(0)
+        export.add("1.png", shape("box", "ignore", xtl=number, ytl=0, xbr=9, ybr=3))
+        export.files["images/1.png"] = encoded(20, 16, seed=number)
+        paths.append(export.zip(tmp_path / f"{name}.zip"))
+    told = add(Request(paths), clone)
+    assert params_of(clone)["cvat"]["group"] == "folder"
+    assert [table(told)[name][-1] for name in ("new", "groups")] == [4, 4]
 
 
 @pytest.mark.parametrize("unsplit", [0, 12])
@@ -129,7 +143,7 @@ def test_subsets_of_a_project_are_its_splits(
     told = init(export.zip(tmp_path / "project.zip"), clone)
     assert told[0].startswith(f"{10 + unsplit} images")
     if not unsplit:
-        assert any(line.startswith("splits: train 5, val 2, test 3 images") for line in told)
+        assert any(line.split() == ["new", "5", "2", "3", "10"] for line in told)
     monkeypatch.chdir(clone)
     monkeypatch.setattr("sys.argv", ["cvat"])
     stage()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from commands._shape import Seen, covers, propose, seen, trained_size
+from commands._shape import Seen, covers, propose, trained_size
 from commands._shown import Shown
 from pixelproof.core.errors import ParamsError
-from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.data.shape import Shape
 
 PHOTO = (6000, 4000)
@@ -71,19 +67,6 @@ def test_what_a_pixel_covers() -> None:
     for mode, side in (("stretch", 2**0.5), ("fit", 2.0), ("crop", 1.0), ("tile", 1.0)):
         shape = Shape.model_validate({"mode": mode, "width": 100, "height": 100, "overlap": 0})
         assert covers((200, 100), shape) == pytest.approx(side)
-
-
-def test_it_is_seen_in_the_masks(tmp_path: Path) -> None:
-    head = Header("cvat", (ClassInfo(0, "road", (0, 0, 0)), ClassInfo(1, "car", (9, 9, 9), thing=True)))
-    write_header(tmp_path, head)
-    writer = SplitWriter(tmp_path, "all", head)
-    mask, instances = np.zeros((20, 30), np.uint8), np.zeros((20, 30), np.uint16)
-    mask[2:6, 2:6], instances[2:6, 2:6] = 1, 1
-    mask[10:12, 5:20], instances[10:12, 5:20] = 1, 3
-    writer.add(Sample("a", "g", 30, 20, "cvat"), np.zeros((20, 30, 3), np.uint8), mask, instances)
-    writer.add(Sample("b", "g", 10, 20, "cvat"), np.zeros((20, 10, 3), np.uint8), mask[:, 20:])
-    writer.close()
-    assert seen(tmp_path) == ([(30, 20), (10, 20)], {"car": [((30, 20), 16.0), ((30, 20), 30.0)]})
 
 
 def test_params_of_an_earlier_release_are_named() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ NO_COMMANDS = {"mermaid", "text"}  # languages of blocks that nobody types
 # What a reader would put in the place of a page's example.
 INSTEAD = {
     "EXPORT.zip": "../export.zip",
+    "init FOLDER": "init ../folder",
     "s3://bucket/path": "../store",
     "-S train.iterations=1800": "-S train.iterations=1800 configure && git reset -q --hard",  # a stage of seconds
 }
@@ -50,6 +52,8 @@ TAKES_LONG = {
 }
 # Run by another test, or by none.
 ELSEWHERE = {
+    "bin/pixelproof cvat pull --project 12": "tests/commands/test_cvat_pull.py has the server",
+    "bin/pixelproof cvat label --task 31 --arch unet --dry-run": "tests/commands/test_cvat_label.py has the server",
     "make repro": "tests/e2e/test_own_data.py",
     "make serve": "does not end; tests/pipelines/flows/test_serve.py runs what it calls",
     "git remote add upstream https://example.org/pixelproof.git": "tests/e2e/test_upgrade.py",
@@ -93,7 +97,8 @@ def clone(first_run: Run, tmp_path: Path) -> Workspace:
     path = f"{copied.folder / 'bin'}:{Path(sys.executable).parent}:{copied.env['PATH']}"  # as an activated one has it
     made = Workspace(copied.folder, copied.env | names | {"PATH": path})
     made.run("sh", "-c", "git add -A && git commit -qm 'A run' && git tag v1.2 && git checkout -qb topic")
-    own_export(tmp_path / "export.zip")
+    own_export(tmp_path / "export.zip", 24)
+    shutil.copytree(ROOT / "examples/folder", tmp_path / "folder")
     for name in ("photos/a.jpg", "more/of/b.jpg"):
         (made.folder / name).parent.mkdir(parents=True)
         cv2.imwrite(str(made.folder / name), np.full((64, 64, 3), 90, np.uint8))

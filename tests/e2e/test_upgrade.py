@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from commands._init import init
+from commands._add import Request, add
 from tests.e2e.test_own_data import own_export
 from tests.workspace import ROOT
 
@@ -62,10 +62,13 @@ def commands(block: int) -> list[str]:
     return str(blocks[block]).splitlines()
 
 
-def test_the_next_version_merges_into_own_data_and_settings(upstream: Path, tmp_path: Path) -> None:
+def test_the_next_version_merges_into_own_data_and_settings(
+    upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "dvc"))
     assert sh(tmp_path, "git clone -q upstream ours").returncode == 0
     ours = tmp_path / "ours"
-    init(own_export(tmp_path / "yards.zip"), ours)
+    add(Request([own_export(tmp_path / "yards.zip", 12)]), ours)
     replaced(ours / "params.yaml", "iterations: 900", "iterations: 4000")
     run_results(ours, "a")
     commit(ours, "Our yards")
@@ -76,11 +79,11 @@ def test_the_next_version_merges_into_own_data_and_settings(upstream: Path, tmp_
     run_results(upstream, "b")
     commit(upstream, "The next version")
 
-    (add,) = commands(0)
+    (remote,) = commands(0)
     fetch, merge = commands(1)
     solve, repro = commands(2)
     assert repro == "make repro"
-    assert sh(ours, re.sub(r"https://\S+", str(upstream), add)).returncode == 0
+    assert sh(ours, re.sub(r"https://\S+", str(upstream), remote)).returncode == 0
     assert sh(ours, fetch).returncode == 0
     assert sh(ours, merge).returncode == 1
     conflicts = sh(ours, "git diff --name-only --diff-filter=U").stdout.splitlines()

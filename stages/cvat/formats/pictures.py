@@ -72,25 +72,13 @@ def picture_size(export: Export, member: str) -> tuple[int, int] | None:
     """Width and height of a picture as it is shown; None if its header cannot be read."""
     length = export.lengths[member]
     for head in (*(head for head in HEADS if head < length), length):
-        if size := _size(_first_bytes(export, member, head)):
+        if size := shown_size(_first_bytes(export, member, head)):
             return size
     return None
 
 
-def _first_bytes(export: Export, member: str, count: int) -> bytes:
-    if count >= export.lengths[member]:
-        return export.read(member)
-    if export.archive is None:
-        with (export.root / member).open("rb") as file:
-            return file.read(count)
-    try:
-        with export.archive.open(export.inner + member) as packed:
-            return packed.read(count)
-    except Exception:  # a damaged zip, of many kinds
-        return export.read(member)  # names the file, and says what is wrong
-
-
-def _size(head: bytes) -> tuple[int, int] | None:
+def shown_size(head: bytes) -> tuple[int, int] | None:
+    """Width and height of a picture as it is shown, from its first bytes; None if its header cannot be read."""
     from PIL import Image
 
     try:
@@ -102,3 +90,16 @@ def _size(head: bytes) -> tuple[int, int] | None:
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
     return (height, width) if turned else (width, height)
+
+
+def _first_bytes(export: Export, member: str, count: int) -> bytes:
+    if count >= export.lengths[member]:
+        return export.read(member)
+    if export.archive is None:
+        with export.file(member).open("rb") as file:
+            return file.read(count)
+    try:
+        with export.archive.open(export.inner + member) as packed:
+            return packed.read(count)
+    except Exception:  # a damaged zip, of many kinds
+        return export.read(member)  # names the file, and says what is wrong

@@ -169,5 +169,5 @@ def test_backups_are_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
         archive.writestr("task.json", "{}")
         archive.writestr("data/1.png", encoded(20, 16))
-    with pytest.raises(DataError, match=r"one\.zip: .*found a backup of a task; open it in CVAT with .*, then export"):
+    with pytest.raises(DataError, match="found a backup of a task; open it in CVAT with"):
         parsed(tmp_path / "one.zip")

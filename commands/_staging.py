@@ -1,0 +1,214 @@
+"""Copies exports beside a store: photographs by their content, each once, and labels as they came."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pixelproof.core.errors import DataError
+from pixelproof.core.files import write_bytes
+from pixelproof.core.progress import track
+from pixelproof.data.images import PNG_SIGNATURE
+from stages.cvat.archive import AGAIN, Export
+from stages.cvat.convert import Opened
+from stages.cvat.formats.pictures import shown_size
+from stages.cvat.model import Annotated, Painted
+from stages.cvat.store import EXPORTS, PHOTOGRAPHS, members_of, members_text
+
+STAGED = ".adding.tmp"  # DVC ignores *.tmp
+JPEG_SIGNATURE, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+JPEG_SCAN = 0xDA
+PNG_END = b"IEND\xaeB`\x82"
+ENDINGS = {
+    PNG_SIGNATURE: ".png", JPEG_SIGNATURE: ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif", b"II+\0": ".tif",
+    b"MM\0+": ".tif", b"BM": ".bmp", b"GIF8": ".gif", b"RIFF": ".webp",
+}  # fmt: skip
+LONGEST = 40  # characters of an export's name in that of its folder
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An export as the store will have it."""
+
+    folder: str  # its name in exports/
+    members: dict[str, str]  # the photograph that each of its pictures is
+
+
+@dataclass
+class Staging:
+    """Files on their way into a store: written beside it, then renamed into it."""
+
+    store: Path
+    dry: bool = False  # only look, and write nothing
+    there: set[str] = field(default_factory=set)  # photographs that need not be copied
+
+    def __post_init__(self) -> None:
+        folder = self.store / PHOTOGRAPHS
+        self.there |= {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+    def __enter__(self) -> Staging:
+        if not self.dry:
+            self.clear()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.dry:
+            self.clear()
+
+    @property
+    def place(self) -> Path:
+        """Where files wait."""
+        return self.store / STAGED
+
+    def take(self, one: Opened) -> Taken:
+        """Copy an export, one file after the other.
+
+        Args:
+            one: An open export.
+
+        Returns:
+            What it will be called, and its photographs.
+
+        Raises:
+            DataError: A photograph is damaged, or has another size than its labels.
+        """
+        export, members = one.export, {}
+        images = {image.member: image for image in one.parsed.images if image.member is not None}
+        for member in track(sorted(images), f"{export.path.name}: photographs", len(images)):
+            members[member] = self._photograph(export, images[member], member)
+        return Taken(self._rest(export, _labels_of(one) - members.keys(), members), members)
+
+    def check_borrowed(self, where: str, image: Annotated, name: str) -> None:
+        """Check the size of a photograph that an earlier export brought.
+
+        Args:
+            where: Names the image in errors.
+            image: What the labels say of it.
+            name: The photograph's name in the store.
+
+        Raises:
+            DataError: It has another size than its labels.
+        """
+        places = [
+            path for path in (folder / PHOTOGRAPHS / name for folder in (self.store, self.place)) if path.exists()
+        ]
+        if places and image.width:  # there are none in a dry run, if it is new
+            _check_size(where, image, places[0].read_bytes())
+
+    def publish(self, exports: Collection[str], photographs: Collection[str]) -> None:
+        """Move what was copied into the store; the index does not name it yet, so it does not count."""
+        for kind, names in _named(exports, photographs).items():
+            for path in sorted((self.place / kind).iterdir()) if (self.place / kind).is_dir() else ():
+                target = self.store / kind / path.name
+                if path.name in names and not target.exists():  # else its content is the same: the name tells
+                    target.parent.mkdir(exist_ok=True)
+                    path.rename(target)
+
+    def clear(self) -> None:
+        """Remove what was not moved, also by an earlier process that was killed, and folders made for it alone."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        with suppress(OSError):  # they hold something
+            self.store.rmdir()
+            self.store.parent.rmdir()
+
+    def _photograph(self, export: Export, image: Annotated, member: str) -> str:
+        content, where = export.read(member), f"{export.path}: {member}"
+        name = hashlib.sha256(content).hexdigest()[:20] + _ending(where, content)
+        if name not in self.there:
+            _check_whole(where, content)
+            if not self.dry:
+                write_bytes(self.place / PHOTOGRAPHS / name, content)
+            self.there.add(name)
+        _check_size(where, image, content)
+        return name
+
+    def _rest(self, export: Export, labels: set[str], members: dict[str, str]) -> str:
+        """Copy the files with the labels; returns the name of their folder."""
+        digest, beside = hashlib.sha256(), self.place / EXPORTS / "unnamed"
+        for member in sorted(labels):
+            content = export.read(member)
+            digest.update(f"{member}\0{len(content)}\0".encode("utf-8", "surrogatepass") + content)
+            if not self.dry:
+                (beside / member).parent.mkdir(parents=True, exist_ok=True)
+                (beside / member).write_bytes(content)
+        table = members_text(members)
+        digest.update(table.encode("utf-8", "surrogatepass"))
+        name = f"{_readable(export.name)}-{digest.hexdigest()[:8]}"
+        if not self.dry:
+            write_bytes(self.place / EXPORTS / f"{name}.csv", table.encode())
+            shutil.rmtree(self.place / EXPORTS / name, ignore_errors=True)  # the same export twice
+            beside.rename(self.place / EXPORTS / name)
+        return name
+
+
+def remove_unnamed(store: Path, exports: Collection[str], photographs: Collection[str]) -> None:
+    """Remove what nothing needs any more: of older exports, or of a process that was killed.
+
+    Args:
+        store: The store.
+        exports: Those that the index names.
+        photographs: Those that it names; those of the exports stay too.
+    """
+    of_exports = (name for export in exports for name in members_of(store / EXPORTS / export).values())
+    for kind, names in _named(exports, {*photographs, *of_exports}).items():
+        for path in sorted((store / kind).iterdir()) if (store / kind).is_dir() else ():
+            if path.name not in names:
+                remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _named(exports: Collection[str], photographs: Collection[str]) -> dict[str, set[str]]:
+    return {PHOTOGRAPHS: {*photographs}, EXPORTS: {*exports, *(f"{name}.csv" for name in exports)}}
+
+
+def _labels_of(one: Opened) -> set[str]:
+    """The files that its format reads: a folder may hold anything else, such as the videos that frames are of."""
+    painted = [image.labels for image in one.parsed.images if isinstance(image.labels, Painted)]
+    pictures = {member for each in painted for member in (each.classes, each.objects) if member}
+    return one.export.touched | pictures
+
+
+def _ending(where: str, content: bytes) -> str:
+    ending = next((ending for start, ending in ENDINGS.items() if content.startswith(start)), None)
+    if ending is None or (ending == ".webp" and content[8:12] != b"WEBP"):
+        raise DataError(where, "an image (PNG, JPEG, TIFF, BMP, WebP or GIF)", f"{len(content)} bytes of none", AGAIN)
+    return ending
+
+
+def _check_whole(where: str, content: bytes) -> None:
+    """Notice a file that was cut off. What is damaged within is found by the stage, which decodes it."""
+    png, jpeg = content.startswith(PNG_SIGNATURE), content.startswith(JPEG_SIGNATURE)
+    if (png and PNG_END not in content) or (jpeg and content.find(JPEG_END, _scan(content)) < 0):
+        raise DataError(where, "a whole image", f"{len(content)} bytes without an end", AGAIN)
+
+
+def _check_size(where: str, image: Annotated, content: bytes) -> None:
+    size = shown_size(content)
+    if image.width and size and size != (image.width, image.height):
+        expected = f"the size that its labels are for, {image.width}x{image.height}"
+        raise DataError(where, expected, f"{size[0]}x{size[1]}", AGAIN)
+
+
+def _scan(content: bytes) -> int:
+    """Where the pixels of a JPEG begin: before that there may be a small picture, with an end of its own."""
+    at = len(JPEG_SIGNATURE) - 1
+    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] != JPEG_SCAN:
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return at
+
+
+def _readable(name: str) -> str:
+    """An export's name as a part of a file's: on any system, and not too long for it."""
+    return re.sub(r"[^\w. -]+", "-", name)[:LONGEST].strip(" .-") or "export"

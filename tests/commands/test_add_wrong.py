@@ -1,0 +1,108 @@
+"""`add` of what cannot be added: one line, and nothing changes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pixelproof.core.errors import DataError, PixelproofError, StateError
+from stages.cvat.store import read_index
+from tests.commands.adding import FIRST, Clone, export, flight
+from tests.stages.cvat.fake import encoded
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone.at(tmp_path / "clone")
+
+
+def big(path: Path) -> Path:
+    """An export whose second photograph has another size than its labels."""
+    made = export(FIRST, "12")
+    made.files["images/flight0/DJI_0001.JPG"] = encoded(30, 16, ".jpg")
+    return made.zip(path)
+
+
+def link(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(export(FIRST, "12").zip(path.parent / "real.zip"))
+    return path
+
+
+def cut(path: Path) -> Path:
+    made = export(FIRST, "12")
+    made.files["images/flight0/DJI_0001.JPG"] = encoded(20, 16, ".jpg")[:-2]
+    return made.zip(path)
+
+
+def text(path: Path) -> Path:
+    made = export(FIRST, "12")
+    made.files["images/flight0/DJI_0001.JPG"] = b"no picture"
+    return made.zip(path)
+
+
+def line_break(path: Path) -> Path:
+    made = export(FIRST, "12")
+    made.images[0] = made.images[0].replace("flight0/DJI_0000.JPG", "flight0/DJI&#10;0.JPG")
+    made.files["images/flight0/DJI\n0.JPG"] = made.files.pop("images/flight0/DJI_0000.JPG")
+    return made.zip(path)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "expected"),
+    [
+        (big, r"DJI_0001\.JPG: expected the size that its labels are for, 20x16, found 30x16"),
+        (link, "expected a file or a folder, found a link"),
+        (cut, r"DJI_0001\.JPG: expected a whole image"),
+        (text, r"DJI_0001\.JPG: expected an image \(PNG, JPEG"),
+        (line_break, "names without control characters"),
+        (lambda path: path, "no such file"),
+    ],
+)
+def test_a_bad_export_beside_a_good_one_changes_nothing(
+    spoilt: Callable[[Path], Path], expected: str, clone: Clone, tmp_path: Path
+) -> None:
+    good, bad = export(flight(40, 5), "9").zip(tmp_path / "good.zip"), spoilt(tmp_path / "bad/bad.zip")
+    before = clone.files()
+    with pytest.raises(PixelproofError, match=expected):
+        clone.told(good, bad)
+    assert clone.files() == before and not (clone.folder / "data").exists()
+    clone.told(good)
+    before = clone.files()
+    with pytest.raises(PixelproofError, match=expected):
+        clone.told(bad)
+    assert clone.files() == before
+
+
+def test_parts_of_the_store_are_no_exports(clone: Clone, tmp_path: Path) -> None:
+    clone.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
+    (inside,) = (path for path in (clone.store / "exports").iterdir() if path.is_dir())
+    for path in (clone.store, inside, inside / "annotations.xml", clone.folder, Path("/")):
+        with pytest.raises(DataError, match=r"found (the store itself|a part of the store|a folder that contains)"):
+            clone.told(path)
+
+
+def test_names_that_differ_in_case_only(clone: Clone, tmp_path: Path) -> None:
+    images = {"a/X.png": (1, 1), "A/x.png": (2, 2), "a/x.PNG": (3, 3), "b/1.png": (4, 4), "c/1.png": (5, 5)}
+    clone.told(export(images, "12").zip(tmp_path / "a.zip"))
+    ids = [line.id for line in read_index(clone.store)]
+    assert len({name.casefold() for name in ids}) == 5 and len(clone.images()) == 5
+
+
+def test_what_dvc_keeps_must_be_here(clone: Clone, tmp_path: Path) -> None:
+    path = export(FIRST, "12").zip(tmp_path / "a.zip")
+    (clone.folder / "data").mkdir()
+    (clone.folder / "data/annotations.dvc").write_text("outs: []\n")
+    with pytest.raises(StateError, match=r"data/annotations: not here yet, only its \.dvc file; run `.*dvc pull"):
+        clone.told(path)
+    (clone.folder / "data/annotations.dvc").unlink()
+    clone.told(path)
+    min((clone.store / "photographs").iterdir()).unlink()
+    with pytest.raises(StateError, match="1 photographs are missing"):
+        clone.told(path)
+    shutil.rmtree(clone.store / "photographs")
+    with pytest.raises(PixelproofError, match="24 photographs are missing"):
+        clone.told(path)
