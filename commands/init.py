@@ -1,4 +1,4 @@
-"""Import a CVAT export, and write params.yaml for it."""
+"""Import a CVAT export, or a folder of images and masks, and write params.yaml for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ It rules out newer instructions, and bf16 on CPUs. Turn it on? [Y/n] """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which export, and whether results must be portable."""
-    parser.add_argument("export", type=path_from, help="a .zip ('CVAT for images 1.1', with images), or its folder")
+    parser.add_argument(
+        "export",
+        type=path_from,
+        help="a .zip ('CVAT for images 1.1', with images), or its folder; or a folder with `images` beside `masks`",
+    )
     parser.add_argument(
         "--portable",
         action=argparse.BooleanOptionalAction,
@@ -26,12 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Import it, and print what was assumed."""
+    from commands._folder import init_folder, is_folder
     from commands._init import init
 
     portable = arguments.portable
     if portable is None and sys.stdin.isatty():
         portable = asked(input(QUESTION))
-    print(*init(arguments.export, Path.cwd(), portable), sep="\n")
+    bring_in = init_folder if is_folder(arguments.export) else init
+    print(*bring_in(arguments.export, Path.cwd(), portable), sep="\n")
 
 
 def asked(answer: str) -> bool:

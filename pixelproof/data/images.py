@@ -44,7 +44,7 @@ def decode(path: Path, flags: int) -> Array:
         DataError: The file is damaged. (OpenCV by itself would silently fill in missing pixels.)
     """
     content = content_of(path)
-    whole = _whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
+    whole = whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
     try:
         array: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if whole else None
     except cv2.error:  # more pixels than OpenCV allows
@@ -55,7 +55,7 @@ def decode(path: Path, flags: int) -> Array:
     return array
 
 
-def _whole_png(content: bytes) -> bool:
+def whole_png(content: bytes) -> bool:
     """Whether every chunk's checksum is right and the file ends with the last chunk: no byte is missing or changed."""
     data, at, kind = memoryview(content), len(PNG_SIGNATURE), b""
     if not content.startswith(PNG_SIGNATURE):

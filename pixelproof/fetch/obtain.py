@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
@@ -18,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from pixelproof.core.errors import FetchError
 from pixelproof.core.progress import say
+from pixelproof.fetch.login import Login
 from pixelproof.fetch.transfer import Patience, RefusedError, download, shown
 
 MIRROR, CACHE = "DATA_MIRROR", "PIXELPROOF_CACHE"
@@ -36,6 +38,7 @@ class Wanted:
     forms: str  # those names, in words, for messages
     max_bytes: int
     verify: Callable[[Path], None]  # raises FetchError if the contents differ
+    login: Login | None = None  # what the url asks for; a mirror is asked without
 
     @property
     def kept(self) -> str:
@@ -69,11 +72,12 @@ def obtain(wanted: Wanted, environ: Mapping[str, str] = os.environ, patience: Pa
                 return kept
             for urls in remotes:
                 with _noted(refusals):
-                    return _from_network(wanted, urls, cache, patience or Patience())
+                    return _from_network(wanted, urls, cache, patience or Patience(), environ)
     except OSError as error:
         where = error.filename or cache
         raise FetchError(str(where), error.strerror or str(error), f"set {CACHE} to another folder") from None
-    raise FetchError(wanted.name, "; ".join(refusals), f"set {MIRROR} to a folder or url that has it ({wanted.forms})")
+    found = "; ".join(refusals) or "not in the cache, and no url gives it"
+    raise FetchError(wanted.name, found, f"set {MIRROR} to a folder or url that has it ({wanted.forms})")
 
 
 @contextmanager
@@ -104,13 +108,14 @@ def locations(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]
         parts.port  # noqa: B018  # raises ValueError, as for a password with a slash in it
     except ValueError:  # its message may contain a password, and so may the mirror
         raise FetchError(MIRROR, "not a valid url", ALLOWED) from None
+    own = [[wanted.url]] if wanted.url else []
     if parts.scheme in ("http", "https"):
         base = parts.path.rstrip("/")  # a query, such as a signature, stays behind the name
-        return None, [[urlunsplit(parts._replace(path=f"{base}/{name}")) for name in wanted.mirrored], [wanted.url]]
+        return None, [[urlunsplit(parts._replace(path=f"{base}/{name}")) for name in wanted.mirrored], *own]
     if parts.scheme not in ("", "file"):
         raise FetchError(MIRROR, f"{parts.scheme}://", ALLOWED)
     folder = url2pathname(parts.path) if parts.scheme else mirror
-    return _expanded(folder, MIRROR) if folder else None, [[wanted.url]]
+    return _expanded(folder, MIRROR) if folder else None, own
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -156,23 +161,24 @@ def _from_cache(wanted: Wanted, cache: Path) -> Path | None:
     return kept
 
 
-def _from_network(wanted: Wanted, urls: list[str], cache: Path, patience: Patience) -> Path:
+def _from_network(wanted: Wanted, urls: list[str], cache: Path, patience: Patience, environ: Mapping[str, str]) -> Path:
     """Download the first of a server's urls that exists."""
     *others, last = urls
+    enter = partial(wanted.login.enter, environ=environ) if wanted.login and last == wanted.url else None
     for url in others:
         with suppress(RefusedError):
-            return _downloaded(wanted, url, cache, patience)
-    return _downloaded(wanted, last, cache, patience)
+            return _downloaded(wanted, url, cache, partial(download, patience=patience))
+    return _downloaded(wanted, last, cache, partial(download, patience=patience, enter=enter))
 
 
-def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_more: bool = True) -> Path:
+def _downloaded(wanted: Wanted, url: str, cache: Path, get: Callable[..., None], once_more: bool = True) -> Path:
     """Download and verify a file.
 
     If verification fails, download it once more from the start: the part left by an earlier run may belong to an older
     version of the file.
     """
     part = cache / f"{wanted.key}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
-    download(url, part, wanted.max_bytes, patience)
+    get(url, part, wanted.max_bytes)
     try:
         wanted.verify(part)
     except FetchError as error:
@@ -180,7 +186,7 @@ def _downloaded(wanted: Wanted, url: str, cache: Path, patience: Patience, once_
         if not once_more:
             raise FetchError(shown(url), str(error), "a second download was wrong too") from None
         say(f"{shown(url)}: {error}; downloading it again")
-        return _downloaded(wanted, url, cache, patience, once_more=False)
+        return _downloaded(wanted, url, cache, get, once_more=False)
     kept = part.replace(cache / wanted.kept)
     for other in cache.glob(f"{wanted.key}.*.part"):
         other.unlink()

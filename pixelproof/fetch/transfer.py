@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -35,7 +36,9 @@ class _AgainError(Exception):
     """A failure that may not happen again at the next attempt."""
 
 
-def download(url: str, part: Path, limit: int, patience: Patience) -> None:
+def download(
+    url: str, part: Path, limit: int, patience: Patience, enter: Callable[[httpx.Client], None] | None = None
+) -> None:
     """Download a file, with retries.
 
     Args:
@@ -43,6 +46,7 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
         part: Where to write it; if it exists, the download resumes after it.
         limit: The maximum number of bytes.
         patience: How long to put up with a bad connection.
+        enter: Logs in, where the server asks for it.
 
     Raises:
         RefusedError: The server does not have the file, or denies access.
@@ -52,6 +56,8 @@ def download(url: str, part: Path, limit: int, patience: Patience) -> None:
     while True:
         try:
             with httpx.Client(timeout=patience.stall, follow_redirects=True, headers=HEADERS) as client:
+                if enter:
+                    enter(client)
                 return _get(client, url, part, limit)
         except (httpx.TransportError, _AgainError) as error:
             reason = str(error) or type(error).__name__

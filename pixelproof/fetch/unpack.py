@@ -46,7 +46,7 @@ def unpack(archive: Path, folder: str, target: Path, max_files: int, max_bytes: 
 
     Args:
         archive: A tar, tar.gz or zip; the format is detected from its contents, not from its name.
-        folder: The wanted folder, relative to the archive's root or to its single top-level folder.
+        folder: The wanted folder, relative to the archive's root or to its single top-level folder; empty for all.
         target: Must not exist yet. After an error it may hold some of the files.
         max_files: The maximum number of files.
         max_bytes: The maximum number of decompressed bytes.
@@ -155,6 +155,8 @@ def _wanted(archive: Path, name: str, folder: str) -> PurePosixPath | None:
     path, wanted = PurePosixPath(name), PurePosixPath(folder).parts
     if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
         raise FetchError(f"{archive.name}: {name!r}", "an unsafe name", DISTRUST)
+    if not wanted:
+        return path
     for around in (1, 0):  # archives of a revision usually wrap everything in one folder
         start, end = around, around + len(wanted)
         if path.parts[start:end] == wanted and len(path.parts) > end:

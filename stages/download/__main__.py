@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import tempfile
 from pathlib import Path
 from typing import cast
@@ -12,8 +13,9 @@ from pixelproof.core.files import whole_folder
 from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import read_split
+from pixelproof.fetch.licences import require
 from pixelproof.sources.request import Request, Source
-from stages.download.archive import obtain_archive
+from stages.download.archive import obtain_archives
 from stages.download.params import Params
 
 TARGET = Path("data/download")
@@ -23,12 +25,16 @@ def write(params: Params, target: Path) -> str:
     """Write the configured dataset to `target`, all or nothing; return a summary in one line."""
     name = params.download.dataset
     source = cast(Source, importlib.import_module(f"pixelproof.sources.{name}"))
+    facts, variant = source.FACTS, source.FACTS.variant(params.download.variant)
+    if facts.consent:
+        require(name, facts.licence, facts.url, os.environ)
     section = getattr(params.download, name, None)
+    options = section.model_dump() if section else {}
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=target.parent) as beside, whole_folder(target) as folder:
-        archive = obtain_archive(source.ARCHIVE, Path(beside) / "archive") if source.ARCHIVE else None
-        options = section.model_dump() if section else {}
-        source.convert(Request(params.seed, archive, options, params.download.workers), folder)
+        needed = facts.needed(variant)
+        archive = obtain_archives(needed, Path(beside) / "archive") if needed else None
+        source.convert(Request(params.seed, archive, options, params.download.workers, variant), folder)
         return summary(name, folder)
 
 

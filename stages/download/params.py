@@ -21,12 +21,21 @@ class Synthetic(Section):
     side: int = Field(ge=32, le=1024, description="width and height of an image in pixels")
 
 
+class Folder(Section):
+    """The settings of `folder`: your own images with masks."""
+
+    path: str = Field(description="a folder with images, masks and the classes.csv that `pixelproof init` writes")
+    lossy_masks: bool = Field(description="whether masks saved as JPEG are accepted; their edges are then guessed")
+
+
 class Download(Section):
     """Which dataset to use, and the settings of its source."""
 
-    dataset: str = Field(description="a file of pixelproof/sources: synthetic, camvid, or none (own data only)")
+    dataset: str = Field(description="a folder of pixelproof/sources (`pixelproof datasets` lists them), or none")
+    variant: str = Field(description="which version of the dataset, where it has several; empty for the first of them")
     workers: int = Field(ge=1, le=64, description="processes that render or convert; does not affect the output")
     synthetic: Synthetic = Field(description="the built-in aerial scenes, used if dataset is synthetic")
+    folder: Folder = Field(description="your own images with masks, used if dataset is folder")
 
     @field_validator("dataset")
     @classmethod

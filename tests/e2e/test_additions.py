@@ -59,18 +59,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelproof.data.dataset import SPLITS, ClassInfo, Header, Sample, SplitWriter, write_header
-from pixelproof.sources.request import Archive, Request
+from pixelproof.data.dataset import SPLITS, ClassInfo, Sample, SplitWriter, write_header
+from pixelproof.sources.request import Facts, Request
 
 NAME = "squares"
 CLASSES: tuple[ClassInfo, ...] = (ClassInfo(0, "ground", (128, 128, 128)), ClassInfo(1, "square", (255, 0, 0), True))
-SOURCE: dict[str, str] = {"name": NAME, "licence": "CC0"}
-ARCHIVE: Archive | None = None
+FACTS = Facts(NAME, "CC0", CLASSES)
 
 
 def convert(request: Request, target: Path) -> None:
     """One image for each split."""
-    header = Header(NAME, CLASSES, (SOURCE,))
+    header = FACTS.header()
     write_header(target, header)
     colors = np.array([info.color for info in CLASSES], np.uint8)
     for split in SPLITS:

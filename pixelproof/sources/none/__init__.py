@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pixelproof.data.dataset import ClassInfo, Header, write_header
-from pixelproof.sources.request import Archive, Request
+from pixelproof.data.dataset import write_header
+from pixelproof.sources.request import Facts, Request
 
-NAME = "none"
-CLASSES: tuple[ClassInfo, ...] = ()
-SOURCE: dict[str, str] = {}
-ARCHIVE: Archive | None = None
+FACTS = Facts("none", "")
 
 
 def convert(request: Request, target: Path) -> None:
     """Write a dataset without classes, splits or images."""
-    write_header(target, Header(NAME, CLASSES))
+    write_header(target, FACTS.header())

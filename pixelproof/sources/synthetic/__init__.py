@@ -17,15 +17,14 @@ from pathlib import Path
 import cv2
 
 from pixelproof.core.progress import Progress
-from pixelproof.data.dataset import SPLITS, Header, Sample, SplitWriter, write_header
-from pixelproof.sources.request import Request
+from pixelproof.data.dataset import SPLITS, Sample, SplitWriter, write_header
+from pixelproof.sources.request import Facts, Request
 from pixelproof.sources.synthetic.classes import CLASSES as SCENE_CLASSES
 from pixelproof.sources.synthetic.scene import Scene, render
 
 NAME = "synthetic"
 CLASSES = SCENE_CLASSES
-SOURCE = {"name": NAME, "licence": "Apache-2.0"}
-ARCHIVE = None
+FACTS = Facts(NAME, "Apache-2.0", CLASSES)
 
 
 def flights(split: str, count: int) -> list[str]:
@@ -40,7 +39,7 @@ def flights(split: str, count: int) -> list[str]:
 
 def convert(request: Request, target: Path) -> None:
     """Render every flight of every split."""
-    header = Header(NAME, CLASSES, (SOURCE,))
+    header = FACTS.header()
     options = request.options
     names = [flights(split, options[f"{split}_flights"]) for split in SPLITS]
     shoot = partial(_shoot, seed=request.seed, images=options["images_per_flight"], side=options["side"])

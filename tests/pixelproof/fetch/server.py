@@ -145,7 +145,7 @@ class Place:
         return server
 
     def obtain(self, mirror: str = "", patience: Patience = QUICK, digest: str = DIGEST) -> None:
-        archive = Archive("Repo", "1", self.url, "CamVid", digest, max_files=10, max_bytes=2_000_000)
+        archive = Archive("Repo-1", self.url, 2_000_000, folder="CamVid", digest=digest, max_files=10)
         environ = {"DATA_MIRROR": mirror, "PIXELPROOF_CACHE": str(self.cache)}
         shutil.rmtree(self.into, ignore_errors=True)
         folder = obtain_archive(archive, self.into, environ, patience)

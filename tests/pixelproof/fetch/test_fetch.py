@@ -175,7 +175,7 @@ def test_the_cache_is_used_and_verified(place: Place, capsys: pytest.CaptureFixt
 
 def test_two_at_the_same_time_download_once(place: Place) -> None:
     server = place.at(place.serve("slow"))
-    archive = Archive("Repo", "1", place.url, "CamVid", DIGEST, max_files=10, max_bytes=2_000_000)
+    archive = Archive("Repo-1", place.url, 2_000_000, folder="CamVid", digest=DIGEST, max_files=10)
     environ = {"PIXELPROOF_CACHE": str(place.cache)}
     with ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(obtain_archive, archive, place.folder / name, environ, QUICK) for name in ("one", "two")]

@@ -16,7 +16,7 @@ from pixelproof.data.images import decode
 from pixelproof.fetch.unpack import digest
 from pixelproof.sources import camvid
 from pixelproof.sources.request import Request
-from stages.download.archive import obtain_archive
+from stages.download.archive import obtain_archives
 
 FRAMES = {"train": ["0016E5_00390", "0001TP_006690"], "val": ["0016E5_07959"], "test": ["0001TP_008550"]}
 
@@ -54,11 +54,10 @@ def test_the_published_split_is_kept_and_void_is_ignored(raw: Path, tmp_path: Pa
 
 
 def test_from_archive_to_dataset(raw: Path, tmp_path: Path) -> None:
-    assert camvid.ARCHIVE is not None
-    archive = dataclasses.replace(camvid.ARCHIVE, digest=digest(raw))
+    archive = dataclasses.replace(camvid.FACTS.archives[0], digest=digest(raw))
     with tarfile.open(tmp_path / f"{archive.name}.tar", "w") as packed:
         packed.add(raw, f"{archive.name}/CamVid")
-    folder = obtain_archive(archive, tmp_path / "unpacked", {"DATA_MIRROR": str(tmp_path)})
+    folder = obtain_archives([archive], tmp_path / "unpacked", {"DATA_MIRROR": str(tmp_path)})
     camvid.convert(request(folder), tmp_path / "out")
     verify(tmp_path / "out")
 
@@ -88,7 +87,7 @@ def test_the_header_says_where_groups_cross(raw: Path, tmp_path: Path) -> None:
 
 
 def test_the_archive_is_pinned() -> None:
-    archive = camvid.ARCHIVE
-    assert archive is not None
-    assert archive.url == f"https://github.com/alexgkendall/{archive.repository}/archive/{archive.revision}.tar.gz"
-    assert len(archive.revision) == 40 and len(archive.digest) == 64
+    (archive,) = camvid.FACTS.archives
+    repository, _, revision = archive.name.rpartition("-")
+    assert archive.url == f"https://github.com/alexgkendall/{repository}/archive/{revision}.tar.gz"
+    assert len(revision) == 40 and len(archive.digest) == 64

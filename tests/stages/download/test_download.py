@@ -15,7 +15,7 @@ from pixelproof.data.dataset import ClassInfo, Header, read_header, write_header
 from pixelproof.sources import names, none
 from pixelproof.sources.request import Request
 from stages.download.__main__ import write
-from stages.download.params import Download, Params, Synthetic
+from stages.download.params import Download, Folder, Params, Synthetic
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,7 +38,8 @@ def run(clone: Path, dataset: str, *arguments: str, **environ: str) -> subproces
 
 def params(dataset: str) -> Params:
     synthetic = Synthetic.model_construct()
-    return Params(seed=0, download=Download(dataset=dataset, workers=1, synthetic=synthetic))
+    folder = Folder(path="examples/folder", lossy_masks=False)
+    return Params(seed=0, download=Download(dataset=dataset, variant="", workers=1, synthetic=synthetic, folder=folder))
 
 
 def test_none_writes_a_dataset_without_classes(clone: Path) -> None:
@@ -100,6 +101,6 @@ def test_a_source_gets_its_own_section_and_the_seed(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(synthetic, "convert", convert)
     section = Synthetic.model_construct(side=64)
-    download = Download.model_construct(dataset="synthetic", workers=3, synthetic=section)
+    download = Download.model_construct(dataset="synthetic", variant="", workers=3, synthetic=section)
     write(Params.model_construct(seed=7, download=download), tmp_path / "out")
     assert asked == [Request(seed=7, archive=None, options={"side": 64}, workers=3)]

@@ -1,0 +1,113 @@
+"""Settings for a folder of images and masks: writes its classes.csv and params.yaml."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from commands._edit import set_values
+from commands._values import Found, count, merged, propose, stated
+from pixelproof.core.errors import DataError
+from pixelproof.core.files import whole_folder, write_text
+from pixelproof.core.params import check, read_yaml
+from pixelproof.data.dataset import UNSPLIT
+from pixelproof.data.splitting import Split, best_salt, images_per_split
+from pixelproof.sources.pairs import Pair, find_pairs, has_pairs, slug
+from pixelproof.sources.table import IGNORED, NAME, Line, read_table, table_text
+
+FOLDER = "data/folders"
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder of images beside masks, and no export of CVAT."""
+    return path.is_dir() and not any(path.glob("**/annotations.xml")) and has_pairs(path)
+
+
+def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[str]:
+    """Write classes.csv for what the masks hold, and params.yaml; returns the lines to print.
+
+    A folder outside the clone is copied to `data/folders/`. What an earlier classes.csv says is kept, and lines for new
+    values are added. `portable` becomes `compute.portable`; None keeps it.
+    """
+    pairs = find_pairs(folder)
+    kept = read_table(folder) if (folder / NAME).exists() else None
+    found = count([pair.mask for pair in pairs])
+    files = list(stated(folder))
+    names = {value: name for _, known in files for name, value in known.items()} if found.by_color else {}
+    lines = propose(found, names)
+    if kept and kept.colors == found.by_color:
+        lines = merged(lines, kept.lines)
+    changes, told = _split(folder, pairs, root)
+    place = _in_clone(folder, root)
+    write_text(root / place / NAME, table_text(lines, found.by_color))
+    changes |= {"download.dataset": "folder", "download.folder.path": place.as_posix()}
+    changes |= {"prepare.sources": ["download"], "prepare.map": {}, "measure.landing.safe": []}
+    changes |= {} if portable is None else {"compute.portable": portable}
+    write_text(root / "params.yaml", set_values((root / "params.yaml").read_text(), changes))
+    return [
+        *_told(pairs, found, lines),
+        *(_disagreement(path, known, found) for path, known in files if found.by_color),
+        *told,
+        f"in {place}; changed in params.yaml: {', '.join(sorted(changes))}",
+        f"next: write your names into {place / NAME} (`ignore`: no class)",
+        f"then `bin/python -m dvc add {place}` and `make repro`",
+    ]
+
+
+def _split(folder: Path, pairs: list[Pair], root: Path) -> tuple[dict[str, Any], list[str]]:
+    """The salt that divides the groups best, if the folder has no splits; and what to tell of them."""
+    counts = Counter(pair.split for pair in pairs)
+    if UNSPLIT not in counts:
+        return {}, [f"splits, as in the folder: {', '.join(f'{split} {counts[split]}' for split in sorted(counts))}"]
+    shares = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")
+    groups = Counter(pair.group for pair in pairs)
+    salt = best_salt(groups, shares.val, shares.test)
+    if salt is None:
+        raise DataError(folder, "images of three groups or more", f"{len(groups)}", "train, val and test need one each")
+    images = images_per_split(groups, shares.val, shares.test, salt)
+    listed = ", ".join(f"{split} {number}" for split, number in images.items())
+    return {"prepare.split.salt": salt}, [f"splits: {listed} images, by prepare.split.salt over {len(groups)} groups"]
+
+
+def _in_clone(folder: Path, root: Path) -> Path:
+    """The folder's place in the clone, where it is copied to unless it is there already."""
+    if folder.resolve().is_relative_to(root.resolve()):
+        return folder.resolve().relative_to(root.resolve())
+    place = Path(FOLDER) / slug(folder.resolve().name)
+    with whole_folder(root / place) as beside:
+        shutil.copytree(folder, beside, dirs_exist_ok=True)
+    return place
+
+
+def _told(pairs: list[Pair], found: Found, lines: list[Line]) -> list[str]:
+    """What the folder holds."""
+    kinds = " and ".join(f"{number} {kind}" for kind, number in sorted(found.kinds.items()))
+    stems = Counter(pair.image.stem for pair in pairs)
+    again = sum(number > 1 for number in stems.values())
+    noise = len(found.values) - len({line.value for line in lines} & found.values.keys())
+    shown = "#{:06X}" if found.by_color else "{}"
+    told = [
+        f"{len(pairs)} images with masks: {kinds}, read as {'colours' if found.by_color else 'ids'}",
+        *(f"  {shown.format(line.value)}  {line.share:>8}  {line.name}" for line in lines),
+    ]
+    if again:
+        told.append(f"{again} names repeat in several folders: an id carries its folder, such as {pairs[0].id}")
+    if void := [shown.format(line.value) for line in lines if line.name == IGNORED]:
+        told.append(f"taken for void, not for a class: {', '.join(void)}")
+    if noise:
+        told.append(f"{noise} further values are taken for the nearest of these (column `within`)")
+    if found.jpegs:
+        told.append(
+            f"{found.jpegs} masks are JPEGs, which blur edges: refused unless download.folder.lossy_masks is true"
+        )
+    return told
+
+
+def _disagreement(path: Path, known: dict[str, int], found: Found) -> str:
+    """Which colours of a file of the user's are in no mask."""
+    missing = [f"{name} #{value:06X}" for name, value in known.items() if value not in found.colors]
+    if not missing:
+        return f"names from {path.name}"
+    return f"{path.name}: {len(missing)} of its {len(known)} colours are in no mask: {', '.join(missing)}"

@@ -1,0 +1,175 @@
+"""What the masks of a folder hold, and a proposal for which value is which class."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelproof.core.progress import track
+from pixelproof.data.images import Array
+from pixelproof.sources.labels import ID_MODES, Color, opened, pack, packed, unpacked
+from pixelproof.sources.table import IGNORED, Line, distances
+
+VOID = ("ignore", "void", "unlabeled", "unlabelled")
+MANY = 254  # distinct values: more cannot be classes, so most are noise
+RARE = 0.05  # of the pixels: black or white below this, which nobody names, is taken for void
+FREQUENT = 0.005  # of the pixels: among noise, what is rarer is no class of its own
+FAR = 127  # the largest distance at which noise is taken for a class
+
+
+@dataclass
+class Found:
+    """What was counted in all masks."""
+
+    kinds: Counter[str] = field(default_factory=Counter)  # `palette`, `RGB`, `grey`: number of masks
+    jpegs: int = 0
+    ids: Counter[int] = field(default_factory=Counter)  # pixels by grey value or palette index
+    colors: Counter[int] = field(default_factory=Counter)  # pixels by packed colour
+    shown: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))  # index -> its colours in palettes
+
+    @property
+    def by_color(self) -> bool:
+        """Whether colours tell the classes: some mask has no ids, or palettes disagree."""
+        return "RGB" in self.kinds or any(len(colors) > 1 for colors in self.shown.values())
+
+    @property
+    def values(self) -> Counter[int]:
+        """The pixels by what tells the classes."""
+        return self.colors if self.by_color else self.ids
+
+
+def count(masks: list[Path]) -> Found:
+    """Count the values of masks, one at a time."""
+    found = Found()
+    for path in track(masks, "masks", len(masks)):
+        image = opened(path)
+        found.jpegs += image.format == "JPEG"
+        has_ids = image.mode in ID_MODES
+        kind = "grey" if has_ids else "RGB"
+        found.kinds["palette" if image.mode == "P" else kind] += 1
+        if has_ids:
+            array = np.asarray(image).astype(np.int32)
+            found.ids.update(_counted(array))
+        wide = has_ids and image.mode not in ("P", "L", "1")  # more than 8 bits have no colours
+        colors = array if wide else pack(np.asarray(image.convert("RGB")))
+        found.colors.update(_counted(colors))
+        if image.mode == "P":
+            for index in np.unique(array):
+                found.shown[int(index)].add(int(colors[array == index][0]))
+    return found
+
+
+def _counted(values: Array) -> Counter[int]:
+    """Pixels by value; runs of equal values are counted as one, which makes it fast."""
+    flat = values.ravel()
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    lengths = np.diff(np.append(starts, flat.size))
+    different, place = np.unique(flat[starts], return_inverse=True)
+    counts = np.bincount(place, weights=lengths).astype(np.int64)
+    return Counter(dict(zip(different.tolist(), counts.tolist(), strict=True)))
+
+
+def propose(found: Found, names: dict[int, str]) -> list[Line]:
+    """A line for each value that is a class, the most frequent first.
+
+    Args:
+        found: What the masks hold.
+        names: Names by value, from a file of the user's.
+    """
+    total = found.values.total()
+    noisy = bool(found.jpegs) or len(found.values) > MANY
+    centres = _centres(found) if noisy else {value: 0 for value, _ in found.values.most_common()}
+    lines = []
+    for value, within in centres.items():
+        shares = found.values[value] / total
+        color = next(iter(found.shown[value])) if not found.by_color and value in found.shown else None
+        name = names.get(value) or _name(value, found, list(centres), shares)
+        lines.append(
+            Line(
+                value=value,
+                name=IGNORED if name.lower() in VOID else name,
+                color=None if color is None else unpacked(color),
+                within=within,
+                share=f"{100 * shares:.2f} %",
+            )
+        )
+    return lines
+
+
+def _centres(found: Found) -> dict[int, int]:
+    """The frequent values among noise, and how far the values are that are nearest to each."""
+    total, values = found.values.total(), np.array([value for value, _ in found.values.most_common()])
+    counts = np.array([found.values[int(value)] for value in values])
+    chosen: list[int] = []
+    for value in values[counts >= FREQUENT * total].tolist():
+        if not chosen or distances(np.array([value]), np.array(chosen), found.by_color).min() > FAR // 4:
+            chosen.append(value)
+    chosen = chosen or [int(values[0])]
+    far = distances(values, np.array(chosen), found.by_color)
+    nearest, least = far.argmin(axis=1), far.min(axis=1)
+    return {one: int(least[(nearest == n) & (least <= FAR)].max(initial=0)) for n, one in enumerate(chosen)}
+
+
+def _name(value: int, found: Found, others: list[int], share: float) -> str:
+    """A name for a value that no file of the user's names."""
+    low, high = (0, 0xFFFFFF) if found.by_color else (0, 255)
+    if set(others) == {low, high}:
+        return "background" if value == low else "foreground"
+    void = {low, high} if found.by_color else {high}
+    if value in void and share < RARE:
+        return IGNORED
+    return f"class-{value:06X}" if found.by_color else f"class-{value}"
+
+
+def stated(root: Path) -> Iterator[tuple[Path, dict[str, int]]]:
+    """Each file of the user's that names colours or ids: `[{title|name, color}]` as JSON, `name,r,g,b` as CSV.
+
+    Args:
+        root: The folder; files below it are read too.
+    """
+    for path in sorted([*root.rglob("*.json"), *root.rglob("*.csv")]):
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+            rows = _objects(json.loads(text)) if path.suffix == ".json" else csv.DictReader(text.splitlines())
+            if names := dict(_named(rows)):
+                yield path, names
+        except (OSError, ValueError, csv.Error, RecursionError):
+            continue  # a file that names no colours
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        yield from _objects(part)
+
+
+def _named(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+    for row in rows:
+        cells = {str(key).strip().lower(): value for key, value in row.items()}
+        name = cells.get("title") or cells.get("name") or cells.get("class")
+        color = cells.get("color") or cells.get("colour")
+        if isinstance(name, str) and isinstance(color, str) and color.startswith("#") and len(color) == 7:
+            yield name.strip(), int(color[1:], 16)
+        elif isinstance(name, str) and {"r", "g", "b"} <= cells.keys():
+            yield name.strip(), packed(_color(cells))
+
+
+def _color(cells: dict[str, Any]) -> Color:
+    return int(cells["r"]), int(cells["g"]), int(cells["b"])
+
+
+def merged(proposed: list[Line], kept: Iterable[Line]) -> list[Line]:
+    """The lines that the user has, with today's shares, then those for values that are new."""
+    shares = {line.value: line.share for line in proposed}
+    lines = [replace(line, share=shares.get(line.value, "0.00 %")) for line in kept]
+    known = {line.value for line in lines}
+    return [*lines, *(line for line in proposed if line.value not in known)]

@@ -1,0 +1,21 @@
+"""List the public datasets: what each holds, its licence, and whether it is on this machine."""
+
+from __future__ import annotations
+
+import argparse
+
+GROUP = "data"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Whether to accept a licence."""
+    parser.add_argument(
+        "--accept", metavar="NAME", help="accept the licence of this dataset, which its page shows, once for all clones"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the list, or accept a licence."""
+    from commands._datasets import accept_licence, listing
+
+    print(accept_licence(arguments.accept) if arguments.accept else listing())

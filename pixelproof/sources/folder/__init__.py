@@ -1,0 +1,62 @@
+"""Your own images with masks, in a folder: ids, palettes or colours, whose classes a file beside them names.
+
+`pixelproof init FOLDER` writes that file, classes.csv, from what it finds; see pixelproof/sources/table.py. See
+pixelproof/sources/pairs.py for where images and masks may be.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import Header, Sample
+from pixelproof.sources.labels import opened, read_colors, read_ids
+from pixelproof.sources.pairs import Pair, find_pairs
+from pixelproof.sources.photos import photo
+from pixelproof.sources.request import Facts, Request
+from pixelproof.sources.table import Table, read_table
+from pixelproof.sources.writing import Labelled, write_dataset
+
+FACTS = Facts("folder", "its owner's")
+
+
+def convert(request: Request, target: Path) -> None:
+    """Convert what `download.folder.path` holds.
+
+    Raises:
+        DataError: Its layout, a mask or classes.csv is wrong.
+    """
+    root = Path(request.options["path"])
+    if not root.is_dir():
+        raise DataError(root, "a folder of images and masks", "none", "set download.folder.path in params.yaml")
+    pairs, table = find_pairs(root), read_table(root)
+    splits: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        splits.setdefault(pair.split, []).append(pair)
+    read = partial(read_pair, table=table, source=FACTS.name, lossy=request.options["lossy_masks"])
+    write_dataset(target, Header(FACTS.name, table.classes, (FACTS.source,)), splits, read, request.workers)
+
+
+def read_pair(pair: Pair, table: Table, source: str, lossy: bool) -> Labelled:
+    """One image with its mask as class ids.
+
+    Args:
+        pair: Where they are.
+        table: What the mask may hold.
+        source: The name of the dataset, for the index.
+        lossy: Whether a mask may be a JPEG.
+
+    Raises:
+        DataError: The mask is a JPEG and must not be, or holds something else.
+    """
+    if not lossy and opened(pair.mask).format == "JPEG":
+        fix = "save masks as PNG, or set download.folder.lossy_masks: true and `within` in classes.csv"
+        raise DataError(pair.mask, "a mask without loss", "a JPEG, which blurs the edges of its classes", fix)
+    image, height, width = photo(pair.image)
+    values = read_colors(pair.mask) if table.colors else read_ids(pair.mask)
+    mask = table.ids(pair.mask, values)
+    if mask.shape != (height, width):
+        found = f"{mask.shape[1]}x{mask.shape[0]}"
+        raise DataError(pair.mask, f"{width}x{height} pixels as {pair.image.name} has", found, "fix the mask")
+    return Labelled(Sample(pair.id, pair.group, width, height, source), image, mask)
