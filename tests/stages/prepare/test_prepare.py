@@ -43,9 +43,11 @@ def section(**changes: Any) -> Prepare:
         "sources": ["download", "cvat"],
         "shape": {"mode": "stretch", "width": SIZE, "height": SIZE, "overlap": 0},
         "map": {"cvat": {"vehicle": "car", "mud": "ignore"}},
-        "split": {"val": 0.3, "test": 0.3, "salt": 4},
+        "accept": [],
+        "split": {"val": 0.3, "test": 0.3, "salt": 4, "frozen": "data/frozen.csv"},
     }
-    return Prepare.model_validate(values | changes)
+    split = {"split": values["split"] | changes.pop("split", {})}
+    return Prepare.model_validate(values | changes | split)
 
 
 def header(name: str, classes: tuple[str, ...]) -> Header:
@@ -138,7 +140,7 @@ def test_new_images_move_no_older_one_and_stay_out_of_other_splits(tmp_path: Pat
     write(tmp_path / "more", "download", PUBLIC, train=["p/p0"], val=["r/p3"], test=["s/p4", "t/p9"])
     prepare(tmp_path / "more", tmp_path / "more/cards", section(sources=["download"]))
     changed = {name for name, digest in digests(tmp_path / "more").items() if before.get(name) != digest}
-    assert {name for name in changed if not name.startswith("download")} == {
+    assert {name for name in changed if not name.startswith(("download", "cards/c"))} == {
         "cards/test.json", "prepared/test/index.csv", "prepared/test/images/p9.png", "prepared/test/masks/p9.png",
         "prepared/test/instances/p9.png",
     }  # fmt: skip
@@ -170,7 +172,7 @@ def test_resizing_keeps_labels_where_the_image_goes(tmp_path: Path) -> None:
             path.write_bytes(bytes(cv2.imencode(".jpg", image)[1].tobytes()))
             writer.add(sample, path if name == "fits" else image, mask, instances)
         writer.close()
-    prepare(tmp_path, tmp_path / "cards", section(sources=["download"]))
+    prepare(tmp_path, tmp_path / "cards", section(sources=["download"], accept=["twice"]))
     verify(tmp_path / "prepared")
     for sample, image, mask in iterate(tmp_path / "prepared", "train"):
         width, height = sizes[sample.id.removeprefix("train-")]
@@ -214,7 +216,12 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
     [
         (
             {"map": {"cvat": {"mud": "ignore"}}},
-            "prepare.map.cvat: found no entry for the class 'vehicle' of cvat; map it to",
+            "prepare.map.cvat: found no entry for the class 'vehicle'; write `map: {\"cvat\": {\"mud\": \"ignore\", "
+            "\"vehicle\": \"ignore\"}}`, with what each is instead: road, car, grass, ignore",
+        ),
+        (
+            {"map": {"cvat": {}}},
+            "found no entry for 2 classes: 'vehicle', 'mud'; write `map: {\"cvat\": {\"vehicle\": \"ignore\", ",
         ),
         (
             {"map": {"cvat": {"vehicle": "cart", "mud": "road"}}},
@@ -224,7 +231,7 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
             {"map": {"cvat": {"vehicle": "car", "mud": "ignore", "mut": "road"}}},
             "'mut'; allowed: grass, mud, road, vehicle",
         ),
-        ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "keep at least one as it is"),
+        ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "keep at least one"),
     ],
 )
 def test_classes_that_match_nothing(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:
