@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from commands._edit import set_values
-from commands._values import Found, count, merged, propose, stated
+from commands._values import MANY, Found, count, merged, propose, stated
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
 from pixelproof.data.dataset import UNSPLIT
 from pixelproof.data.splitting import Split, best_salt, images_per_split
+from pixelproof.sources.labels import check_not_swapped
 from pixelproof.sources.pairs import Pair, find_pairs, has_pairs, slug
 from pixelproof.sources.table import IGNORED, NAME, Line, read_table, table_text
 
@@ -34,6 +35,8 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     pairs = find_pairs(folder)
     kept = read_table(folder) if (folder / NAME).exists() else None
     found = count([pair.mask for pair in pairs])
+    if len(found.values) > MANY:
+        check_not_swapped(pairs[0].image, pairs[0].mask)
     files = list(stated(folder))
     names = {value: name for _, known in files for name, value in known.items()} if found.by_color else {}
     lines = propose(found, names)

@@ -20,10 +20,12 @@ from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import check, load, read_yaml
 from pixelproof.data.dataset import IGNORE, UNSPLIT, Sample, iterate, read_header, read_instances
+from pixelproof.data.holdings import held
 from pixelproof.data.splitting import Split, best_salt, images_per_split
 from stages.cvat.convert import convert
 from stages.cvat.export import export_name, find_exports, open_export
 from stages.cvat.params import IGNORED, Cvat, Params
+from stages.prepare.mapping import VOID
 
 FOLDER = "data/annotations"
 OBJECT = 0.1  # of its image: a label whose objects cover less on average is assumed to be a thing
@@ -32,7 +34,6 @@ BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
 NEIGHBOURS = (
     "frames of one flight may end up in both train and test: a folder per flight in CVAT's image names prevents it"
 )
-VOID = ("ignore", "void", "unlabeled", "unlabelled")
 
 
 def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
@@ -56,7 +57,7 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
         proposed = propose(*seen(Path(scratch) / "data", UNSPLIT))
     params = settled(params, found, kept)
     groups = Counter(sample.group for sample in found.samples)
-    salt = split.salt if kept else _salt(export, groups, split)
+    salt = split.salt if kept else _salt(export, groups, split, found)
     changes = _changes(params, salt, again=kept is not None)
     changes |= {} if kept else {"prepare.shape": proposed.shape.model_dump()}
     changes |= {} if portable is None else {"compute.portable": portable}
@@ -74,23 +75,27 @@ class Found:
     samples: list[Sample]
     unlabelled: float  # share of the pixels that no shape covers
     shares: list[float | None]  # by class: the mean share of its image that one object covers
+    held: dict[str, Counter[str]]  # by group: what it holds of the classes
 
 
 def measure(root: Path) -> Found:
     """Count pixels and objects of a converted export, in which every new label was treated as a thing."""
     shares: list[list[float]] = [[] for _ in read_header(root).classes]
+    names = [None if name.lower() in VOID else name for name in read_header(root).names()]
+    holds: dict[str, Counter[str]] = {}
     samples, outside, pixels = [], 0, 0
     for sample, _, mask in iterate(root, UNSPLIT):
         samples.append(sample)
         outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
         instances = read_instances(root, UNSPLIT, sample)
+        holds.setdefault(sample.group, Counter()).update(held(mask, instances, names))
         if instances is not None:
             counts = np.bincount(instances.ravel())
             owner = np.zeros(len(counts), np.uint8)
             owner[instances] = mask  # an instance has one class
             for number, count in zip(owner[1:], counts[1:], strict=True):
                 shares[int(number)].append(int(count) / mask.size)
-    return Found(samples, outside / pixels, [sum(each) / len(each) if each else None for each in shares])
+    return Found(samples, outside / pixels, [sum(each) / len(each) if each else None for each in shares], holds)
 
 
 def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
@@ -117,8 +122,8 @@ def _with_those_there(export: Path, folder: Path) -> list[Path]:
     return [*(path for path in there if export_name(path) != export_name(export)), export]
 
 
-def _salt(export: Path, groups: Counter[str], split: Split) -> int:
-    salt = best_salt(groups, split.val, split.test)
+def _salt(export: Path, groups: Counter[str], split: Split, found: Found) -> int:
+    salt = best_salt(groups, split.val, split.test, found.held)
     if salt is None:
         raise DataError(export, "images of three groups or more", f"{len(groups)}", "train, val and test need one each")
     return salt

@@ -99,7 +99,8 @@ class Pair:
     @property
     def said(self) -> str:
         """Both, by split and id."""
-        labels = "" if self.first.state.labels == self.second.state.labels else " with other labels"
+        one, other = self.first.state, self.second.state
+        labels = " with other labels" if one.image == other.image and one.labels != other.labels else ""
         return f"{self.first.split}/{self.first.id} and {self.second.split}/{self.second.id}{labels}"
 
 

@@ -93,23 +93,33 @@ class Conclusions:
         """A line for each kind that there is."""
         inside, across = ([pair for pair in self.equal if pair.across == value] for value in (False, True))
         lines: list[tuple[Sequence[object], str, str, str]] = [
-            (inside, "pictures stand twice in one split", _pairs(inside), "remove one of the two"),
-            (across, "pictures stand in two splits, as prepare.accept allows", _pairs(across), "scores are too good"),
+            (inside, "pictures that stand twice in one split", _pairs(inside), "remove one of the two"),
+            (
+                across,
+                "pictures that stand in two splits, as prepare.accept allows",
+                _pairs(across),
+                "scores are too good",
+            ),
             (
                 self.near,
-                f"pairs of images in different splits look alike (up to {BITS} of 64 bits of their hashes differ)",
+                f"pairs of images in different splits that look alike (up to {BITS} of 64 bits of their hashes differ)",
                 _pairs(self.near),
                 "if they show one place, give both one group (`cvat.group`, or one folder around both)",
             ),
-            (self.shared, "images have the mask of another image", _pairs(self.shared), "check which it belongs to"),
+            (
+                self.shared,
+                "images that have the mask of another image",
+                _pairs(self.shared),
+                "check which it belongs to",
+            ),
             (
                 self.misfits,
-                "masks lie on the edges of another image, not of their own",
+                "masks that lie on the edges of another image, not of their own",
                 listed([one.said for one in self.misfits]),
                 "check whether they are swapped",
             ),
         ]
-        return [f"{len(found)} {what}: {those}; {fix}" for found, what, those, fix in lines if found]
+        return [f"{what}: {len(found)} ({those}); {fix}" for found, what, those, fix in lines if found]
 
     def as_json(self) -> dict[str, Any]:
         """Counts, and the first pairs of each kind."""
@@ -136,7 +146,7 @@ def uneven(findings: Findings, pixels: dict[str, dict[str, int]], placed: list[P
     if not found:
         return []
     those = listed([f"{name} ({split})" for name, split in found])
-    return [f"{len(found)} classes are in one split only: {those}; {_remedy(findings, placed)}"]
+    return [f"classes that only one split has: {len(found)} ({those}); {_remedy(findings, placed)}"]
 
 
 def _remedy(findings: Findings, placed: list[Placed]) -> str:
@@ -166,7 +176,7 @@ def left_out(placed: list[Placed]) -> list[str]:
     if not names:
         return []
     why = "their groups or published split are those of the frozen test split, which does not grow"
-    return [f"{len(names)} images are in no split: {listed(names)}; {why}"]
+    return [f"images that are in no split: {len(names)} ({listed(names)}); {why}"]
 
 
 def unlabelled(findings: Findings) -> list[str]:
@@ -175,7 +185,9 @@ def unlabelled(findings: Findings) -> list[str]:
     if not counts:
         return []
     those = ", ".join(f"{split} {count}" for split, count in counts.items())
-    return [f"{sum(counts.values())} images have no labelled pixel: {those}; nothing is learnt from them, nor scored"]
+    return [
+        f"images without a labelled pixel: {sum(counts.values())} ({those}); nothing is learnt from them, nor scored"
+    ]
 
 
 def _check_values(source: Source, counts: Array) -> None:

@@ -216,12 +216,12 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
     [
         (
             {"map": {"cvat": {"mud": "ignore"}}},
-            "prepare.map.cvat: found no entry for the class 'vehicle'; write `map: {\"cvat\": {\"mud\": \"ignore\", "
-            "\"vehicle\": \"ignore\"}}`, with what each is instead: road, car, grass, ignore",
+            'prepare.map.cvat: found no entry for the class \'vehicle\'; write `map: {"cvat": {"mud": "ignore", '
+            '"vehicle": "ignore"}}`, with what each is instead: road, car, grass, ignore',
         ),
         (
             {"map": {"cvat": {}}},
-            "found no entry for 2 classes: 'vehicle', 'mud'; write `map: {\"cvat\": {\"vehicle\": \"ignore\", ",
+            'found no entry for 2 classes: \'vehicle\', \'mud\'; write `map: {"cvat": {"vehicle": "ignore", ',
         ),
         (
             {"map": {"cvat": {"vehicle": "cart", "mud": "road"}}},
