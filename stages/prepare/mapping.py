@@ -32,12 +32,11 @@ def target_classes(
     """
     first, header = next(iter(headers.items()))
     moved = renames.get(first, {})
-    kept = [info for info in header.classes if moved.get(info.name, info.name) == info.name]
-    found = {info.name: info for info in kept}
+    named = [(info, moved.get(info.name, info.name)) for info in header.classes if moved.get(info.name) != IGNORED]
+    found = {name: info for info, name in named if info.name == name}
     merged: dict[str, list[ClassInfo]] = {}
-    for info in header.classes:
-        name = moved.get(info.name, info.name)
-        if name not in found and not (name == IGNORED and info.name in moved):
+    for info, name in named:
+        if name not in found:
             merged.setdefault(name, []).append(info)
     for name, infos in merged.items():
         found[name] = replace(infos[0], name=name, thing=all(info.thing for info in infos))
