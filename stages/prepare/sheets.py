@@ -16,7 +16,7 @@ from pixelproof.data.resize import pad, resize_image, resize_labels
 from stages.prepare.shape import Piece
 
 COLUMNS, ROWS = 3, 2
-CELL = 128  # pixels
+CELL = 120  # pixels
 GAP = 2  # pixels between cells
 STEP = 8  # colours are rounded to multiples of it: a sheet stays below 200 KB, even of noise
 WHITE = np.uint8(255)

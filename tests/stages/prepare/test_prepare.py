@@ -156,6 +156,40 @@ def test_own_classes_alone_can_be_merged_among_themselves(tmp_path: Path) -> Non
     assert (mask == np.array([0, IGNORE, 1, 1] + [IGNORE] * 252)[expected]).all()
 
 
+def test_own_classes_are_merged_and_renamed_to_new_names(tmp_path: Path) -> None:
+    """The other source's classes may take the new names."""
+    both(tmp_path)
+    moved = {"download": {"road": "way", "grass": "way", "car": "traffic"}, "cvat": {"vehicle": "traffic"}}
+    moved["cvat"] |= {"grass": "way", "road": "way", "mud": "ignore"}
+    prepare(tmp_path, tmp_path / "cards", section(map=moved))
+    classes = read_header(tmp_path / "prepared").classes
+    assert [(c.id, c.name, c.color, c.thing) for c in classes] == [
+        (0, "way", (0, 0, 0), False),
+        (1, "traffic", (1, 0, 0), True),
+    ]
+    lookups = {"download": [0, 1, 0], "cvat": [1, 0, 0, IGNORE]}
+    for split in SPLITS:
+        for sample, _, mask in iterate(tmp_path / "prepared", split):
+            expected = scene(sample.id, 4 if sample.source == "cvat" else 3)[1]
+            ids = np.array([*lookups[sample.source], *[IGNORE] * 253], np.uint8)
+            assert (mask == ids[expected]).all()
+    made = {c["name"]: c["from"] for c in json.loads((tmp_path / "cards/card.json").read_text())["classes"]}
+    assert made["way"] == {"download": ["road", "grass"], "cvat": ["grass", "road"]}
+
+
+def test_a_thing_merged_with_what_is_none_is_none(tmp_path: Path) -> None:
+    both(tmp_path)
+    moved = {
+        "download": {"road": "ground", "car": "ground"},
+        "cvat": dict.fromkeys(("vehicle", "road", "mud"), "ground"),
+    }
+    prepare(tmp_path, tmp_path / "cards", section(map=moved))
+    assert [(c.name, c.thing) for c in read_header(tmp_path / "prepared").classes] == [
+        ("ground", False),
+        ("grass", False),
+    ]
+
+
 def test_resizing_keeps_labels_where_the_image_goes(tmp_path: Path) -> None:
     """The class is written into the image's colour, so that both can be compared after the resize."""
     head = header("download", PUBLIC)
