@@ -15,7 +15,7 @@ from commands._trained import PREPARED, Trained, find, what_trains
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data.dataset import SPLITS
-from stages.train.data import Labelled
+from stages.train.data import Labelled, Windows, to_validate
 
 VERSIONS = Path(__file__).parents[1] / "pixelproof/core/versions.json"
 
@@ -24,9 +24,9 @@ def export(arch: str, seed: int, out: Path) -> None:
     """Export a trained network, compare it with PyTorch on the test set, and write the file and its card."""
     trained = find(arch, seed)
     results = evidence(trained)
-    test = Labelled.open([(PREPARED, "test")])
-    images = [test.read(index)[0] for index in range(len(test))]
-    height, width = images[0].shape[:2]
+    test = to_validate([(PREPARED, "test")], Labelled.open([(PREPARED, "train")]).size)
+    images = (test.read(index)[0] for index in range(len(test)))
+    width, height = test.size
     model = trained.network(trained.fp32())
     content = as_onnx(trained.arch, model, height, width)
     found = compare(content, model, images, trained.params.compute.threads)
@@ -37,7 +37,8 @@ def export(arch: str, seed: int, out: Path) -> None:
     parameters = sum(weight.numel() for weight in model.parameters())
     text = card(trained, results, Exported((height, width), parameters, found.same, digests, versions()))
     write_both({out / f"{trained.arch}.onnx": content, out / f"{trained.arch}.md": text.encode()})
-    print(f"{len(images)} test images: the largest logit difference is {found.difference:.2g}", end=" ")
+    what = "windows of test images" if isinstance(test, Windows) else "test images"
+    print(f"{len(test)} {what}: the largest logit difference is {found.difference:.2g}", end=" ")
     print(f"(at most {found.bound:.2g} is allowed), {found.same:.4%} of the pixels have the same class")
     print(f"wrote {out / trained.arch}.onnx ({len(content) / 1e6:.1f} MB) and {out / trained.arch}.md")
 

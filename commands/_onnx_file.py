@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def nodes_anonymous(nodes: Iterable[onnx.NodeProto]) -> None:
                 graph_anonymous(inner)
 
 
-def compare(content: bytes, model: Any, images: list[NDArray[np.uint8]], threads: int) -> Agreement:
+def compare(content: bytes, model: Any, images: Iterable[NDArray[np.uint8]], threads: int) -> Agreement:
     """ONNX Runtime against PyTorch, both in fp32 on the CPU, over images of one size."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -130,8 +131,9 @@ def compare(content: bytes, model: Any, images: list[NDArray[np.uint8]], threads
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     network = Deployed(model).eval()
     difference, largest, same, pixels = 0.0, 0.0, 0, 0
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        batch = np.stack(images[start : start + IMAGES_AT_ONCE])
+    left = iter(images)
+    while some := list(islice(left, IMAGES_AT_ONCE)):
+        batch = np.stack(some)
         with torch.inference_mode():
             logits, classes = (tensor.numpy() for tensor in network(torch.from_numpy(batch)))
         found_logits, found_classes = session.run(["logits", "classes"], {"image": batch})

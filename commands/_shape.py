@@ -19,7 +19,7 @@ Seen = tuple[Size, float]  # the size of an image, and the area in pixels of an 
 
 WHOLE = 512  # pixels: images whose longer side is no longer are small enough to train on as they are
 LEGIBLE = 8  # pixels: objects of a smaller side are hardly learnt
-ROOMY = 16  # pixels: scaling down is proposed only as long as the median object of every class keeps this side
+ROOMY = 32  # pixels: COCO calls smaller objects small; scaling down is proposed while every class's median keeps it
 TILES = (256, 512)  # sides of tiles
 OVERLAP = 8  # of a tile's side: a share of 1/8
 STEP = 32  # networks pad images to multiples of it

@@ -116,7 +116,8 @@ def _changed(
         return None
     if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:
         return None
-    return _uri(_shrunk(change_map(truth, old, new)[..., ::-1], cv2.INTER_NEAREST))
+    small = (_shrunk(labels, cv2.INTER_NEAREST) for labels in (truth, old, new))  # first: colours take much memory
+    return _uri(change_map(*small)[..., ::-1])
 
 
 def fetch(found: Sequence[Extreme], base: Outputs, head: Outputs) -> None:
@@ -144,7 +145,7 @@ def _painted(mask: NDArray[np.uint8] | None, truth: NDArray[np.uint8] | None, cl
     if classes and classes.colors:
         palette[: len(classes.colors)] = classes.colors
     shown = mask if truth is None or truth.shape != mask.shape else np.where(truth == IGNORE, IGNORE, mask)
-    return _uri(_shrunk(palette[shown][..., ::-1], cv2.INTER_NEAREST))
+    return _uri(palette[_shrunk(shown.astype(np.uint8, copy=False), cv2.INTER_NEAREST)][..., ::-1])
 
 
 def _shrunk(array: NDArray[np.uint8], how: int) -> NDArray[np.uint8]:

@@ -84,15 +84,19 @@ def set_up(compute: Compute) -> str:
     return pick_device(compute)
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(largest: int = 2**30) -> None:
     """Let the C library keep the memory of one iteration for the next, where it can (glibc's `mallopt`).
 
     By default it returns large blocks to the system immediately, and every page of an activation is then mapped and
     zeroed again: ten thousand page faults, and a few percent of the time, per iteration of a small network.
+
+    Args:
+        largest: blocks of more bytes are returned. What is kept is in pieces: a process with many large arrays of
+            different sizes would need several times their memory.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(M_MMAP_THRESHOLD, 2**30)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_MMAP_THRESHOLD, largest)
+        mallopt(M_TRIM_THRESHOLD, 2 * largest - 1)
 
 
 def autocast(compute: Compute, device: str) -> AbstractContextManager[None]:

@@ -16,20 +16,23 @@ evaluate, which counts objects, and measure, which measures them, share these ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import IGNORE
+from pixelproof.data.grid import strips
 
 Labels = NDArray[np.uint8]
 Instances = NDArray[np.uint16]
-Numbers = NDArray[np.int64]
+Numbers = NDArray[np.integer[Any]]  # of pixels, int32: an image has fewer than 2**31, and large ones have many
 Where = NDArray[np.bool_]
+AT_ONCE = 2**20  # pixels that are looked through together
 
 
 class Pair(NamedTuple):
@@ -65,8 +68,11 @@ class Objects:
         Returns:
             The areas, indexed by the number of the object; [0] belongs to no object.
         """
-        numbers = self.numbers if where is None else self.numbers[where.ravel()[self.indices]]
-        return np.bincount(numbers, minlength=len(self.classes) + 1)
+        total = np.zeros(len(self.classes) + 1, np.int64)
+        for part in _parts(self.numbers):
+            inside = slice(None) if where is None else where.ravel()[self.indices[part]]
+            total += np.bincount(self.numbers[part][inside], minlength=len(total))
+        return total
 
     def within(self, where: Where) -> Objects:
         """The same objects with the same numbers, restricted to some pixels; an object may lose all of its own."""
@@ -85,7 +91,7 @@ class Objects:
 
     def as_map(self) -> Numbers:
         """A map with the number of each pixel's object, 0 for none."""
-        numbers = np.zeros(self.shape, np.int64)
+        numbers = np.zeros(self.shape, np.int32)
         numbers.ravel()[self.indices] = self.numbers
         return numbers
 
@@ -108,15 +114,17 @@ def true_objects(truth: Labels, instances: Instances | None, things: Sequence[in
     of_things = is_thing[truth]
     numbered = of_things & (instances > 0)
     rest = components(np.where(numbered, np.uint8(IGNORE), truth), things if (of_things != numbered).any() else ())
-    indices = np.flatnonzero(numbered)
-    ids = truth.ravel()[indices].astype(np.int64) << 16 | instances.ravel()[indices]
+    indices = _positions(numbered)
+    ids = truth.ravel()[indices].astype(np.int32) << 16 | instances.ravel()[indices]
     there = np.zeros((max(things) + 1) << 16, np.bool_)
     there[ids] = True
     keys = np.flatnonzero(there)
+    rank = np.zeros(len(there), np.int32)
+    rank[keys] = np.arange(1, len(keys) + 1)
     return Objects(
         truth.shape,
-        np.concatenate([indices, rest.indices]),
-        np.concatenate([np.searchsorted(keys, ids) + 1, rest.numbers + len(keys)]),
+        _joined([indices, rest.indices]),
+        _joined([rank[ids], rest.numbers + np.int32(len(keys))]),
         np.concatenate([keys >> 16, rest.classes]),
     )
 
@@ -132,22 +140,47 @@ def components(labels: Labels, things: Sequence[int]) -> Objects:
         >>> components(np.array([[2, 0, 1], [0, 2, 0], [1, 0, 0]], np.uint8), [1, 2]).as_map().tolist()
         [[3, 0, 1], [0, 3, 0], [2, 0, 0]]
     """
-    indices, numbers, classes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], list[int]()
+    indices, numbers, classes = list[Numbers](), list[Numbers](), list[int]()
     for label in things:
         inside = labels == label
-        at = np.flatnonzero(inside)
+        at = _positions(inside)
         if not at.size:
             continue
         count, found = cv2.connectedComponents(inside.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
         of = found.ravel()[at]
+        del found
         first = np.zeros(count, np.int64)
-        first[of[::-1]] = at[::-1]  # in reverse: the last value written is the first pixel
-        rank = np.zeros(count, np.int64)
-        rank[1 + np.argsort(first[1:])] = np.arange(1, count)
+        for part in reversed(list(_parts(at))):
+            first[of[part][::-1]] = at[part][::-1]  # in reverse: the last value written is the first pixel
+        rank = np.zeros(count, np.int32)
+        rank[1 + np.argsort(first[1:])] = np.arange(1, count) + len(classes)
+        for part in _parts(of):
+            of[part] = rank[of[part]]
         indices.append(at)
-        numbers.append(rank[of] + len(classes))
+        numbers.append(of)
         classes += [label] * (count - 1)
-    return Objects(labels.shape, np.concatenate(indices), np.concatenate(numbers), np.array(classes, np.int64))
+    return Objects(labels.shape, _joined(indices), _joined(numbers), np.array(classes, np.int64))
+
+
+def _positions(where: Where) -> Numbers:
+    """The positions, in the flattened map, of the pixels that are True, counted in strips: few bytes for each."""
+    found = []
+    for rows in strips(where.shape, AT_ONCE):
+        found.append(np.flatnonzero(where[rows]).astype(np.int32) + np.int32(rows.start * where.shape[1]))
+    return _joined(found)
+
+
+def _parts(numbers: Numbers) -> Iterator[slice]:
+    """Slices of a long row of numbers: as an index, NumPy copies them to eight bytes each."""
+    return (slice(start, start + AT_ONCE) for start in range(0, len(numbers), AT_ONCE))
+
+
+def _joined(parts: Sequence[Numbers]) -> Numbers:
+    """The parts one after another."""
+    there = [part for part in parts if part.size]
+    if len(there) == 1:
+        return there[0]
+    return np.concatenate(there) if there else np.zeros(0, np.int32)
 
 
 def match(true: Objects, predicted: Objects, above: float) -> list[Pair]:
@@ -161,14 +194,16 @@ def match(true: Objects, predicted: Objects, above: float) -> list[Pair]:
     Returns:
         The pairs, the largest IoU first.
     """
-    other_of = np.zeros(true.shape, np.int64).ravel()
-    other_of[predicted.indices] = predicted.numbers
-    others = other_of[true.indices]
-    span = len(predicted.classes) + 1
-    keys, overlaps = np.unique((true.numbers * span + others)[others > 0], return_counts=True)
+    other_of, span = predicted.as_map().ravel(), len(predicted.classes) + 1
+    overlaps = Counter[int]()  # pixels by pair
+    for part in _parts(true.indices):
+        others = other_of[true.indices[part]]
+        both = others > 0
+        keys, pixels = np.unique(true.numbers[part][both].astype(np.int64) * span + others[both], return_counts=True)
+        overlaps.update(dict(zip(keys.tolist(), pixels.tolist(), strict=True)))
     area_of, other_area_of = true.areas().tolist(), predicted.areas().tolist()
     overlapping = []
-    for key, overlap in zip(keys.tolist(), overlaps.tolist(), strict=True):
+    for key, overlap in sorted(overlaps.items()):
         one, other = divmod(key, span)
         if true.classes[one - 1] == predicted.classes[other - 1]:
             overlapping.append(Pair(overlap / (area_of[one] + other_area_of[other] - overlap), one, other))

@@ -11,7 +11,7 @@ from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import read_header, read_split
 from pixelproof.nn.precision import warn_if_slow
-from pixelproof.nn.runtime import pick_device
+from pixelproof.nn.runtime import keep_freed_memory, pick_device
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
 from stages.evaluate.predict import Tiles, build_network, load_network, window_size
@@ -51,6 +51,8 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
             classes = len(header.classes)
             predict = load_network(config, weights, classes, params.compute, overrides, settings, tiles)
             batch = 1 if tiles else settings.batch
+            if tiles:
+                keep_freed_memory(largest=2**20)  # not the maps of large images
             network = Network(f"{arch} seed {seed}", predict, batch, DATA, header, settings, params.seed)
             write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))

@@ -40,7 +40,8 @@ def find(
     """One image's objects: the true ones by class and number, then the invented ones."""
     known, right = truth != IGNORE, truth == prediction
     true, whole = true_objects(truth, instances, things), components(prediction, things)
-    guessed, hidden = whole.within(known), whole.mostly_outside(known)
+    hidden, guessed = whole.mostly_outside(known), whole.within(known)
+    del whole
     pairs = match(true, guessed, threshold)
     iou_of, taken = {pair.true: pair.iou for pair in pairs}, {pair.predicted for pair in pairs}
     objects = []

@@ -112,7 +112,11 @@ class Inference(Section):
 class Evaluate(Inference, Quality):
     """How the network is run over the val and test splits, and what is measured."""
 
-    batch: int = Field(ge=1, le=1024, description="images, or windows of one image, per forward pass")
+    batch: int = Field(
+        ge=1,
+        le=1024,
+        description="images per forward pass; of windows of a large image, no more than 512x512 pixels together",
+    )
     overrides: Overrides = Field(
         description="overrides of trained networks that keep their weights, such as dilation rates"
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 WHOLE = 2**24  # pixels whose logits are held together
+TOGETHER = 2**18  # pixels of windows in a forward pass: a network holds many numbers for each of them
 Example = tuple[Sample, Image, Image]  # its index entry, the image, the true mask
 
 
@@ -44,10 +45,14 @@ def batches(examples: Iterable[Example], most: int) -> Iterator[list[Example]]:
     """Group examples into batches, in order; a batch also ends where the size of the images changes."""
     batch: list[Example] = []
     for example in examples:
-        if batch and (len(batch) == most or batch[0][1].shape != example[1].shape):
+        if batch and batch[0][1].shape != example[1].shape:
             yield batch
             batch = []
         batch.append(example)
+        del example  # large images should not outlive their use
+        if len(batch) == most:
+            yield batch
+            batch = []
     if batch:
         yield batch
 
@@ -64,7 +69,8 @@ class Tiles:
         """The tiles of `prepare.shape`, or the windows of `evaluate` instead; None if networks saw whole images."""
         if not shape.tiled:
             return None
-        return cls(Grid.square(inference.window, inference.stride) if inference.window else shape.grid, batch)
+        grid = Grid.square(inference.window, inference.stride) if inference.window else shape.grid
+        return cls(grid, max(1, min(batch, TOGETHER // (grid.height * grid.width))))
 
 
 def load_network(

@@ -132,7 +132,9 @@ def predictions(
     """Every image's ground truth, prediction and certainty, in the order of the index."""
     for examples in batches(iterate(data, split), batch):
         found = predict([image for _, image, _ in examples])
-        for (sample, _, truth), labels, certainty in zip(examples, found.labels, found.certainty, strict=True):
+        known = [(sample, truth) for sample, _, truth in examples]
+        examples.clear()  # large images should not outlive their use
+        for (sample, truth), labels, certainty in zip(known, found.labels, found.certainty, strict=True):
             yield sample, truth, labels, certainty
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.data.grid import strips
 from pixelproof.data.images import Array
 
 Numbers = dict[str, float | None]
@@ -25,11 +26,12 @@ COLOUR = ("red", "green", "blue")
 POINTS, RADIUS = 8, 1  # of the local binary pattern
 PATTERNS = tuple(f"lbp_{number}" for number in range(POINTS + 2))
 MEASURES = (*GEOMETRY, *IN_METRES, *CO_OCCURRENCE, *COLOUR, *PATTERNS)
+AT_ONCE = 2**21  # pixels whose patterns are computed together
 ROUND = 1e-6  # an object whose axes differ by less than this share has no direction
 
 
 def measure_objects(
-    numbers: NDArray[np.int64], image: Array, metres_per_pixel: float | None, grey_levels: int
+    numbers: NDArray[np.integer[Any]], image: Array, metres_per_pixel: float | None, grey_levels: int
 ) -> list[Numbers]:
     """The measurements of object 1, 2, ... of an image, and their position (`left`, `top`, `border`)."""
     from skimage.measure import regionprops
@@ -79,8 +81,10 @@ def geometry(region: Any) -> Numbers:
 
 def oriented_box(pixels: Array) -> tuple[float, float]:
     """The long and the short side of the smallest rectangle, at any angle, around pixels (row, column) as squares."""
-    corners = np.concatenate([pixels + np.array([y, x]) for y in (0, 1) for x in (0, 1)])[:, ::-1]
-    _, sides, _ = cv2.minAreaRect(corners.astype(np.float32))
+    corners = np.empty((4, len(pixels), 2), np.float32)
+    for corner, (y, x) in zip(corners, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
+        corner[:, 0], corner[:, 1] = pixels[:, 1] + x, pixels[:, 0] + y
+    _, sides, _ = cv2.minAreaRect(corners.reshape(-1, 2))
     return float(max(sides)), float(min(sides))
 
 
@@ -131,10 +135,18 @@ def co_occurrence(grey: Array, own: NDArray[np.bool_], levels: int) -> Numbers:
 
 
 def local_patterns(grey: Array) -> Array:
-    """The local binary pattern of each pixel (Ojala et al., 2002): `uniform`, 8 neighbours, radius 1."""
+    """The local binary pattern of each pixel (Ojala et al., 2002): `uniform`, 8 neighbours, radius 1.
+
+    Large images go in strips, each with the rows around it: scikit-image needs 24 bytes for a pixel.
+    """
     from skimage.feature import local_binary_pattern
 
-    return np.asarray(local_binary_pattern(grey, POINTS, RADIUS, "uniform"), np.uint8)
+    found = np.empty(grey.shape, np.uint8)
+    for rows in strips(grey.shape, AT_ONCE):
+        top, bottom = max(rows.start - RADIUS - 1, 0), rows.stop + RADIUS + 1
+        patterns = local_binary_pattern(grey[top:bottom], POINTS, RADIUS, "uniform")
+        found[rows] = patterns[rows.start - top : rows.stop - top]
+    return found
 
 
 def pattern_shares(patterns: Array, own: NDArray[np.bool_]) -> Numbers:

@@ -21,6 +21,7 @@ from stages.measure.landing import (
     clearance,
     from_centre,
     ground_lengths,
+    window,
 )
 from stages.measure.params import SECTION, Landing
 from stages.measure.read import Example
@@ -92,10 +93,10 @@ def find_spots(example: Example, split: str, header: Header, params: Landing) ->
     """Choose the disks of an image by the prediction, and judge them by the ground truth."""
     sample = example.sample
     rules = rules_of(params, header, example.metres_per_pixel, f"{split}/{sample.id}")
-    judge = Judge.of(example.truth, rules)
     disks = best_disks(clearance(example.labels, rules, example.certainty), rules)
+    judge = Judge.of(example.truth, rules)
     places = [Place(disk, judge.judge(disk)) for disk in disks]
-    return Spots(sample.id, places, judge.best(), float(judge.strict.max()))
+    return Spots(sample.id, places, judge.best(), judge.largest)
 
 
 def add_spots(landings: Landings, spots: Spots, example: Example, split: str, names: Sequence[str]) -> None:
@@ -114,7 +115,8 @@ def add_spots(landings: Landings, spots: Spots, example: Example, split: str, na
 def row_of(rank: int, place: Place, best: float, example: Example, split: str, names: Sequence[str]) -> Row:
     """A disk as a row; `lost` is null if the ground truth cannot judge the disk."""
     disk, said, scale = place.disk, place.judgement, example.metres_per_pixel
-    under = example.certainty[from_centre(example.certainty.shape, disk) <= disk.radius]
+    around = window(example.certainty.shape, disk, disk.radius)
+    under = example.certainty[around][from_centre(example.certainty.shape, disk, around) <= disk.radius]
     lengths = {
         "radius": disk.radius,
         "clearance": disk.clearance,

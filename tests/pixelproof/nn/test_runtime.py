@@ -71,6 +71,9 @@ def test_a_c_library_without_mallopt_keeps_memory_as_it_likes(monkeypatch: pytes
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=lambda *values: told.append(values)))
     keep_freed_memory()
     assert told == [(-3, 2**30), (-1, 2**31 - 1)]  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
+    told.clear()
+    keep_freed_memory(largest=2**20)
+    assert told == [(-3, 2**20), (-1, 2**21 - 1)]
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())  # as on macOS
     keep_freed_memory()
     assert len(told) == 2

@@ -138,3 +138,25 @@ def test_more_than_half_outside_is_mostly_outside() -> None:
     assert objects.areas(known).tolist() == [0, 2, 1]
     assert objects.mostly_outside(known).tolist() == [False, False, True]
     assert objects.within(known).as_map().tolist() == drawn("..11.....2").tolist()
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40])
+def test_few_pixels_at_once_give_the_same(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects, areas, positions and pairs do not depend on how many pixels are looked through together."""
+    draw = np.random.default_rng(2)
+    truth, guess = (np.kron(draw.integers(0, 3, (6, 9)), np.ones((2, 2))).astype(np.uint8) for _ in range(2))
+    truth[draw.random(truth.shape) < 0.1] = IGNORED
+    instances = draw.integers(0, 4, truth.shape).astype(np.uint16)
+
+    def everything() -> list[list[object]]:
+        objects = true_objects(truth, instances, [1, 2]), components(guess, [1, 2])
+        known = truth != IGNORED
+        found: list[list[object]] = [list(match(objects[0], objects[1].within(known), 0.05))]
+        for one in objects:
+            found += [one.as_map().tolist(), one.areas().tolist(), one.areas(known).tolist(), one.classes.tolist()]
+            found += [one.first_indices().tolist(), one.mostly_outside(known).tolist()]
+        return found
+
+    whole = everything()
+    monkeypatch.setattr("pixelproof.scoring.objects.AT_ONCE", at_once)
+    assert everything() == whole and len(whole[0]) > 1

@@ -164,7 +164,12 @@ def test_images_that_fit_are_predicted_at_once_and_larger_ones_in_bands(monkeypa
     assert found.certainty.tobytes() == expected.certainty.tobytes()
     monkeypatch.setattr("stages.evaluate.predict.WHOLE", 2 * 61 * 83 - 1)
     called: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("stages.evaluate.predict.bands", lambda *given: called.append(given) or bands(*given))
+
+    def noted(*given: Any) -> Any:
+        called.append(given)
+        return bands(*given)
+
+    monkeypatch.setattr("stages.evaluate.predict.bands", noted)
     found = predictor(context, asked)(images)
     assert len(called) == 1
     assert found.labels.tobytes() == expected.labels.tobytes()

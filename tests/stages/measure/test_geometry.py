@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.measure.geometry import CO_OCCURRENCE, PATTERNS, Numbers, measure_objects, turned, wrapped
+from stages.measure.geometry import CO_OCCURRENCE, PATTERNS, Numbers, local_patterns, measure_objects, turned, wrapped
 from tests.stages.measure.shapes import Mask, disc, rectangle, turned_rectangle
 
 COLOUR = (10, 120, 250)
@@ -121,3 +121,10 @@ def test_texture_is_of_the_objects_own_pixels() -> None:
     assert first == second
     assert sum(value or 0 for value in first[-len(PATTERNS) :]) == pytest.approx(1)
     assert all(value is not None for value in first)
+
+
+def test_patterns_in_strips_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = np.random.default_rng(1).integers(0, 256, (40, 31)).astype(np.uint8)
+    whole = local_patterns(grey)
+    monkeypatch.setattr("stages.measure.geometry.AT_ONCE", 5 * 31)
+    assert (local_patterns(grey) == whole).all() and len(np.unique(whole)) > 5

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from stages.measure.landing import Disk, Judge, Rules, best_disks, clearance, from_centre
+from stages.measure.landing import STEP, Disk, Judge, Rules, best_disks, clearance, from_centre
 from stages.measure.places import share_interval
 from tests.stages.measure.shapes import rectangle
 
@@ -90,7 +90,7 @@ def test_even_certainty_shortens_all_by_its_share() -> None:
     labels = water((30, 40), (2, 2, 21, 30))
     even = np.full(labels.shape, 204, np.uint8)  # 0.8
     plain = clearance(labels, RULES)
-    assert np.abs(clearance(labels, RULES, even) - 0.8 * plain).max() < 0.002
+    assert np.abs(clearance(labels, RULES, even) - 0.8 * plain).max() < 0.002 * STEP
     assert (clearance(labels, RULES, np.full_like(even, SURE)) == plain).all()
     assert (clearance(labels, RULES, np.zeros_like(even)) == 0).all()
 
@@ -103,8 +103,8 @@ def test_the_loop_over_all_pixels_finds_the_same(seed: int) -> None:
     rules = replace(RULES, keep={PERSON: 2.3}, levels=4)
     sure = np.full_like(certainty, SURE)
     for less in (
-        by_loop(labels, rules, certainty) - clearance(labels, rules, certainty),
-        by_loop(labels, rules, sure) - clearance(labels, rules),
+        by_loop(labels, rules, certainty) - clearance(labels, rules, certainty) / STEP,
+        by_loop(labels, rules, sure) - clearance(labels, rules) / STEP,
     ):
         assert less.min() > -1e-9 and less.max() < 0.002  # cut to thousandths, the mean once more
 
@@ -180,3 +180,16 @@ def test_too_few_groups_have_no_interval() -> None:
     assert share_interval(judged) == [0.2, 1.0]
     assert share_interval(judged[:4]) is share_interval([]) is None
     assert share_interval([(group, True) for group, _ in judged]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_strips_of_an_image_give_the_same(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(4)
+    labels = np.kron(draw.choice([GRASS, GRASS, WATER, PERSON], (6, 8)), np.ones((7, 7))).astype(np.uint8)
+    certainty = np.asarray(draw.integers(100, 256, labels.shape), np.uint8)
+    rules = replace(RULES, keep={PERSON: 2.5}, radius=1.0)
+    room = clearance(labels, rules, certainty)
+    disks = best_disks(room, rules)
+    monkeypatch.setattr("stages.measure.landing.AT_ONCE", at_once)
+    assert (clearance(labels, rules, certainty) == room).all()
+    assert best_disks(room, rules) == disks and len(disks) == 3
