@@ -52,7 +52,7 @@ def _row(facts: Facts, environ: Mapping[str, str]) -> tuple[str, ...]:
     licence = facts.licence
     if facts.consent:
         licence += " (accepted)" if accepted(facts.name, facts.licence, environ) else " (to be accepted)"
-    size = sum(archive.bytes for archive in facts.archives)
+    size = sum(archive.bytes for archive in facts.needed(""))
     return (
         facts.name,
         ", ".join(filter(None, facts.variants)) or "-",

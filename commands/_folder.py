@@ -22,9 +22,11 @@ from pixelproof.sources.table import IGNORED, NAME, Line, read_table, table_text
 FOLDER = "data/folders"
 
 
-def is_folder(path: Path) -> bool:
-    """Whether a path is a folder of images beside masks, and no export of CVAT."""
-    return path.is_dir() and not any(path.glob("**/annotations.xml")) and has_pairs(path)
+def is_folder(path: Path, root: Path) -> bool:
+    """Whether a path is a folder of images beside masks: no export of CVAT, nor a folder that contains the clone."""
+    if not path.is_dir() or root.resolve().is_relative_to(path.resolve()):
+        return False
+    return not any(path.glob("**/annotations.xml")) and has_pairs(path)
 
 
 def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[str]:
@@ -56,7 +58,7 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
         *told,
         f"in {place}; changed in params.yaml: {', '.join(sorted(changes))}",
         f"next: write your names into {place / NAME} (`ignore`: no class)",
-        f"then `bin/python -m dvc add {place}` and `make repro`",
+        f"then `bin/python -m dvc add {_added(place)}` and `make repro`",
     ]
 
 
@@ -85,6 +87,11 @@ def _in_clone(folder: Path, root: Path) -> Path:
     with whole_folder(root / place) as beside:
         shutil.copytree(folder, beside, dirs_exist_ok=True)
     return place
+
+
+def _added(place: Path) -> Path:
+    """What `dvc add` is to be given: git tracks what it then writes into `data/`, but not into folders inside."""
+    return Path(*place.parts[:2]) if place.parts[:1] == ("data",) else place
 
 
 def _told(pairs: list[Pair], found: Found, lines: list[Line]) -> list[str]:

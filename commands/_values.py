@@ -22,6 +22,7 @@ from stages.prepare.mapping import VOID
 MANY = 254  # distinct values: more cannot be classes, so most are noise
 RARE = 0.05  # of the pixels: black or white below this, which nobody names, is taken for void
 FREQUENT = 0.005  # of the pixels: among noise, what is rarer is no class of its own
+LARGE = 1_000_000  # bytes: a list of colours is smaller
 FAR = 127  # the largest distance at which noise is taken for a class
 
 
@@ -150,6 +151,8 @@ def stated(root: Path) -> Iterator[tuple[Path, dict[str, int]]]:
         root: The folder; files below it are read too.
     """
     for path in sorted([*root.rglob("*.json"), *root.rglob("*.csv")]):
+        if path.stat().st_size > LARGE:
+            continue
         try:
             text = path.read_text(encoding="utf-8-sig")
             rows = _objects(json.loads(text)) if path.suffix == ".json" else csv.DictReader(text.splitlines())

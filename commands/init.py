@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     portable = arguments.portable
     if portable is None and sys.stdin.isatty():
         portable = asked(input(QUESTION))
-    bring_in = init_folder if is_folder(arguments.export) else init
+    bring_in = init_folder if is_folder(arguments.export, Path.cwd()) else init
     print(*bring_in(arguments.export, Path.cwd(), portable), sep="\n")
 
 

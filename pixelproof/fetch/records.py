@@ -43,6 +43,12 @@ def note(path: Path, name: str, cache: Path) -> None:
         write_json(record, _facts(path))
 
 
+def noted(name: str, cache: Path) -> str:
+    """The SHA-256 of a file as it was first used; empty if it was not."""
+    record = _record(name, cache)
+    return str(read_json(record)["sha256"]) if record.exists() else ""
+
+
 def _record(name: str, cache: Path) -> Path:
     return cache / "records" / f"{name}.json"
 

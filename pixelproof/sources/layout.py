@@ -9,6 +9,7 @@ from pixelproof.core.errors import DataError
 from pixelproof.data.images import reason
 
 CHECK = "check the archive"
+MAC = "__MACOSX"  # a folder of archives that macOS made, which repeats the others'
 
 
 def place(root: Path | None, *parts: str) -> Path:
@@ -32,8 +33,14 @@ def places(root: Path | None, *parts: str) -> list[Path]:
     """Every folder or file with this path below a root, which may be the root itself."""
     if root is None:
         return []
-    own = [root] if root.parts[-len(parts) :] == parts else []
-    return own or sorted(root.glob("**/" + "/".join(parts)))
+    if root.parts[-len(parts) :] == parts:
+        return [root]
+    return [path for path in sorted(root.glob("**/" + "/".join(parts))) if MAC not in path.parts]
+
+
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder that match a pattern, sorted, without hidden ones such as macOS's `._a.png`."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
 def listed(path: Path) -> list[str]:

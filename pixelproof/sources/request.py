@@ -85,6 +85,7 @@ class Request:
     options: Mapping[str, Any]  # the dataset's own section of `download` in params.yaml; {} if it has none
     workers: int  # number of processes; it must not change the output
     variant: str = ""  # empty: the first one
+    kept: Path | None = None  # where converted images are kept until all are there, to go on after an interruption
 
 
 class Source(Protocol):

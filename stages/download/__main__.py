@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,7 @@ from pixelproof.data.dataset import read_split
 from pixelproof.fetch.licences import require
 from pixelproof.sources.request import Request, Source
 from stages.download.archive import obtain_archives
+from stages.download.kept import kept_folder
 from stages.download.params import Params
 
 TARGET = Path("data/download")
@@ -33,8 +35,13 @@ def write(params: Params, target: Path) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=target.parent) as beside, whole_folder(target) as folder:
         needed = facts.needed(variant)
-        archive = obtain_archives(needed, Path(beside) / "archive") if needed else None
-        source.convert(Request(params.seed, archive, options, params.download.workers, variant), folder)
+        request = Request(params.seed, None, options, params.download.workers, variant)
+        if needed:
+            archive = obtain_archives(needed, Path(beside) / "archive")
+            with kept_folder(name, variant, needed) as kept:
+                source.convert(replace(request, archive=archive, kept=kept), folder)
+        else:
+            source.convert(request, folder)
         return summary(name, folder)
 
 

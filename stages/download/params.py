@@ -37,6 +37,11 @@ class Download(Section):
     synthetic: Synthetic = Field(description="the built-in aerial scenes, used if dataset is synthetic")
     folder: Folder = Field(description="your own images with masks, used if dataset is folder")
 
+    @field_validator("variant", mode="before")
+    @classmethod
+    def _as_text(cls, variant: object) -> object:
+        return str(variant) if type(variant) is int else variant  # 2012 without quotes
+
     @field_validator("dataset")
     @classmethod
     def _known(cls, dataset: str) -> str:

@@ -107,9 +107,10 @@ def test_colours_of_jpeg_noise_are_proposed_as_the_frequent_ones(clone: Path) ->
 def test_a_cvat_export_and_texts_beside_images_are_no_such_folder(tmp_path: Path) -> None:
     export = FakeExport({"a": "#000000"})
     export.add("masks/1.png")
-    assert not is_folder(export.folder(tmp_path / "cvat"))
+    assert not is_folder(export.folder(tmp_path / "cvat"), tmp_path / "clone")
     photo(tmp_path / "yolo/images/a.png", np.random.default_rng(0))
     (tmp_path / "yolo/labels").mkdir()
     (tmp_path / "yolo/labels/a.txt").write_text("0 0.5 0.5 0.1 0.1")
-    assert not is_folder(tmp_path / "yolo")
-    assert is_folder(miniatures.dubai(tmp_path / "dubai"))
+    assert not is_folder(tmp_path / "yolo", tmp_path / "clone")
+    assert is_folder(miniatures.dubai(tmp_path / "dubai"), tmp_path / "clone")
+    assert not is_folder(tmp_path / "dubai", tmp_path / "dubai/Tile 1/clone")

@@ -10,7 +10,7 @@ from pathlib import Path
 from pixelproof.data.dataset import IGNORE, Sample
 from pixelproof.sources.ade20k.classes import CLASSES
 from pixelproof.sources.labels import classes_of, read_ids
-from pixelproof.sources.layout import paired, place
+from pixelproof.sources.layout import paired, place, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
 from pixelproof.sources.writing import Labelled, write_dataset
@@ -47,10 +47,10 @@ def convert(request: Request, target: Path) -> None:
     """
     photos, labels = place(request.archive, "images"), place(request.archive, "annotations")
     splits = {
-        split: paired(sorted((photos / name).glob("*.jpg")), sorted((labels / name).glob("*.png")))
+        split: paired(visible(photos / name, "*.jpg"), visible(labels / name, "*.png"))
         for split, name in SPLITS.items()
     }
-    write_dataset(target, FACTS.header(), splits, _read, request.workers)
+    write_dataset(target, FACTS.header(), splits, _read, request)
 
 
 def _read(item: tuple[Path, Path]) -> Labelled:

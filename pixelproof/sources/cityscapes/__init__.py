@@ -17,7 +17,7 @@ from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, ClassInfo, Header, Sample
 from pixelproof.fetch.login import Login
 from pixelproof.sources.labels import classes_of, numbered, read_ids
-from pixelproof.sources.layout import CHECK, place
+from pixelproof.sources.layout import CHECK, place, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
 from pixelproof.sources.writing import Labelled, write_dataset
@@ -111,7 +111,7 @@ def convert(request: Request, target: Path) -> None:
     photos, labels = place(request.archive, "leftImg8bit"), place(request.archive, "gtFine")
     splits = {split: _pairs(photos / split, labels / split) for split in SPLITS}
     header = FACTS.header(request.variant)
-    write_dataset(target, header, splits, partial(_read, table=_table(header)), request.workers)
+    write_dataset(target, header, splits, partial(_read, table=_table(header)), request)
 
 
 def _table(header: Header) -> dict[int, int]:
@@ -123,10 +123,10 @@ def _table(header: Header) -> dict[int, int]:
 
 def _pairs(photos: Path, labels: Path) -> list[tuple[Path, Path]]:
     """Each image with the beginning of the paths of its labels."""
-    images = sorted(photos.glob(f"*/*{PHOTO}.png"))
+    images = visible(photos, f"*/*{PHOTO}.png")
     found = [(path, labels / path.parent.name / path.stem.removesuffix(PHOTO)) for path in images]
     wanted = {f"{start}{LABELS}.png" for _, start in found}
-    extra = {str(path) for path in labels.glob(f"*/*{LABELS}.png")} - wanted
+    extra = {str(path) for path in visible(labels, f"*/*{LABELS}.png")} - wanted
     if not found or extra:
         raise DataError(
             min(extra, default=str(photos)), "images with labels", "labels alone" if extra else "none", CHECK

@@ -23,7 +23,7 @@ from pixelproof.fetch.unpack import unpack
 from pixelproof.sources.coco.annotations import Annotated, annotated, drawn
 from pixelproof.sources.coco.classes import PANOPTIC, STUFF, THINGS, classes
 from pixelproof.sources.labels import classes_of, numbered, opened, read_ids
-from pixelproof.sources.layout import CHECK, paired, place, places
+from pixelproof.sources.layout import CHECK, paired, place, places, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
 from pixelproof.sources.writing import Labelled, write_dataset
@@ -76,7 +76,7 @@ def convert(request: Request, target: Path) -> None:
     else:
         splits = {split: _panoptic(root, split) for split in SPLITS}
         read = partial(_read_panoptic, table=_numbers(PANOPTIC))
-    write_dataset(target, FACTS.header(variant), splits, read, request.workers)
+    write_dataset(target, FACTS.header(variant), splits, read, request)
 
 
 def _numbers(ids: tuple[int, ...], less: int = 0) -> dict[int, int]:
@@ -97,7 +97,7 @@ def _stuff(root: Path, split: str) -> list[tuple[Path, Path]]:
     maps = [path for path in places(root, f"{split}2017") if next(path.glob("*.png"), None)]
     if len(maps) != 1:
         raise DataError(root, f"one folder {split}2017 of masks in it", f"{len(maps)}", CHECK)
-    return paired(sorted(photos.glob("*.jpg")), sorted(maps[0].glob("*.png")))
+    return paired(visible(photos, "*.jpg"), visible(maps[0], "*.png"))
 
 
 def _annotated(root: Path, kind: str, split: str) -> list[Annotated]:

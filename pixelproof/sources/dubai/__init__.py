@@ -58,7 +58,7 @@ def convert(request: Request, target: Path) -> None:
     """
     assert request.archive is not None  # because there is an archive
     pairs = find_pairs(request.archive)
-    write_dataset(target, FACTS.header(), {UNSPLIT: pairs}, _read, request.workers)
+    write_dataset(target, FACTS.header(), {UNSPLIT: pairs}, _read, request)
 
 
 def _read(pair: Pair) -> Labelled:

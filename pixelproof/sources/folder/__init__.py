@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import Header, Sample
-from pixelproof.data.images import Array
+from pixelproof.data.images import Array, content_of
 from pixelproof.sources.labels import (
     check_not_swapped,
     check_palette,
@@ -28,6 +28,7 @@ from pixelproof.sources.request import Facts, Request
 from pixelproof.sources.table import Table, read_table
 from pixelproof.sources.writing import Labelled, write_dataset
 
+JPEG = b"\xff\xd8"  # how such a file begins
 FACTS = Facts("folder", "its owner's")
 
 
@@ -46,7 +47,7 @@ def convert(request: Request, target: Path) -> None:
         splits.setdefault(pair.split, []).append(pair)
     reading = Reading(table, FACTS.name, request.options["lossy_masks"], *_first_palette(pairs, table))
     read = partial(read_pair, reading=reading)
-    write_dataset(target, Header(FACTS.name, table.classes, (FACTS.source,)), splits, read, request.workers)
+    write_dataset(target, Header(FACTS.name, table.classes, (FACTS.source,)), splits, read, request)
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,10 @@ def read_labels(path: Path, reading: Reading) -> Array:
     Raises:
         DataError: It is a JPEG and must not be, has another palette than others, or holds something else.
     """
-    label = opened(path)
-    if not reading.lossy and label.format == "JPEG":
+    if not reading.lossy and content_of(path).startswith(JPEG):
         fix = "save masks as PNG, or set download.folder.lossy_masks: true and `within` in classes.csv"
         raise DataError(path, "a mask without loss", "a JPEG, which blurs the edges of its classes", fix)
     values = read_colors(path) if reading.table.colors else read_ids(path)
-    if not reading.table.colors:
-        check_palette(path, values, palette_of(label), reading.palette, reading.first)
+    if reading.palette:
+        check_palette(path, values, palette_of(opened(path)), reading.palette, reading.first)
     return reading.table.ids(path, values)

@@ -13,6 +13,7 @@ import numpy as np
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import UNSPLIT, ClassInfo, Sample
 from pixelproof.sources.labels import read_ids
+from pixelproof.sources.layout import places, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
 from pixelproof.sources.writing import Labelled, write_dataset
@@ -51,19 +52,19 @@ def convert(request: Request, target: Path) -> None:
         DataError: A folder has not one image, or a nucleus's mask is not of its size or not black and white.
     """
     assert request.archive is not None  # because there is an archive
-    folders = sorted({path.parent for path in request.archive.rglob("images") if path.is_dir()})
+    folders = [path.parent for path in places(request.archive, "images")]
     if not folders:
         raise DataError(request.archive, "a folder `images` for each image", "none", "check the archive")
-    write_dataset(target, FACTS.header(), {UNSPLIT: folders}, _read, request.workers)
+    write_dataset(target, FACTS.header(), {UNSPLIT: folders}, _read, request)
 
 
 def _read(folder: Path) -> Labelled:
-    images = sorted((folder / "images").glob("*.png"))
+    images = visible(folder / "images", "*.png")
     if len(images) != 1:
         raise DataError(folder / "images", "one image", f"{len(images)}", "check the archive")
     image, height, width = photo(images[0])
     instances = np.zeros((height, width), np.uint16)
-    for number, path in enumerate(sorted((folder / "masks").glob("*.png")), start=1):
+    for number, path in enumerate(visible(folder / "masks", "*.png"), start=1):
         nucleus = read_ids(path)
         if nucleus.shape != instances.shape or not np.isin(nucleus, (0, 255)).all():
             found = f"{nucleus.shape[1]}x{nucleus.shape[0]}, values {np.unique(nucleus)[:4].tolist()}"

@@ -19,7 +19,7 @@ import numpy as np
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample
 from pixelproof.sources.labels import numbered, read_ids, voc_palette
-from pixelproof.sources.layout import CHECK, place
+from pixelproof.sources.layout import CHECK, place, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
 from pixelproof.sources.writing import Labelled, write_dataset
@@ -82,7 +82,7 @@ def convert(request: Request, target: Path) -> None:
     """
     variant, root = FACTS.variant(request.variant), request.archive
     assert root is not None  # because there are archives
-    files = {path.name: path for ending in ("*.png", "*.jpg") for path in sorted(root.rglob(ending))}
+    files = {path.name: path for ending in ("**/*.png", "**/*.jpg") for path in visible(root, ending)}
     wanted = {"validation": UNSPLIT} if variant == "validation" else SPLITS
     splits = {
         split: _items(place(root, f"{name}-annotations-object-segmentation.csv"), files)
@@ -95,7 +95,7 @@ def convert(request: Request, target: Path) -> None:
     classes = (BACKGROUND, *(names[label] for label in sorted(kept, key=lambda label: names[label])))
     header = Header(NAME, tuple(ClassInfo(n, c, colors[n], n > 0) for n, c in enumerate(classes)), (FACTS.source,))
     table = {label: classes.index(names[label]) for label in kept}
-    write_dataset(target, header, splits, partial(_read, table=table), request.workers)
+    write_dataset(target, header, splits, partial(_read, table=table), request)
 
 
 def _items(path: Path, files: dict[str, Path]) -> list[Item]:

@@ -67,7 +67,7 @@ def convert(request: Request, target: Path) -> None:
         for image, number in _numbers(lists / f"{name}.txt", FACTS.variant(request.variant)).items():
             split = "test" if name == "test" else split_of(image, VAL, 0, 0)
             splits[split].append((photos / f"{image}.jpg", lists / "trimaps" / f"{image}.png", number))
-    write_dataset(target, FACTS.header(request.variant), splits, _read, request.workers)
+    write_dataset(target, FACTS.header(request.variant), splits, _read, request)
 
 
 def _numbers(path: Path, variant: str) -> dict[str, int]:

@@ -78,7 +78,7 @@ def convert(request: Request, target: Path) -> None:
     }
     header = FACTS.header(variant)
     table = {0: IGNORE} | {info.id + 1: info.id for info in header.classes}
-    write_dataset(target, header, splits, partial(_read, table=table), request.workers)
+    write_dataset(target, header, splits, partial(_read, table=table), request)
 
 
 def _folder(root: Path | None, name: str) -> Path:

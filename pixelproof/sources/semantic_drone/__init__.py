@@ -14,7 +14,7 @@ import numpy as np
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample
 from pixelproof.sources.labels import ID_MODES, classes_of, opened, pack, packed
-from pixelproof.sources.layout import CHECK, paired, places
+from pixelproof.sources.layout import CHECK, paired, places, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
 from pixelproof.sources.writing import Labelled, write_dataset
@@ -76,13 +76,13 @@ def convert(request: Request, target: Path) -> None:
         for folder in places(request.archive, *images.split("/")):
             labels = Path(*folder.parts[: -len(Path(images).parts)]) / masks
             if labels.is_dir():
-                photos = [path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".png")]
-                pairs += paired(sorted(photos), sorted(labels.glob("*.png")))
+                photos = [*visible(folder, "*.jpg"), *visible(folder, "*.png")]
+                pairs += paired(photos, visible(labels, "*.png"))
     if not pairs:
         expected = " or ".join(f"{images} beside {masks}" for images, masks in sorted(LAYOUTS))
         raise DataError(Path(request.archive or "."), expected, "neither", CHECK)
     header = FACTS.header(request.variant)
-    write_dataset(target, header, {UNSPLIT: pairs}, partial(_read, header=header), request.workers)
+    write_dataset(target, header, {UNSPLIT: pairs}, partial(_read, header=header), request)
 
 
 def _read(item: tuple[Path, Path], header: Header) -> Labelled:

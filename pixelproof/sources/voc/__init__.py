@@ -75,7 +75,7 @@ def convert(request: Request, target: Path) -> None:
     if variant == "2012-sbd":
         taken = {item.image.stem for items in splits.values() for item in items}
         splits["train"] += [item for item in _of_sbd(request.archive) if item.image.stem not in taken]
-    write_dataset(target, FACTS.header(variant), splits, _read, request.workers)
+    write_dataset(target, FACTS.header(variant), splits, _read, request)
 
 
 def _of_voc(root: Path | None, year: str, split: str) -> list[Item]:

@@ -199,6 +199,17 @@ def test_workers_change_no_byte(source: ModuleType, tmp_path: Path) -> None:
     assert digest(convert(source, root, tmp_path / "one")) == digest(convert(source, root, tmp_path / "two", 2))
 
 
+@SOURCES
+def test_hidden_files_of_macos_are_no_images(source: ModuleType, tmp_path: Path) -> None:
+    root = MADE[source](tmp_path / "in")
+    expected = digest(convert(source, root, tmp_path / "one"))
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        for hidden in (path.with_name(f"._{path.name}"), root / "__MACOSX" / path.relative_to(root)):
+            hidden.parent.mkdir(parents=True, exist_ok=True)
+            hidden.write_bytes(b"Mac OS X")
+    assert digest(convert(source, root, tmp_path / "two")) == expected
+
+
 BROKEN = {  # a mask of each: its path, and a value that it cannot have
     oxford_pet: ("annotations/trimaps/pug_7.png", 4),
     voc: ("VOCdevkit/VOC2012/SegmentationClass/2007_000033.png", 21),

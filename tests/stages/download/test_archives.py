@@ -14,9 +14,13 @@ from pixelproof.core.errors import FetchError
 from pixelproof.data.dataset import read_split
 from pixelproof.fetch.licences import ACCEPTED
 from pixelproof.sources import ade20k as facts
+from pixelproof.sources import pascal_context as contexts
+from pixelproof.sources.writing import Labelled
 from stages.download.__main__ import write
+from stages.download.kept import FOLDER
 from stages.download.params import Download, Folder, Params, Synthetic
 from tests.pixelproof.sources import miniatures
+from tests.pixelproof.sources.converted import digest
 
 VOC = {"train": ["2007_000032"], "val": ["2007_000033"]}
 
@@ -73,6 +77,7 @@ def coco(root: Path, mirror: Path) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A mirror, a cache of its own, and no licence accepted."""
     (tmp_path / "mirror").mkdir()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATA_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("PIXELPROOF_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(ACCEPTED, raising=False)
@@ -138,3 +143,26 @@ def test_what_no_url_gives_says_where_it_is(here: Path) -> None:
         FetchError, match=r"has no dubai-aerial; .* DATA_MIRROR .*; its publisher's page asks for a login"
     ):
         write(params("dubai"), here / "data/download")
+
+
+def test_an_interrupted_conversion_goes_on_with_the_next_image_to_the_same_bytes(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pascal_context(here / "made", here / "mirror")
+    write(params("pascal_context", "33"), here / "whole")
+    read, seen = contexts._read, list[str]()
+
+    def interrupted(item: tuple[Path, Path], table: dict[int, int]) -> Labelled:
+        seen.append(item[0].stem)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return read(item, table)
+
+    monkeypatch.setattr(contexts, "_read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(params("pascal_context", "33"), here / "data/download")
+    assert not (here / "data/download").exists()
+    write(params("pascal_context", "33"), here / "data/download")
+    assert len(seen) == 4 and seen[2] == seen[3]
+    assert digest(here / "data/download") == digest(here / "whole")
+    assert list(FOLDER.iterdir()) == []

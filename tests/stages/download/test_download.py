@@ -67,6 +67,11 @@ def test_a_mirror_of_another_kind_is_one_line_and_writes_nothing(clone: Path) ->
     assert list((clone / "data").iterdir()) == []
 
 
+def test_a_variant_that_is_a_number_needs_no_quotes() -> None:
+    values = params("voc").download.model_dump() | {"synthetic": Synthetic.model_construct(), "variant": 2007}
+    assert Download.model_validate(values).variant == "2007"
+
+
 def test_names_are_the_files_of_the_folder() -> None:
     assert {"camvid", "none", "synthetic"} <= set(names())
     assert names() == sorted(p.parent.name for p in (ROOT / "pixelproof/sources").glob("*/__init__.py"))
