@@ -185,12 +185,10 @@ def misfits(traces: list[Trace]) -> list[Misfit]:
     for start in range(0, len(clear), BLOCK):
         here = np.arange(start, min(start + BLOCK, len(clear)))
         on_edge = np.stack([np.unpackbits(clear[at].edges) for at in here])
-        others = np.where(here[:, None] == compared[None], np.nan, _fits(on_edge, steep[compared]))
-        median = np.nanmedian(others, axis=1)
-        spread = np.maximum(1.4826 * np.nanmedian(np.abs(others - median[:, None]), axis=1), LEAST)
-        own = (
-            np.array([_fits(on_edge[i : i + 1], steep[at : at + 1])[0, 0] for i, at in enumerate(here)]) - median
-        ) / spread
+        others = _fits(on_edge, steep[compared])
+        median = np.median(others, axis=1)
+        spread = np.maximum(1.4826 * np.median(np.abs(others - median[:, None]), axis=1), LEAST)
+        own = ((on_edge * steep[here].astype(np.int64)).sum(axis=1) / on_edge.sum(axis=1) - median) / spread
         unfit = np.flatnonzero(own < UNFIT)
         every = (_fits(on_edge[unfit], steep) - median[unfit, None]) / spread[unfit, None]
         best = every.argmax(axis=1)

@@ -208,6 +208,14 @@ def test_a_salt_that_spreads_a_class_is_named(tmp_path: Path) -> None:
     assert all(card["splits"][name]["classes"][2]["pixels"] for name in ("train", "val", "test"))
 
 
+def test_no_salt_is_named_that_is_no_better(tmp_path: Path) -> None:
+    root = scenes(tmp_path / "in", by_split=False)
+    for path in sorted(root.glob("masks/*/*.png"))[1:]:
+        save(path, np.minimum(np.asarray(Image.open(path)), 1))  # one group has roofs
+    warnings = prepared(root)["warnings"]
+    assert any(line.endswith("); bring images of them in more groups") for line in warnings)
+
+
 def test_an_unmapped_void_is_an_error_of_params(root: Path) -> None:
     with pytest.raises(ParamsError):
         prepared(root, "0,unlabeled,no", "1,grass,no", "2,roof,yes")
