@@ -67,7 +67,10 @@ def test_the_best_salt_is_the_best_of_a_plain_search() -> None:
     """Shares of images count as much as those of all classes together."""
     names = [f"g{n}" for n in range(12)]
     sizes = dict(zip(names, (3, 3, 3, 2, 3, 3, 3, 1, 2, 2, 1, 2), strict=True))
-    amounts = {"a": (6, 5, 6, 2, 3, 1, 8, 2, 8, 8, 6, 5), "b": (79, 18, 86, 54, 89, 47, 43, 78, 97, 37, 95, 92)}
+    amounts: dict[str, tuple[int, ...]] = {
+        "a": (6, 5, 6, 2, 3, 1, 8, 2, 8, 8, 6, 5),
+        "b": (79, 18, 86, 54, 89, 47, 43, 78, 97, 37, 95, 92),
+    }
     amounts["c"] = (21, 1, 1, 1, *[0] * 8)  # nearly all in one group: the nearest shares would leave it out of a split
     holds = {name: {kind: each[n] for kind, each in amounts.items()} for n, name in enumerate(names)}
 
