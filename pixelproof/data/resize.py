@@ -11,7 +11,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from pixelproof.data.dataset import Sample
+from pixelproof.data.dataset import IGNORE, Sample
 from pixelproof.data.images import Array
 
 
@@ -55,3 +55,22 @@ def pad(array: Array, width: int, height: int, value: int) -> Array:
     around = ((0, missing[0]), (0, missing[1]), *[(0, 0)] * (array.ndim - 2))
     padded: Array = np.pad(array, around, constant_values=value)
     return padded
+
+
+def own_size(image: Array, mask: Array) -> tuple[int, int]:
+    """How many rows and columns of a padded image are its own: no line of padding has a colour or a label.
+
+    Args:
+        image: RGB.
+        mask: Its class ids.
+
+    Example:
+        >>> own_size(pad(np.ones((2, 3, 3), np.uint8), 4, 4, 0), pad(np.zeros((2, 3), np.uint8), 4, 4, IGNORE))
+        (2, 3)
+    """
+    rows, columns = mask.shape
+    while rows and not image[rows - 1].any() and (mask[rows - 1] == IGNORE).all():
+        rows -= 1
+    while columns and not image[:, columns - 1].any() and (mask[:, columns - 1] == IGNORE).all():
+        columns -= 1
+    return rows, columns

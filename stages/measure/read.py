@@ -12,6 +12,7 @@ import numpy as np
 from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.dataset import Sample, check_mask, read_image, read_instances, read_mask, read_split
 from pixelproof.data.images import Array, decode
+from pixelproof.data.resize import own_size
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,17 @@ def examples(
             raise StateError(str(folder), "no such folder", f"run `{rerun}`")
     for sample in samples:
         own = sample.metres_per_pixel
+        image, truth = read_image(data, split, sample), read_mask(data, split, sample, classes)
+        certainty = _certainty(evaluated / "certainty" / split / f"{sample.id}.png", sample, rerun)
+        rows, columns = own_size(image, truth)
+        certainty[rows:], certainty[:, columns:] = 0, 0  # nobody lands on padding, whatever a network says of it
         yield Example(
             sample,
-            read_image(data, split, sample),
-            read_mask(data, split, sample, classes),
+            image,
+            truth,
             read_instances(data, split, sample),
             _labels(evaluated / "masks" / split / f"{sample.id}.png", sample, classes, rerun),
-            _certainty(evaluated / "certainty" / split / f"{sample.id}.png", sample, rerun),
+            certainty,
             metres_per_pixel if own is None else own,
         )
 

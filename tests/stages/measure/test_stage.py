@@ -292,3 +292,22 @@ def test_what_evaluate_did_not_write_is_one_line(root: Path, path: str, array: A
 def test_the_version_that_measure_depends_on_is_the_locked_one() -> None:
     versions = json.loads((Path(__file__).parents[3] / "stages/measure/versions.json").read_text())
     assert versions == {"scikit-image": locked()["scikit-image"]}
+
+
+def test_nobody_lands_on_padding(root: Path) -> None:
+    """The lower half of an image is padding, as `prepare.shape: fit` makes it, and the network takes it for grass."""
+    writer = SplitWriter(root / "data/prepared", "test", HEADER)
+    image, truth = np.full((*SIZE, 3), 90, np.uint8), scene()
+    image[20:], truth[20:] = 0, 255
+    writer.add(Sample("e", "flight", SIZE[1], SIZE[0], "tiny"), image, truth)
+    for folder in ("images", "masks"):
+        for path in (root / "data/prepared/test" / folder).iterdir():
+            if path.stem != "e":
+                path.unlink()
+    writer.close()
+    evaluated = root / "results/unet/0/evaluate"
+    write_png(evaluated / "masks/test/e.png", scene())
+    write_png(evaluated / "certainty/test/e.png", np.full(SIZE, 255, np.uint8))
+    measure("unet", 0, params())
+    disks = tables(root, "landing")
+    assert len(disks) == 2 and (disks["y"] + disks["radius"] <= 20).all() and (disks["verdict"] == "safe").all()
