@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -18,11 +19,11 @@ from pixelproof.data.dataset import (
     Header,
     Sample,
     SplitWriter,
-    read_header,
     read_split,
     write_header,
 )
 from pixelproof.data.images import write_png
+from stages.prepare.__main__ import main as stage
 from stages.prepare.frozen import read_frozen
 from stages.prepare.merge import prepare
 from stages.prepare.params import Prepare
@@ -45,18 +46,22 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(root: Path, flights: Any, shots: int = 2, names: tuple[str, ...] = NAMES, split: str = "all") -> None:
-    """Write data/cvat with these flights."""
+def write(
+    root: Path, flights: Iterable[int], shots: int = 2, names: tuple[str, ...] = NAMES, split: str = "all",
+    more: Mapping[str, Iterable[int]] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """Write data/cvat with these flights, and more of them in other splits."""
     head = Header("own", tuple(ClassInfo(i, name, (i, 0, 0)) for i, name in enumerate(names)))
     shutil.rmtree(root / "data/cvat", ignore_errors=True)
     write_header(root / "data/cvat", head)
-    writer = SplitWriter(root / "data/cvat", split, head)
     ids = np.array([names.index(name) for name in NAMES], np.uint8)
-    for flight in flights:
-        for shot in range(shots):
-            image, mask = scene(10 * flight + shot)
-            writer.add(Sample(f"f{flight}-{shot}", f"f{flight}", SIDE, SIDE, "own"), image, ids[mask])
-    writer.close()
+    for place, those in {split: flights, **more}.items():
+        writer = SplitWriter(root / "data/cvat", place, head)
+        for flight in those:
+            for shot in range(shots):
+                image, mask = scene(10 * flight + shot)
+                writer.add(Sample(f"f{flight}-{shot}", f"f{flight}", SIDE, SIDE, "own"), image, ids[mask])
+        writer.close()
 
 
 def splits() -> dict[str, str]:
@@ -152,6 +157,21 @@ def test_a_broken_list_is_one_line(clone: Path, text: str) -> None:
         splits()
 
 
-def test_names_of_classes_are_kept_in_the_dataset(clone: Path) -> None:
-    splits()
-    assert read_header(clone / "data/prepared").names() == list(NAMES)
+def test_a_published_test_split_stays_too(clone: Path) -> None:
+    write(clone, range(4), split="train", more={"val": [4], "test": [5, 6]})
+    before = splits()
+    freeze(clone, again=False)
+    assert set(read_frozen(clone / "data/frozen.csv")) == {"f5-0", "f5-1", "f6-0", "f6-1"}
+    write(clone, range(4), split="train", more={"val": [4, 7], "test": [5, 6, 8]})
+    assert splits() == before | {"f7-0": "val", "f7-1": "val"}
+    assert "images that are in no split: 2 (f8-0, f8-1)" in Path("cards/card.md").read_text()
+
+
+def test_the_stage_prints_warnings(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    freeze(clone, again=False)
+    write(clone, range(20), shots=3)
+    monkeypatch.setattr("sys.argv", ["prepare"])
+    stage()
+    assert "prepare: warning: images that are in no split: " in capsys.readouterr().out

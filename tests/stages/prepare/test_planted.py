@@ -14,6 +14,7 @@ from PIL import Image
 
 from commands._folder import init_folder
 from pixelproof.core.errors import DataError, ParamsError, PixelproofError
+from pixelproof.core.params import read_yaml
 from pixelproof.data.dataset import IGNORE, iterate, read_header
 from pixelproof.data.images import write_png
 from stages.prepare.merge import prepare
@@ -206,6 +207,20 @@ def test_a_salt_that_spreads_a_class_is_named(tmp_path: Path) -> None:
     better = int(line.split("prepare.split.salt: ")[1].split()[0])
     card = prepared(root, split=split | {"salt": better})
     assert all(card["splits"][name]["classes"][2]["pixels"] for name in ("train", "val", "test"))
+
+
+def test_init_takes_a_salt_that_spreads_it(tmp_path: Path) -> None:
+    root = scenes(tmp_path / "in", by_split=False)
+    paths = sorted(root.glob("masks/*/*.png"))
+    for path in paths[:13] + paths[17:]:  # four groups have roofs; for images alone, they would all be in train
+        save(path, np.minimum(np.asarray(Image.open(path)), 1))
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    init_folder(root, tmp_path)
+    split = read_yaml(tmp_path / "params.yaml")["prepare"]["split"]
+    card = prepared(root, split=split)
+    assert all(card["splits"][name]["classes"][2]["pixels"] for name in ("train", "val", "test"))
+    assert card["warnings"] == []
 
 
 def test_no_salt_is_named_that_is_no_better(tmp_path: Path) -> None:
