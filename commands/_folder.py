@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from commands._edit import set_values
-from commands._values import Found, count, merged, propose, stated
+from commands._values import MANY, Found, count, held, merged, propose, stated
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
 from pixelproof.data.dataset import UNSPLIT
 from pixelproof.data.splitting import Split, best_salt, images_per_split
+from pixelproof.sources.labels import check_not_swapped
 from pixelproof.sources.pairs import Pair, find_pairs, has_pairs, slug
 from pixelproof.sources.table import IGNORED, NAME, Line, read_table, table_text
 
@@ -35,13 +37,15 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     """
     pairs = find_pairs(folder)
     kept = read_table(folder) if (folder / NAME).exists() else None
-    found = count([pair.mask for pair in pairs])
+    found = count(pairs)
+    if len(found.values) > MANY:
+        check_not_swapped(pairs[0].image, pairs[0].mask)
     files = list(stated(folder))
     names = {value: name for _, known in files for name, value in known.items()} if found.by_color else {}
     lines = propose(found, names)
     if kept and kept.colors == found.by_color:
         lines = merged(lines, kept.lines)
-    changes, told = _split(folder, pairs, root)
+    changes, told = _split(folder, pairs, root, held(found, lines))
     place = _in_clone(folder, root)
     write_text(root / place / NAME, table_text(lines, found.by_color))
     changes |= {"download.dataset": "folder", "download.folder.path": place.as_posix()}
@@ -58,14 +62,16 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     ]
 
 
-def _split(folder: Path, pairs: list[Pair], root: Path) -> tuple[dict[str, Any], list[str]]:
+def _split(
+    folder: Path, pairs: list[Pair], root: Path, holds: Mapping[str, Mapping[str, int]]
+) -> tuple[dict[str, Any], list[str]]:
     """The salt that divides the groups best, if the folder has no splits; and what to tell of them."""
     counts = Counter(pair.split for pair in pairs)
     if UNSPLIT not in counts:
         return {}, [f"splits, as in the folder: {', '.join(f'{split} {counts[split]}' for split in sorted(counts))}"]
     shares = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")
     groups = Counter(pair.group for pair in pairs)
-    salt = best_salt(groups, shares.val, shares.test)
+    salt = best_salt(groups, shares.val, shares.test, holds)
     if salt is None:
         raise DataError(folder, "images of three groups or more", f"{len(groups)}", "train, val and test need one each")
     images = images_per_split(groups, shares.val, shares.test, salt)

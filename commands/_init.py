@@ -20,12 +20,12 @@ from pixelproof.data.splitting import Split, best_salt, split_of
 from stages.cvat.convert import Opened
 from stages.cvat.params import IGNORED, Cvat, Grouping
 from stages.cvat.store import Line, effective, places_of
+from stages.prepare.mapping import VOID
 
 FOLDER = "data/annotations"
 OBJECT = 0.1  # of its image: a label whose objects cover less on average is assumed to be a thing
 UNLABELLED = 0.05  # if more of the pixels than this lie outside every shape, they become a class of their own
 BACKGROUND = {"name": "background", "color": "#000000", "thing": False}
-VOID = ("ignore", "void", "unlabeled", "unlabelled")
 NEIGHBOURS = (
     "frames of one flight may end up in both train and test: a folder per flight in CVAT's image names prevents it,"
     " or --group"
@@ -84,7 +84,7 @@ def settings_for(
     params = settled(params, found, kept)
     if kept:
         return Settings(params, before.split, later_changes(params, kept) | portable, new_labels(params, kept))
-    split = before.split.model_copy(update={"salt": _salt(before, lines, params)})
+    split = before.split.model_copy(update={"salt": _salt(before, lines, params, found)})
     proposed = propose(found.sizes, found.objects)
     changes = first_changes(params, split.salt) | {"prepare.shape": proposed.shape.model_dump()}
     return Settings(params, split, changes | portable, [*told(params, found), *proposed.reasons])
@@ -98,13 +98,17 @@ def places(lines: Sequence[Line], params: Cvat, split: Split, tables: Path) -> d
     return found
 
 
-def _salt(before: Before, lines: Sequence[Line], params: Cvat) -> int:
+def _salt(before: Before, lines: Sequence[Line], params: Cvat, seen: Found) -> int:
     """Of the division into splits: chosen once, for the first images."""
-    found = places_of(lines, before.tables, params).values()
-    groups = Counter(group for split, group in found if split == UNSPLIT)
-    if not groups or {split for split, _ in found} >= {*SPLITS}:  # the user's own splits fill train, val and test
+    found = places_of(lines, before.tables, params)
+    groups = Counter(group for split, group in found.values() if split == UNSPLIT)
+    if not groups or {split for split, _ in found.values()} >= {*SPLITS}:  # the user's own fill train, val and test
         return before.split.salt
-    salt = best_salt(groups, before.split.val, before.split.test)
+    holds: dict[str, Counter[str]] = {}
+    for place, name in enumerate(sorted(effective(lines))):
+        if found[name][0] == UNSPLIT:
+            holds.setdefault(found[name][1], Counter()).update(seen.held.get(place, {}))
+    salt = best_salt(groups, before.split.val, before.split.test, holds)
     if salt is None:
         fix = "train, val and test need one each; say with --group what must stay together"
         raise DataError("your images", "images of three groups or more", f"{len(groups)}", fix)

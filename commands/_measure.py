@@ -10,10 +10,12 @@ import numpy as np
 
 from commands._labels import drawn_by
 from pixelproof.data.dataset import IGNORE
+from pixelproof.data.holdings import held
 from stages.cvat.convert import Opened, classes_of, labels_in
 from stages.cvat.model import Annotated
 from stages.cvat.params import Cvat
 from stages.cvat.raster import Palette
+from stages.prepare.mapping import VOID
 
 ENOUGH = 300  # images: more of them change neither shares nor medians by much
 OF_EACH = 20  # images of each label, if it is rare
@@ -29,7 +31,12 @@ class Found:
     sizes: list[Size]  # of every image
     objects: dict[str, list[tuple[Size, float]]]  # by class: the sizes of their images, and their areas in pixels
     unlabelled: float  # share of the pixels that no label covers
-    drawn: int  # the number of images that were looked at
+    held: dict[int, Counter[str]]  # of each image that was looked at, by its place: what it holds of the classes
+
+    @property
+    def drawn(self) -> int:
+        """The number of images that were looked at."""
+        return len(self.held)
 
     def share(self, name: str) -> float | None:
         """The mean share of its image that an object of a class covers; None without one."""
@@ -47,11 +54,14 @@ def measure(images: Sequence[Labelled], params: Cvat) -> Found:
     classes = classes_of(params)
     palette = Palette({info.name: info.id for info in classes}, [True] * len(classes), IGNORE)
     objects: dict[str, list[tuple[Size, float]]] = {}
+    names = [None if info.name.lower() in VOID else info.name for info in classes]
+    holds: dict[int, Counter[str]] = {}
     outside = pixels = 0
-    sample = _sample(images)
-    for one, image in sample:
+    for place in _sample(images):
+        one, image = images[place]
         mask, instances = drawn_by(one, image, palette)
         outside, pixels = outside + int(np.count_nonzero(mask == IGNORE)), pixels + mask.size
+        holds[place] = held(mask, instances, names)
         if instances is None:
             continue
         areas = np.bincount(instances.ravel())
@@ -61,18 +71,18 @@ def measure(images: Sequence[Labelled], params: Cvat) -> Found:
             name = classes[int(owner[number])].name
             objects.setdefault(name, []).append(((image.width, image.height), float(areas[number])))
     sizes = [(image.width, image.height) for _, image in images]
-    return Found(sizes, objects, outside / pixels if pixels else 0.0, len(sample))
+    return Found(sizes, objects, outside / pixels if pixels else 0.0, holds)
 
 
-def _sample(images: Sequence[Labelled]) -> list[Labelled]:
+def _sample(images: Sequence[Labelled]) -> list[int]:
     """Images spread evenly over all, and some of each label that they lack; those of unknown size have no labels."""
-    images = [each for each in images if each[1].width]
-    count = min(len(images), ENOUGH)
-    chosen = {len(images) * number // count for number in range(count)}
+    there = [place for place, (_, image) in enumerate(images) if image.width]
+    count = min(len(there), ENOUGH)
+    chosen = {there[len(there) * number // count] for number in range(count)}
     seen: Counter[str] = Counter()
-    for number, (_, image) in enumerate(images):
-        labels = {*labels_in(image)}
-        if number in chosen or any(seen[label] < OF_EACH for label in labels):
-            chosen.add(number)
+    for place in there:
+        labels = {*labels_in(images[place][1])}
+        if place in chosen or any(seen[label] < OF_EACH for label in labels):
+            chosen.add(place)
             seen.update(labels)
-    return [images[number] for number in sorted(chosen)]
+    return sorted(chosen)

@@ -15,9 +15,10 @@ import numpy as np
 from pixelproof.core.progress import track
 from pixelproof.data.images import Array
 from pixelproof.sources.labels import ID_MODES, Color, opened, pack, packed, unpacked
+from pixelproof.sources.pairs import Pair
 from pixelproof.sources.table import IGNORED, Line, distances
+from stages.prepare.mapping import VOID
 
-VOID = ("ignore", "void", "unlabeled", "unlabelled")
 MANY = 254  # distinct values: more cannot be classes, so most are noise
 RARE = 0.05  # of the pixels: black or white below this, which nobody names, is taken for void
 FREQUENT = 0.005  # of the pixels: among noise, what is rarer is no class of its own
@@ -34,6 +35,7 @@ class Found:
     ids: Counter[int] = field(default_factory=Counter)  # pixels by grey value or palette index
     colors: Counter[int] = field(default_factory=Counter)  # pixels by packed colour
     shown: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))  # index -> its colours in palettes
+    groups: dict[str, tuple[Counter[int], Counter[int]]] = field(default_factory=dict)  # ids and colors of each group
 
     @property
     def by_color(self) -> bool:
@@ -46,25 +48,38 @@ class Found:
         return self.colors if self.by_color else self.ids
 
 
-def count(masks: list[Path]) -> Found:
+def count(pairs: list[Pair]) -> Found:
     """Count the values of masks, one at a time."""
     found = Found()
-    for path in track(masks, "masks", len(masks)):
-        image = opened(path)
+    for pair in track(pairs, "masks", len(pairs)):
+        ids, seen = found.groups.setdefault(pair.group, (Counter(), Counter()))
+        image = opened(pair.mask)
         found.jpegs += image.format == "JPEG"
         has_ids = image.mode in ID_MODES
         kind = "grey" if has_ids else "RGB"
         found.kinds["palette" if image.mode == "P" else kind] += 1
         if has_ids:
             array = np.asarray(image).astype(np.int32)
-            found.ids.update(_counted(array))
+            ids.update(_counted(array))
         wide = has_ids and image.mode not in ("P", "L", "1")  # more than 8 bits have no colours
         colors = array if wide else pack(np.asarray(image.convert("RGB")))
-        found.colors.update(_counted(colors))
+        seen.update(_counted(colors))
         if image.mode == "P":
             for index in np.unique(array):
                 found.shown[int(index)].add(int(colors[array == index][0]))
+    found.ids, found.colors = (sum((each[n] for each in found.groups.values()), Counter()) for n in (0, 1))
     return found
+
+
+def held(found: Found, lines: Iterable[Line]) -> dict[str, dict[str, int]]:
+    """The pixels of each class in each group."""
+    named = [(line.value, line.name) for line in lines if line.name != IGNORED]
+    holds: dict[str, dict[str, int]] = {}
+    for group, (ids, colors) in found.groups.items():
+        here = holds.setdefault(group, {})
+        for value, name in named:
+            here[name] = here.get(name, 0) + (colors if found.by_color else ids)[value]
+    return holds
 
 
 def _counted(values: Array) -> Counter[int]:

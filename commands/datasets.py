@@ -1,4 +1,4 @@
-"""List the public datasets: what each holds, its licence, and whether it is on this machine."""
+"""List the public datasets: contents, licences, and which are here."""
 
 from __future__ import annotations
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from pixelproof.core.params import Section
 from pixelproof.data.dataset import SPLITS
+from pixelproof.data.images import Array
 
 SALTS = 1000  # how many are tried; for three groups and shares of 0.7, 0.15, 0.15, over 5 % of them fill all splits
+DRAWS = 500_000  # with so many groups that this many are drawn sooner, salts differ little: fewer are tried
+NOTHING: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
 class Split(Section):
@@ -19,6 +24,11 @@ class Split(Section):
     val: float = Field(ge=0, lt=1, description="share of the groups that go to val, where a source publishes no split")
     test: float = Field(ge=0, lt=1, description="share of the groups that go to test")
     salt: int = Field(ge=0, description="another number draws another split; do not change it once results count")
+    frozen: str = Field(
+        min_length=1,
+        description="list of the test images that stay the test split while data grows (`pixelproof freeze` writes it);"
+        " as long as it names none, test is drawn like val",
+    )
 
     @model_validator(mode="after")
     def _leaves_some_to_train(self) -> Split:
@@ -43,11 +53,37 @@ def split_of(group: str, val: float, test: float, salt: int) -> str:
         >>> [split_of(f"flight-{n}", val=0.2, test=0.2, salt=0) for n in range(6)]
         ['train', 'val', 'val', 'test', 'train', 'val']
     """
-    digest = hashlib.sha256(f"{salt}:{group}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
+    place = _place(group, salt)
     if place < test:
         return "test"
     return "val" if place < test + val else "train"
+
+
+def split_beside_frozen(group: str, val: float, test: float, salt: int) -> str:
+    """The split of a group that a frozen test split does not have: train or val, in the proportion of their shares.
+
+    Groups that would be in train or val without a frozen split stay there.
+
+    Args:
+        group: Its name.
+        val: The share of the groups that go to val.
+        test: The share of the groups that would go to test.
+        salt: See `split_of`.
+
+    Example:
+        >>> [split_beside_frozen(f"flight-{n}", val=0.2, test=0.2, salt=0) for n in range(6)]
+        ['train', 'val', 'val', 'train', 'train', 'val']
+    """
+    place = _place(group, salt)
+    if place >= test:
+        return split_of(group, val, test, salt)
+    return "val" if place / test < val / (1 - test) else "train"
+
+
+def _place(group: str, salt: int) -> float:
+    """A number in [0, 1) that only the salt and the name decide."""
+    digest = hashlib.sha256(f"{salt}:{group}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def images_per_split(groups: Mapping[str, int], val: float, test: float, salt: int) -> dict[str, int]:
@@ -85,13 +121,18 @@ def empty_splits(counts: Mapping[str, int], val: float, test: float) -> list[str
     return [split for split in SPLITS if wanted[split] > 0 and not counts[split]]
 
 
-def best_salt(groups: Mapping[str, int], val: float, test: float) -> int | None:
-    """The salt whose split comes closest to the shares asked for.
+def best_salt(
+    groups: Mapping[str, int], val: float, test: float, holds: Mapping[str, Mapping[str, int]] = NOTHING
+) -> int | None:
+    """The salt whose split comes closest to the shares asked for, in images and in each class.
+
+    First comes the number of classes that splits lack, then how far the shares of images and of classes are off.
 
     Args:
         groups: The number of images of each group.
         val: The share of images wanted in val.
         test: The share of images wanted in test.
+        holds: What each group holds of the classes, by any names: pixels of `road`, objects of `car`.
 
     Returns:
         None if every salt tried leaves a split empty.
@@ -102,12 +143,26 @@ def best_salt(groups: Mapping[str, int], val: float, test: float) -> int | None:
         >>> best_salt({"a": 5, "b": 5}, val=0.2, test=0.2) is None  # two groups cannot fill three splits
         True
     """
-    total = sum(groups.values())
-    best: tuple[float, int] | None = None
-    for salt in range(SALTS):
-        counts = images_per_split(groups, val, test, salt)
-        if empty_splits(counts, val, test):
+    names = sorted(groups)
+    amounts = _amounts(names, groups, holds)
+    wanted = np.array([1 - val - test, val, test])
+    best: tuple[int, float, int] | None = None
+    for salt in range(max(20, min(SALTS, DRAWS // max(len(names), 1)))):
+        drawn = np.array([split_of(name, val, test, salt) for name in names])
+        held = np.array([amounts[drawn == split].sum(axis=0) for split in SPLITS])
+        if (held[wanted > 0, 0] == 0).any():
             continue
-        error = abs(counts["val"] / total - val) + abs(counts["test"] / total - test)
-        best = min(best or (error, salt), (error, salt))
-    return None if best is None else best[1]
+        missing = int((held[wanted > 0] == 0).sum())
+        off = np.abs(held[1:] - wanted[1:, None]).sum(axis=0)
+        found = (missing, round(float(off[0] + off[1:].mean() if len(off) > 1 else off[0]), 9), salt)
+        best = min(best or found, found)
+    return None if best is None else best[2]
+
+
+def _amounts(names: list[str], groups: Mapping[str, int], holds: Mapping[str, Mapping[str, int]]) -> Array:
+    """For each group a row: its share of all images, then of each class that there is."""
+    kinds = sorted({kind for held in holds.values() for kind, amount in held.items() if amount})
+    rows = [[groups[name], *(holds.get(name, {}).get(kind, 0) for kind in kinds)] for name in names]
+    counts = np.array(rows, float).reshape(len(rows), 1 + len(kinds))
+    shares: Array = counts / np.maximum(counts.sum(axis=0), 1)
+    return shares

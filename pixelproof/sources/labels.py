@@ -15,6 +15,7 @@ from pixelproof.data.images import Array, content_of, whole_png
 
 Color = tuple[int, int, int]
 SMALL = 1 << 20  # numbers of objects
+MANY = 64  # colours: a mask with more is a photograph, if its image has far fewer
 ID_MODES = ("1", "L", "P", "I;16", "I;16B", "I")  # one number for each pixel; for P the index, not the colour
 
 
@@ -109,7 +110,10 @@ def classes_of(path: Path, values: Array, table: Mapping[int, int], shown: str =
         most = int(counts.argmax())
         several = f" and {len(found) - 1} other values" if len(found) > 1 else ""
         what = f"{shown.format(int(found[most]))} in {int(counts[most])} pixels{several}"
-        raise DataError(path, f"one of {len(table)} known values", what, "add it to the classes, or fix the mask")
+        fix = "add it to the classes, or fix the mask"
+        if "X" in shown and all(packed(unpacked(int(value))[::-1]) in table for value in found):
+            fix = "its red and blue are exchanged (BGR written as RGB): exchange them"
+        raise DataError(path, f"one of {len(table)} known values", what, fix)
     mask: Array = ids[place]
     return mask
 
@@ -131,6 +135,58 @@ def numbered(objects: Array) -> Array:
     first = 0 if len(found) and found[0] == 0 else 1
     numbers: Array = (place.reshape(objects.shape) + first).astype(np.int32)
     return numbers
+
+
+def palette_of(image: Image.Image) -> list[int]:
+    """The packed colours of a palette image, by index; none if it has no palette."""
+    flat = image.getpalette() if image.mode == "P" else None
+    return [packed((red, green, blue)) for red, green, blue in zip(*[iter(flat or [])] * 3, strict=True)]
+
+
+def has_palette(path: Path) -> bool:
+    """Whether a file is a palette image, by its first bytes alone."""
+    try:
+        with Image.open(path) as image:
+            return image.mode == "P"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False  # reading it says what is wrong
+
+
+def check_palette(path: Path, values: Array, own: list[int], other: list[int], first: Path) -> None:
+    """Refuse a mask of ids whose palette gives them other colours than another mask's does.
+
+    Args:
+        path: The mask.
+        values: Its ids.
+        own: Its palette; a mask without one says nothing.
+        other: The palette of the other mask.
+        first: The other mask.
+
+    Raises:
+        DataError: One id has two colours.
+    """
+    for value in np.unique(values) if own and other else ():
+        if value < min(len(own), len(other)) and own[value] != other[value]:
+            raise DataError(
+                path, f"a palette with #{other[value]:06X} as {value}, as {first.name} has", f"#{own[value]:06X}",
+                "their orders differ, so ids do not tell the classes: `bin/pixelproof init` then reads colours",
+            )  # fmt: skip
+
+
+def check_not_swapped(image: Path, mask: Path) -> None:
+    """Refuse a mask with many colours whose image has few.
+
+    Args:
+        image: The image.
+        mask: The mask, which did not read as one.
+
+    Raises:
+        DataError: They seem to be in each other's folder.
+    """
+    colors = [len(np.unique(pack(np.asarray(opened(path).convert("RGB"))))) for path in (image, mask)]
+    if colors[1] > max(MANY, 4 * colors[0]):
+        found = f"a picture of {colors[1]} colours, whose image has {colors[0]}"
+        raise DataError(mask, "a mask", found, "the folders of images and of masks seem to be swapped")
 
 
 def voc_palette(count: int) -> list[Color]:

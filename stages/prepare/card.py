@@ -10,6 +10,7 @@ import numpy as np
 
 from pixelproof.data.dataset import IGNORE, ClassInfo
 from pixelproof.data.grid import strips
+from pixelproof.data.holdings import objects
 from pixelproof.data.images import Array
 from stages.prepare.shape import Fate, Piece
 
@@ -59,8 +60,7 @@ class Card:
                 self.rgb_squares[channel] += int((values[:, channel] ** 2).sum())
 
     def _count_instances(self, mask: Array, instances: Array) -> None:
-        pairs = np.unique(mask[instances > 0].astype(np.int64) << 16 | instances[instances > 0])
-        self.instances.update(int(pair) >> 16 for pair in pairs)
+        self.instances.update(objects(mask, instances))
 
     def as_json(self) -> dict[str, Any]:
         """The card as it is written; shares are relative to the labelled pixels."""

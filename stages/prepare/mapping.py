@@ -1,30 +1,61 @@
-"""The classes of the prepared data, and the mapping of each source's class ids to them."""
+"""The classes of the prepared data, and the mapping of each source's class ids to them.
+
+`prepare.map` merges, renames and drops classes by name. The first source defines the classes: its own map may give them
+new names. A class of another source that has no entry and no namesake is an error, so that nothing is lost unseen.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 
 import numpy as np
 
-from pixelproof.core.errors import ParamsError, nearest, unknown_name
+from pixelproof.core.errors import ParamsError, unknown_name
 from pixelproof.data.dataset import IGNORE, ClassInfo, Header
 from pixelproof.data.images import Array
 from stages.prepare.params import SourceName
 
 IGNORED = "ignore"
+VOID = ("ignore", "void", "unlabeled", "unlabelled")  # names of what is no class, in any case
 
 
 def target_classes(
     headers: Mapping[SourceName, Header], renames: Mapping[SourceName, Mapping[str, str]]
 ) -> tuple[ClassInfo, ...]:
-    """The classes of the first source, except those that its own map renames or ignores, renumbered."""
+    """The classes of the first source under the names that its map gives them, without those it ignores, renumbered.
+
+    Classes that are merged take the place and the colour of the one that keeps its name, else of the first of them.
+    They can be counted if each of them can.
+    """
     first, header = next(iter(headers.items()))
     moved = renames.get(first, {})
-    kept = [info for info in header.classes if info.name not in moved]
-    if not kept:
-        raise ParamsError(f"prepare.map.{first}", "every class mapped to another", "keep at least one as it is")
-    return tuple(replace(info, id=number) for number, info in enumerate(kept))
+    named = [(info, moved.get(info.name, info.name)) for info in header.classes if moved.get(info.name) != IGNORED]
+    found = {name: info for info, name in named if info.name == name}
+    merged: dict[str, list[ClassInfo]] = {}
+    for info, name in named:
+        if name not in found:
+            merged.setdefault(name, []).append(info)
+    for name, infos in merged.items():
+        found[name] = replace(infos[0], name=name, thing=all(info.thing for info in infos))
+    if not found:
+        raise ParamsError(f"prepare.map.{first}", "every class mapped to `ignore`", "keep at least one")
+    return tuple(replace(info, id=number) for number, info in enumerate(sorted(found.values(), key=lambda c: c.id)))
+
+
+def check_void(classes: tuple[ClassInfo, ...], source: SourceName, accepted: bool) -> None:
+    """Refuse a class whose name says that it is none, unless params.yaml accepts it.
+
+    Raises:
+        ParamsError: Its pixels would count like those of any class.
+    """
+    void = [info.name for info in classes if info.name.lower() in VOID]
+    if void and not accepted:
+        entries = json.dumps(dict.fromkeys(void, IGNORED), ensure_ascii=False)
+        fix = f"add {entries}, or `void` to prepare.accept where a published protocol counts it"
+        raise ParamsError(f"prepare.map.{source}", f"no entry for {void[0]!r}, which would count as a class", fix)
 
 
 def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], renames: Mapping[str, str]) -> Array:
@@ -34,6 +65,7 @@ def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], r
         if name not in header.names():
             raise unknown_name(f"prepare.map.{source}", name, header.names())
     ids = np.full(256, IGNORE, np.uint8)
+    unmapped = []
     for info in header.classes:
         target = renames.get(info.name, info.name)
         if target == IGNORED and info.name in renames:
@@ -43,9 +75,20 @@ def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], r
         elif info.name in renames:
             raise unknown_name(f"prepare.map.{source}.{info.name}", target, [*names, IGNORED])
         else:
-            raise ParamsError(
-                f"prepare.map.{source}",
-                f"no entry for the class {info.name!r} of {source}",
-                f"map it to one of: {', '.join([*names, IGNORED])}{nearest(info.name, names)}",
-            )
+            unmapped.append(info.name)
+    if unmapped:
+        raise _unmapped(source, unmapped, names, renames)
     return ids
+
+
+def _unmapped(source: SourceName, unmapped: list[str], names: list[str], renames: Mapping[str, str]) -> ParamsError:
+    """The error that lists all classes without an entry, with the whole map to paste: JSON is YAML."""
+    guessed = {name: next(iter(get_close_matches(name, names, n=1)), IGNORED) for name in unmapped}
+    whole = json.dumps({source: {**renames, **guessed}}, ensure_ascii=False)
+    listed = ", ".join(map(repr, unmapped))
+    what = f"the class {listed}" if len(unmapped) == 1 else f"{len(unmapped)} classes: {listed}"
+    return ParamsError(
+        f"prepare.map.{source}",
+        f"no entry for {what}",
+        f"write `map: {whole}`, with what each is instead: {', '.join([*names, IGNORED])}",
+    )

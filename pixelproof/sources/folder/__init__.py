@@ -6,13 +6,22 @@ pixelproof/sources/pairs.py for where images and masks may be.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import Header, Sample
-from pixelproof.data.images import content_of
-from pixelproof.sources.labels import read_colors, read_ids
+from pixelproof.data.images import Array, content_of
+from pixelproof.sources.labels import (
+    check_not_swapped,
+    check_palette,
+    has_palette,
+    opened,
+    palette_of,
+    read_colors,
+    read_ids,
+)
 from pixelproof.sources.pairs import Pair, find_pairs
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Facts, Request
@@ -36,29 +45,60 @@ def convert(request: Request, target: Path) -> None:
     splits: dict[str, list[Pair]] = {}
     for pair in pairs:
         splits.setdefault(pair.split, []).append(pair)
-    read = partial(read_pair, table=table, source=FACTS.name, lossy=request.options["lossy_masks"])
+    reading = Reading(table, FACTS.name, request.options["lossy_masks"], *_first_palette(pairs, table))
+    read = partial(read_pair, reading=reading)
     write_dataset(target, Header(FACTS.name, table.classes, (FACTS.source,)), splits, read, request)
 
 
-def read_pair(pair: Pair, table: Table, source: str, lossy: bool) -> Labelled:
+@dataclass(frozen=True)
+class Reading:
+    """How the masks of a folder are read."""
+
+    table: Table  # what they may hold
+    source: str  # the name of the dataset, for the index
+    lossy: bool  # whether they may be JPEGs
+    first: Path  # a mask whose palette all others must have, if masks are ids
+    palette: list[int]
+
+
+def _first_palette(pairs: list[Pair], table: Table) -> tuple[Path, list[int]]:
+    """The first mask that is a palette image, and its colours."""
+    first = None if table.colors else next((pair.mask for pair in pairs if has_palette(pair.mask)), None)
+    return (first, palette_of(opened(first))) if first else (pairs[0].mask, [])
+
+
+def read_pair(pair: Pair, reading: Reading) -> Labelled:
     """One image with its mask as class ids.
 
     Args:
         pair: Where they are.
-        table: What the mask may hold.
-        source: The name of the dataset, for the index.
-        lossy: Whether a mask may be a JPEG.
+        reading: How masks are read.
 
     Raises:
         DataError: The mask is a JPEG and must not be, or holds something else.
     """
-    if not lossy and content_of(pair.mask).startswith(JPEG):
-        fix = "save masks as PNG, or set download.folder.lossy_masks: true and `within` in classes.csv"
-        raise DataError(pair.mask, "a mask without loss", "a JPEG, which blurs the edges of its classes", fix)
     image, height, width = photo(pair.image)
-    values = read_colors(pair.mask) if table.colors else read_ids(pair.mask)
-    mask = table.ids(pair.mask, values)
+    try:
+        mask = read_labels(pair.mask, reading)
+    except DataError:
+        check_not_swapped(pair.image, pair.mask)
+        raise
     if mask.shape != (height, width):
         found = f"{mask.shape[1]}x{mask.shape[0]}"
         raise DataError(pair.mask, f"{width}x{height} pixels as {pair.image.name} has", found, "fix the mask")
-    return Labelled(Sample(pair.id, pair.group, width, height, source), image, mask)
+    return Labelled(Sample(pair.id, pair.group, width, height, reading.source), image, mask)
+
+
+def read_labels(path: Path, reading: Reading) -> Array:
+    """A mask as class ids.
+
+    Raises:
+        DataError: It is a JPEG and must not be, has another palette than others, or holds something else.
+    """
+    if not reading.lossy and content_of(path).startswith(JPEG):
+        fix = "save masks as PNG, or set download.folder.lossy_masks: true and `within` in classes.csv"
+        raise DataError(path, "a mask without loss", "a JPEG, which blurs the edges of its classes", fix)
+    values = read_colors(path) if reading.table.colors else read_ids(path)
+    if reading.palette:
+        check_palette(path, values, palette_of(opened(path)), reading.palette, reading.first)
+    return reading.table.ids(path, values)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelproof.data.splitting import best_salt, empty_splits, images_per_split, split_of
+from pixelproof.data.splitting import best_salt, empty_splits, images_per_split, split_beside_frozen, split_of
 
 groups = st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=1, max_size=30)
 
@@ -45,3 +46,59 @@ def test_three_groups_can_always_fill_three_splits(names: list[str]) -> None:
 def test_two_groups_cannot() -> None:
     assert best_salt({"a": 5, "b": 5}, 0.15, 0.15) is None
     assert best_salt({"a": 5, "b": 5}, 0.5, 0.0) is not None
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(3, 7), st.integers(0, 10**6))
+def test_every_class_is_in_every_split_where_groups_allow_it(having: int, seed: int) -> None:
+    """A rare class in a few of 25 groups; without it, the salt is chosen for images alone."""
+    names = [f"{seed} {n}" for n in range(25)]
+    sizes = dict.fromkeys(names, 4)
+    holds = {name: {"road": 100, "person": 5 if n < having else 0} for n, name in enumerate(names)}
+    salt = best_salt(sizes, 0.2, 0.2, holds)
+    assert salt is not None
+    with_person = Counter(split_of(name, 0.2, 0.2, salt) for name in names[:having])
+    assert len(with_person) == 3
+    shares = images_per_split(sizes, 0.2, 0.2, salt)
+    assert abs(shares["val"] - 20) <= 12 and abs(shares["test"] - 20) <= 12
+
+
+def test_the_best_salt_is_the_best_of_a_plain_search() -> None:
+    """Shares of images count as much as those of all classes together."""
+    names = [f"g{n}" for n in range(12)]
+    sizes = dict(zip(names, (3, 3, 3, 2, 3, 3, 3, 1, 2, 2, 1, 2), strict=True))
+    amounts: dict[str, tuple[int, ...]] = {
+        "a": (6, 5, 6, 2, 3, 1, 8, 2, 8, 8, 6, 5),
+        "b": (79, 18, 86, 54, 89, 47, 43, 78, 97, 37, 95, 92),
+    }
+    amounts["c"] = (21, 1, 1, 1, *[0] * 8)  # nearly all in one group: the nearest shares would leave it out of a split
+    holds = {name: {kind: each[n] for kind, each in amounts.items()} for n, name in enumerate(names)}
+
+    def badness(salt: int) -> tuple[int, float]:
+        by = {split: [n for n in names if split_of(n, 0.3, 0.3, salt) == split] for split in ("train", "val", "test")}
+        if not all(by.values()):
+            return 99, 9.0
+        total = {kind: sum(held[kind] for held in holds.values()) for kind in "abc"}
+        there = {(kind, split): sum(holds[n][kind] for n in by[split]) for kind in "abc" for split in by}
+        missing = sum(not amount for amount in there.values())
+        off = {k: sum(abs(there[k, split] / total[k] - 0.3) for split in ("val", "test")) for k in "abc"}
+        images = sum(abs(sum(sizes[n] for n in by[s]) / sum(sizes.values()) - 0.3) for s in ("val", "test"))
+        return missing, round(images + sum(off.values()) / 3, 6)
+
+    salt = best_salt(sizes, 0.3, 0.3, holds)
+    assert salt is not None and badness(salt) == min(map(badness, range(1000)))
+
+
+def test_many_groups_take_no_longer() -> None:
+    """Fewer salts are tried: ten thousand groups are near their shares under any."""
+    assert best_salt({f"{n}": 1 for n in range(10_000)}, 0.15, 0.15) in range(50)
+
+
+@pytest.mark.parametrize("salt", range(5))
+def test_beside_a_frozen_test_split_others_stay_and_its_share_is_divided(salt: int) -> None:
+    names = [f"group {n}" for n in range(3000)]
+    alone = {name: split_of(name, 0.2, 0.2, salt) for name in names}
+    beside = {name: split_beside_frozen(name, 0.2, 0.2, salt) for name in names}
+    assert {name for name in names if alone[name] != beside[name]} == {n for n in names if alone[n] == "test"}
+    counts = Counter(beside.values())
+    assert counts.keys() == {"train", "val"} and abs(counts["val"] / 3000 - 0.25) < 0.03

@@ -53,6 +53,13 @@ def test_the_published_split_is_kept_and_void_is_ignored(raw: Path, tmp_path: Pa
             assert copied.read_bytes() == (raw / split / f"{sample.id}.png").read_bytes()
 
 
+def test_the_variant_12_counts_void(raw: Path, tmp_path: Path) -> None:
+    camvid.convert(dataclasses.replace(request(raw), variant="12"), tmp_path / "out")
+    assert read_header(tmp_path / "out").names()[11:] == ["void"] and camvid.FACTS.variants == ["11", "12"]
+    for sample, _, mask in iterate(tmp_path / "out", "test"):
+        np.testing.assert_array_equal(mask, decode(raw / f"testannot/{sample.id}.png", cv2.IMREAD_UNCHANGED))
+
+
 def test_from_archive_to_dataset(raw: Path, tmp_path: Path) -> None:
     archive = dataclasses.replace(camvid.FACTS.archives[0], digest=digest(raw))
     with tarfile.open(tmp_path / f"{archive.name}.tar", "w") as packed:

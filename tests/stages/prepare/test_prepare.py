@@ -43,9 +43,11 @@ def section(**changes: Any) -> Prepare:
         "sources": ["download", "cvat"],
         "shape": {"mode": "stretch", "width": SIZE, "height": SIZE, "overlap": 0},
         "map": {"cvat": {"vehicle": "car", "mud": "ignore"}},
-        "split": {"val": 0.3, "test": 0.3, "salt": 4},
+        "accept": [],
+        "split": {"val": 0.3, "test": 0.3, "salt": 4, "frozen": "data/frozen.csv"},
     }
-    return Prepare.model_validate(values | changes)
+    split = {"split": values["split"] | changes.pop("split", {})}
+    return Prepare.model_validate(values | changes | split)
 
 
 def header(name: str, classes: tuple[str, ...]) -> Header:
@@ -138,7 +140,7 @@ def test_new_images_move_no_older_one_and_stay_out_of_other_splits(tmp_path: Pat
     write(tmp_path / "more", "download", PUBLIC, train=["p/p0"], val=["r/p3"], test=["s/p4", "t/p9"])
     prepare(tmp_path / "more", tmp_path / "more/cards", section(sources=["download"]))
     changed = {name for name, digest in digests(tmp_path / "more").items() if before.get(name) != digest}
-    assert {name for name in changed if not name.startswith("download")} == {
+    assert {name for name in changed if not name.startswith(("download", "cards/c"))} == {
         "cards/test.json", "prepared/test/index.csv", "prepared/test/images/p9.png", "prepared/test/masks/p9.png",
         "prepared/test/instances/p9.png",
     }  # fmt: skip
@@ -152,6 +154,40 @@ def test_own_classes_alone_can_be_merged_among_themselves(tmp_path: Path) -> Non
     ((sample, _, mask), *_) = iterate(tmp_path / "prepared", "train")
     expected = scene(sample.id, 4)[1]
     assert (mask == np.array([0, IGNORE, 1, 1] + [IGNORE] * 252)[expected]).all()
+
+
+def test_own_classes_are_merged_and_renamed_to_new_names(tmp_path: Path) -> None:
+    """The other source's classes may take the new names."""
+    both(tmp_path)
+    moved = {"download": {"road": "way", "grass": "way", "car": "traffic"}, "cvat": {"vehicle": "traffic"}}
+    moved["cvat"] |= {"grass": "way", "road": "way", "mud": "ignore"}
+    prepare(tmp_path, tmp_path / "cards", section(map=moved))
+    classes = read_header(tmp_path / "prepared").classes
+    assert [(c.id, c.name, c.color, c.thing) for c in classes] == [
+        (0, "way", (0, 0, 0), False),
+        (1, "traffic", (1, 0, 0), True),
+    ]
+    lookups = {"download": [0, 1, 0], "cvat": [1, 0, 0, IGNORE]}
+    for split in SPLITS:
+        for sample, _, mask in iterate(tmp_path / "prepared", split):
+            expected = scene(sample.id, 4 if sample.source == "cvat" else 3)[1]
+            ids = np.array([*lookups[sample.source], *[IGNORE] * 253], np.uint8)
+            assert (mask == ids[expected]).all()
+    made = {c["name"]: c["from"] for c in json.loads((tmp_path / "cards/card.json").read_text())["classes"]}
+    assert made["way"] == {"download": ["road", "grass"], "cvat": ["grass", "road"]}
+
+
+def test_a_thing_merged_with_what_is_none_is_none(tmp_path: Path) -> None:
+    both(tmp_path)
+    moved = {
+        "download": {"road": "ground", "car": "ground"},
+        "cvat": dict.fromkeys(("vehicle", "road", "mud"), "ground"),
+    }
+    prepare(tmp_path, tmp_path / "cards", section(map=moved))
+    assert [(c.name, c.thing) for c in read_header(tmp_path / "prepared").classes] == [
+        ("ground", False),
+        ("grass", False),
+    ]
 
 
 def test_resizing_keeps_labels_where_the_image_goes(tmp_path: Path) -> None:
@@ -170,7 +206,7 @@ def test_resizing_keeps_labels_where_the_image_goes(tmp_path: Path) -> None:
             path.write_bytes(bytes(cv2.imencode(".jpg", image)[1].tobytes()))
             writer.add(sample, path if name == "fits" else image, mask, instances)
         writer.close()
-    prepare(tmp_path, tmp_path / "cards", section(sources=["download"]))
+    prepare(tmp_path, tmp_path / "cards", section(sources=["download"], accept=["twice"]))
     verify(tmp_path / "prepared")
     for sample, image, mask in iterate(tmp_path / "prepared", "train"):
         width, height = sizes[sample.id.removeprefix("train-")]
@@ -214,7 +250,12 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
     [
         (
             {"map": {"cvat": {"mud": "ignore"}}},
-            "prepare.map.cvat: found no entry for the class 'vehicle' of cvat; map it to",
+            'prepare.map.cvat: found no entry for the class \'vehicle\'; write `map: {"cvat": {"mud": "ignore", '
+            '"vehicle": "ignore"}}`, with what each is instead: road, car, grass, ignore',
+        ),
+        (
+            {"map": {"cvat": {}}},
+            'found no entry for 2 classes: \'vehicle\', \'mud\'; write `map: {"cvat": {"vehicle": "ignore", ',
         ),
         (
             {"map": {"cvat": {"vehicle": "cart", "mud": "road"}}},
@@ -224,7 +265,7 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
             {"map": {"cvat": {"vehicle": "car", "mud": "ignore", "mut": "road"}}},
             "'mut'; allowed: grass, mud, road, vehicle",
         ),
-        ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "keep at least one as it is"),
+        ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "keep at least one"),
     ],
 )
 def test_classes_that_match_nothing(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:

@@ -184,8 +184,8 @@ def dataset(root: Path, **sizes: tuple[int, int]) -> None:
 
 def prepared(root: Path, asked: Shape) -> dict[str, Any]:
     """The cards of the splits."""
-    split = {"val": 0.3, "test": 0.3, "salt": 0}
-    values = {"sources": ["download"], "shape": asked.model_dump(), "map": {}, "split": split}
+    split = {"val": 0.3, "test": 0.3, "salt": 0, "frozen": "data/frozen.csv"}
+    values = {"sources": ["download"], "shape": asked.model_dump(), "map": {}, "accept": ["twice"], "split": split}
     prepare(root, root / "cards", Prepare.model_validate(values))
     verify(root / "prepared")
     return {name: json.loads((root / f"cards/{name}.json").read_text()) for name in SPLITS}
