@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pixelproof.data.shape import Shape, scaled_size
+if TYPE_CHECKING:
+    from pixelproof.data.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Shown:
         if self.exact:
             return self.exact
         if self.shape:
+            from pixelproof.data.shape import scaled_size
+
             across, down = scaled_size(self.shape, width, height)
             return down, across
         scale = self.short / min(height, width) if self.short else 1
