@@ -1,4 +1,4 @@
-"""Add labelled images: exports of CVAT and others, or a server's tasks.
+"""Add labelled images: exports of CVAT and others, or server tasks.
 
 Each export replaces what earlier ones said about its tasks; images that are there keep their ids and their splits.
 Adding an export again changes nothing. DVC keeps the versions of data/annotations/.

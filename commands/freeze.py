@@ -1,4 +1,4 @@
-"""Freeze the test split: list its images, so that it stays the same while data grows.
+"""List the test images, so that the test split stays as data grows.
 
 Writes the list that `prepare.split.frozen` names, with digests of images and labels; commit it. `prepare` then refuses
 a listed image that is missing or changed, and puts new groups into train and val only.
