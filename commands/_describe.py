@@ -35,6 +35,7 @@ def describe(exports: Sequence[Opened], folder: str, kept: Cvat | None) -> Cvat:
             "background": kept.background if kept else IGNORED,
             "skip": sorted({*skipped, *(kept.skip if kept else [])}),
             "subsets": kept.subsets if kept else {},
+            "window": kept.window if kept else None,
             "classes": [label.model_dump() for label in known.values()],
         }
     )

@@ -22,7 +22,7 @@ from pixelproof.core.params import check, load, read_yaml
 from pixelproof.data.dataset import IGNORE, SPLITS, UNSPLIT, Sample, iterate, read_header, read_instances
 from pixelproof.data.splitting import Split, best_salt, images_per_split
 from stages.cvat.archive import export_name, find_exports, open_export
-from stages.cvat.convert import convert, open_labels
+from stages.cvat.convert import convert, items_of, measured, open_labels
 from stages.cvat.params import IGNORED, Cvat, Params
 
 FOLDER = "data/annotations"
@@ -49,7 +49,10 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
     split = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")
     exports = _with_those_there(export, root / FOLDER)
     with ExitStack() as stack:
-        params = describe([open_labels(stack.enter_context(open_export(path))) for path in exports], FOLDER, kept)
+        opened = [open_labels(stack.enter_context(open_export(path))) for path in exports]
+        params = describe(opened, FOLDER, kept)
+        deep = None if params.window else measured(item.photograph for item in items_of(opened, params))
+    params = params.model_copy(update={"window": deep.window if deep else params.window})
     with tempfile.TemporaryDirectory() as scratch:
         convert(exports, Path(scratch) / "data", params)
         found = measure(Path(scratch) / "data")
@@ -66,7 +69,8 @@ def init(export: Path, root: Path, portable: bool | None = None) -> list[str]:
     write_text(root / "params.yaml", text)
     shares = images_per_split(groups, split.val, split.test, salt)
     shares = {name: count + len(found.samples[name]) for name, count in shares.items()}
-    return _told(params, found, shares, sorted(changes), [] if kept else proposed.reasons)
+    told = [deep.told("cvat.window")] if deep else []
+    return _told(params, found, shares, sorted(changes), [*told, *([] if kept else proposed.reasons)])
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def _salt(export: Path, groups: Counter[str], split: Split) -> int:
 def _changes(params: Cvat, salt: int, again: bool) -> dict[str, Any]:
     section = {f"cvat.{key}": value for key, value in params.model_dump(exclude_defaults=True).items()}
     if again:
-        return {key: section[key] for key in ("cvat.classes", "cvat.skip")}
+        return {key: section[key] for key in ("cvat.classes", "cvat.skip", "cvat.window") if key in section}
     void = {label.name: IGNORED for label in params.classes if label.name.lower() in VOID}
     return {
         "download.dataset": "none",

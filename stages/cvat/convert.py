@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pixelproof.core.files import whole_folder
 from pixelproof.core.progress import say, track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.data.images import Array
+from pixelproof.data.photos import Measured, NoWindowError, Window, measure
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
 from stages.cvat.model import Annotated, Painted, Parsed
@@ -91,14 +93,15 @@ def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
     Raises:
         DataError: An image is damaged or has another size than its labels; nothing is written.
     """
-    header = Header("cvat", classes_of(params), ({"name": "cvat", "exports": params.exports},))
+    origin = {"name": "cvat", "exports": params.exports} | ({"window": str(params.window)} if params.window else {})
+    header = Header("cvat", classes_of(params), (origin,))
     names = header.names()
     palette = Palette.of(header.classes, IGNORE if params.background == IGNORED else names.index(params.background))
     with whole_folder(target) as root:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in {item.split for item in items} or {UNSPLIT}}
         for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
-            photograph = _placed(root / item.split, item)
+            photograph = _placed(root / item.split, item, items, params.window)
             mask, instances = labels_of(item, palette)
             writers[item.split].add(item.sample, photograph, mask, instances)
         for writer in writers.values():
@@ -220,9 +223,18 @@ def _in_export(where: str, export: Export, image: Annotated) -> Photograph:
     return Photograph(f"{export.path}: {member}", lambda: export.read(member))
 
 
-def _placed(folder: Path, item: Item) -> Path:
-    """The photograph in its place in the dataset."""
-    path, *found = place(folder / "images" / item.sample.id, item.photograph.where, item.photograph.read())
+def measured(photographs: Iterable[Photograph]) -> Measured | None:
+    """The window that `cvat.window` is to be, if some photographs have 16 bits per channel."""
+    return measure((one.where, lambda one=one: io.BytesIO(one.read())) for one in photographs)  # type: ignore[misc]
+
+
+def _placed(folder: Path, item: Item, items: Sequence[Item], window: Window | None) -> Path:
+    """The photograph in its place in the dataset; if it lacks a window, all photographs are measured for the error."""
+    try:
+        path, *found = place(folder / "images" / item.sample.id, item.photograph.where, item.photograph.read(), window)
+    except NoWindowError as error:
+        found_all = measured(each.photograph for each in items)
+        raise found_all.refusal("cvat.window") if found_all else error from None
     if found != [item.image.width, item.image.height]:
         expected = f"the size that its labels are for, {item.image.width}x{item.image.height}"
         raise DataError(item.photograph.where, expected, f"{found[0]}x{found[1]}", AGAIN)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pixelproof.core.errors import ParamsError, nearest, unknown_name
 from pixelproof.core.params import Section
+from pixelproof.data.photos import Window
 
 IGNORED = "ignore"  # the value of cvat.background for pixels that belong to no class
 MOST_LABELS = 254
@@ -55,6 +56,10 @@ class Cvat(Section):
     subsets: dict[str, Literal["train", "val", "test", "unsplit"]] = Field(
         default_factory=dict,
         description="the split of each subset in CVAT that is not called train, val, test or default",
+    )
+    window: Window | None = Field(
+        default=None,
+        description="how 16 bits become 8, `{low: 0, high: 65535}`; `init` measures it; null: there is none",
     )
     classes: list[Label] = Field(
         min_length=1, max_length=MOST_LABELS, description="the labels of the exports: name, color, thing"
