@@ -171,12 +171,15 @@ def pixel_metres(crs: Any, transform: Any, height: int, width: int) -> tuple[flo
 
     Raises:
         CRSError: The system cannot be converted to degrees. (It is one of rasterio's.)
+        ValueError: The place is not on the Earth.
     """
     from rasterio.warp import transform as converted
 
     row, column = height / 2, width / 2
     corners = [transform @ (column + x, row + y) for x, y in ((0, 0), (1, 0), (0, 1))]
     east, north = (np.radians(values) for values in converted(crs, "EPSG:4326", *map(list, zip(*corners, strict=True))))
+    if not abs(north[0]) <= math.pi / 2:
+        raise ValueError("beyond the poles")
     flat = 1 - 0.00669437999014 * math.sin(north[0]) ** 2  # of WGS 84: its eccentricity squared, its half axis
     along = 6378137.0 / math.sqrt(flat) * math.cos(north[0])
     across = 6378137.0 * (1 - 0.00669437999014) / flat**1.5

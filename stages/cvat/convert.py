@@ -6,7 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixelproof.core.errors import DataError, nearest
@@ -22,6 +22,7 @@ from stages.cvat.naming import Grouper, Key, ids_of, old_id, splits_of, task_gro
 from stages.cvat.params import IGNORED, Cvat
 from stages.cvat.pixels import place
 from stages.cvat.raster import Palette, draw, draw_painted
+from stages.cvat.scale import Scaler
 
 UNDRAWN = "redraw it in CVAT, or add {kind!r} to cvat.skip in params.yaml to leave such shapes out"
 
@@ -97,15 +98,20 @@ def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
     header = Header("cvat", classes_of(params), (origin,))
     names = header.names()
     palette = Palette.of(header.classes, IGNORE if params.background == IGNORED else names.index(params.background))
+    scaler = Scaler.of(params.scale, Path(params.exports))
     with whole_folder(target) as root:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in {item.split for item in items} or {UNSPLIT}}
         for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
-            photograph = _placed(root / item.split, item, items, params.window)
+            content = item.photograph.read()
+            photograph = _placed(root / item.split, item, content, items, params.window)
             mask, instances = labels_of(item, palette)
-            writers[item.split].add(item.sample, photograph, mask, instances)
+            sample = replace(item.sample, metres_per_pixel=scaler.scale(item.image.name, content))
+            writers[item.split].add(sample, photograph, mask, instances)
         for writer in writers.values():
             writer.close()
+    for note in scaler.notes():
+        say(f"cvat: {note}")
 
 
 def labels_of(item: Item, palette: Palette) -> tuple[Array, Array | None]:
@@ -228,10 +234,10 @@ def measured(photographs: Iterable[Photograph]) -> Measured | None:
     return measure((one.where, lambda one=one: io.BytesIO(one.read())) for one in photographs)  # type: ignore[misc]
 
 
-def _placed(folder: Path, item: Item, items: Sequence[Item], window: Window | None) -> Path:
+def _placed(folder: Path, item: Item, content: bytes, items: Sequence[Item], window: Window | None) -> Path:
     """The photograph in its place in the dataset; if it lacks a window, all photographs are measured for the error."""
     try:
-        path, *found = place(folder / "images" / item.sample.id, item.photograph.where, item.photograph.read(), window)
+        path, *found = place(folder / "images" / item.sample.id, item.photograph.where, content, window)
     except NoWindowError as error:
         found_all = measured(each.photograph for each in items)
         raise found_all.refusal("cvat.window") if found_all else error from None

@@ -58,7 +58,7 @@ def test_unseen_labels_flat_names_no_edit(
     values = params_of(clone)
     assert values["cvat"] == {
         "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [], "subsets": {},
-        "window": None, "classes": [
+        "window": None, "scale": "none", "classes": [
             {"name": "Solar panel", "color": "#12ab3C", "thing": True},
             {"name": "Hof: Süd", "color": "#ff0000", "thing": False},
             {"name": "ignore", "color": "#000000", "thing": True},

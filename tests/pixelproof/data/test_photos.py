@@ -6,7 +6,7 @@ import io
 import struct
 import time
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -33,6 +33,8 @@ from pixelproof.data.photos import (
 RNG = np.random.default_rng(7)
 RGB: NDArray[np.uint8] = RNG.integers(0, 256, (5, 7, 3)).astype(np.uint8)
 DEEP: NDArray[np.uint16] = RNG.integers(0, DEPTH, (5, 7, 3)).astype(np.uint16)
+Order = Literal["<", ">"]
+ORDERS: tuple[Order, ...] = ("<", ">")
 LEFT, TOP = 0x8769, 0x0112  # EXIF tags
 
 
@@ -60,7 +62,7 @@ def png(pixels: NDArray[Any], bits: int, color: int) -> bytes:
 
 
 def tiff(
-    pixels: NDArray[Any], order: str = "<", big: bool = False, size: tuple[int, int] = (0, 0), **more: int
+    pixels: NDArray[Any], order: Order = "<", big: bool = False, size: tuple[int, int] = (0, 0), **more: int
 ) -> bytes:
     """A TIFF of one strip, byte by byte; `more` are tags by names of ours."""
     numbers = {"color": 262, "kind": 254, "turned": 274, "form": 339, "next": 0}
@@ -106,7 +108,7 @@ def test_grey_palette_and_transparency_by_hand() -> None:
     np.testing.assert_array_equal(seen(png(RGB[..., 0], 8, 0)), RGB[..., :1].repeat(3, axis=2))
     rgba = np.dstack([RGB, np.full((5, 7), 3, np.uint8)])
     np.testing.assert_array_equal(seen(png(rgba, 8, 6)), RGB)
-    for order in "<>":
+    for order in ORDERS:
         for big in (False, True):
             np.testing.assert_array_equal(seen(tiff(RGB, order, big)), RGB)
             np.testing.assert_array_equal(seen(tiff(rgba, order, big)), RGB)
