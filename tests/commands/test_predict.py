@@ -234,7 +234,7 @@ def test_an_unreadable_image_among_others_leaves_nothing(root: Path, monkeypatch
         run(monkeypatch, "photos", "--out", "out")
     assert sorted(root.rglob("*")) == before
     # Damaged after it was checked: found while others are written.
-    monkeypatch.setattr(_predict, "check_image", lambda path: None)
+    monkeypatch.setattr(_predict, "check_image", lambda path, window: None)
     (root / "photos/b.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"^photos/b\.png: "):
         run(monkeypatch, "photos", "--out", "out")
