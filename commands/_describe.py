@@ -34,6 +34,8 @@ def describe(exports: Sequence[Opened], folder: str, group: Grouping, kept: Cvat
             "background": kept.background if kept else IGNORED,
             "skip": sorted({*skipped, *(kept.skip if kept else [])}),
             "subsets": kept.subsets if kept else {},
+            "window": kept.window if kept else None,
+            "scale": kept.model_dump()["scale"] if kept else "none",
             "classes": [label.model_dump() for label in known.values()],
         }
     )

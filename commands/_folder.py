@@ -14,7 +14,9 @@ from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
 from pixelproof.data.dataset import UNSPLIT
+from pixelproof.data.photos import Measured
 from pixelproof.data.splitting import Split, best_salt, images_per_split
+from pixelproof.sources.folder import measured
 from pixelproof.sources.labels import check_not_swapped
 from pixelproof.sources.pairs import Pair, find_pairs, has_pairs, slug
 from pixelproof.sources.table import IGNORED, NAME, Line, read_table, table_text
@@ -46,7 +48,12 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     if kept and kept.colors == found.by_color:
         lines = merged(lines, kept.lines)
     changes, told = _split(folder, pairs, root, held(found, lines))
-    place = _in_clone(folder, root)
+    place = _place(folder, root)
+    deep = None if _stated(place, root) else measured(pair.image for pair in pairs)
+    changes |= _window(place, root, deep)
+    if not (root / place).exists() or not (root / place).samefile(folder):
+        with whole_folder(root / place) as beside:
+            shutil.copytree(folder, beside, dirs_exist_ok=True)
     write_text(root / place / NAME, table_text(lines, found.by_color))
     changes |= {"download.dataset": "folder", "download.folder.path": place.as_posix()}
     changes |= {"prepare.sources": ["download"], "prepare.map": {}, "measure.landing.safe": []}
@@ -56,10 +63,28 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
         *_told(pairs, found, lines),
         *(_disagreement(path, known, found) for path, known in files if found.by_color),
         *told,
+        *([deep.told("download.folder.window")] if deep else []),
         f"in {place}; changed in params.yaml: {', '.join(sorted(changes))}",
         f"next: write your names into {place / NAME} (`ignore`: no class)",
         f"then `bin/python -m dvc add {_added(place)}` and `make repro`",
     ]
+
+
+def _stated(place: Path, root: Path) -> Any:
+    """The window that params.yaml has for this folder already."""
+    section = read_yaml(root / "params.yaml")["download"]["folder"]
+    return section.get("window") if section["path"] == place.as_posix() else None
+
+
+def _window(place: Path, root: Path, deep: Measured | None) -> dict[str, Any]:
+    """What `download.folder.window` becomes where that changes; params.yaml of an older version may lack the key."""
+    section = read_yaml(root / "params.yaml")["download"]["folder"]
+    window = deep.window.model_dump() if deep else _stated(place, root)
+    if section.get("window") == window:
+        return {}
+    if "window" in section:
+        return {"download.folder.window": window}
+    return {"download.folder": section | {"window": window}}
 
 
 def _split(
@@ -79,14 +104,11 @@ def _split(
     return {"prepare.split.salt": salt}, [f"splits: {listed} images, by prepare.split.salt over {len(groups)} groups"]
 
 
-def _in_clone(folder: Path, root: Path) -> Path:
+def _place(folder: Path, root: Path) -> Path:
     """The folder's place in the clone, where it is copied to unless it is there already."""
     if folder.resolve().is_relative_to(root.resolve()):
         return folder.resolve().relative_to(root.resolve())
-    place = Path(FOLDER) / slug(folder.resolve().name)
-    with whole_folder(root / place) as beside:
-        shutil.copytree(folder, beside, dirs_exist_ok=True)
-    return place
+    return Path(FOLDER) / slug(folder.resolve().name)
 
 
 def _added(place: Path) -> Path:

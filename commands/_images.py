@@ -1,29 +1,27 @@
 """Finds and reads the user's images: files, folders and patterns, checked before use, read as the dataset's are.
 
 A photo is rotated as its EXIF data says. Grey becomes equal red, green and blue; transparency is dropped, as it is for
-labelled images. More than 8 bits per channel is refused: how to reduce them is not for us to guess.
+labelled images. 16 bits per channel are seen through the window of what the network learned from, or refused.
 """
 
 from __future__ import annotations
 
 import glob
+import io
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
 from pixelproof.core.errors import DataError, StateError
-from pixelproof.data.images import Array
+from pixelproof.data.dataset import Header
+from pixelproof.data.images import Array, content_of
+from pixelproof.data.photos import MODES, NoWindowError, Window, look, upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # of Pillow: 8 bits or fewer
 CONVERT = "convert it, or leave it out"
 
 
@@ -80,25 +78,33 @@ def names(paths: Sequence[Path]) -> list[Path]:
     return short if len(set(short)) == len(short) else kept
 
 
-def check_image(path: Path) -> None:
-    """Require an image of 8 bits per channel that decodes completely; anything else is an error that names the file.
+def check_image(path: Path, window: Window | None = None) -> None:
+    """Require a photograph that decodes completely; anything else is an error that names the file.
 
-    Pillow notices truncated files and knows the pixel format; then the file is read as it will be for prediction.
+    Args:
+        path: The photograph.
+        window: How 16 bits per channel become 8, as they did for what the network learned from.
+
+    Raises:
+        DataError: It cannot be used.
     """
-    from PIL import Image
+    read_photo(path, window)
 
+
+def read_photo(path: Path, window: Window | None = None) -> Array:
+    """The RGB pixels of an image, upright. See `check_image`."""
+    content = content_of(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd metadata, and images that are large but not too large
-            with Image.open(path) as opened:
-                found = unsuitable(opened)
-                opened.load()
-    except Exception as error:  # whatever a decoder raises on a damaged file
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(path, "a whole image", " ".join(text.split()), "replace the file, or leave it out") from None
-    if found:
-        raise DataError(path, "one image of 8 bits per channel, grey or RGB", found, CONVERT)
-    read_photo(path)
+        return upright(path, content, look(path, io.BytesIO(content)), window)
+    except NoWindowError:
+        found = "16 bits per channel, and the network learned from 8 alone"
+        raise DataError(path, "8 bits per channel", found, CONVERT) from None
+
+
+def window_of(header: Header) -> Window | None:
+    """The window through which the images were seen that a network learned from; None if there is none, or several."""
+    stated = {origin["window"] for origin in header.sources if "window" in origin}
+    return Window.stated(stated.pop()) if len(stated) == 1 else None
 
 
 def unsuitable(opened: Opened) -> str | None:
@@ -110,17 +116,3 @@ def unsuitable(opened: Opened) -> str | None:
         return f"mode {opened.mode}"
     # Pillow would silently reduce 16 bits per channel to 8; its decoder's arguments show it.
     return "16 bits per channel" if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ())) else None
-
-
-def read_photo(path: Path) -> Array:
-    """The RGB pixels of an image, upright."""
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-        image: Array | None = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if content.size else None
-    except (OSError, cv2.error) as error:
-        raise DataError(path, "a whole image", " ".join(str(error).split()), CONVERT) from None
-    if image is None or image.dtype != np.uint8:
-        found = "a file that OpenCV cannot decode" if image is None else str(image.dtype)
-        raise DataError(path, "an image of 8 bits per channel", found, CONVERT)
-    rgb: Array = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return rgb

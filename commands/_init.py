@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from commands._shape import propose
 from pixelproof.core.errors import DataError
 from pixelproof.core.params import read_yaml
 from pixelproof.data.dataset import SPLITS, UNSPLIT
+from pixelproof.data.photos import Measured
 from pixelproof.data.splitting import Split, best_salt, split_of
-from stages.cvat.convert import Opened
+from stages.cvat.convert import Opened, Photograph, measured
 from stages.cvat.params import IGNORED, Cvat, Grouping
 from stages.cvat.store import Line, effective, places_of
 from stages.prepare.mapping import VOID
@@ -76,18 +78,33 @@ def settings_for(
     exports = list({id(one): one for one in (*(one for one, _ in images), *opened)}.values())
     described = describe(exports, FOLDER, before.group or grouping(lines), kept)
     params = Cvat.model_validate(described.model_dump() | {"subsets": dict(subsets)})
+    deep = None if params.window else _deep(opened)
+    if deep:
+        params = params.model_copy(update={"window": deep.window})
     known = {label.name for label in kept.classes} if kept else set()
     portable = {} if before.portable is None else {"compute.portable": before.portable}
     if kept and {label.name for label in params.classes} <= known:
-        return Settings(params, before.split, later_changes(params, kept) | portable, [])
+        return Settings(params, before.split, later_changes(params, kept) | portable, _told_of(deep))
     found = measure(images, params)
     params = settled(params, found, kept)
     if kept:
-        return Settings(params, before.split, later_changes(params, kept) | portable, new_labels(params, kept))
+        return Settings(
+            params, before.split, later_changes(params, kept) | portable, [*new_labels(params, kept), *_told_of(deep)]
+        )
     split = before.split.model_copy(update={"salt": _salt(before, lines, params, found)})
     proposed = propose(found.sizes, found.objects)
     changes = first_changes(params, split.salt) | {"prepare.shape": proposed.shape.model_dump()}
-    return Settings(params, split, changes | portable, [*told(params, found), *proposed.reasons])
+    return Settings(params, split, changes | portable, [*told(params, found), *_told_of(deep), *proposed.reasons])
+
+
+def _deep(opened: Sequence[Opened]) -> Measured | None:
+    """The window for the first images of 16 bits per channel: measured once, or older images would change."""
+    named = [(one.export, image.member) for one in opened for image in one.parsed.images if image.member]
+    return measured(Photograph(f"{export.path}: {member}", partial(export.read, member)) for export, member in named)
+
+
+def _told_of(deep: Measured | None) -> list[str]:
+    return [deep.told("cvat.window")] if deep else []
 
 
 def places(lines: Sequence[Line], params: Cvat, split: Split, tables: Path) -> dict[str, tuple[str, str]]:
@@ -154,9 +171,9 @@ def first_changes(params: Cvat, salt: int) -> dict[str, Any]:
 
 
 def later_changes(params: Cvat, kept: Cvat) -> dict[str, Any]:
-    """What a later `add` changes: labels, kinds of shapes and subsets are added, everything else is kept."""
+    """What a later `add` changes: labels, kinds of shapes, subsets and a window are added, everything else is kept."""
     now, before = params.model_dump(), kept.model_dump()
-    return {f"cvat.{key}": now[key] for key in ("classes", "skip", "subsets") if now[key] != before[key]}
+    return {f"cvat.{key}": now[key] for key in ("classes", "skip", "subsets", "window") if now[key] != before[key]}
 
 
 def edited(path: Path, changes: Mapping[str, Any]) -> str:

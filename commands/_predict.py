@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from commands._images import check_image, names, read_photo
+from commands._geo import write_mask, write_polygons
+from commands._images import check_image, names, read_photo, window_of
 from commands._shown import Shown
 from commands._trained import Trained, find
 from pixelproof.core.errors import StateError
@@ -20,14 +21,15 @@ from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import load
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import Header
-from pixelproof.data.images import Array
+from pixelproof.data.images import Array, content_of
 from pixelproof.data.resize import resize_image
+from pixelproof.data.tiff import place_of
 from pixelproof.nn.runtime import out_of_memory
 from stages.evaluate.params import Inference, Params
 from stages.evaluate.predict import Prediction, Tiles, load_logits, predictor, through
 from stages.evaluate.slide import Image, Network
 
-OURS = {"masks", "overlays", "scores.csv"}
+OURS = {"masks", "overlays", "polygons", "scores.csv"}
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
 
@@ -39,6 +41,7 @@ class Request:
     size: Shown | None
     window: int | None
     stride: int | None
+    geojson: bool = False
 
 
 def predict_all(arch: str, seed: int, paths: Sequence[Path], asked: Request) -> None:
@@ -47,9 +50,13 @@ def predict_all(arch: str, seed: int, paths: Sequence[Path], asked: Request) -> 
     inference = windows(params.evaluate, asked.window, asked.stride)
     check_out(asked.out, paths)
     trained = find(arch, seed)
+    window = window_of(trained.header)
     for path in track(paths, "images checked", len(paths)):
-        check_image(path)
-    write(paths, way_of(trained, params, inference, asked.size), trained.header, asked.out)
+        check_image(path, window)
+    if asked.geojson and not any(place_of(content_of(path)) for path in paths):
+        fix = "name GeoTIFFs with a coordinate system, or leave --geojson out"
+        raise StateError("--geojson", "no image says where it lies", fix)
+    write(paths, way_of(trained, params, inference, asked.size), trained.header, asked)
     print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}")
 
 
@@ -89,16 +96,21 @@ def check_out(out: Path, paths: Sequence[Path]) -> None:
             raise StateError(str(path), f"lies in {out}, which would be replaced", "give --out another folder")
 
 
-def write(paths: Sequence[Path], way: Way, header: Header, out: Path) -> None:
+def write(paths: Sequence[Path], way: Way, header: Header, asked: Request) -> None:
     """Predict images one by one; the folder appears once all of them are written."""
-    rows = []
+    rows, out, window = [], asked.out, window_of(header)
     work = zip(paths, names(paths), strict=True)
     try:
         with whole_folder(out) as folder:
             for path, name in track(work, "images predicted", len(paths)):
-                image = read_photo(path)
+                image = read_photo(path, window)
                 found = predict(way, image, path)
-                write_bytes(folder / "masks" / f"{name}.png", mask_png(found.labels, header))
+                if place := place_of(content_of(path)):
+                    write_mask(folder / "masks" / f"{name}.tif", found.labels, header, place)
+                else:
+                    write_bytes(folder / "masks" / f"{name}.png", mask_png(found.labels, header))
+                if place and asked.geojson:
+                    write_polygons(folder / "polygons" / f"{name}.geojson", found, header, place)
                 write_bytes(folder / "overlays" / f"{name}.jpg", overlay_jpg(image, found.labels, header))
                 rows.append(scores(name, found, len(header.classes)))
             write_text(folder / "scores.csv", scores_csv(rows, header))

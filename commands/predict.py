@@ -6,9 +6,11 @@ scaled so that its short side is that of the training images, at its own aspect 
 otherwise. Masks and overlays have the image's own size. Sliding windows, test-time augmentation and overrides are those
 of `evaluate` in params.yaml.
 
-OUT/masks/NAME.png     class ids, with the class colours as palette (read it with Pillow, not as a photo)
-OUT/overlays/NAME.jpg  the class colours blended with the image
-OUT/scores.csv         the share of each class, and the mean certainty (the probability of the predicted class)
+OUT/masks/NAME.png         class ids, with the class colours as palette (read it with Pillow, not as a photo)
+OUT/masks/NAME.tif         the same of a GeoTIFF, as a GeoTIFF where the image lies
+OUT/overlays/NAME.jpg      the class colours blended with the image
+OUT/polygons/NAME.geojson  with --geojson, of a GeoTIFF: the regions of each class, with area and mean certainty
+OUT/scores.csv             the share of each class, and the mean certainty (the probability of the predicted class)
 
 NAME is the path below the folder common to all IMAGES. Either everything is written, or nothing.
 """
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=shown, help="SHORT side in pixels, HEIGHTxWIDTH (stretched), or `own`")
     parser.add_argument("--window", type=positive, help="sliding windows of this side (default: evaluate.window)")
     parser.add_argument("--stride", type=positive, help="step between windows (default: evaluate.stride, or half)")
+    parser.add_argument("--geojson", action="store_true", help="also write polygons of GeoTIFFs, as GeoJSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,5 +45,5 @@ def run(arguments: argparse.Namespace) -> None:
     from commands._images import find_images
     from commands._predict import Request, predict_all
 
-    asked = Request(arguments.out, arguments.size, arguments.window, arguments.stride)
+    asked = Request(arguments.out, arguments.size, arguments.window, arguments.stride, arguments.geojson)
     predict_all(arguments.arch, arguments.seed, find_images(arguments.images, folder_from()), asked)

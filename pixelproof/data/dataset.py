@@ -27,13 +27,23 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes, write_json, write_text
-from pixelproof.data.images import REBUILD, Array, content_of, decode, encoded, reason, write_png
+from pixelproof.data.images import (
+    JPEG_START,
+    PNG_SIGNATURE,
+    REBUILD,
+    Array,
+    content_of,
+    decode,
+    encoded,
+    reason,
+    write_png,
+)
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
 UNSPLIT = "all"  # for sources without a published split: prepare makes one
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-ENDINGS = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}  # of copied images: extension of the source, of the copy
+ENDINGS = {PNG_SIGNATURE: ".png", JPEG_START: ".jpg"}  # of copied images, by how they begin
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ class SplitWriter:
 
         Args:
             sample: Its line of the index.
-            image: An RGB array, or the path of a .png or .jpg file to copy byte for byte.
+            image: An RGB array, or the path of a PNG or JPEG to copy byte for byte, whatever its name ends in.
             mask: uint8 class ids, 255 for ignored pixels.
             instances: Instance ids, 0 for none.
 
@@ -147,9 +157,11 @@ class SplitWriter:
 def _image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple[str, bytes]:
     """The extension and the contents of an image's file."""
     if isinstance(image, Path):
-        if image.suffix.lower() not in ENDINGS:
-            raise DataError(where, f"an image file ({', '.join(ENDINGS)})", image.name, "convert it")
-        return ENDINGS[image.suffix.lower()], content_of(image)
+        content = content_of(image)
+        ending = next((ending for start, ending in ENDINGS.items() if content.startswith(start)), None)
+        if ending is None:
+            raise DataError(where, "a PNG or a JPEG", image.name, "convert it")
+        return ending, content
     if image.shape != (*size, 3) or image.dtype != np.uint8:
         raise DataError(where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source")
     return ".png", encoded(where, image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pixelproof.core.files import write_bytes
 
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_START = b"\xff\xd8\xff"
+MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # in the data of a JPEG: not an escaped byte, not a restart
 REBUILD = "rebuild the folder with the stage that wrote it"
 
 Array = NDArray[Any]
@@ -44,7 +47,7 @@ def decode(path: Path, flags: int) -> Array:
         DataError: The file is damaged. (OpenCV by itself would silently fill in missing pixels.)
     """
     content = content_of(path)
-    whole = whole_png(content) if path.suffix.lower() == ".png" else content.rstrip(b"\x00").endswith(b"\xff\xd9")
+    whole = whole_png(content) if path.suffix.lower() == ".png" else whole_jpeg(content)
     try:
         array: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if whole else None
     except cv2.error:  # more pixels than OpenCV allows
@@ -66,6 +69,26 @@ def whole_png(content: bytes) -> bool:
             return False
         kind, at = bytes(data[at + 4 : at + 8]), end + 4
     return kind == b"IEND" and at == len(content)
+
+
+def whole_jpeg(content: bytes) -> bool:
+    """Whether a JPEG has its end; what follows it does not matter.
+
+    Phones append previews, second views and zeros, each perhaps with an end of its own: so the markers are followed
+    from the beginning.
+    """
+    at = 2
+    while content.startswith(JPEG_START) and (marker := MARKER.match(content, at)):
+        kind, at = marker[1][0], marker.end()
+        if kind == 0xD9:  # the end
+            return True
+        if kind == 0xD8:  # another image begins within this one
+            return False
+        at += int.from_bytes(content[at : at + 2], "big")
+        if kind == 0xDA:  # a scan: data of any length follows
+            found = MARKER.search(content, at)
+            at = found.start() if found else len(content)
+    return False
 
 
 def content_of(path: Path) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixelproof.core.errors import DataError, nearest
@@ -13,6 +14,7 @@ from pixelproof.core.files import whole_folder
 from pixelproof.core.progress import say, track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.data.images import Array
+from pixelproof.data.photos import Measured, NoWindowError, Window, measure
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
 from stages.cvat.model import Annotated, Painted, Parsed
@@ -20,6 +22,7 @@ from stages.cvat.naming import Grouper, Key, ids_of, old_id, splits_of, task_gro
 from stages.cvat.params import IGNORED, Cvat
 from stages.cvat.pixels import place
 from stages.cvat.raster import Palette, draw, draw_painted
+from stages.cvat.scale import Scaler
 
 UNDRAWN = "redraw it in CVAT, or add {kind!r} to cvat.skip in params.yaml to leave such shapes out"
 
@@ -96,18 +99,24 @@ def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
     Raises:
         DataError: An image is damaged or has another size than its labels; nothing is written.
     """
-    header = Header("cvat", classes_of(params), ({"name": "cvat", "exports": params.exports},))
+    origin = {"name": "cvat", "exports": params.exports} | ({"window": str(params.window)} if params.window else {})
+    header = Header("cvat", classes_of(params), (origin,))
     names = header.names()
     palette = Palette.of(header.classes, IGNORE if params.background == IGNORED else names.index(params.background))
+    scaler = Scaler.of(params.scale, Path(params.exports))
     with whole_folder(target) as root:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in {item.split for item in items} or {UNSPLIT}}
         for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
-            photograph = _placed(root / item.split, item)
+            content = item.photograph.read()
+            photograph = _placed(root / item.split, item, content, items, params.window)
             mask, instances = labels_of(item, palette)
-            writers[item.split].add(item.sample, photograph, mask, instances)
+            sample = replace(item.sample, metres_per_pixel=scaler.scale(item.image.name, content))
+            writers[item.split].add(sample, photograph, mask, instances)
         for writer in writers.values():
             writer.close()
+    for note in scaler.notes():
+        say(f"cvat: {note}")
 
 
 def labels_of(item: Item, palette: Palette) -> tuple[Array, Array | None]:
@@ -230,9 +239,18 @@ def _in_export(where: str, export: Export, image: Annotated) -> Photograph:
     return Photograph(f"{export.path}: {member}", lambda: export.read(member))
 
 
-def _placed(folder: Path, item: Item) -> Path:
-    """The photograph in its place in the dataset."""
-    path, *found = place(folder / "images" / item.sample.id, item.photograph.where, item.photograph.read())
+def measured(photographs: Iterable[Photograph]) -> Measured | None:
+    """The window that `cvat.window` is to be, if some photographs have 16 bits per channel."""
+    return measure((one.where, lambda one=one: io.BytesIO(one.read())) for one in photographs)  # type: ignore[misc]
+
+
+def _placed(folder: Path, item: Item, content: bytes, items: Sequence[Item], window: Window | None) -> Path:
+    """The photograph in its place in the dataset; if it lacks a window, all photographs are measured for the error."""
+    try:
+        path, *found = place(folder / "images" / item.sample.id, item.photograph.where, content, window)
+    except NoWindowError as error:
+        found_all = measured(each.photograph for each in items)
+        raise found_all.refusal("cvat.window") if found_all else error from None
     if found != [item.image.width, item.image.height]:
         expected = f"the size that its labels are for, {item.image.width}x{item.image.height}"
         raise DataError(item.photograph.where, expected, f"{found[0]}x{found[1]}", AGAIN)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pixelproof.core.errors import ParamsError, nearest, unknown_name
 from pixelproof.core.params import Section
+from pixelproof.data.photos import Window
 
 IGNORED = "ignore"  # the value of cvat.background for pixels that belong to no class
 MOST_LABELS = 254
@@ -24,13 +25,14 @@ class ByRegex(Section):
 
 
 class ByFile(Section):
-    """Groups by a table."""
+    """Groups or scales by a table."""
 
-    file: str = Field(description="a file in the folder of the exports: a table with the columns name and group")
+    file: str = Field(description="a table in the folder of the exports: the columns name and group (metres_per_pixel)")
 
 
 GROUPINGS = ("folder", "task", "subset", "export", "image")
 Grouping = Literal["folder", "task", "subset", "export", "image"] | ByRegex | ByFile
+Scaling = Literal["none", "auto"] | ByFile
 
 
 class Label(Section):
@@ -57,6 +59,15 @@ class Cvat(Section):
         default_factory=dict,
         description="the split of each subset in CVAT that is not called train, val, test or default",
     )
+    window: Window | None = Field(
+        default=None,
+        description="how 16 bits become 8, `{low: 0, high: 65535}`; `init` measures it; null: there is none",
+    )
+    scale: Scaling = Field(
+        default="none",
+        description="the metres that a pixel covers: none; auto: by GeoTIFF, or by camera and height of a drone;"
+        " or `file: scale.csv`, a table beside the exports, and auto for images that it lacks",
+    )
     classes: list[Label] = Field(
         min_length=1, max_length=MOST_LABELS, description="the labels of the exports: name, color, thing"
     )
@@ -74,6 +85,18 @@ class Cvat(Section):
         if not isinstance(value, str | Section) or (isinstance(value, str) and value not in GROUPINGS):
             allowed = f"allowed: {', '.join(GROUPINGS)}, regex: PATTERN, or file: groups.csv"
             raise ParamsError("cvat.group", repr(value), f"{allowed}{nearest(str(value), GROUPINGS)}")
+        return value
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def _scale_is_known(cls, value: object) -> object:
+        """In one line, as groups."""
+        if isinstance(value, dict) and [*value] == ["file"] and isinstance(value["file"], str):
+            if not _is_inside(value["file"]):
+                raise ParamsError("cvat.scale.file", repr(value["file"]), "must be in the folder of the exports")
+            return value
+        if value not in ("none", "auto") and not isinstance(value, Section):
+            raise ParamsError("cvat.scale", repr(value), "allowed: none, auto, or file: scale.csv")
         return value
 
     @field_validator("exports")

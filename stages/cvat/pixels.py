@@ -1,4 +1,4 @@
-"""Image files of exports: whole ones only, those that need no change as they are."""
+"""Image files of exports: whole ones only, those that need no change as they are, turned as CVAT shows them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,47 @@ import numpy as np
 
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes
-from pixelproof.data.images import PNG_SIGNATURE, Array, decode, encoded
+from pixelproof.data.images import Array, encoded
+from pixelproof.data.photos import Window, look, upright
 from stages.cvat.archive import AGAIN
 
-COPIED = {PNG_SIGNATURE: ".png", b"\xff\xd8\xff": ".jpg"}  # how files begin that are copied as they are
 
-
-def place(beside: Path, where: str, content: bytes) -> tuple[Path, int, int]:
+def place(beside: Path, where: str, content: bytes, window: Window | None) -> tuple[Path, int, int]:
     """Write a photograph as a file of the dataset: PNG and JPEG as they are, anything else as PNG.
+
+    Labels are for the image as CVAT shows it, turned as EXIF asks. A copied file is turned whenever it is read.
 
     Args:
         beside: Its path without an ending.
         where: Names the photograph in errors.
         content: The file.
+        window: How 16 bits per channel become 8.
 
     Returns:
-        Its path, width and height.
+        Its path, and its width and height once it is turned.
 
     Raises:
-        DataError: It is no image, or a part of one.
+        NoWindowError: It has 16 bits per channel, and there is no window.
+        DataError: It is no image, a part of one, or several.
     """
-    suffix = next((ending for start, ending in COPIED.items() if content.startswith(start)), None)
-    path = beside.with_name(f"{beside.name}{suffix or '.png'}")
-    if suffix is None:
-        content = encoded(where, cv2.cvtColor(decoded(where, content), cv2.COLOR_BGR2RGB))
-    write_bytes(path, content)
-    try:
-        image = decode(path, cv2.IMREAD_COLOR)
-    except DataError:
-        raise _damaged(where, content) from None
-    return path, image.shape[1], image.shape[0]
+    facts = look(where, io.BytesIO(content))
+    pixels = upright(where, content, facts, window)
+    ending = facts.ending
+    if ending and facts.orientation != 1 and not _read_the_same(content, pixels):
+        ending = None
+    path = beside.with_name(f"{beside.name}{ending or '.png'}")
+    write_bytes(path, content if ending else encoded(where, pixels))
+    return path, pixels.shape[1], pixels.shape[0]
+
+
+def _read_the_same(content: bytes, pixels: Array) -> bool:
+    """Whether a dataset's reader turns it too: not if only its XMP asks for it."""
+    seen: Array | None = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    return seen is not None and np.array_equal(seen[..., ::-1], pixels)
 
 
 def decoded(where: str, content: bytes) -> Array:
-    """An image of any kind, blue first.
+    """A picture of labels of any kind, blue first.
 
     Raises:
         DataError: It is no image, or a part of one. (OpenCV by itself would fill in missing pixels.)

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from pixelproof.core.errors import unknown_name
 from pixelproof.core.params import Section
+from pixelproof.data.photos import Window
 from pixelproof.sources import names
 
 
@@ -26,6 +27,9 @@ class Folder(Section):
 
     path: str = Field(description="a folder with images, masks and the classes.csv that `pixelproof init` writes")
     lossy_masks: bool = Field(description="whether masks saved as JPEG are accepted; their edges are then guessed")
+    window: Window | None = Field(
+        default=None, description="how 16 bits per channel become 8, `{low: 0, high: 65535}`; null: there is none"
+    )
 
 
 class Download(Section):

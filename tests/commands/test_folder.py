@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from commands._folder import init_folder, is_folder
-from pixelproof.data.dataset import read_header, read_split
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import read_header, read_image, read_split
 from pixelproof.sources import dubai, folder
 from tests.pixelproof.sources import miniatures
 from tests.pixelproof.sources.converted import convert, masks
@@ -114,3 +115,28 @@ def test_a_cvat_export_and_texts_beside_images_are_no_such_folder(tmp_path: Path
     assert not is_folder(tmp_path / "yolo", tmp_path / "clone")
     assert is_folder(miniatures.dubai(tmp_path / "dubai"), tmp_path / "clone")
     assert not is_folder(tmp_path / "dubai", tmp_path / "dubai/Tile 1/clone")
+
+
+def test_the_window_of_16_bits_is_measured_once_and_used(clone: Path, tmp_path: Path) -> None:
+    raw, rng = tmp_path / "deep", np.random.default_rng(0)
+    dim = rng.integers(100, 900, (12, 16)).astype(np.uint16)
+    for number in range(4):
+        save(raw / f"images/{number}.png", dim)
+        save(raw / f"masks/{number}.png", np.full((12, 16), number // 2, np.uint8))
+    low, high = (int(n) for n in np.percentile(dim, [0.5, 99.5], method="inverted_cdf"))
+    stated = f"download.folder.window is {{low: {low}, high: {high}}}"
+    assert f"4 images have 16 bits per channel: {stated}" in "\n".join(init_folder(raw, clone))
+    options = yaml.safe_load((clone / "params.yaml").read_text())["download"]["folder"]
+    assert options["window"] == {"low": low, "high": high}
+    out = convert(folder, None, tmp_path / "out", workers=2, options=options | {"path": str(clone / options["path"])})
+    assert read_header(out).sources[0]["window"] == f"{{low: {low}, high: {high}}}"
+    expected = np.floor((dim.clip(low, high) - float(low)) / (high - low) * 255 + 0.5)
+    np.testing.assert_array_equal(read_image(out, "all", read_split(out, "all")[0])[..., 0], expected)
+
+    save(raw / "images/3.png", dim * 40)
+    assert "16 bits" not in "\n".join(init_folder(raw, clone))
+    assert yaml.safe_load((clone / "params.yaml").read_text())["download"]["folder"]["window"] == options["window"]
+    with pytest.raises(
+        DataError, match=r"0\.png: .* found 16 bits .*\(4 such images\); .*`download\.folder\.window: {low"
+    ):
+        convert(folder, None, tmp_path / "no", workers=2, options={"path": str(clone / options["path"]), **OPTIONS})

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
@@ -65,7 +67,7 @@ def test_unseen_labels_flat_names_no_edit(
     values = params_of(clone)
     assert values["cvat"] == {
         "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [], "subsets": {},
-        "classes": [
+        "window": None, "scale": "none", "classes": [
             {"name": "Solar panel", "color": "#12ab3C", "thing": True},
             {"name": "Hof: Süd", "color": "#ff0000", "thing": False},
             {"name": "ignore", "color": "#000000", "thing": True},
@@ -294,3 +296,16 @@ def test_edit_replaces_maps_and_refuses_what_is_not_there() -> None:
     assert set_values(text, {"a.b": {}, "d": {"e": 1}}) == "a:\n  b: {}\n\n# before d\nd:\n  e: 1\n"
     with pytest.raises(ParamsError, match=r"a\.x: found no such key"):
         set_values(text, {"a.x": 2})
+
+
+def test_the_window_of_16_bits_is_measured_once(clone: Path, tmp_path: Path) -> None:
+    export = own()
+    dim = np.random.default_rng(0).integers(100, 900, (16, 20)).astype(np.uint16)
+    export.files["images/003.png"] = cv2.imencode(".png", dim)[1].tobytes()
+    told = "\n".join(init(export.zip(tmp_path / "one.zip"), clone))
+    low, high = (int(n) for n in np.percentile(dim, [0.5, 99.5], method="inverted_cdf"))
+    assert f"1 images have 16 bits per channel: cvat.window is {{low: {low}, high: {high}}}" in told
+    assert params_of(clone)["cvat"]["window"] == {"low": low, "high": high}
+    export.files["images/004.png"] = cv2.imencode(".png", dim * 50)[1].tobytes()
+    init(export.zip(tmp_path / "one.zip"), clone)
+    assert params_of(clone)["cvat"]["window"] == {"low": low, "high": high}, "older images would change"

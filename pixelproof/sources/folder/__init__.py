@@ -6,6 +6,7 @@ pixelproof/sources/pairs.py for where images and masks may be.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import Header, Sample
 from pixelproof.data.images import Array, content_of
+from pixelproof.data.photos import Measured, NoWindowError, Window, measure
 from pixelproof.sources.labels import (
     check_not_swapped,
     check_palette,
@@ -45,20 +47,33 @@ def convert(request: Request, target: Path) -> None:
     splits: dict[str, list[Pair]] = {}
     for pair in pairs:
         splits.setdefault(pair.split, []).append(pair)
-    reading = Reading(table, FACTS.name, request.options["lossy_masks"], *_first_palette(pairs, table))
+    stated = request.options.get("window")
+    window = Window(**stated) if stated else None
+    origin = FACTS.source | ({"window": str(window)} if window else {})
+    reading = Reading(table, FACTS.name, request.options["lossy_masks"], *_first_palette(pairs, table), window)
     read = partial(read_pair, reading=reading)
-    write_dataset(target, Header(FACTS.name, table.classes, (FACTS.source,)), splits, read, request)
+    try:
+        write_dataset(target, Header(FACTS.name, table.classes, (origin,)), splits, read, request)
+    except NoWindowError as error:
+        found = measured(pair.image for pair in pairs)
+        raise found.refusal("download.folder.window") if found else error from None
+
+
+def measured(images: Iterable[Path]) -> Measured | None:
+    """The window that `download.folder.window` is to be, if some images have 16 bits per channel."""
+    return measure((str(path), lambda path=path: path.open("rb")) for path in images)  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How the masks of a folder are read."""
+    """How the images and masks of a folder are read."""
 
     table: Table  # what they may hold
     source: str  # the name of the dataset, for the index
     lossy: bool  # whether they may be JPEGs
     first: Path  # a mask whose palette all others must have, if masks are ids
     palette: list[int]
+    window: Window | None = None  # how images of 16 bits per channel become 8
 
 
 def _first_palette(pairs: list[Pair], table: Table) -> tuple[Path, list[int]]:
@@ -77,7 +92,7 @@ def read_pair(pair: Pair, reading: Reading) -> Labelled:
     Raises:
         DataError: The mask is a JPEG and must not be, or holds something else.
     """
-    image, height, width = photo(pair.image)
+    image, height, width = photo(pair.image, reading.window, published=False)
     try:
         mask = read_labels(pair.mask, reading)
     except DataError:

@@ -105,6 +105,7 @@ def test_samples_are_read_back_and_give_the_same_bytes_in_any_order(
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".jpg", ".jpeg"])
 def test_an_image_file_is_copied_byte_for_byte(tmp_path: Path, suffix: str) -> None:
+    """And gets the ending of what it is, whatever it was called."""
     image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     original = tmp_path / f"camera{suffix}"
     cv2.imwrite(str(original), image)
@@ -112,6 +113,10 @@ def test_an_image_file_is_copied_byte_for_byte(tmp_path: Path, suffix: str) -> N
     write_all(tmp_path / "root", HEADER, [sample], {"a": (original, np.zeros((HEIGHT, WIDTH), np.uint8), None)})  # type: ignore[dict-item]
     verify(tmp_path / "root", ("train",))
     assert image_path(tmp_path / "root", "train", "a").read_bytes() == original.read_bytes()
+    other = original.rename(tmp_path / f"camera{'.jpg' if suffix.lower() == '.png' else '.png'}")
+    write_all(tmp_path / "other", HEADER, [sample], {"a": (other, np.zeros((HEIGHT, WIDTH), np.uint8), None)})  # type: ignore[dict-item]
+    verify(tmp_path / "other", ("train",))
+    assert image_path(tmp_path / "other", "train", "a").read_bytes() == other.read_bytes()
 
 
 def test_masks_and_instances_are_what_other_readers_see(tmp_path: Path) -> None:
@@ -149,7 +154,7 @@ IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
         (GOOD, IMAGE[:-1], BLANK, None),
         (GOOD, IMAGE[..., :1], BLANK, None),
         (GOOD, IMAGE.astype(np.float32), BLANK, None),
-        (GOOD, Path("a.tif"), BLANK, None),
+        (GOOD, Path(__file__), BLANK, None),
         (GOOD, IMAGE, BLANK[:, :-1], None),
         (GOOD, IMAGE, BLANK.astype(np.int64), None),
         (GOOD, IMAGE, IMAGE, None),

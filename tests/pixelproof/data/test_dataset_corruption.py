@@ -284,7 +284,7 @@ def test_a_truncated_jpeg_is_found(tmp_path: Path, data: st.DataObject) -> None:
     original = tmp_path / "camera.jpg"
     cv2.imwrite(str(original), np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
     content = original.read_bytes()
-    original.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    original.write_bytes(content[: data.draw(st.integers(3, len(content) - 1))])
     writer = SplitWriter(tmp_path / "root", "train", HEADER)
     good = Sample("a", "g", WIDTH, HEIGHT, "tiny")
     writer.add(good, original, BLANK)
