@@ -1,0 +1,78 @@
+"""Where in CVAT an image of the dataset comes from: its task, its name there, and its frame."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import Sample
+
+INDEX = Path("data/annotations/index.csv")
+HOST = "CVAT_HOST"
+RESTORE = "restore the folder with `bin/python -m dvc checkout data/annotations`"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What to click in CVAT; empty where it is not known."""
+
+    task: str = ""
+    name: str = ""
+    frame: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Of all images; by id, where data/annotations has an index."""
+
+    rows: Mapping[str, Mapping[str, str]]
+    host: str
+
+    @classmethod
+    def read(cls, index: Path = INDEX, environ: Mapping[str, str] = os.environ) -> Origins:
+        """Read the index, if there is one, and where the server is, if the environment says it.
+
+        Raises:
+            DataError: the index is no table with the columns task, name and id.
+        """
+        host = environ.get(HOST, "").strip().rstrip("/")
+        if not index.is_file():
+            return cls({}, host)
+        try:
+            with index.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file, strict=True))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(index, "a table in UTF-8", str(error), RESTORE) from None
+        if rows and not {"task", "name", "id"} <= rows[0].keys():
+            found = ", ".join(map(str, rows[0]))
+            raise DataError(index, "columns task, name and id", found, RESTORE)
+        first: dict[str, Mapping[str, str]] = {}
+        for row in rows:  # a photograph in two tasks is one image: the labels of the line that is not overruled count
+            if row["id"] not in first or not row.get("overruled"):
+                first[row["id"]] = row
+        return cls(first, host)
+
+    def of(self, sample: Sample) -> Origin:
+        """The origin of one image, of the whole image for a tile.
+
+        Example:
+            >>> Origins({}, "https://cvat.example").of(Sample("12-flight3-0001", "flight3", 64, 64, "cvat"))
+            Origin(task='12', name='', frame='', url='https://cvat.example/tasks/12')
+        """
+        whole = sample.parent or sample.id
+        if row := self.rows.get(whole):
+            task, name, frame = row["task"], row["name"], row.get("frame") or ""
+        else:
+            number = re.match(r"([0-9]+)-", whole) if sample.source == "cvat" else None
+            task, name, frame = number[1] if number else "", "", ""
+        return Origin(task, name, frame, self._url(task))
+
+    def _url(self, task: str) -> str:
+        """The task's page, which lists its jobs; a frame's own address needs the number of its job."""
+        return f"{self.host}/tasks/{task}" if self.host and task.isdigit() else ""
