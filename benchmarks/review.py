@@ -94,7 +94,7 @@ def main() -> None:
 
 def workspace(folder: Path) -> Path:
     """A folder as after `dvc repro`, in which labels can be changed."""
-    for name in ("stages", "dvc.yaml", "data/configs", "models"):
+    for name in ("pixelproof", "stages", "dvc.yaml", "data/configs", "models"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to((ROOT / name).resolve())
     shutil.copy(ROOT / "params.yaml", folder)
