@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ class Request:
     splits: tuple[str, ...]
     number: int
     pictures: int
+    links: bool
     out: Path
 
 
@@ -69,12 +70,20 @@ def review(asked: Request) -> None:
     if not images:
         raise StateError(str(PREPARED), f"no image in {', '.join(asked.splits)}", "give --split another one")
     first = rank(images, judges)[: asked.number]
-    origins = Origins.read()
+    origins = found_in_cvat(Origins.read(), first) if asked.links else Origins.read()
     table = csv_text(COLUMNS, (row(n, one, judges.header, origins) for n, one in enumerate(first, start=1)))
     shown = sheet(first[: asked.pictures], judges, origins, summary(first, len(images)))
     write_text(asked.out, table)
     write_text(page_of(asked.out), shown)
     print(f"wrote {asked.out} and {page_of(asked.out)}\n{summary(first, len(images))}")
+
+
+def found_in_cvat(origins: Origins, first: Sequence[Suspect]) -> Origins:
+    """The same, with what the server says of the tasks of these rows."""
+    from commands._cvat.frames import frames_of
+
+    tasks = {origins.of(one.sample).task for one in first}
+    return replace(origins, frames=frames_of([int(task) for task in tasks if task.isdigit()]))
 
 
 def rank(images: Sequence[tuple[str, Sample]], judges: Judges) -> list[Suspect]:
@@ -92,8 +101,8 @@ def rank(images: Sequence[tuple[str, Sample]], judges: Judges) -> list[Suspect]:
         counts += confusions(labels, predicted, len(header.classes))
         suspects += [Suspect(split, sample, judge.learnt, one) for one in find_regions(labels, predicted, odds, things)]
     surprise = surprise_of(counts)
-    scored = [Suspect(s.split, s.sample, s.learnt, s.region, score(s.region, surprise)) for s in suspects]
-    return sorted(scored, key=lambda s: (-s.score, s.split, s.sample.id, *corners(s.region.box)))
+    scored = [replace(one, score=score(one.region, surprise)) for one in suspects]
+    return sorted(scored, key=lambda one: (-one.score, one.split, one.sample.id, *corners(one.region.box)))
 
 
 Seen = tuple[Judge, Image, Labels, Labels, np.ndarray]

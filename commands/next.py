@@ -12,12 +12,14 @@ OUT.html   a contact sheet
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from commands._arguments import positive
 from commands._catalogue import folder_from, path_from
 from commands._shown import shown
 
 GROUP = "data"
+OUT = Path("exports/next.csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the seed it was trained with (default: 0)")
     parser.add_argument("--number", type=positive, default=50, help="the most images (default: 50)")
     parser.add_argument("--size", type=shown, help="as for predict")
-    parser.add_argument("--out", type=path_from, default=path_from("next.csv"), help="default: next.csv")
+    parser.add_argument("--out", type=path_from, default=OUT, help=f"the table to write (default: {OUT})")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,9 @@ A region of a label is ranked if a trained network contradicts it with confidenc
 that nobody labelled, a mask beside its object, or other pixels. What the network confuses all the time, and what lies
 within 2 pixels of a label's edge, counts little or nothing. docs/review-labels.md says how the score is computed.
 
+Where the data comes from tasks of CVAT, rows name them. With CVAT_HOST in the environment they link to the task; with
+--links (and CVAT_ACCESS_TOKEN, see `cvat`) to the very frame.
+
 OUT.csv    rank, kind, image, where to click in CVAT, box, label, prediction, score
 OUT.html   pictures of the first rows: photograph, label, prediction
 
@@ -14,11 +17,13 @@ from that image (the train split); there, wrong labels that are alike are not fo
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from commands._arguments import positive
 from commands._catalogue import path_from
 
 GROUP = "data"
+OUT = Path("exports/review.csv")
 SPLITS = ("train", "val", "test")
 
 
@@ -40,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", type=splits, default=SPLITS, help="default: train,val,test")
     parser.add_argument("--number", type=positive, default=100, help="the most rows (default: 100)")
     parser.add_argument("--pictures", type=positive, default=50, help="the most rows with pictures (default: 50)")
-    parser.add_argument("--out", type=path_from, default=path_from("review.csv"), help="default: review.csv")
+    parser.add_argument("--links", action="store_true", help="ask the CVAT server for links to jobs and frames")
+    parser.add_argument("--out", type=path_from, default=OUT, help=f"the table to write (default: {OUT})")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -48,4 +54,4 @@ def run(arguments: argparse.Namespace) -> None:
     from commands._review import Request, review
 
     given = arguments
-    review(Request(given.arch, tuple(given.seed), given.split, given.number, given.pictures, given.out))
+    review(Request(given.arch, tuple(given.seed), given.split, given.number, given.pictures, given.links, given.out))

@@ -6,11 +6,15 @@ import csv
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import Sample
+
+if TYPE_CHECKING:
+    from commands._cvat.frames import Frames
 
 INDEX = Path("data/annotations/index.csv")
 HOST = "CVAT_HOST"
@@ -29,10 +33,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class Origins:
-    """Of all images; by id, where data/annotations has an index."""
+    """Of all images.
+
+    Attributes:
+        rows: the index of data/annotations by id, where there is one.
+        host: the server's address; empty if it is not known.
+        frames: by task, what the server says of it.
+    """
 
     rows: Mapping[str, Mapping[str, str]]
     host: str
+    frames: Mapping[str, Frames] = field(default_factory=dict)
 
     @classmethod
     def read(cls, index: Path = INDEX, environ: Mapping[str, str] = os.environ) -> Origins:
@@ -71,8 +82,8 @@ class Origins:
         else:
             number = re.match(r"([0-9]+)-", whole) if sample.source == "cvat" else None
             task, name, frame = number[1] if number else "", "", ""
-        return Origin(task, name, frame, self._url(task))
-
-    def _url(self, task: str) -> str:
-        """The task's page, which lists its jobs; a frame's own address needs the number of its job."""
-        return f"{self.host}/tasks/{task}" if self.host and task.isdigit() else ""
+        place = self.frames[task].place(whole, name, frame) if task in self.frames else None
+        if place:
+            at, job = place
+            return Origin(task, name, str(at), f"{self.host}/tasks/{task}/jobs/{job}?frame={at}")
+        return Origin(task, name, frame, f"{self.host}/tasks/{task}" if self.host and task.isdigit() else "")

@@ -90,7 +90,8 @@ def test_what_is_labelled_already_is_left_out(clone: Path, capsys: pytest.Captur
     (clone / "data/annotations").mkdir()
     (clone / "data/annotations/index.csv").write_text(f"task,name,id,photograph\n1,x,1-x,{digest}.png\n")
     main(["next", "photos", "--arch", "kmeans"])
-    assert [row["image"] for row in csv.DictReader(Path("next.csv").read_text().splitlines())] == ["photos/1.png"]
+    [row] = csv.DictReader(Path("exports/next.csv").read_text().splitlines())
+    assert row["image"] == "photos/1.png"
     assert "1 of 1 images, from 1 groups; 1 are labelled already" in capsys.readouterr().out
     new.unlink()
     with pytest.raises(StateError, match=r"^the images: all 1 of them are labelled already"):
@@ -100,5 +101,5 @@ def test_what_is_labelled_already_is_left_out(clone: Path, capsys: pytest.Captur
 def test_a_name_is_no_markup(clone: Path) -> None:
     write(clone / "photos/<b>&.png", halves(32, 48))
     main(["next", "photos", "--arch", "kmeans"])
-    page = Path("next.html").read_text()
+    page = Path("exports/next.html").read_text()
     assert "&lt;b&gt;&amp;.png" in page and "<b>" not in page

@@ -14,12 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from commands.__main__ import main
+from commands._cvat.frames import Frames
 from commands._ranking.judging import OneForAll
 from commands._ranking.origin import Origin, Origins
 from commands.review import splits
 from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.dataset import Header, Sample, SplitWriter, write_header
 from tests.commands.colours import COLOURS, HEADER, ROOT, k_means, make_clone, publish
+from tests.commands.cvat_place import server
+from tests.cvat_server import TOKEN, CvatServer
+
+__all__ = ["server"]
 
 TOMATO, GRASS, LAKE = range(3)
 FIELD = Header("tiny", (replace(HEADER.classes[TOMATO], thing=True), *HEADER.classes[1:]))
@@ -53,7 +58,7 @@ def write_split(split: str, images: dict[str, tuple[Labels, Labels]]) -> None:
     writer.close()
 
 
-def rows(path: str = "review.csv") -> list[dict[str, str]]:
+def rows(path: str = "exports/review.csv") -> list[dict[str, str]]:
     """The table."""
     return list(csv.DictReader(Path(path).read_text().splitlines()))
 
@@ -78,7 +83,7 @@ def test_wrong_labels_are_listed_with_where_to_click(clone: Path, capsys: pytest
     assert sorted(row["rank"] for row in rows()) == ["1", "2"]
     said = capsys.readouterr().out
     assert "2 regions of 3 images: 1 missing object, 1 wrong class; 1 are judged by a network that learnt" in said
-    page = Path("review.html").read_text()
+    page = Path("exports/review.html").read_text()
     assert "labelled lake, predicted tomato" in page and page.count("data:image/jpeg") == 2 * 3
     assert str(clone) not in page
 
@@ -158,6 +163,29 @@ def test_the_index_of_annotations_says_what_an_image_is_called(tmp_path: Path) -
     index.write_text("id,photo\na,b\n")
     with pytest.raises(DataError, match=r"index\.csv: expected columns task, name and id, found id, photo"):
         Origins.read(index, {})
+
+
+def test_links_lead_to_the_frame_in_its_job(clone: Path, server: CvatServer) -> None:
+    """Of two tasks, the second with jobs of frames 0 to 2, 2 to 4 and 5."""
+    for path in Path("data/prepared/val").rglob("*.png"):
+        path.unlink()
+    wrong = (tomato(4, 6), tomato(4, 6, LAKE))
+    write_split("val", {"7-a-7-03": wrong, "8-a-8-02": wrong, "8-a-8-04": wrong, "8-gone": wrong, "north": wrong})
+    review("--split", "val", "--links")
+    links = {row["image"]: row["url"].removeprefix(server.url) for row in rows()}
+    assert links == {
+        "7-a-7-03": "/tasks/7/jobs/700?frame=3", "8-a-8-02": "/tasks/8/jobs/800?frame=2",
+        "8-a-8-04": "/tasks/8/jobs/801?frame=4", "8-gone": "/tasks/8", "north": "",
+    }  # fmt: skip
+    assert {row["image"]: row["frame"] for row in rows()}["8-a-8-04"] == "4"
+    assert "/tasks/8/jobs/801?frame=4" in Path("exports/review.html").read_text()
+    assert not any(TOKEN in path.read_text() for path in Path("exports").iterdir())
+
+
+def test_frames_of_a_video_are_counted_as_its_task_does() -> None:
+    frames = Frames({}, start=10, step=5, jobs=((0, 3, 41), (4, 9, 42)))
+    assert frames.place("x", "frame_000030", "30") == (4, 42)
+    assert frames.place("x", "frame_000090", "90") is None
 
 
 def test_help_imports_nothing_slow() -> None:
