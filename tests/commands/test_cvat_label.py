@@ -20,8 +20,9 @@ from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.data.dataset import ClassInfo, Header, write_header
 from pixelproof.networks.kmeans import RARE
 from stages.evaluate.predict import Prediction
+from tests.commands.colours import COLOURS, HEADER
 from tests.commands.cvat_place import server
-from tests.commands.test_predict import COLOURS, HEADER, root
+from tests.commands.test_predict import root
 from tests.cvat_server import TOKEN, CvatServer, Task, cut, hang_up, status
 
 __all__ = ["root", "server"]

@@ -6,13 +6,11 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,62 +22,19 @@ from commands._shown import Shown, shown
 from commands._trained import find
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from pixelproof.core.files import write_json
-from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.dataset import Sample, SplitWriter
 from pixelproof.networks.kmeans import RARE
-from pixelproof.nn.build import build_model, save_weights
-from pixelproof.nn.runtime import Compute
+from pixelproof.nn.build import build_model
 from stages.configure.resolve import resolve
 from stages.evaluate.params import Augmentation, Inference
 from stages.evaluate.predict import load_network
-
-ROOT = Path(__file__).parents[2]
-FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
-HEADER = Header("tiny", tuple(ClassInfo(i, n, (i, 9, 9 * i)) for i, n in enumerate(["tomato", "grass", "lake"])))
-COLOURS = np.array([[220, 30, 30], [30, 200, 30], [30, 30, 220]], np.uint8)  # what k-means takes for each class
-MEAN, STD = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+from tests.commands.colours import COLOURS, FP32, HEADER, halves, make_clone, publish, write
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with weights and dataset.json, and no images; params ask for a short side of 32."""
-    root = tmp_path / "clone"
-    write_header(root / "data/prepared", HEADER)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["compute"] = FP32.model_dump()
-    params["prepare"]["shape"] |= {"width": 48, "height": 32}
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
-    (root / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
-    config = resolve("kmeans", "small")
-    config["model"] |= {"clusters": 3}
-    write_json(root / "data/configs/kmeans.json", config)
-    model = build_model(config, 3, FP32)
-    model.scale.copy_(torch.tensor([1.0, 1, 1, 0, 0]))
-    model.centres[:, :3] = (torch.from_numpy(COLOURS) - MEAN) / STD
-    model.votes.copy_(torch.eye(3))
-    publish(root, "kmeans", model)
-    monkeypatch.chdir(root)
-    return root
-
-
-def publish(root: Path, arch: str, model: Any) -> None:
-    """Weights and facts, as train writes them."""
-    save_weights(root / f"models/{arch}/0/weights.safetensors", model.state_dict())
-    write_json(root / f"models/{arch}/0/facts.json", {"classes": HEADER.names()})
-
-
-def halves(height: int, width: int, left: int = 0, right: int = 2) -> NDArray[np.uint8]:
-    """An image of two colours side by side."""
-    classes = np.full((height, width), left)
-    classes[:, width // 2 :] = right
-    pixels: NDArray[np.uint8] = COLOURS[classes]
-    return pixels
-
-
-def write(path: Path, pixels: NDArray[Any], **how: Any) -> Path:
-    """An image file, by Pillow."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **how)
-    return path
+    """A clone whose network knows three colours."""
+    return make_clone(tmp_path / "clone", monkeypatch)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object, arch: str = "kmeans") -> None:
