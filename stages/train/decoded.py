@@ -70,19 +70,28 @@ class Decoded:
 
     def _reserved(self) -> bool:
         """Reserve space for all pixels at once: a full disk then shows here, and not as a crash in a mapping."""
-        if self.path.is_dir():
+        if self._whole():
             return True
         shutil.rmtree(self.path.parent, ignore_errors=True)  # caches of other data; processes that map them keep them
         beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             beside.mkdir(parents=True)
-            for name, count in (("pixels", self.kept * self.bytes_each), ("sums", self.kept * 4)):
+            for name, count in self._lengths():
                 with (beside / name).open("wb") as file:
                     take_room(file, count)
             beside.rename(self.path)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
-        return self.path.is_dir()  # without space, nothing is cached; another training may have been faster
+        return self._whole()  # without space, nothing is cached; another training may have been faster
+
+    def _lengths(self) -> tuple[tuple[str, int], ...]:
+        """The files of the cache, and how many bytes each has."""
+        return ("pixels", self.kept * self.bytes_each), ("sums", self.kept * 4)
+
+    def _whole(self) -> bool:
+        """Whether both files are there; somebody may have deleted one."""
+        files = ((self.path / name, count) for name, count in self._lengths())
+        return all(file.is_file() and file.stat().st_size == count for file, count in files)
 
     def _mapped(self) -> tuple[Any, Any, Any]:
         pixels = np.memmap(self.path / "pixels", np.uint8, "r+", shape=(self.kept, self.bytes_each))

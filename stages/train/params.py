@@ -83,7 +83,7 @@ class Train(Section):
         ge=0, lt=1, description="decay of the averaged weights that are validated and published; 0 is off"
     )
     flips: list[Flip] = Field(description="random flips of each training image: horizontal, vertical")
-    workers: int = Field(ge=0, description="processes that load data; does not affect results")
+    workers: int = Field(ge=0, le=256, description="processes that load data; does not affect results")
     val_interval: Span = Field(
         description="iterations, or epochs, between two validations; the best weights are published"
     )

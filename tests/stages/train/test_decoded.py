@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,24 @@ def test_what_was_half_written_is_decoded_again(data: Labelled, tmp_path: Path) 
     content = bytearray(pixels.read_bytes())
     content[64 * 64 * 4 + 17] ^= 1
     pixels.write_bytes(content)
+    assert same(Decoded(data, "d", 1.0, tmp_path / "kept"), expected)
+
+
+@pytest.mark.parametrize("damage", ["sums gone", "pixels cut", "pixels a folder", "all a file"])
+def test_what_somebody_damaged_is_made_again(data: Labelled, tmp_path: Path, damage: str) -> None:
+    expected = [data.read(index) for index in range(len(data))]
+    assert same(Decoded(data, "d", 1.0, tmp_path / "kept"), expected)
+    (pixels,) = (tmp_path / "kept").rglob("pixels")
+    if damage == "sums gone":
+        (pixels.parent / "sums").unlink()
+    elif damage == "pixels cut":
+        os.truncate(pixels, 100)
+    elif damage == "pixels a folder":
+        pixels.unlink()
+        pixels.mkdir()
+    else:
+        shutil.rmtree(tmp_path / "kept")
+        (tmp_path / "kept").write_bytes(b"")
     assert same(Decoded(data, "d", 1.0, tmp_path / "kept"), expected)
 
 
