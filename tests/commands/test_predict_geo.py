@@ -19,7 +19,8 @@ from pixelproof.data.dataset import write_header
 from pixelproof.data.photos import Window
 from pixelproof.data.tiff import Place, pixel_metres
 from stages.evaluate.predict import Prediction
-from tests.commands.test_predict import COLOURS, HEADER, halves, mask, root, run, write
+from tests.commands.colours import COLOURS, HEADER, halves, write
+from tests.commands.test_predict import mask, root, run
 
 __all__ = ["root"]  # a fixture
 CORNER = (600000.0, 5500000.0)
