@@ -99,8 +99,8 @@ def odds_of(probabilities: NDArray[np.float32], labels: Labels) -> tuple[Labels,
 
     Example:
         >>> predicted, odds = odds_of(np.array([[[0.8, 0.2]], [[0.2, 0.8]]], np.float32), np.array([[0, 0]], np.uint8))
-        >>> predicted.tolist(), odds.round(2).tolist()
-        ([[0, 1]], [[0.0, 1.3799999952316284]])
+        >>> predicted.tolist(), [f"{value:.2f}" for value in odds[0]]
+        ([[0, 1]], ['0.00', '1.38'])
     """
     known = labels != IGNORE
     predicted = np.where(known, probabilities.argmax(axis=0), IGNORE).astype(np.uint8)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import doctest
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from commands._ranking import origin, regions, scores
 from commands._ranking.regions import LEAST, Region, find_regions, odds_of
 from commands._ranking.scores import confusions, score, surprise_of
 
@@ -137,3 +140,9 @@ def test_the_usual_confusion_surprises_least() -> None:
     surprise = surprise_of(counts)
     assert surprise[0] == pytest.approx([-math.log(3 / 7), -math.log(3 / 7), -math.log(1 / 7)])
     assert surprise[2] == pytest.approx([math.log(3)] * 3)
+
+
+@pytest.mark.parametrize("module", [origin, regions, scores])
+def test_the_examples_in_docstrings_are_correct(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0 and result.failed == 0
