@@ -23,6 +23,7 @@ from pixelproof.fetch.login import Login
 from pixelproof.fetch.transfer import Patience, RefusedError, download, shown
 
 MIRROR, CACHE = "DATA_MIRROR", "PIXELPROOF_CACHE"
+KNOWN = ("ftp", "ftps", "sftp", "ssh", "s3", "gs", "az", "hdfs")  # what a message may name; others may be a user's name
 ALLOWED = "allowed: a folder, a file:// or an http(s):// url"
 
 
@@ -113,7 +114,7 @@ def locations(wanted: Wanted, mirror: str) -> tuple[Path | None, list[list[str]]
         base = parts.path.rstrip("/")  # a query, such as a signature, stays behind the name
         return None, [[urlunsplit(parts._replace(path=f"{base}/{name}")) for name in wanted.mirrored], *own]
     if parts.scheme not in ("", "file"):
-        raise FetchError(MIRROR, f"{parts.scheme}://", ALLOWED)
+        raise FetchError(MIRROR, f"{parts.scheme}://" if parts.scheme in KNOWN else "another kind of url", ALLOWED)
     folder = url2pathname(parts.path) if parts.scheme else mirror
     return _expanded(folder, MIRROR) if folder else None, own
 
@@ -140,12 +141,38 @@ def _expanded(folder: str, variable: str) -> Path:
 
 def _from_folder(wanted: Wanted, folder: Path) -> Path:
     """The file in a mirror's folder, which is read in place and not copied."""
+    if not is_folder(folder):
+        raise FetchError(f"{MIRROR} {_known(folder)}", "no such folder, or none you may read", ALLOWED)
     there = [path for name in wanted.mirrored if (path := folder / name).is_file()]
-    if not there:  # a url without its `https://` is taken for a folder, and may contain a password or a token
-        shown_folder = "" if set("@?") & set(str(folder)) else f" {folder}"
-        raise FetchError(f"{MIRROR}{shown_folder}", f"has no {wanted.name}", wanted.forms)
+    if not there:
+        raise FetchError(f"{MIRROR} {folder}", f"has no {wanted.name}", wanted.forms)
     wanted.verify(there[0])
     return there[0]
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder that can be read; unlike `Path.is_dir`, without an error, which would show the path.
+
+    Args:
+        path: What a mirror names; it may be a token.
+
+    Returns:
+        Whether it is.
+
+    Example:
+        >>> is_folder(Path("/")), is_folder(Path("token" * 100))
+        (True, False)
+    """
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _known(folder: Path) -> str:
+    """The part of a path that exists, which is no secret; tokens, and urls without `https://`, are taken for paths."""
+    parents = [parent for parent in folder.parents if parent.name and is_folder(parent)]
+    return f"{parents[0]}/..." if parents else f"({len(str(folder))} characters)"
 
 
 def _from_cache(wanted: Wanted, cache: Path) -> Path | None:

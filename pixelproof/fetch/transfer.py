@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -75,14 +75,27 @@ def download(
 
 
 def shown(url: str) -> str:
-    """A url for messages: without the user name, the password and the query (a signature, a token) that it may contain.
+    """A url for messages: scheme, host, port and the file's name, which are no secrets. Anything else may be one.
+
+    That is a user name, a password, a folder, a query (a signature, a token) and a fragment.
+
+    Args:
+        url: http or https.
+
+    Returns:
+        The url, with `...` for the folders, and for the host too if it may be part of a password with a slash in it.
 
     Example:
-        >>> shown("https://me:secret@example.org/weights.pth?token=secret")
-        'https://example.org/weights.pth'
+        >>> shown("https://me:secret@example.org/secret/weights.pth;secret?token=secret#secret")
+        'https://example.org/.../weights.pth'
+        >>> shown("http://me:12/34@example.org/weights.pth")
+        'http://.../weights.pth'
     """
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+    folder, _, name = parts.path.rpartition("/")
+    host = "..." if "@" in parts.path + parts.query + parts.fragment else parts.netloc.rpartition("@")[2]
+    hidden = ["..."] if folder.strip("/") and host != "..." else []
+    return f"{parts.scheme}://{'/'.join([host, *hidden, name.partition(';')[0]])}"
 
 
 def _get(client: httpx.Client, url: str, part: Path, limit: int) -> None:
@@ -130,7 +143,7 @@ def _extent(answer: httpx.Response, url: str, part: Path, have: int) -> tuple[in
 
 def _name(url: str) -> str:
     """The name to show in the progress line, which a whole url would fill."""
-    return urlsplit(url).path.rpartition("/")[2] or shown(url)
+    return shown(url).rpartition("/")[2] or shown(url)
 
 
 def _megabytes(done: int, total: int | None) -> str:

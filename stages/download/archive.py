@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pixelproof.core.errors import FetchError
 from pixelproof.fetch import records
-from pixelproof.fetch.obtain import MIRROR, Wanted, cache_folder, locations, obtain
+from pixelproof.fetch.obtain import MIRROR, Wanted, cache_folder, is_folder, locations, obtain
 from pixelproof.fetch.transfer import Patience
 from pixelproof.fetch.unpack import digest, unpack
 from pixelproof.sources.request import Archive
@@ -38,7 +38,7 @@ def at_hand(archive: Archive, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether an archive is on this machine: in the mirror's folder or in the cache."""
     wanted = _wanted(archive, Path(), cache_folder(environ))
     folder, _ = locations(wanted, environ.get(MIRROR, ""))
-    mirrored = [folder / name for name in wanted.mirrored] if folder else []
+    mirrored = [folder / name for name in wanted.mirrored] if folder and is_folder(folder) else []
     return any(path.is_file() for path in [*mirrored, cache_folder(environ) / wanted.kept])
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from pixelproof.core.errors import FetchError
 from pixelproof.fetch.obtain import cache_folder
+from pixelproof.sources.request import Archive
+from stages.download.archive import at_hand
 from tests.pixelproof.fetch.server import NOBODY, Place, pack
 
 
@@ -38,7 +40,7 @@ def test_if_the_mirror_has_none_the_url_is_tried(place: Place, fault: str, capsy
     place.obtain(mirror)
     assert len(origin.asked) == 1
     assert re.search(
-        r"has no Repo-1|Repo-1\.(tar|zip)", capsys.readouterr().err
+        r"no such folder|has no Repo-1|Repo-1\.(tar|csv)", capsys.readouterr().err
     )  # reported, not passed over in silence
 
 
@@ -46,7 +48,7 @@ def test_neither_mirror_nor_url_has_it(place: Place) -> None:
     with pytest.raises(FetchError) as caught:
         place.obtain(str(place.folder / "mirror"))
     message = str(caught.value)
-    assert str(place.folder / "mirror") in message and place.url in message and "DATA_MIRROR" in message
+    assert f"{place.folder}/..." in message and place.url in message and "DATA_MIRROR" in message
     assert len(message.splitlines()) == 1
     assert place.left() == set()
 
@@ -70,14 +72,58 @@ def test_a_mirror_of_another_kind_is_an_error(place: Place, mirror: str) -> None
         "http:/anna:secret@{host}",
         "anna:secret@{host}/data",
         "{host}/data?token=secret",
+        "{host}/data#secret",
+        "http://{host}/secret/x",
+        "http://{host}/x;secret",
+        "http://{host}/x;secret/",
+        "http://{host}/secret;x?secret=secret#secret",
+        "http://anna:1/secret@{host}",
+        "//anna:secret/{host}",
+        "anna:secret",
+        "token=secret",
+        "secret",
+        "/secret",
+        "~/secret",
+        "./secret",
+        "../secret/secret",
+        "/dev/null/secret",
+        "file:///secret",
+        "file://secret/x",
+        "secret://{host}",
+        "token=secret://{host}",
+        "token=" + 300 * "secret",
     ],
 )
 def test_a_password_or_a_token_is_never_shown(place: Place, mirror: str, capsys: pytest.CaptureFixture[str]) -> None:
     server = place.serve("500", files={"/Repo-1.tar": b""})
     with pytest.raises(FetchError) as caught:
         place.obtain(mirror.format(host=server.url.removeprefix("http://")))
-    shown = str(caught.value) + capsys.readouterr().err
+    captured = capsys.readouterr()
+    shown = str(caught.value) + captured.out + captured.err
     assert ("DATA_MIRROR" in shown or server.url in shown) and "secret" not in shown
+
+
+def test_a_token_is_not_shown_by_a_look_for_what_is_at_hand(place: Place) -> None:
+    environ = {"DATA_MIRROR": 300 * "secret", "PIXELPROOF_CACHE": str(place.cache)}
+    assert not at_hand(Archive("Repo-1", place.url, 1, folder="", digest="", max_files=1), environ)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "shown"),
+    [
+        ("{there}/no/such", "DATA_MIRROR {there}/...: no such folder, or none you may read; allowed: a folder, a file"),
+        ("{there}/file", "DATA_MIRROR {there}/...: no such folder"),
+        ("{there}", "DATA_MIRROR {there}: has no Repo-1; Repo-1.tar"),
+        ("no-such", "DATA_MIRROR (7 characters): no such folder"),
+        ("http://127.0.0.1:9/deep/er", "http://127.0.0.1:9/.../Repo-1.tar: "),
+    ],
+)
+def test_what_is_no_secret_is_shown(place: Place, mirror: str, shown: str) -> None:
+    (place.folder / "mirror").mkdir()
+    (place.folder / "mirror/file").touch()
+    with pytest.raises(FetchError) as caught:
+        place.obtain(mirror.format(there=place.folder / "mirror"))
+    assert shown.format(there=place.folder / "mirror") in str(caught.value)
 
 
 def test_a_signed_url_keeps_its_signature(place: Place) -> None:
