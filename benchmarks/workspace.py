@@ -44,7 +44,8 @@ def make_task(arch: str, scale: str, folder: Path, iterations: int, changes: dic
 def make_workspace(folder: Path, changes: dict[str, Any]) -> Path:
     """Write the params, `changes` being `key path -> value`, and run the stages before train."""
     folder.mkdir(parents=True)
-    (folder / "stages").symlink_to(ROOT / "stages")
+    for code in ("stages", "pixelproof"):
+        (folder / code).symlink_to(ROOT / code)
     (folder / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     for path, value in changes.items():

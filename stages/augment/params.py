@@ -67,5 +67,5 @@ class Augment(Section):
 class Params(Section):
     """The part of params.yaml that the stage reads."""
 
-    seed: int = Field(ge=0, description="every random number is derived from it")
+    seed: int = Field(ge=0, lt=2**32, description="every random number is derived from it")
     augment: Augment = Field(description="offline copies of the train split")

@@ -57,5 +57,5 @@ class Download(Section):
 class Params(Section):
     """The part of params.yaml that the download stage reads."""
 
-    seed: int = Field(ge=0, description="the source of all random choices")
+    seed: int = Field(ge=0, lt=2**32, description="the source of all random choices")
     download: Download = Field(description="the public or rendered dataset to start from")

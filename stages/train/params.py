@@ -13,14 +13,15 @@ from pixelproof.nn.runtime import Compute
 
 Flip = Literal["horizontal", "vertical"]
 Kind = Literal["none", "power", "inverse", "median"]
+MOST = 10_000_000  # iterations, or epochs: more is a slip of the keyboard, noticed after days
 
 
 def _span(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"[1-9]\d* epochs?", value):
+    if isinstance(value, str) and (epochs := re.fullmatch(r"([1-9]\d*) epochs?", value)) and int(epochs[1]) <= MOST:
         return value
-    if type(value) is int and value >= 1:
+    if type(value) is int and 1 <= value <= MOST:
         return value
-    raise ValueError("expected a number of iterations, or of epochs as in `40 epochs`")
+    raise ValueError(f"expected iterations, or epochs as in `40 epochs`, of at most {MOST:,}")
 
 
 Span = Annotated[int | str, PlainValidator(_span)]
@@ -118,6 +119,6 @@ class Train(Section):
 class Params(Section):
     """The part of params.yaml that train reads."""
 
-    seed: int = Field(ge=0, description="the seed of everything; another one also gives another synthetic dataset")
+    seed: int = Field(ge=0, lt=2**32, description="the seed of everything; another gives another synthetic dataset too")
     compute: Compute
     train: Train
