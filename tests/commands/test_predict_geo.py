@@ -162,7 +162,12 @@ def test_many_regions_are_converted_together(monkeypatch: pytest.MonkeyPatch) ->
     from rasterio import warp
 
     calls, original = [], warp.transform_geom
-    monkeypatch.setattr(warp, "transform_geom", lambda *args, **how: calls.append(1) or original(*args, **how))
+
+    def counted(*args: Any, **how: Any) -> Any:
+        calls.append(args)
+        return original(*args, **how)
+
+    monkeypatch.setattr(warp, "transform_geom", counted)
     labels = np.indices((50, 50)).sum(axis=0).astype(np.uint8) % 2
     place_at = rasterio.Affine(1, 0, *CORNER[:1], 0, -1, CORNER[1])
     place = Place(rasterio.CRS.from_string(UTM), place_at, (1.0, 1.0))

@@ -75,5 +75,7 @@ def read_pair(pair: Pair, table: Table, source: str, lossy: bool, window: Window
     mask = table.ids(pair.mask, values)
     if mask.shape != (height, width):
         found = f"{mask.shape[1]}x{mask.shape[0]}"
-        raise DataError(pair.mask, f"{width}x{height} pixels as {pair.image.name} has", found, "fix the mask")
+        turned = mask.shape == (width, height)  # by EXIF, perhaps, which is not followed here
+        fix = "save the image as it is shown, without EXIF's orientation" if turned else "fix the mask"
+        raise DataError(pair.mask, f"{width}x{height} pixels as {pair.image.name} has", found, fix)
     return Labelled(Sample(pair.id, pair.group, width, height, source), image, mask)
