@@ -165,7 +165,7 @@ def test_many_regions_are_converted_together(monkeypatch: pytest.MonkeyPatch) ->
     calls, original = [], warp.transform_geom
 
     def counted(*args: Any, **how: Any) -> Any:
-        calls.append(1)
+        calls.append(args)
         return original(*args, **how)
 
     monkeypatch.setattr(warp, "transform_geom", counted)

@@ -100,7 +100,9 @@ def read_pair(pair: Pair, reading: Reading) -> Labelled:
         raise
     if mask.shape != (height, width):
         found = f"{mask.shape[1]}x{mask.shape[0]}"
-        raise DataError(pair.mask, f"{width}x{height} pixels as {pair.image.name} has", found, "fix the mask")
+        turned = mask.shape == (width, height)  # by EXIF, perhaps, which is not followed here
+        fix = "save the image as it is shown, without EXIF's orientation" if turned else "fix the mask"
+        raise DataError(pair.mask, f"{width}x{height} pixels as {pair.image.name} has", found, fix)
     return Labelled(Sample(pair.id, pair.group, width, height, reading.source), image, mask)
 
 
