@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
 from pathlib import Path
@@ -133,3 +134,10 @@ def test_what_is_not_there_is_found() -> None:
         "pixelproof comapre", "pixelproof check --fast", "make tests", "bin/python -m pipelines compare",
     ]  # fmt: skip
     assert lost_params(text) == ["download.synthetic.size", "train.iteration"]
+
+
+def test_the_readme_has_the_scores_of_the_commit() -> None:
+    rows = re.findall(r"^\| (0\.\d{3}) \| `([\w-]+)` \|$", text_of("README.md"), re.MULTILINE)
+    kept = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "metrics").glob("*.json"))}
+    ranked = sorted(((f"{found['test']['mIoU']:.3f}", name) for name, found in kept.items()), reverse=True)
+    assert rows == ranked
