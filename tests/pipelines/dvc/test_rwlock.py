@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -70,10 +71,36 @@ def test_what_a_running_dvc_needs_stays(repo: Path) -> None:
         done = front_door("gc")
         assert (done.returncode, (repo / RWLOCK).exists()) == (2, True)
         assert f"DVC is at work here (process {run.pid})" in done.stderr
+        done = sh("bin/python", "-m", "dvc", "status", cwd=repo, check=False)
+        assert (done.returncode, done.stderr.count("\n"), (repo / RWLOCK).exists()) == (2, 1, True)
+        assert f"DVC is at work here (process {run.pid})" in done.stderr
     finally:
         for process in [*run.children(recursive=True), run]:
             process.kill()
         run.wait()
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+@pytest.mark.parametrize("left", ["", '{"read": {"', "read"])
+def test_bin_python_removes_it_before_dvc_runs(
+    repo: Path, left: str, chosen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if chosen:
+        monkeypatch.setenv("PIXELPROOF_PYTHON", sys.executable)
+    (repo / RWLOCK).write_text(left)
+    done = sh("../bin/python", "-m", "dvc", "status", "--json", cwd=repo / "examples")
+    assert (done.stdout, done.stderr.count("\n")) == ("{}\n", 1) and ".dvc/tmp/rwlock: removed" in done.stderr
+
+
+def test_bin_python_looks_no_closer_at_a_good_one_or_for_other_programs(repo: Path) -> None:
+    (repo / "pipelines/dvc/heal.py").write_text("raise SystemExit('looked')")
+    sh("bin/python", "-m", "dvc", "status", cwd=repo)
+    assert isinstance(json.loads((repo / RWLOCK).read_text()), dict)
+    sh("bin/python", "-m", "dvc", "status", cwd=repo)
+    (repo / RWLOCK).write_text("")
+    sh("bin/python", "-c", "", cwd=repo)
+    refused = sh("bin/python", "-m", "dvc", "status", cwd=repo, check=False)
+    assert refused.returncode and refused.stderr == "looked\n"
 
 
 def test_a_readable_one_is_left_alone(repo: Path) -> None:

@@ -1,0 +1,19 @@
+"""`python -m pipelines.dvc.heal FOLDER`: what bin/python runs before DVC if DVC's rwlock looks unreadable."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pipelines.dvc.graph import open_repo
+from pixelproof.core.errors import run_main
+
+
+def main() -> None:
+    """Remove the rwlock of a repository if it is unreadable and nobody is at work there."""
+    with open_repo(Path(sys.argv[1])):
+        pass
+
+
+if __name__ == "__main__":
+    run_main(main)
