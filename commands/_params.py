@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,12 @@ def checked(root: Path) -> list[str]:
         keys = declared_keys(graph, stage) if stage in graph["stages"] else list(model.model_fields)
         check(model, part_of(model, values, keys))
         help_of |= {key: text for key, text in helps(model).items() if text or key not in help_of}
-    if exports := (values.get("cvat") or {}).get("exports"):  # a graph may have no stage for it
+    exports = (values.get("cvat") or {}).get("exports")  # a graph may have no stage for it
+    own = ((values.get("download") or {}).get("folder") or {}).get("path")
+    for key, folder in (("cvat.exports", exports), ("download.folder.path", own)):
+        if folder:
+            check_apart(root, key, str(folder), graph)
+    if exports:
         check_exports(root, str(exports))
     return describe(values, help_of)
 
@@ -64,3 +70,21 @@ def check_exports(root: Path, exports: str) -> None:
     if (root / f"{exports}.dvc").exists():
         raise StateError(exports, "not here yet, only its .dvc file", f"run `bin/python -m dvc pull {exports}`")
     raise ParamsError("cvat.exports", repr(exports), "expected a folder that exists; `bin/pixelproof init` makes one")
+
+
+def check_apart(root: Path, key: str, folder: str, graph: dict[str, Any]) -> None:
+    """Require that no stage writes into the user's folder, or around it: DVC would then run nothing at all."""
+    named = Path(os.path.normpath(root / folder)).parts
+    for stage, definition in graph["stages"].items():
+        for output in outputs_of(definition):
+            written = (*root.parts, *Path(output.strip("/")).parts)
+            pairs = zip(named, written, strict=False)  # up to the end of the shorter: one is in the other, or is it
+            if all(mine == theirs or "${item." in theirs for mine, theirs in pairs):
+                allowed = f"the stage {stage} writes {output}; expected a folder apart from what stages write"
+                raise ParamsError(key, repr(folder), allowed)
+
+
+def outputs_of(definition: dict[str, Any]) -> list[str]:
+    """The outputs of a stage in dvc.yaml, each either a path or `path: options`."""
+    listed = [out for kind in ("outs", "metrics", "plots") for out in definition.get(kind) or []]
+    return [path for out in listed for path in (out if isinstance(out, dict) else [str(out)])]

@@ -20,6 +20,7 @@ from dvc.utils.hydra import apply_overrides
 from pydantic import Field
 from ruamel.yaml import YAML
 
+from commands._params import check_apart
 from pixelproof.core.errors import ParamsError, PixelproofError, StateError
 from pixelproof.core.params import Section, check_names, load, pick, read_yaml
 
@@ -360,6 +361,51 @@ def test_the_command_refuses_a_bad_file(clone: Path, old: str, new: str, message
     done = command(clone)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert re.search(f"^error: params.yaml: {message}", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "output"),
+    [
+        (".", "data/download"),
+        ("data", "data/download"),
+        ("data/", "data/download"),
+        ("./examples/../data", "data/download"),
+        ("{clone}/data", "data/download"),
+        ("data/prepared", "data/prepared/dataset.json"),
+        ("data/prepared/test/images", "data/prepared/test"),
+        ("results", "results/data"),
+        ("results/unet", "results/${{item.arch}}/${{item.seed}}/train"),
+        ("models/unet/0/x", "models/${{item.arch}}/${{item.seed}}"),
+        ("metrics", "metrics"),
+    ],
+)
+@pytest.mark.parametrize("key", ["cvat.exports", "download.folder.path"])
+def test_a_folder_that_a_stage_writes_is_not_the_user_s(clone: Path, key: str, named: str, output: str) -> None:
+    named, output = named.format(clone=clone), output.format()
+    graph = read_yaml(clone / "dvc.yaml")
+    with pytest.raises(ParamsError) as caught:
+        check_apart(clone, key, named, graph)
+    assert re.search(f"{key}: found '{re.escape(named)}'; the stage .* writes {re.escape(output)};", str(caught.value))
+
+
+@pytest.mark.parametrize("named", ["examples/folder", "data/annotations", "data/annotations/../own", "..data", "/data"])
+def test_a_folder_apart_from_what_stages_write_is(clone: Path, named: str) -> None:
+    check_apart(clone, "cvat.exports", named, read_yaml(clone / "dvc.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("old", "key"), [("exports: examples/cvat", "cvat.exports"), ("path: examples/folder", "download.folder.path")]
+)
+def test_the_command_refuses_a_folder_that_a_stage_writes(clone: Path, old: str, key: str) -> None:
+    (clone / "data").mkdir()
+    text = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(text.replace(old, f"{old.split(':')[0]}: data"))
+    done = command(clone)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: params.yaml: {key}: found 'data'; the stage download writes data/download; "
+        "expected a folder apart from what stages write\n",
+    )
 
 
 def test_every_stage_loads_what_it_declares() -> None:
