@@ -77,7 +77,7 @@ class Pipelines(Section):
 class Params(Section):
     """The part of params.yaml that the pipelines read."""
 
-    seed: int = Field(ge=0)  # its help is in the stages that use it
+    seed: int = Field(ge=0, lt=2**32)  # its help is in the stages that use it
     pipelines: Pipelines
 
 

@@ -351,6 +351,17 @@ def test_the_command_says_how_to_get_annotations_that_are_not_here_yet(clone: Pa
             "train.seeds.0: found -1 .int.; input should be greater than or equal to 0",
         ),
         ("  seeds:\n  - 0", "  seeds: [0, 0]", r"train.seeds: found \[0, 0\] .list.; expected each seed once"),
+        (
+            "\nseed: 0",
+            "\nseed: 99999999999999999999999",
+            "seed: found 9{23} .int.; input should be less than 4294967296",
+        ),
+        ("\nseed: 0", "\nseed: 4294967296", "seed: found 4294967296 .int.; input should be less than 4294967296"),
+        ("\nseed: 0", "\nseed: 1e23", r"seed: found 1e\+23 .float."),
+        ("iterations: 900", "iterations: 1e11", "train.iterations: found 10{11}.0 .float.; expected .* at most 10,000,000"),
+        ("iterations: 900", "iterations: 10000001", "train.iterations: found 10000001 .int.; expected .* at most 10,000,000"),
+        ("iterations: 900", "iterations: 10000001 epochs", "train.iterations: found '10000001 epochs' .str.; expected"),
+        ("iterations: 900", "iterations: 99999999999 epochs", "train.iterations: found '9+ epochs' .str.; expected"),
         ("examples/cvat", "examples/cvta", "cvat.exports: found 'examples/cvta'; expected a folder that exists"),
     ],
 )
