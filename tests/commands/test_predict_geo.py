@@ -157,6 +157,18 @@ def test_a_jpeg_with_a_preview_behind_it(root: Path, monkeypatch: pytest.MonkeyP
     assert (mask("out/masks/x.png")[:, 30:] == 2).all()
 
 
+@pytest.mark.parametrize("down", [1, -1])
+def test_rings_wind_as_geojson_asks_whichever_way_rows_run(down: int) -> None:
+    import rasterio
+
+    at = rasterio.Affine(1, 0, CORNER[0], 0, down, CORNER[1])
+    place = Place(rasterio.CRS.from_string(UTM), at, (1.0, 1.0))
+    found = features(Prediction(island(), np.ones((32, 48), np.float32)), HEADER, place)
+    rings = {each["properties"]["class"]: each["geometry"]["coordinates"] for each in found}
+    assert all(area_and_side(outer) > 0 for outer, *_ in rings.values())
+    assert area_and_side(rings["lake"][1]) < 0 and area_and_side(rings["grass"][1]) < 0
+
+
 def test_many_regions_are_converted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkerboard, of which each pixel is a region: one by one, they take 20 times as long."""
     import rasterio

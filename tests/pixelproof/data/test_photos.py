@@ -174,6 +174,15 @@ def test_a_jpeg_is_whole_whatever_follows_it_and_never_if_it_is_cut(how: dict[st
         seen(content[:-60] + behind if behind.startswith(b"\xff\xd8") else content[:-60])
 
 
+def test_a_cut_jpeg_is_not_made_whole_by_what_follows() -> None:
+    """A second image has tables and an end of its own; its beginning is no part of the first."""
+    large = saved(RNG.integers(0, 256, (300, 300, 3)).astype(np.uint8), "JPEG", quality=95)
+    assert len(large) > 1 << 16
+    cut = jpeg()
+    cut = cut[: cut.rindex(b"\xff\xda") + 60]
+    assert not whole_jpeg(cut + large) and whole_jpeg(cut + large[large.rindex(b"\xff\xd9") :])
+
+
 def test_a_second_view_is_left_out_as_phones_write_it() -> None:
     content = saved(cv2.resize(RGB, (64, 48)), "MPO", save_all=True, append_images=[Image.fromarray(RGB)])
     assert Image.open(io.BytesIO(content)).n_frames == 2  # type: ignore[attr-defined]
@@ -313,10 +322,10 @@ def test_published_inks_and_first_frames_are_taken() -> None:
     ],
 )
 def test_files_made_to_exhaust_memory_are_refused_at_once(content: bytes, said: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(DataError, match=r"^x: [^\n]+$") as error:
         seen(content)
-    assert said in str(error.value) and time.monotonic() - began < 2
+    assert said in str(error.value) and time.process_time() - began < 2
 
 
 def test_no_changed_byte_of_a_tiff_is_anything_but_an_image_or_an_error() -> None:
