@@ -60,7 +60,7 @@ def prefect_server(environment: dict[str, str], port: int) -> Iterator[None]:
     command = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/api", server)
+        wait_until_healthy(f"http://127.0.0.1:{port}/api", "server", server)
         yield
     finally:
         server.send_signal(signal.SIGINT)
@@ -98,6 +98,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"PREFECT_HOME": f"{folder}/prefect", "PYTHONPATH": str(Path.cwd())}
+        environment["PREFECT_SERVER_EPHEMERAL_ENABLED"] = (
+            "true"  # for the empty flow; in a clone no server starts by itself
+        )
         if arguments.server:
             with prefect_server(environment, arguments.port):
                 api = {"PREFECT_API_URL": f"http://127.0.0.1:{arguments.port}/api"}

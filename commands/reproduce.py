@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     checked(Path.cwd())
     check_targets(arguments.targets)
-    from pipelines.flows.reproduce import run
+    from pipelines.flows.local import run
 
     return ExitCode.GOOD if run(arguments.targets, arguments.jobs) else ExitCode.NOT_DONE
 

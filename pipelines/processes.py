@@ -25,11 +25,12 @@ SECONDS_TO_END = 20
 
 @dataclass(frozen=True)
 class Command:
-    """What to run, where, and with which environment; None means this process's own."""
+    """What to run, where, with which environment (None: this process's own), and which open files it inherits."""
 
     arguments: Sequence[str]
     folder: Path = Path()
     environment: Mapping[str, str] | None = None
+    files: Sequence[int] = ()
 
 
 class Ended(NamedTuple):
@@ -68,6 +69,7 @@ def start(command: Command, output: int | BinaryIO = subprocess.PIPE) -> subproc
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
+        pass_fds=command.files,
         start_new_session=True,  # its own group: one signal reaches all of it, and the terminal's Ctrl-C does not
     )
 

@@ -1,14 +1,11 @@
 """`reproduce`: the DVC graph as a Prefect flow, one task per stage. DVC decides what must run, Prefect when.
 
-Only commands that run the flow and Prefect's workers import this: importing Prefect takes seconds.
+Only pipelines/flows/local.py and Prefect's workers import this: importing Prefect takes seconds.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections import Counter
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
@@ -27,16 +24,6 @@ from pipelines.processes import Outcome, StageFailedError, StageProcesses
 from pixelproof.core.errors import PixelproofError, unknown_name
 
 NOT_STARTED = "Invalid"
-
-
-def run(targets: Sequence[str], jobs: int) -> bool:
-    """Run the flow in this process; True if every stage is up to date at the end."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
-    state = reproduce(jobs=jobs, targets=list(targets), return_state=True)
-    if state.name == NOT_STARTED:
-        raise PixelproofError(str(state.message))
-    print(state.message if state.is_completed() else f"error: {state.message}", file=sys.stderr)
-    return bool(state.is_completed())
 
 
 @flow(name="reproduce", persist_result=False)

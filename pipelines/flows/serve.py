@@ -39,12 +39,12 @@ def serve(port: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         start = [sys.executable, "-m", "pipelines.flows.server", "--port", str(port)]
-        server = stack.enter_context(service("server", environment, start))
-        wait_until_healthy(api, server)
+        server = stack.enter_context(service("server", Command(start, environment=environment)))
+        wait_until_healthy(api, "server", server)
         prefect(environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
         prefect(environment, "--no-prompt", "deploy", "--all")
         start = [executable(), "worker", "start", "--pool", POOL]
-        worker = stack.enter_context(service("worker", environment, start))
+        worker = stack.enter_context(service("worker", Command(start, environment=environment)))
         print(
             f"Prefect: http://{HOST}:{port} (password: the line in {PASSWORD}; logs in {HOME}; Ctrl-C ends it)",
             flush=True,
@@ -104,9 +104,8 @@ def check_free(port: int) -> None:
 
 
 @contextmanager
-def service(name: str, environment: dict[str, str], arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def service(name: str, command: Command) -> Iterator[subprocess.Popen[bytes]]:
     """Prefect's server or worker during the block, its output in a log file."""
-    command = Command(arguments, environment=environment)
     with (HOME / f"{name}.log").open("wb") as log, running(command, log) as process:
         try:
             yield process
@@ -125,19 +124,19 @@ def end_runs(worker: subprocess.Popen[bytes]) -> None:
             psutil.wait_procs([one], SECONDS_TO_END)
 
 
-def wait_until_healthy(api: str, server: subprocess.Popen[bytes]) -> None:
+def wait_until_healthy(api: str, name: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until the server answers."""
     import httpx
 
     until = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < until:
         if server.poll() is not None:
-            raise ended("server", server)
+            raise ended(name, server)
         with suppress(httpx.HTTPError):
             if httpx.get(f"{api}/health", timeout=5, trust_env=False).is_success:
                 return
         time.sleep(0.2)
-    raise StateError("Prefect's server", f"no answer in {SECONDS_TO_START} s", f"see {HOME / 'server.log'}")
+    raise StateError("Prefect's server", f"no answer in {SECONDS_TO_START} s", f"see {HOME / f'{name}.log'}")
 
 
 def prefect(environment: dict[str, str], *arguments: str) -> None:

@@ -44,8 +44,8 @@ from tests.workspace import stages_of
         ),
         ("plan", "pipelines.plan.planned.show", ([], False)),
         ("plan train@unet-0 report --json", "pipelines.plan.planned.show", (["train@unet-0", "report"], True)),
-        ("reproduce", "pipelines.flows.reproduce.run", ([], 1)),
-        ("reproduce --jobs 3 train@unet-0 report", "pipelines.flows.reproduce.run", (["train@unet-0", "report"], 3)),
+        ("reproduce", "pipelines.flows.local.run", ([], 1)),
+        ("reproduce --jobs 3 train@unet-0 report", "pipelines.flows.local.run", (["train@unet-0", "report"], 3)),
         ("serve", "pipelines.flows.serve.serve", (4200,)),
         ("serve --port 5000", "pipelines.flows.serve.serve", (5000,)),
     ],
@@ -119,7 +119,7 @@ def test_a_fault_of_ours_is_not_taken_for_worse(monkeypatch: pytest.MonkeyPatch)
 def test_what_is_worse_is_1_and_what_could_not_be_done_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.dvc.check.check", lambda name: False)
     assert main(["check"]) == ExitCode.WORSE
-    monkeypatch.setattr("pipelines.flows.reproduce.run", lambda targets, jobs: False)  # a stage failed
+    monkeypatch.setattr("pipelines.flows.local.run", lambda targets, jobs: False)  # a stage failed
     assert main(["reproduce"]) == ExitCode.NOT_DONE
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pixelproof.core.errors import StateError
-from tests.pipelines.conftest import ROOT, Served, python, runs, sh
+from tests.pipelines.conftest import Served, python, runs, sh
 
 STAGES = ["download", "cvat", "prepare", "train@unet", "train@fcn", "report"]
 
@@ -227,8 +227,3 @@ def test_without_dvc_beside_this_python_it_says_so(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with StageProcesses(1) as processes, pytest.raises(StateError, match="not installed beside this Python"):
         processes.repro("download", print)
-
-
-def test_a_temporary_server_is_given_two_minutes_to_start() -> None:
-    ask = "from prefect.settings import get_current_settings as s; print(s().server.ephemeral.startup_timeout_seconds)"
-    assert sh(sys.executable, "-c", ask, cwd=ROOT).stdout.strip() == "120"

@@ -1,0 +1,91 @@
+"""`reproduce` in this process: on the server that Prefect's settings name, or without any on one of its own.
+
+Prefect would start one that asks for no password and answers any web page. Ours is guarded like that of `serve`, has
+its home in the clone, and ends with this process, even if that is killed. Prefect is imported late: it reads its
+settings, and makes its home, when it is imported.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from pipelines.flows.serve import HOME, password, service, settings, wait_until_healthy
+from pipelines.flows.server import HOST
+from pipelines.processes import Command
+from pixelproof.core.errors import PixelproofError
+
+SERVER = "temporary-server"
+USERS = ("PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")  # where a user's own settings are
+ITS_OWN = {"PREFECT__SERVER_EPHEMERAL": "1"}  # as of Prefect's own temporary server: no page, nothing for schedules
+
+
+def run(targets: Sequence[str], jobs: int) -> bool:
+    """Run the flow in this process; True if every stage is up to date at the end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
+    if not has_server():
+        start_server()
+    from pipelines.flows.reproduce import NOT_STARTED, reproduce
+
+    state = reproduce(jobs=jobs, targets=list(targets), return_state=True)
+    if state.name == NOT_STARTED:
+        raise PixelproofError(str(state.message))
+    print(state.message if state.is_completed() else f"error: {state.message}", file=sys.stderr)
+    return bool(state.is_completed())
+
+
+def has_server() -> bool:
+    """Whether the user's settings of Prefect (environment, files, profile) name a server."""
+    if os.environ.get("PREFECT_API_URL"):
+        return True
+    theirs = {name: os.environ[name] for name in USERS if name in os.environ}
+    home = Path(theirs.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    os.environ.setdefault("PREFECT_PROFILES_PATH", str(home / "profiles.toml"))
+    password()  # makes our home, which only its owner may enter
+    os.environ["PREFECT_HOME"] = str(HOME.resolve())  # otherwise Prefect makes theirs when it is imported
+    try:
+        from prefect.settings import get_current_settings
+
+        named = get_current_settings().api.url is not None
+    finally:
+        replace(theirs)
+    if named:
+        reread()
+    return named
+
+
+def replace(variables: dict[str, str]) -> None:
+    """Put these variables into the environment, in place of the user's or ours."""
+    for name in USERS:
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+
+
+def reread() -> None:
+    """Let Prefect, already imported here, read its settings again."""
+    from prefect.context import refresh_global_settings_context
+
+    refresh_global_settings_context()
+
+
+def start_server() -> None:
+    """Start a server that is guarded as that of `serve` is, and let Prefect in this process use it until the end."""
+    with socket.create_server((HOST, 0)) as listening:  # passed on open: nobody else can take the port in between
+        api = f"http://{HOST}:{listening.getsockname()[1]}/api"
+        replace(settings(api, password()))
+        number = listening.fileno()
+        start = [sys.executable, "-m", "pipelines.flows.server", "--socket", str(number), "--parent", str(os.getpid())]
+        command = Command(start, environment=os.environ | ITS_OWN, files=[number])
+        stack = ExitStack()
+        atexit.register(stack.close)  # registered before Prefect's own, so called after it has sent its last events
+        server = stack.enter_context(service(SERVER, command))
+    reread()
+    logging.getLogger("prefect.flow_runs").addFilter(lambda record: not record.getMessage().startswith("View at "))
+    wait_until_healthy(api, SERVER, server)
