@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.compare.store import Listing, Outputs
+from pipelines.compare.store import Outputs
+from pipelines.dvc.lists import Listing
 from pixelproof.data.dataset import IGNORE, SPLITS
 
 DATA = "data/prepared"

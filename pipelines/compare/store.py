@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipelines.dvc.lock import HASH, DvcLock, read_lock
+from pipelines.dvc.lists import CACHE, MEND, Listing, read_list
+from pipelines.dvc.lock import DvcLock, read_lock
 from pipelines.dvc.revision import Revision
+from pixelproof.core.errors import StateError
 
-Listing = dict[str, str]  # of a folder: a file's path below it -> its md5
 # Absolute paths, quoted or not, on any system; a url's own slashes are none.
 PATHS = re.compile(r"""(?P<quote>['"])(?:[A-Za-z]:)?[/\\].*?(?P=quote)|(?<![\w.:/\\-])(?:[A-Za-z]:)?[/\\][^\s'",;]*""")
 LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
@@ -31,12 +32,20 @@ class Store:
         self._remote: Any = None
         self._opened = not connect
 
-    def listing(self, oid: str) -> Listing | None:
-        """The files of a folder; None if neither cache nor remote has its list."""
-        found = _listing(self.repo.cache.local, oid)
+    def listing(self, oid: str, path: str) -> Listing | None:
+        """The files of the folder `path`; None if neither cache nor remote has its list.
+
+        Raises:
+            StateError: the list is damaged.
+        """
+        found = read_list(self.repo.cache.local, oid, path, CACHE, MEND)
         if found is None and (remote := self._lazy_remote()) is not None:
             try:
-                found = _listing(remote, oid)
+                found = read_list(
+                    remote, oid, path, f"the remote {self.remote}", "`dvc push` it again from where it is"
+                )
+            except StateError:
+                raise
             except Exception as error:  # each kind of remote has errors of its own
                 self.trouble = in_public(error)
         return found
@@ -172,7 +181,7 @@ class Outputs:
         oid = self.lock.hash_of(path)
         if oid is None:
             return None
-        found = self.store.listing(oid) if oid.endswith(".dir") else None
+        found = self.store.listing(oid, path) if oid.endswith(".dir") else None
         if found is None:
             self.lacking.add(path)
         return found
@@ -185,22 +194,6 @@ class Outputs:
         targets = sorted({self.lock.pull_target(path) for path in self.lacking})
         # Names may be a stranger's, and the line is pasted.
         return shlex.join(["dvc", "pull", "--remote", self.store.remote, *everywhere, *targets])
-
-
-def _listing(odb: Any, oid: str) -> Listing | None:
-    """The list of a folder in a cache or a remote; None if it is not there, or is not a list of names and hashes."""
-    from dvc_data.hashfile.hash_info import HashInfo
-    from dvc_data.hashfile.tree import Tree
-    from dvc_objects.errors import ObjectFormatError
-
-    try:
-        tree = Tree.load(odb, HashInfo("md5", oid))
-    except (FileNotFoundError, ObjectFormatError, KeyError, TypeError):
-        return None
-    found = files_of(tree)
-    return (
-        found if all(HASH.fullmatch(value) and ".." not in name.split("/") for name, value in found.items()) else None
-    )
 
 
 def files_of(tree: Any) -> Listing:

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pipelines.dvc.content import hash_of_digests, paths_in
+from pipelines.dvc.lists import CACHE, MEND, read_list
 from pipelines.dvc.strays import within
-from pixelproof.core.errors import StateError
 
 SHOWN = 3  # files that are named; the others are counted
 AGAIN = "run again what reads it"
@@ -60,24 +60,11 @@ def listing(out: Any) -> Listing | None:
     Raises:
         StateError: the list in the cache is damaged.
     """
-    from dvc_data.hashfile.tree import Tree
-    from dvc_objects.errors import ObjectFormatError
-
     path, info = path_of(out), out.hash_info
     if not info or not info.isdir:
         return {path: str(info.value)} if info else None
-    try:
-        tree = Tree.load(out.repo.cache.local, info)
-        found = {"/".join((path, *key)): str(entry.value) for key, _, entry in tree}
-        damaged = hash_of_digests(path, found) != info.value
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ObjectFormatError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        damaged = True
-    if damaged:
-        what = f"the list of {path} in DVC's cache ({info.value})"
-        raise StateError(what, "damaged", "remove that file from .dvc/cache, then run `dvc pull` or `dvc repro`")
-    return found
+    found = read_list(out.repo.cache.local, info.value, path, CACHE, MEND)
+    return None if found is None else {f"{path}/{name}": digest for name, digest in found.items()}
 
 
 def path_of(part: Any) -> str:
