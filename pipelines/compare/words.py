@@ -84,8 +84,16 @@ def _some(parts: Sequence[str]) -> str:
 
 
 def seeds(found: Comparison) -> str:
-    """How many seeds each revision has: `1 → 3`."""
-    return ", ".join(f"{before} → {after}" for before, after in sorted({row.seeds for row in found.rows}))
+    """How many seeds each revision has, and how many of these are compared: `1 → 3, of which 1 → 1 compared`."""
+    have = {of.architecture: (len(of.base), len(of.head)) for of in found.facts.seeds}
+    said = {(have.get(row.architecture, row.seeds), row.seeds) for row in found.rows}
+    return "; ".join(
+        _arrow(all_of) + (f", of which {_arrow(of)} compared" if of != all_of else "") for all_of, of in sorted(said)
+    )
+
+
+def _arrow(of: tuple[int, int]) -> str:
+    return f"{of[0]} → {of[1]}"
 
 
 def architectures(rows: Sequence[Row]) -> list[str]:

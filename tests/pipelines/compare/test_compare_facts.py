@@ -118,7 +118,7 @@ def test_results_of_another_network_are_no_improvement(history: History) -> None
     assert alarm.things == ("results/unet/0/evaluate (written by evaluate@unet-0)",), "report read other results"
     assert same.things == ("results/unet/0/evaluate is results/fcn/0/evaluate",)
     lines = as_markdown(result).splitlines()
-    said = "outputs differ without a cause; networks share their results to the byte"
+    said = "outputs differ without a cause; networks or seeds share their results to the byte"
     assert lines[0] == f"### Comparison: {said}; improved on validation: 1 of 2 architectures; {ONE_SEED}"
     assert "- `results/unet/0/evaluate (written by evaluate@unet-0)`" in lines[:10]
     gate = python("compare", history.params, forged, "--fail-on", "regression", cwd=history.repo)
@@ -174,6 +174,8 @@ def test_other_seeds_are_not_mixed_in(history: History) -> None:
     assert result.worse == result.better == (), "no image either"
     said = "1 seed in the base, 3 seeds in the head (base 0; head 0, 1, 2); compared: seed 0"
     assert f"- `unet`: {said}" in as_markdown(result) and said in as_page(result, [], [])
+    short = "seeds: 1 → 3, of which 1 → 1 compared"
+    assert f"({short})" in as_markdown(result) and short.removeprefix("seeds: ") in as_page(result, [], [])
     both = found(head, head)
     assert both.facts.seeds == () and both.facts.untrue == (), "metrics/ are means over the seeds"
 
