@@ -16,6 +16,7 @@ from pipelines.compare import facts, pictures, words
 from pipelines.compare.as_markdown import as_markdown
 from pipelines.compare.causes import changed_code, changed_params, changed_versions
 from pipelines.compare.crossing import Other, cross_evaluate, crossed
+from pipelines.compare.evidence import EVALUATE_AGAIN, unlike_data
 from pipelines.compare.judging import Sides, judge_all, sides_of
 from pipelines.compare.labels import DataChange, changed_data, read_classes
 from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
@@ -72,6 +73,8 @@ def require_truth(found: Comparison, allow_missing: bool) -> None:
     head, rest = found.head.name, "there, and commit what it writes"
     if found.stale:
         raise StateError(f"{head}: dvc.lock", f"stale: {found.stale[0]}", f"run `dvc repro` {rest}")
+    if found.facts.unlike_data:
+        raise StateError(head, found.facts.unlike_data[0], f"{EVALUATE_AGAIN}, {rest}")
     if found.facts.untrue:
         raise StateError(head, found.facts.untrue[0], f"{facts.WRITE_AGAIN} {rest}")
     if found.facts.gone and not allow_missing:
@@ -105,6 +108,8 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     unjudged = tuple(name for name in shared if name not in both)
     metrics = compare_metrics(*stated)
     false = facts.untrue(stated[0], base, runs[0]), facts.untrue(stated[1], head, runs[1])
+    partial = unlike_data(base, runs[0]), unlike_data(head, runs[1])
+    compared = tuple({one.split: one for of in sides.values() for one in of.shared}.values())
     worse, better = extremes(sides)
     not_of_tree, untold = stale(head)
     params = load_params()
@@ -117,7 +122,7 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
         pulls=tuple(pulls(base, head)),
         metrics=unjudged_rows(metrics, both, shared),
         untested=untested_rows(metrics, both),
-        shared=tuple({one.split: one for of in sides.values() for one in of.shared}.values()),
+        shared=compared,
         crossed=tuple(crossed(other, runs, {change.split for change in data.splits})) if other else (),
         data=data,
         params=tuple(changed_params(old, new, locks)),
@@ -129,8 +134,9 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
         notes=(*notes(base, head, runs), *untold),
         classes=runs[1].classes or runs[0].classes,
         facts=facts.Facts(
-            facts.alarms(false, locks),
+            facts.alarms(partial, false, compared, locks),
             tuple(false[1]),
+            tuple(partial[1]),
             gone=facts.only_in((asked[0], stated[0]), (asked[1], stated[1])),
             new=facts.only_in((asked[1], stated[1]), (asked[0], stated[0])),
             seeds=facts.differing_seeds(*asked),

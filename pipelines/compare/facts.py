@@ -7,14 +7,14 @@ stored results contradict, and outputs that differ although nothing that makes t
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from subprocess import CalledProcessError
 from typing import Any, Literal
 
-from pipelines.compare.runs import EVALUATED, SPLITS, Runs, Seeds, folder, same_seeds
+from pipelines.compare.kept import ROUNDED, mean_of, wrong_metrics, wrong_tables
+from pipelines.compare.runs import EVALUATED, SPLITS, Runs, Seeds, SharedImages, folder, same_seeds
 from pipelines.compare.store import Outputs
 from pipelines.dvc.lock import DvcLock, differences
 from pipelines.dvc.revision import changed_files, git
@@ -25,8 +25,8 @@ from pixelproof.scoring.scores import scores
 
 METRICS = "metrics.json"  # of evaluate
 MISSING = "missing"
+SIDES = ("base", "head")
 SCORING = "pixelproof/scoring"  # the code that computes the scores
-ROUNDED = 1e-6  # metrics/ has six decimals
 WRITE_AGAIN = "run `dvc repro --force --single-item report`"  # by its hashes, an edited number is up to date
 Metrics = Mapping[str, Mapping[str, Any]]  # architecture -> key path -> value
 
@@ -35,7 +35,7 @@ Metrics = Mapping[str, Mapping[str, Any]]  # architecture -> key path -> value
 class Alarm:
     """What cannot be true, or cannot be explained: a phrase for the headline, what it means, and where."""
 
-    kind: Literal["metrics", "outputs"]
+    kind: Literal["data", "metrics", "outputs"]
     text: str
     meaning: str
     things: tuple[str, ...]
@@ -56,7 +56,8 @@ class Facts:
     """All of it. `gone` and `new` are the architectures that only one revision has."""
 
     alarms: tuple[Alarm, ...] = ()
-    untrue: tuple[str, ...] = ()  # where the head's metrics/ is not what its matrices give
+    untrue: tuple[str, ...] = ()  # where the head's metrics/ and tables/ are not what its matrices give
+    unlike_data: tuple[str, ...] = ()  # where the head's matrices are not of its data
     gone: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     seeds: tuple[SeedsOf, ...] = ()  # of the architectures whose seeds differ
@@ -85,8 +86,7 @@ def recomputed(runs: Runs) -> dict[str, dict[str, float | None]]:
 
 def _means(seeds: Seeds, split: str, metrics: Sequence[str]) -> dict[str, float | None]:
     found = [scores(counts(of[split].counts.sum(axis=0)), metrics) for of in seeds.values()]
-    values = {name: [float(of[name]) for of in found if not math.isnan(of[name])] for name in metrics}
-    return {name: sum(of) / len(of) if of else None for name, of in values.items()}
+    return {name: mean_of([float(of[name]) for of in found]) for name in metrics}
 
 
 def stored(outputs: Outputs, runs: Runs) -> dict[str, dict[str, float | None]]:
@@ -127,15 +127,16 @@ def _widest(tolerances: Mapping[str, Any]) -> str:
 
 
 def untrue(stated: Metrics, outputs: Outputs, runs: Runs) -> list[str]:
-    """A line for each number of metrics/ that the stored results contradict."""
+    """A line for each number of metrics/ and tables/ that the stored results contradict, or do not give."""
     sources = {"the per-image matrices give": recomputed(runs), "evaluate found": stored(outputs, runs)}
-    return [
+    lines = [
         f"metrics/{name}.json: {key} is {_said(stated[name][key])}, but {source} {_said(value)}"
         for source, found in sources.items()
         for name, values in found.items()
         for key, value in values.items()
         if key in stated.get(name, {}) and not _agree(stated[name][key], value)
     ]
+    return [*lines, *wrong_metrics(stated, outputs), *wrong_tables(outputs, runs)]
 
 
 def _agree(stated: Any, computed: float | None) -> bool:
@@ -159,14 +160,16 @@ def unexplained(base: DvcLock, head: DvcLock) -> list[str]:
 
 
 def twins(lock: DvcLock) -> list[str]:
-    """A line for each two networks whose results are the same to the byte, although their weights are not."""
+    """A line for each two runs whose results are the same to the byte: two seeds, or networks with other weights."""
     first: dict[str, str] = {}
     found = []
     for path, digest in lock.outs.items():
         if not digest or not (own := EVALUATED.fullmatch(path)):
             continue
         other = EVALUATED.fullmatch(first.setdefault(digest, path))
-        if other and own[1] != other[1] and lock.outs.get(_weights(own)) != lock.outs.get(_weights(other)):
+        if other is None or own[0] == other[0]:
+            continue
+        if own[1] == other[1] or lock.outs.get(_weights(own)) != lock.outs.get(_weights(other)):
             found.append(f"{path} is {other[0]}")
     return found
 
@@ -175,9 +178,29 @@ def _weights(evaluated: re.Match[str]) -> str:
     return f"models/{evaluated[1]}/{evaluated[2]}"
 
 
-def alarms(false: tuple[Sequence[str], Sequence[str]], locks: tuple[DvcLock, DvcLock]) -> tuple[Alarm, ...]:
-    """What nobody should overlook; `false` is what is untrue in the metrics/ of base and head."""
+def alarms(
+    partial: tuple[Sequence[str], Sequence[str]],
+    false: tuple[Sequence[str], Sequence[str]],
+    shared: Iterable[SharedImages],
+    locks: tuple[DvcLock, DvcLock],
+) -> tuple[Alarm, ...]:
+    """What nobody should overlook, the worst first.
+
+    Args:
+        partial: where the matrices of base and head are not of their data.
+        false: what is untrue in the metrics/ and tables/ of base and head.
+        shared: the images that are compared.
+        locks: dvc.lock of base and head.
+    """
     found = []
+    for side, lines in zip(SIDES, partial, strict=True):
+        if lines:
+            text = f"the {side}'s results are not of its data"
+            meaning = "Its matrices are not of all images as they are labelled, so no verdict on them counts:"
+            found.append(Alarm("data", text, meaning, tuple(lines)))
+    if things := [f"data/prepared/{one.split}: {one.left_out} images" for one in shared if one.contradicted]:
+        meaning = "The evaluation data is the same in both revisions, so one of them left images or pixels out:"
+        found.append(Alarm("outputs", "evaluated on other images of the same data", meaning, tuple(things)))
     if things := unexplained(*locks):
         meaning = (
             "The command, params, code and inputs of these stages are the same in both revisions, so their outputs "
@@ -185,9 +208,9 @@ def alarms(false: tuple[Sequence[str], Sequence[str]], locks: tuple[DvcLock, Dvc
         )
         found.append(Alarm("outputs", "outputs differ without a cause", meaning, tuple(things)))
     if things := twins(locks[1]):
-        meaning = "These networks have other weights, so these results cannot all be theirs:"
-        found.append(Alarm("outputs", "networks share their results to the byte", meaning, tuple(things)))
-    for side, lines in zip(("base", "head"), false, strict=True):
+        meaning = "Other weights, or another seed, give other results, so these cannot all be theirs:"
+        found.append(Alarm("outputs", "networks or seeds share their results to the byte", meaning, tuple(things)))
+    for side, lines in zip(SIDES, false, strict=True):
         if lines:
             text = f"the {side}'s metrics/ is not what its results give"
             meaning = "Verdicts below are from the matrices. These numbers were edited, or are of other results:"

@@ -95,11 +95,17 @@ class SharedImages:
     images: int  # compared
     left_out: int  # of the images that either revision has
     by: str  # how the labels were judged to be the same
+    same_data: bool = False  # whether the data of the split is the same in both revisions, whatever the results say
 
     @property
     def changed(self) -> bool:
-        """Whether the revisions were evaluated on different images or labels."""
-        return self.left_out > 0
+        """Whether the revisions have different images or labels to evaluate on."""
+        return self.left_out > 0 and not self.same_data
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the results are of different images or labels, although the data is the same."""
+        return self.left_out > 0 and self.same_data
 
 
 def common_ids(
@@ -117,7 +123,8 @@ def common_ids(
     touched = change.touched if change else frozenset()
     same = {name for name in shared - touched if old[name] == new[name]}
     by = "the hashes of images and labels" if known else "the true pixels of each class in an image"
-    return sorted(same), SharedImages(split, len(same), len(either) - len(same), by)
+    same_data = known and change is None and not changes.classes
+    return sorted(same), SharedImages(split, len(same), len(either) - len(same), by, same_data)
 
 
 def truths(found: Matrices) -> dict[str, tuple[int, ...]]:

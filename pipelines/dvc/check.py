@@ -11,6 +11,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
+from pipelines.compare.evidence import EVALUATE_AGAIN, unlike_data
 from pipelines.compare.facts import WRITE_AGAIN, untrue
 from pipelines.compare.runs import read_runs
 from pipelines.compare.store import Outputs, Store
@@ -35,14 +36,16 @@ def check(name: str = WORKSPACE) -> bool:
     side = open_revision(name)
     with open_repo() as repo:
         stale = stale_at(repo, side)
-        false = [] if stale else untrue_at(repo, side)
+        partial, false = ([], []) if stale else untrue_at(repo, side)
         wrong = [] if side.commit else strays(repo) + lines_of(differences(Path(), repo.index.stages))
-    if lines := stale + false + wrong:
+    if lines := stale + partial + false + wrong:
         print(*lines, sep="\n")
     tree = "this tree" if side.commit is None else f"the tree of {name}"
     kept = "dvc.lock, metrics/ and tables/"
     if stale:
         print(f"dvc.lock is stale: {len(stale)} thing(s) above; run `dvc repro`, then commit {kept}")
+    elif partial:
+        print(f"results are not of the data: {len(partial)} thing(s) above; {EVALUATE_AGAIN}, then commit {kept}")
     elif false:
         print(f"metrics/ is not what the results give: {len(false)} number(s) above; {WRITE_AGAIN}, then commit {kept}")
     elif wrong:
@@ -61,10 +64,14 @@ def stale_at(repo: Any, side: Revision) -> list[str]:
     return [f"{thing}{readers_of(stages)}" for thing, stages in by_file(repo, side, stale).items()]
 
 
-def untrue_at(repo: Any, side: Revision) -> list[str]:
-    """A line for each number in a revision's metrics/ that contradicts its results, as far as DVC's cache has these."""
+def untrue_at(repo: Any, side: Revision) -> tuple[list[str], list[str]]:
+    """Where a revision's results contradict its data, and its metrics/ and tables/ the results.
+
+    As far as DVC's cache has these.
+    """
     outputs = Outputs(side, Store(repo, connect=False), disk=False)
-    return untrue(side.metrics(), outputs, read_runs(outputs))
+    runs = read_runs(outputs)
+    return unlike_data(outputs, runs), untrue(side.metrics(), outputs, runs)
 
 
 def _tree_of(repo: Any, side: Revision) -> Any:

@@ -23,7 +23,7 @@ stages:
   prepare:
     cmd: python -m code_of.prepare
     deps: [code_of/prepare.py, examples/labels.json]
-    outs: [data/prepared/dataset.json, data/prepared/train, data/prepared/val, data/prepared/test]
+    outs: [data/prepared/dataset.json, data/prepared/train, data/prepared/val, data/prepared/test, results/data]
   train:
     matrix:
       arch: ${architectures}
@@ -51,6 +51,8 @@ stages:
     deps: [code_of/report.py, data/prepared/dataset.json, results]
     outs:
       - metrics:
+          cache: false
+      - tables:
           cache: false
 """
 PARAMS: dict[str, Any] = {
@@ -85,6 +87,7 @@ header = Header("tiny", tuple(ClassInfo(i, name, (80 * i, 200, 30)) for i, name 
 write_header(root, header)
 for split in ("train", "val", "test"):
     writer = SplitWriter(root, split, header)
+    pixels = np.zeros(256, int)
     for name, (group, where) in EVIL[split].items():
         draw = np.random.default_rng([7, *name.encode()])
         base = np.zeros((16, 16), np.uint8)
@@ -96,7 +99,11 @@ for split in ("train", "val", "test"):
         mask[where : where + 4, 4:8] = 2
         grey = np.clip(np.where(base == 255, 0, base) * 60 + 40 + noise, 0, 255).astype(np.uint8)
         writer.add(Sample(name, group, 16, 16, "tiny"), np.repeat(grey[..., None], 3, axis=2), mask)
+        pixels += np.bincount(mask.ravel(), minlength=256)
     writer.close()
+    card = {"classes": [{"name": name, "pixels": int(pixels[i])} for i, name in enumerate(names)]}
+    Path("results/data").mkdir(parents=True, exist_ok=True)
+    Path("results/data", f"{split}.json").write_text(json.dumps(card))
 """
 TRAIN = """\
 import json, sys
@@ -135,31 +142,44 @@ names = ["split", "id", "group", "truth", "prediction", "count"]
 pq.write_table(pa.table(dict(zip(names, map(list, zip(*rows))))), out / "matrices.parquet")
 """
 REPORT = """\
-import json
+import csv, json
 from pathlib import Path
 import numpy as np, pandas as pd, yaml
 
 params = yaml.safe_load(Path("params.yaml").read_text())
-classes = len(json.loads(Path("data/prepared/dataset.json").read_text())["classes"])
+labels = [c["name"] for c in json.loads(Path("data/prepared/dataset.json").read_text())["classes"]]
 
-def miou(table):
-    counts = np.zeros((classes, classes))
+def matrix(table):
+    counts = np.zeros((len(labels), len(labels)))
     np.add.at(counts, (table["truth"], table["prediction"]), table["count"])
-    union = counts.sum(axis=0) + counts.sum(axis=1) - np.diag(counts)
-    return np.mean([counts[i, i] / union[i] for i in range(classes) if union[i]])
+    return counts
+
+def each(m):
+    hits, predicted, truth = np.diag(m), m.sum(axis=0), m.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        precision = np.where((predicted == 0) & (truth > 0), 0, hits / predicted)
+        return [hits / (truth + predicted - hits), precision, hits / truth, 2 * hits / (truth + predicted)]
 
 Path("metrics").mkdir(exist_ok=True)
+Path("tables").mkdir(exist_ok=True)
+rows = [["architecture", "split", "class", "iou", "precision", "recall", "f1"]]
 for arch in params["architectures"]:
     tables = [f"results/{arch}/{seed}/evaluate/matrices.parquet" for seed in params["train"]["seeds"]]
     runs = [pd.read_parquet(table, use_threads=False) for table in tables]
-    found = {
-        split: {"mIoU": round(float(np.mean([miou(run[run["split"] == split]) for run in runs])), 6)}
-        for split in ("val", "test")
-    }
     ece = float(np.mean([0.1 + seed / 10 for seed in params["train"]["seeds"]]))
-    for of in found.values():
-        of |= {"boundary_f1": 0.6, "ece": round(ece, 6)}
+    found = {}
+    for split in ("test", "val"):
+        every = [matrix(run[run["split"] == split]) for run in runs]
+        scores = np.array([each(m) for m in every])
+        means = [np.nanmean(scores[:, at], axis=1).mean() for at in (0, 3)]
+        accuracy = np.mean([np.trace(m) / m.sum() for m in every])
+        of = {"mIoU": means[0], "mean_f1": means[1], "pixel_accuracy": accuracy, "boundary_f1": 0.6, "ece": ece}
+        found[split] = {name: round(float(value), 6) for name, value in of.items()}
+        kept = [["" if np.isnan(v) else round(float(v), 6) for v in of] for of in scores.mean(axis=0).T]
+        rows += [[arch, split, label, *values] for label, values in zip(labels, kept)]
     Path("metrics", f"{arch}.json").write_text(json.dumps(found))
+with open("tables/per_class.csv", "w", newline="") as file:
+    csv.writer(file, lineterminator="\\n").writerows(rows)
 """
 GROUPS = 12
 

@@ -308,8 +308,10 @@ def test_images_are_ranked_by_their_own_miou() -> None:
 
 def test_only_images_with_the_same_labels_are_common() -> None:
     base, head = stack([[4, 0], [0, 4]], [[4, 0], [0, 4]]), stack([[4, 0], [1, 3]], [[5, 0], [0, 3]])
-    ids, shared = common_ids("val", [base], [head], DataChange())
+    ids, shared = common_ids("val", [base], [head], DataChange(unknown=("val",)))
     assert (ids, shared.images, shared.left_out, shared.changed) == (["i0"], 1, 1, True), "i1 has other true pixels"
+    ids, shared = common_ids("val", [base], [head], DataChange())
+    assert (ids, shared.changed, shared.contradicted) == (["i0"], False, True), "the data is the same"
     change = SplitChange("val", (2, 2), relabelled=("i0",))
     assert common_ids("val", [base], [head], DataChange((change,)))[0] == []
 
