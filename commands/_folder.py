@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from commands._edit import set_values
+from commands._shape import propose as propose_shape
 from commands._values import MANY, Found, count, held, merged, propose, stated
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
 from pixelproof.data.dataset import UNSPLIT
-from pixelproof.data.photos import Measured
+from pixelproof.data.photos import Measured, look
 from pixelproof.data.splitting import Split, best_salt, images_per_split
 from pixelproof.sources.folder import measured
 from pixelproof.sources.labels import check_not_swapped
@@ -58,16 +59,35 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     changes |= {"download.dataset": "folder", "download.folder.path": place.as_posix()}
     changes |= {"prepare.sources": ["download"], "prepare.map": {}, "measure.landing.safe": []}
     changes |= {} if portable is None else {"compute.portable": portable}
+    proposed = None if _is_configured(place, root) else propose_shape(_sizes(pairs), {})
+    changes |= {"prepare.shape": proposed.shape.model_dump()} if proposed else {}
     write_text(root / "params.yaml", set_values((root / "params.yaml").read_text(), changes))
     return [
         *_told(pairs, found, lines),
         *(_disagreement(path, known, found) for path, known in files if found.by_color),
         *told,
         *([deep.told("download.folder.window")] if deep else []),
+        *(proposed.reasons if proposed else []),
         f"in {place}; changed in params.yaml: {', '.join(sorted(changes))}",
         f"next: write your names into {place / NAME} (`ignore`: no class)",
         f"then `bin/python -m dvc add {_added(place)}` and `make repro`",
     ]
+
+
+def _sizes(pairs: list[Pair]) -> list[tuple[int, int]]:
+    """Width and height of each image, from the beginning of its file."""
+    found = []
+    for pair in pairs:
+        with pair.image.open("rb") as file:
+            facts = look(pair.image, file)
+        found.append((facts.width, facts.height))
+    return found
+
+
+def _is_configured(place: Path, root: Path) -> bool:
+    """Whether params.yaml is for this folder already: a shape that was chosen then stays."""
+    section = read_yaml(root / "params.yaml")["download"]
+    return bool(section["dataset"] == "folder" and section["folder"]["path"] == place.as_posix())
 
 
 def _stated(place: Path, root: Path) -> Any:

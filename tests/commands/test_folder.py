@@ -40,6 +40,8 @@ def test_dubai_needs_its_names_in_one_file_and_then_equals_its_source(clone: Pat
     assert "classes.json: 2 of its 3 colours are in no mask: Water #50E3C2, Land (unpaved area) #F5A623" in told
     params = yaml.safe_load((clone / "params.yaml").read_text())
     assert params["download"]["dataset"] == "folder" and params["prepare"]["sources"] == ["download"]
+    assert f"prepare.shape: {{mode: {params['prepare']['shape']['mode']}, width: " in told
+    assert params["prepare"]["shape"] != yaml.safe_load((ROOT / "params.yaml").read_text())["prepare"]["shape"]
     place = clone / params["download"]["folder"]["path"]
     text = (place / "classes.csv").read_text()
     for info in dubai.CLASSES:
@@ -71,6 +73,17 @@ def test_names_that_were_written_stay_and_new_values_are_added(clone: Path) -> N
     assert [line.split(",")[:2] for line in path.read_text().splitlines()[1:]] == [
         ["0", "class-0"], ["1", "roof"], ["7", "class-7"],
     ]  # fmt: skip
+
+
+def test_a_shape_that_was_chosen_stays(clone: Path) -> None:
+    path = clone / "params.yaml"
+    shutil.copytree(ROOT / "examples/folder", clone / "examples/folder")
+    init_folder(clone / "examples/folder", clone)
+    values = yaml.safe_load(path.read_text())
+    values["prepare"]["shape"] |= {"mode": "crop", "width": 48}
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    init_folder(clone / "examples/folder", clone)
+    assert yaml.safe_load(path.read_text())["prepare"]["shape"] == values["prepare"]["shape"]
 
 
 def test_black_and_white_is_background_and_foreground_and_255_among_ids_is_void(clone: Path) -> None:
