@@ -162,8 +162,9 @@ def test_without_cache_and_remote_it_falls_back_and_names_the_pull(history: Hist
     assert result.unjudged == ("fcn", "unet") and result.gate == "not computed"
     assert result.pulls == (), "there is no remote to pull from"
     text = as_markdown(result)
-    assert text.startswith("### Comparison: significance was not computed; metrics/ says: 0 better, 2 worse, ")
-    assert "no default DVC remote is configured to fetch it from: `data/prepared/dataset.json`, `results/fcn" in text
+    assert text.startswith("### Comparison: significance was not computed; metrics/ says: 0 better, 6 worse, ")
+    assert "no default DVC remote is configured to fetch it from: `data/prepared/dataset.json`, " in text
+    assert "`results/fcn/0/evaluate`, `results/unet/0/evaluate`" in text
     assert "dvc pull" not in text and str(tmp_path) not in text + as_page(result, [], [])
     gate = "compare", history.base, history.params, "--fail-on", "regression"
     done = python(*gate, cwd=history.repo)
@@ -174,7 +175,8 @@ def test_without_cache_and_remote_it_falls_back_and_names_the_pull(history: Hist
     sh("dvc", "remote", "add", "-q", "--local", "-d", "store", str(tmp_path / "a store, far away"), cwd=history.repo)
     (tmp_path / "a store, far away").write_text("not a folder")
     result = found(history.base, history.params)
-    assert result.pulls == ("dvc pull --remote store --all-commits data/prepared/dataset.json evaluate",)
+    wanted = "data/prepared/dataset.json data/prepared/test data/prepared/val evaluate results/data"
+    assert result.pulls == (f"dvc pull --remote store --all-commits {wanted}",)
     text = as_markdown(result)
     assert f"- `{result.pulls[0]}`" in text and str(tmp_path) not in text + as_page(result, [], [])
     assert python(*gate, cwd=history.repo).stderr.startswith(f"{said}`dvc pull --remote store ")

@@ -106,7 +106,8 @@ def test_a_private_bucket_is_read_with_credentials_and_said_to_be_closed_without
     assert code == 3 and "warning: significance was not computed" in said and "No secrets here." in said
     assert page.startswith("### Comparison: significance was not computed")
     assert "the default remote could not be read: `Unable to locate credentials`" in page
-    assert "- `dvc pull --remote bucket --all-commits data/prepared/dataset.json evaluate`" in page
+    wanted = "data/prepared/dataset.json data/prepared/test data/prepared/val evaluate results/data"
+    assert f"- `dvc pull --remote bucket --all-commits {wanted}`" in page
 
     code, said, page = ci(history, reader | {"AWS_SECRET_ACCESS_KEY": "guessed"})
     assert code == 3 and "the default remote could not be read: " in page and "guessed" not in said + page
