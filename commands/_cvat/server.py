@@ -95,7 +95,7 @@ def _readable(host: str, deserialize: Callable[..., Any]) -> Callable[..., Any]:
     def read(answer: urllib3.HTTPResponse, *how: Any, **more: Any) -> Any:
         try:
             return deserialize(answer, *how, **more)
-        except Exception:
+        except Exception:  # whatever a parser raises on an answer that is none
             where, found = shown(urljoin(host, answer.url or "")), "one that cvat-sdk cannot read"
             fix = "is something else between this machine and CVAT? If not, please report this as a bug"
             raise StateError(where, f"expected an answer of CVAT {VERSION}, found {found}", fix) from None

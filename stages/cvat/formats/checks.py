@@ -134,9 +134,18 @@ def ring(where: str, values: Any, width: int, height: int) -> Floats:
         raise DataError(where, "three or more points `x, y, x, y, ...`", f"{flat.size} numbers", REDRAW)
     points: Floats = flat.reshape(-1, 2)
     near(where, points, width, height)
+    check_length(where, points)
+    return points
+
+
+def check_length(where: str, points: Floats) -> None:
+    """Refuse an outline that goes back and forth without end: it would be drawn for minutes.
+
+    Raises:
+        DataError: It is longer than any that somebody drew.
+    """
     if (length := float(np.abs(np.diff(points[:, 0])).sum())) > LONGEST_OUTLINE:
         raise DataError(where, f"an outline of at most {LONGEST_OUTLINE} pixels", f"one of {length:.0f}", REDRAW)
-    return points
 
 
 def near(where: str, points: Floats, width: int, height: int) -> None:

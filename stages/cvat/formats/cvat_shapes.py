@@ -10,11 +10,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from pixelproof.core.errors import DataError
+from stages.cvat.formats.checks import check_length
 from stages.cvat.model import Box, Ellipse, Outline, Polygon, Runs
 
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
 REDRAW = "fix the shape in CVAT and export again"
-LONGEST = 1 << 28  # pixels from left to right and back, in all: some seconds to draw
 POINTS = re.compile(r"[^,;]+,[^,;]+(?:;[^,;]+,[^,;]+){2,}")
 RUN_LENGTHS = re.compile(r"\s*[0-9]{1,9}\s*(?:,\s*[0-9]{1,9}\s*)*")
 
@@ -72,8 +72,7 @@ def _polygon(where: str, shape: Element, width: int, height: int) -> Polygon:
     if not ((points >= -sides) & (points <= 2 * sides)).all():
         for at, number in enumerate(texts):
             _coordinate(where, "points", number, height if at % 2 else width)
-    if (length := float(np.abs(np.diff(points[:, 0])).sum())) > LONGEST:
-        raise DataError(where, f"an outline of at most {LONGEST} pixels", f"one of {length:.0f}", REDRAW)
+    check_length(where, points)
     return Polygon((points,))
 
 
