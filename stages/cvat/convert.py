@@ -12,7 +12,8 @@ from pixelproof.core.errors import DataError, nearest
 from pixelproof.core.files import whole_folder
 from pixelproof.core.progress import say, track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
-from pixelproof.data.images import Array
+from pixelproof.data.images import Array, Files
+from pixelproof.data.remembered import Parts, Remembered
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
 from stages.cvat.model import Annotated, Painted, Parsed
@@ -21,6 +22,7 @@ from stages.cvat.params import IGNORED, Cvat
 from stages.cvat.pixels import place
 from stages.cvat.raster import Palette, draw, draw_painted
 
+PLACING = {"exports", "group", "subsets"}  # params that decide where images go, not what is written of them
 UNDRAWN = "redraw it in CVAT, or add {kind!r} to cvat.skip in params.yaml to leave such shapes out"
 
 
@@ -38,6 +40,7 @@ class Photograph:
 
     where: str  # names it in errors
     read: Callable[[], bytes]
+    file: Path | None = None  # where it can be linked from
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,37 @@ def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
     with whole_folder(target) as root:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in {item.split for item in items} or {UNSPLIT}}
+        done = Remembered.of(Path(__file__).parent)
+        shaping = params.model_dump(exclude=PLACING)
         for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
-            photograph = _placed(root / item.split, item)
-            mask, instances = labels_of(item, palette)
-            writers[item.split].add(item.sample, photograph, mask, instances)
+            writer, content = writers[item.split], item.photograph.read()
+            key = (content, *_of_labels(item), shaping)
+            parts = done.recall(key, lambda: _made(item, content, palette, writer))  # noqa: B023  # called at once
+            writer.put(item.sample, _files(item, content, parts))
         for writer in writers.values():
             writer.close()
+
+
+def _of_labels(item: Item) -> tuple[object, ...]:
+    """All that its labels are drawn from."""
+    labels, image = item.image.labels, item.image
+    pictures = [labels.classes, labels.objects] if isinstance(labels, Painted) else []
+    return image.width, image.height, labels, [item.export.read(member) for member in pictures if member]
+
+
+def _made(item: Item, content: bytes, palette: Palette, writer: SplitWriter) -> Parts:
+    """What is written of one image; without the photograph where it stays as it is."""
+    photograph = _placed(writer.root / writer.split, item, content)
+    files = writer.encode(item.sample, photograph, *labels_of(item, palette))
+    parts = {"ending": files.ending.encode(), "mask": files.mask}
+    if (placed := photograph.read_bytes()) != content:
+        parts["photograph"] = placed
+    return parts if files.instances is None else parts | {"instances": files.instances}
+
+
+def _files(item: Item, content: bytes, parts: Parts) -> Files:
+    photograph = parts.get("photograph") or item.photograph.file or content
+    return Files(parts["ending"].decode(), photograph, parts["mask"], parts.get("instances"))
 
 
 def labels_of(item: Item, palette: Palette) -> tuple[Array, Array | None]:
@@ -217,12 +245,13 @@ def _in_export(where: str, export: Export, image: Annotated) -> Photograph:
     member = image.member
     if member is None:
         raise DataError(where, f"its file images/{image.name} in the export", "an export without photographs", AGAIN)
-    return Photograph(f"{export.path}: {member}", lambda: export.read(member))
+    file = None if export.archive else export.root / member
+    return Photograph(f"{export.path}: {member}", lambda: export.read(member), file)
 
 
-def _placed(folder: Path, item: Item) -> Path:
+def _placed(folder: Path, item: Item, content: bytes) -> Path:
     """The photograph in its place in the dataset."""
-    path, *found = place(folder / "images" / item.sample.id, item.photograph.where, item.photograph.read())
+    path, *found = place(folder / "images" / item.sample.id, item.photograph.where, content)
     if found != [item.image.width, item.image.height]:
         expected = f"the size that its labels are for, {item.image.width}x{item.image.height}"
         raise DataError(item.photograph.where, expected, f"{found[0]}x{found[1]}", AGAIN)

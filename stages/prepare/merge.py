@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from pixelproof.core.files import whole_folder, write_json
@@ -9,6 +11,7 @@ from pixelproof.core.progress import track
 from pixelproof.data.dataset import (
     SPLITS,
     Header,
+    Sample,
     SplitWriter,
     image_path,
     read_image,
@@ -16,8 +19,9 @@ from pixelproof.data.dataset import (
     read_mask,
     write_header,
 )
-from pixelproof.data.images import Array
-from stages.prepare.card import Card
+from pixelproof.data.images import Array, Files, content_of
+from pixelproof.data.remembered import Parts, Remembered
+from stages.prepare.card import Card, counted
 from stages.prepare.mapping import lookup, target_classes
 from stages.prepare.params import Prepare
 from stages.prepare.plan import Placed, Source, crossing_groups, place, read_source
@@ -36,8 +40,9 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
     with whole_folder(data / "prepared") as root:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in SPLITS}
+        done = Remembered.of(Path(__file__).parent)
         for one in track(placed, "prepare: images", len(placed)):
-            _write(one, ids[one.source.name], writers[one.split], by_split[one.split])
+            _write(one, ids[one.source.name], writers[one.split], by_split[one.split], done)
         for writer in writers.values():
             writer.close()
     with whole_folder(cards) as folder:
@@ -47,16 +52,50 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
     return {split: card.images for split, card in by_split.items()}
 
 
-def _write(one: Placed, ids: Array, writer: SplitWriter, card: Card) -> None:
-    """Give one image its shape and add what becomes of it; one that stays as it is, is copied byte for byte."""
-    whole, fate = _read(one, ids), card.fate
-    fate.add_image(whole.sample)
-    for piece in shaped(whole, fate.shape, one.split):
-        if is_blank_tile(piece, fate.shape):
-            fate.tiles["blank"] += 1
+def _write(one: Placed, ids: Array, writer: SplitWriter, card: Card, done: Remembered) -> None:
+    """Give one image its shape and add what becomes of it; one that stays as it is, is linked or copied."""
+    image, others = _files_of(one)
+    key = (
+        content_of(image),
+        *map(content_of, others),
+        asdict(one.sample),
+        one.split,
+        ids,
+        card.fate.shape.model_dump(),
+    )
+    parts = done.recall(key, lambda: _made(_read(one, ids), writer, card))
+    card.fate.add_image(one.sample)
+    pieces = json.loads(parts["pieces"])
+    card.fate.tiles["blank"] += pieces.count(None)
+    for number, piece in enumerate(pieces):
+        if piece:
+            sample = Sample(**piece["sample"])
+            content = parts.get(f"image {number}", image)
+            files = Files(piece["ending"], content, parts[f"mask {number}"], parts.get(f"instances {number}"))
+            writer.put(sample, files)
+            card.add(sample, piece["counts"])
+
+
+def _made(whole: Piece, writer: SplitWriter, card: Card) -> Parts:
+    """What is written of one image: what the pieces are (None: a blank one), and what their files hold."""
+    pieces: list[dict[str, object] | None] = []
+    parts: Parts = {}
+    for number, piece in enumerate(shaped(whole, card.fate.shape, writer.split)):
+        if is_blank_tile(piece, card.fate.shape):
+            pieces.append(None)
             continue
-        writer.add(piece.sample, piece.file or piece.image, piece.mask, piece.instances)
-        card.add(piece)
+        files = writer.encode(piece.sample, piece.file or piece.image, piece.mask, piece.instances)
+        pieces.append({"sample": asdict(piece.sample), "ending": files.ending, "counts": counted(piece)})
+        found = {"image": files.image, "mask": files.mask, "instances": files.instances}
+        parts |= {f"{name} {number}": content for name, content in found.items() if isinstance(content, bytes)}
+    return parts | {"pieces": json.dumps(pieces).encode()}
+
+
+def _files_of(one: Placed) -> tuple[Path, list[Path]]:
+    """The file of an image as its source has it, and those of its labels."""
+    root, split, name = one.source.root, one.found_in, one.sample.id
+    labels = [root / split / folder / f"{name}.png" for folder in ("masks", "instances")]
+    return image_path(root, split, name), [labels[0], *(path for path in labels[1:] if path.exists())]
 
 
 def _read(one: Placed, ids: Array) -> Piece:
