@@ -54,15 +54,10 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
 
 def _write(one: Placed, ids: Array, writer: SplitWriter, card: Card, done: Remembered) -> None:
     """Give one image its shape and add what becomes of it; one that stays as it is, is linked or copied."""
-    image, others = _files_of(one)
-    key = (
-        content_of(image),
-        *map(content_of, others),
-        asdict(one.sample),
-        one.split,
-        ids,
-        card.fate.shape.model_dump(),
-    )
+    image, labels = _files_of(one)
+    contents = [content_of(path) for path in (image, *labels)]
+    shape, classes = card.fate.shape.model_dump(), len(one.source.header.classes)
+    key = (contents, asdict(one.sample), one.split, ids, classes, shape)
     parts = done.recall(key, lambda: _made(_read(one, ids), writer, card))
     card.fate.add_image(one.sample)
     pieces = json.loads(parts["pieces"])
