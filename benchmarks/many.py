@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -100,7 +99,7 @@ def of_dvc(count: int) -> list[str]:
         path.write_bytes(tiny(count))
         costs.append(cost(lambda: run("dvc", "add", "-q", "images")))
         costs.append(cost(lambda: run("dvc", "repro", "-q")))
-        shutil.rmtree("images")
+        Path("images").rename("../images")  # deleting takes long, too
         costs.append(cost(lambda: run("dvc", "checkout", "-q")))
     return [f"{count:,}", *map(said, costs)]
 

@@ -22,7 +22,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,37 +57,41 @@ def digest_of(*values: object) -> str:
         >>> digest_of([1, "a"]) == digest_of((1, "a")), digest_of("ab", "c") == digest_of("a", "bc")
         (True, False)
     """
-    digest = hashlib.sha256()
-    _feed(digest.update, values)
-    return digest.hexdigest()
+    parts: list[bytes] = []
+    _list(parts, values)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def _feed(update: Callable[[bytes], None], value: object) -> None:
-    """Each value with its kind and its length, so that no two differ in kind alone."""
-    if isinstance(value, bytes | str | Path):
-        content = value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
-        update(b"%c%d:" % (type(value).__name__[0].encode(), len(content)))
-        update(content)
-    elif value is None or isinstance(value, bool | int):
-        update(b"%a;" % (value,))
-    elif isinstance(value, np.generic):
-        _feed(update, value.item())
-    elif isinstance(value, float):
-        update(b"f" + struct.pack("<d", value))
+def _list(parts: list[bytes], value: object) -> None:
+    """Append a value with its kind and its length, so that no two that differ look alike; the usual kinds first."""
+    if isinstance(value, str):
+        content = value.encode(errors="surrogatepass")
+        parts += (b"s%d:" % len(content), content)
     elif isinstance(value, np.ndarray):
-        update(f"a{value.dtype.str}{value.shape}".encode())
-        update(value.tobytes())
-    elif isinstance(value, Mapping):
-        update(b"m%d:" % len(value))
-        for pair in value.items():
-            _feed(update, pair)
+        parts += (f"a{value.dtype.str}{value.shape}".encode(), value.tobytes())
+    elif value is None or isinstance(value, bool | int):
+        parts.append(b"%a;" % (value,))
     elif isinstance(value, list | tuple):
-        update(b"l%d:" % len(value))
+        parts.append(b"l%d:" % len(value))
         for one in value:
-            _feed(update, one)
+            _list(parts, one)
     elif is_dataclass(value):
-        update(f"d{type(value).__name__}".encode())
-        _feed(update, [getattr(value, one.name) for one in fields(value)])
+        parts.append(f"d{type(value).__name__};".encode())
+        for one in vars(value).values():
+            _list(parts, one)
+    elif isinstance(value, bytes):
+        parts += (b"b%d:" % len(value), hashlib.sha256(value).digest())
+    elif isinstance(value, float):
+        parts.append(b"f" + struct.pack("<d", value))
+    elif isinstance(value, Mapping):
+        parts.append(b"m%d:" % len(value))
+        for pair in value.items():
+            _list(parts, pair)
+    elif isinstance(value, Path):
+        _list(parts, "p")
+        _list(parts, str(value))
+    elif isinstance(value, np.generic):
+        _list(parts, value.item())
     else:
         raise TypeError(f"no digest of a {type(value).__name__}")
 
