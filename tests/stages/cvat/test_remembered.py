@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import read_split
 from stages.cvat import convert as module
 from stages.cvat.archive import find_exports
 from stages.cvat.convert import convert
@@ -89,6 +91,32 @@ def test_params_that_shape_images_count_and_others_do_not(memory: Remembering) -
     found = digests(Path("data"))
     memory.worked(lambda: run(background="lake"), "0")
     assert digests(Path("data")) == found
+
+
+def test_the_window_of_16_bits_counts(memory: Remembering) -> None:
+    made = FakeExport().add("deep.png", shape("polygon", points=square(3, 2, 9, 11)))
+    deep = np.random.default_rng(0).integers(0, 256, (16, 20)).astype(np.uint16)
+    made.files["images/deep.png"] = cv2.imencode(".png", deep)[1].tobytes()
+    made.folder(Path("annotations/shapes"))
+    found = []
+    for high in (204, 255):
+        assert memory.worked(lambda high=high: run(window={"low": 51, "high": high})) == 1 + 3  # type: ignore[misc]
+        found.append(digests(Path("data")))
+        memory.worked(lambda high=high: run(window={"low": 51, "high": high}), "0")  # type: ignore[misc]
+        assert digests(Path("data")) == found[-1]
+    differ = {path for path in found[0] if found[0][path] != found[1][path]}
+    assert differ == {"data/cvat/dataset.json", "data/cvat/all/images/deep.png"}
+    with pytest.raises(DataError, match="cvat.window"):  # also where other windows are remembered
+        memory.worked(run)
+
+
+def test_scales_are_found_without_drawing_anew(memory: Remembering) -> None:
+    memory.worked(run)
+    for metres in (0.5, 0.25):
+        Path("annotations/scale.csv").write_text(f"name,metres_per_pixel\nb.jpg,{metres}\n")
+        assert memory.worked(lambda: run(scale={"file": "scale.csv"})) == 0
+        scales = {sample.id: sample.metres_per_pixel for sample in read_split(Path("data/cvat"), "all")}
+        assert {name: scale for name, scale in scales.items() if scale} == {"b": metres}
 
 
 def test_a_photograph_with_two_names_is_drawn_once(memory: Remembering) -> None:
