@@ -106,7 +106,7 @@ def test_the_window_of_16_bits_counts(memory: Remembering) -> None:
         assert digests(Path("data")) == found[-1]
     differ = {path for path in found[0] if found[0][path] != found[1][path]}
     assert differ == {"data/cvat/dataset.json", "data/cvat/all/images/deep.png"}
-    with pytest.raises(DataError, match="cvat.window"):  # also where other windows are remembered
+    with pytest.raises(DataError, match=r"cvat\.window"):  # also where other windows are remembered
         memory.worked(run)
 
 

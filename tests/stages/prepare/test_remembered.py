@@ -12,6 +12,7 @@ from pixelproof.data.dataset import read_split, write_header
 from stages.prepare import merge
 from stages.prepare.merge import prepare
 from tests.remembering import Remembering, digests
+from tests.stages.prepare.planted import prepared, scenes
 from tests.stages.prepare.test_prepare import OWN, SIZE, both, header, section
 
 IMAGES = 6 + 18
@@ -96,3 +97,20 @@ def test_a_mask_that_the_source_no_longer_allows_is_refused(memory: Remembering)
     write_header(Path("data/cvat"), header("cvat", OWN[:3]))  # the mapping of the classes that are left is the same
     with pytest.raises(DataError, match="class ids 0 to 2, or 255, found id 3"):
         memory.worked(lambda: run(map={"cvat": {"vehicle": "car"}}))
+
+
+def test_mistakes_are_told_of_recalled_images_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = scenes(tmp_path / "in")
+    for one, other in ((3, 7), (4, 8)):  # masks that are swapped
+        first, second = (root / f"train/masks/flight{number:02d}/a.png" for number in (one, other))
+        content = first.read_bytes()
+        first.write_bytes(second.read_bytes())
+        second.write_bytes(content)
+    twin = root / "train/images/flight05/a.png"
+    twin.write_bytes((root / "train/images/flight06/a.png").read_bytes())
+    memory = Remembering(monkeypatch, tmp_path, merge, "_made")
+    cards = []
+    for gib, work in (("0", 24), ("1", 24), ("1", 0)):
+        assert memory.worked(lambda: cards.append(prepared(root)), gib) == work
+    assert cards[0] == cards[1] == cards[2]
+    assert cards[2]["duplicates"]["equal"]["count"] == 1 and cards[2]["duplicates"]["mask_of_another"]["count"] > 0
