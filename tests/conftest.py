@@ -32,3 +32,9 @@ def after_first_run(first_run: Run, tmp_path: Path) -> Workspace:
 def audited_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The same run again, from scratch in another folder, with every file that it opens logged beside its clone."""
     return once(tmp_path_factory, "second", lambda base: tiny_run(base, auditing(base / OPENED)))
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that a test calls does its work: what an earlier test made would hide a change of a function."""
+    monkeypatch.setenv("PIXELPROOF_REMEMBERED", "0")

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # The patterns of .dvcignore: files of Python, editors and the system, and unfinished writes. DVC does not hash them.
 IGNORED = ("__pycache__", "*.pyc", "*.tmp", "*~", "*.swp", ".DS_Store")
@@ -58,17 +58,26 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
     """Write a file atomically; with `durable` it also survives a power cut, which costs some milliseconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("wb") as file:
+        with _created(beside) as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
         beside.replace(path)
-    finally:
+    except BaseException:  # of a killed process, it stays
         beside.unlink(missing_ok=True)
+        raise
+
+
+def _created(path: Path) -> BinaryIO:
+    """A new file, and its folder where there is none: to look first would cost as much as to write a small file."""
+    try:
+        return path.open("wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -26,24 +26,13 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pixelproof.core.errors import DataError
-from pixelproof.core.files import write_bytes, write_json, write_text
-from pixelproof.data.images import (
-    JPEG_START,
-    PNG_SIGNATURE,
-    REBUILD,
-    Array,
-    content_of,
-    decode,
-    encoded,
-    reason,
-    write_png,
-)
+from pixelproof.core.files import write_json, write_text
+from pixelproof.data.images import REBUILD, Array, Files, as_uint16, content_of, decode, encoded, image_file, reason
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
 UNSPLIT = "all"  # for sources without a published split: prepare makes one
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-ENDINGS = {PNG_SIGNATURE: ".png", JPEG_START: ".jpg"}  # of copied images, by how they begin
 
 
 @dataclass(frozen=True)
@@ -122,26 +111,45 @@ class SplitWriter:
 
         Args:
             sample: Its line of the index.
-            image: An RGB array, or the path of a PNG or JPEG to copy byte for byte, whatever its name ends in.
+            image: An RGB array, or the path of a PNG or JPEG to link or copy, whatever its name ends in.
             mask: uint8 class ids, 255 for ignored pixels.
             instances: Instance ids, 0 for none.
 
         Raises:
             DataError: The id is taken, or the sample or one of its arrays violates the format.
         """
-        where, size = f"{self.split}/{sample.id}", (sample.height, sample.width)
+        self.put(sample, self.encode(sample, image, mask, instances))
+
+    def encode(self, sample: Sample, image: Array | Path, mask: Array, instances: Array | None = None) -> Files:
+        """The files that `add` writes for one image.
+
+        Raises:
+            DataError: The id is taken, or the sample or one of its arrays violates the format.
+        """
+        where, size = self._checked(sample), (sample.height, sample.width)
+        check_mask(where, mask, size, len(self.header.classes))
+        numbers = None if instances is None else as_uint16(where + " instances", instances)
+        if numbers is not None:
+            _check_size(where + " instances", numbers, size, channels=False)
+        ending, content = image_file(where, image, size)
+        return Files(ending, content, encoded(where, mask), None if numbers is None else encoded(where, numbers))
+
+    def put(self, sample: Sample, files: Files) -> None:
+        """Add an image whose files were encoded for this dataset, now or in an earlier run.
+
+        Raises:
+            DataError: The id is taken, the sample violates the format, or the image's file cannot be read.
+        """
+        self._checked(sample)
+        files.write(self.root / self.split, sample.id)
+        self.samples[sample.id] = sample
+
+    def _checked(self, sample: Sample) -> str:
+        where = f"{self.split}/{sample.id}"
         check_sample(where, sample)
         if sample.id in self.samples:
             raise DataError(where, "a unique id", "a duplicate", "rename one of the two images")
-        check_mask(where, mask, size, len(self.header.classes))
-        ending, content = _image_file(where, image, size)
-        numbers = None if instances is None else _as_uint16(where + " instances", instances)
-        if numbers is not None:
-            _check_size(where + " instances", numbers, size, channels=False)
-            write_png(self.root / self.split / "instances" / f"{sample.id}.png", numbers)
-        write_bytes(self.root / self.split / "images" / (sample.id + ending), content)
-        write_png(self.root / self.split / "masks" / f"{sample.id}.png", mask)
-        self.samples[sample.id] = sample
+        return where
 
     def close(self) -> list[Sample]:
         """Write index.csv and return its samples in the same order."""
@@ -152,26 +160,6 @@ class SplitWriter:
         writer.writerows([_cell(getattr(s, column)) for column in COLUMNS] for s in samples)
         write_text(self.root / self.split / "index.csv", text.getvalue())
         return samples
-
-
-def _image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple[str, bytes]:
-    """The extension and the contents of an image's file."""
-    if isinstance(image, Path):
-        content = content_of(image)
-        ending = next((ending for start, ending in ENDINGS.items() if content.startswith(start)), None)
-        if ending is None:
-            raise DataError(where, "a PNG or a JPEG", image.name, "convert it")
-        return ending, content
-    if image.shape != (*size, 3) or image.dtype != np.uint8:
-        raise DataError(where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source")
-    return ".png", encoded(where, image)
-
-
-def _as_uint16(where: str, instances: Array) -> Array:
-    low, high = (int(instances.min()), int(instances.max())) if instances.size else (0, 0)
-    if instances.dtype.kind not in "iu" or low < 0 or high > 65535:
-        raise DataError(where, "whole numbers from 0 to 65535", f"{low} to {high} ({instances.dtype})", "renumber them")
-    return instances.astype(np.uint16)
 
 
 def _cell(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,63 @@ from numpy.typing import NDArray
 
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes
+from pixelproof.core.links import link
 
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
+ENDINGS = {PNG_SIGNATURE: ".png", JPEG_START: ".jpg"}  # of copied images, by how they begin
 MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # in the data of a JPEG: not an escaped byte, not a restart
 REBUILD = "rebuild the folder with the stage that wrote it"
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the files of one image hold."""
+
+    ending: str  # of the image's
+    image: bytes | Path  # a path: of the file whose bytes it has
+    mask: bytes
+    instances: bytes | None
+
+    def write(self, folder: Path, name: str) -> None:
+        """Write them to the folder of a split; an image that is there already stays.
+
+        Raises:
+            DataError: The image's file cannot be read.
+        """
+        target = folder / "images" / f"{name}{self.ending}"
+        if isinstance(self.image, bytes):
+            write_bytes(target, self.image)
+        elif self.image != target:
+            linked(self.image, target)
+        write_bytes(folder / "masks" / f"{name}.png", self.mask)
+        if self.instances is not None:
+            write_bytes(folder / "instances" / f"{name}.png", self.instances)
+
+
+def image_file(where: str, image: Array | Path, size: tuple[int, int]) -> tuple[str, bytes | Path]:
+    """The extension of an image's file, and what it holds: a path stands for the bytes of that file.
+
+    Args:
+        where: Names it in errors.
+        image: An RGB array, or the path of a PNG or JPEG.
+        size: Its height and width.
+
+    Raises:
+        DataError: The file is of another kind or cannot be read, or the array has another size or type.
+    """
+    if isinstance(image, Path):
+        head = _head_of(image, max(map(len, ENDINGS)))
+        ending = next((ending for start, ending in ENDINGS.items() if head.startswith(start)), None)
+        if ending is None:
+            raise DataError(where, "a PNG or a JPEG", image.name, "convert it")
+        return ending, image
+    if image.shape != (*size, 3) or image.dtype != np.uint8:
+        raise DataError(where, f"an RGB image of {size} in uint8", f"{image.shape} {image.dtype}", "check the source")
+    return ".png", encoded(where, image)
 
 
 def write_png(path: Path, array: Array) -> None:
@@ -103,6 +153,41 @@ def content_of(path: Path) -> bytes:
         raise DataError(path, "a file", reason(error), REBUILD) from None
 
 
+def _head_of(path: Path, length: int) -> bytes:
+    """The first bytes of a file, by which its kind is told."""
+    try:
+        with path.open("rb") as file:
+            return file.read(length)
+    except OSError as error:
+        raise DataError(path, "a file", reason(error), REBUILD) from None
+
+
 def reason(error: OSError) -> str:
     """Why a file could not be read, in lower case for use inside a message."""
     return (error.strerror or str(error)).lower()
+
+
+def linked(source: Path, target: Path) -> None:
+    """Give an image that needs no change its place in a dataset; see `pixelproof.core.links`.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        link(source, target)
+    except OSError as error:
+        if source.is_file():  # it is the disk, then
+            raise
+        raise DataError(source, "a file", reason(error), REBUILD) from None
+
+
+def as_uint16(where: str, instances: Array) -> Array:
+    """Instance ids as they are written.
+
+    Raises:
+        DataError: They are not whole numbers from 0 to 65535.
+    """
+    low, high = (int(instances.min()), int(instances.max())) if instances.size else (0, 0)
+    if instances.dtype.kind not in "iu" or low < 0 or high > 65535:
+        raise DataError(where, "whole numbers from 0 to 65535", f"{low} to {high} ({instances.dtype})", "renumber them")
+    return instances.astype(np.uint16)

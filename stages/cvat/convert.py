@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pixelproof.core.errors import DataError, nearest
 from pixelproof.core.files import whole_folder
 from pixelproof.core.progress import say, track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
-from pixelproof.data.images import Array
+from pixelproof.data.images import Array, Files
 from pixelproof.data.photos import Measured, NoWindowError, Window, measure
+from pixelproof.data.remembered import Parts, Remembered
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
 from stages.cvat.model import Annotated, Painted, Parsed
@@ -24,6 +26,7 @@ from stages.cvat.pixels import place
 from stages.cvat.raster import Palette, draw, draw_painted
 from stages.cvat.scale import Scaler
 
+PLACING = {"exports", "group", "subsets", "scale"}  # params that decide the lines of the index, not the files
 UNDRAWN = "redraw it in CVAT, or add {kind!r} to cvat.skip in params.yaml to leave such shapes out"
 
 
@@ -41,6 +44,7 @@ class Photograph:
 
     where: str  # names it in errors
     read: Callable[[], bytes]
+    file: Path | None = None  # where it can be linked from
 
 
 @dataclass(frozen=True)
@@ -107,16 +111,43 @@ def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
     with whole_folder(target) as root:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in {item.split for item in items} or {UNSPLIT}}
+        done = Remembered.of(Path(__file__).parent)
+        shaping = params.model_dump(exclude=PLACING)
         for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
-            content = item.photograph.read()
-            photograph = _placed(root / item.split, item, content, items, params.window)
-            mask, instances = labels_of(item, palette)
+            writer, content = writers[item.split], item.photograph.read()
+            key = (content, *_of_labels(item), shaping)
+            try:
+                parts = done.recall(key, partial(_made, item, content, palette, params.window, writer))
+            except NoWindowError as error:
+                raise _refusal(items) or error from None
             sample = replace(item.sample, metres_per_pixel=scaler.scale(item.image.name, content))
-            writers[item.split].add(sample, photograph, mask, instances)
+            writer.put(sample, _files(item, content, parts))
         for writer in writers.values():
             writer.close()
     for note in scaler.notes():
         say(f"cvat: {note}")
+
+
+def _of_labels(item: Item) -> tuple[object, ...]:
+    """All that its labels are drawn from."""
+    labels, image = item.image.labels, item.image
+    pictures = [labels.classes, labels.objects] if isinstance(labels, Painted) else []
+    return image.width, image.height, labels, [item.export.read(member) for member in pictures if member]
+
+
+def _made(item: Item, content: bytes, palette: Palette, window: Window | None, writer: SplitWriter) -> Parts:
+    """What is written of one image; without the photograph where it stays as it is."""
+    photograph = _placed(writer.root / writer.split, item, content, window)
+    files = writer.encode(item.sample, photograph, *labels_of(item, palette))
+    parts = {"ending": files.ending.encode(), "mask": files.mask}
+    if (placed := photograph.read_bytes()) != content:
+        parts["photograph"] = placed
+    return parts if files.instances is None else parts | {"instances": files.instances}
+
+
+def _files(item: Item, content: bytes, parts: Parts) -> Files:
+    photograph = parts.get("photograph") or item.photograph.file or content
+    return Files(parts["ending"].decode(), photograph, parts["mask"], parts.get("instances"))
 
 
 def labels_of(item: Item, palette: Palette) -> tuple[Array, Array | None]:
@@ -236,7 +267,8 @@ def _in_export(where: str, export: Export, image: Annotated) -> Photograph:
     member = image.member
     if member is None:
         raise DataError(where, f"its file images/{image.name} in the export", "an export without photographs", AGAIN)
-    return Photograph(f"{export.path}: {member}", lambda: export.read(member))
+    file = None if export.archive else export.file(member)
+    return Photograph(f"{export.path}: {member}", lambda: export.read(member), file)
 
 
 def measured(photographs: Iterable[Photograph]) -> Measured | None:
@@ -244,13 +276,15 @@ def measured(photographs: Iterable[Photograph]) -> Measured | None:
     return measure((one.where, lambda one=one: io.BytesIO(one.read())) for one in photographs)  # type: ignore[misc]
 
 
-def _placed(folder: Path, item: Item, content: bytes, items: Sequence[Item], window: Window | None) -> Path:
-    """The photograph in its place in the dataset; if it lacks a window, all photographs are measured for the error."""
-    try:
-        path, *found = place(folder / "images" / item.sample.id, item.photograph.where, content, window)
-    except NoWindowError as error:
-        found_all = measured(each.photograph for each in items)
-        raise found_all.refusal("cvat.window") if found_all else error from None
+def _refusal(items: Sequence[Item]) -> DataError | None:
+    """The error of a photograph that lacks a window: it names one that is measured on all photographs."""
+    found = measured(each.photograph for each in items)
+    return found.refusal("cvat.window") if found else None
+
+
+def _placed(folder: Path, item: Item, content: bytes, window: Window | None) -> Path:
+    """The photograph in its place in the dataset."""
+    path, *found = place(folder / "images" / item.sample.id, item.photograph.where, content, window)
     if found != [item.image.width, item.image.height]:
         expected = f"the size that its labels are for, {item.image.width}x{item.image.height}"
         raise DataError(item.photograph.where, expected, f"{found[0]}x{found[1]}", AGAIN)

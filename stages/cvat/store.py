@@ -209,7 +209,7 @@ def stored_items(folder: Path, lines: Sequence[Line], opened: Mapping[str, Opene
         split, group = places[line.id]
         width, height = _size(where, image, path)
         sample = Sample(line.id, group, width, height, "cvat")
-        photograph = Photograph(f"{path} (image {line.name!r})", path.read_bytes)
+        photograph = Photograph(f"{path} (image {line.name!r})", path.read_bytes, path)
         items.append(Item(where, replace(image, width=width, height=height), export, photograph, split, sample))
     return items
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pixelproof.data.dataset import IGNORE, ClassInfo
+from pixelproof.data.dataset import IGNORE, ClassInfo, Sample
 from pixelproof.data.grid import strips
 from pixelproof.data.holdings import objects
 from pixelproof.data.images import Array
 from stages.prepare.shape import Fate, Piece
+
+Counts = dict[str, Any]  # as JSON keeps it
 
 AT_ONCE = 2**20  # pixels whose squares are summed together: memory must not grow with the image
 
@@ -35,32 +38,22 @@ class Card:
     rgb_squares: list[int] = field(default_factory=lambda: [0, 0, 0])
     notes: list[str] = field(default_factory=list)
 
-    def add(self, piece: Piece) -> None:
-        """Count one image; the statistics of its colours are without padding."""
-        sample, mask = piece.sample, piece.mask
-        self.fate.add_piece(piece)
+    def add(self, sample: Sample, counts: Mapping[str, Any]) -> None:
+        """Count one image, by its `counted`."""
+        self.fate.add_piece(sample, counts["cut"], counts["own"])
         self.images += 1
         self.groups.add(sample.group)
         self.sources[sample.source] += 1
-        counts = np.bincount(mask.ravel(), minlength=256)
-        for number in map(int, np.flatnonzero(counts)):
-            self.pixels[number] += int(counts[number])
+        size = sample.width * sample.height
+        for number, pixels in counts["pixels"]:
+            self.pixels[number] += pixels
             self.images_with[number] += 1
-            self.pixels_where_present[number] += mask.size
-        if piece.instances is not None:
+            self.pixels_where_present[number] += size
+        if counts["instances"] is not None:
             self.with_instances += 1
-            self._count_instances(mask, piece.instances)
-        self._count_colours(piece.image[: piece.own[0], : piece.own[1]])
-
-    def _count_colours(self, image: Array) -> None:
-        for rows in strips(image.shape, AT_ONCE):
-            values = image[rows].reshape(-1, 3).astype(np.int64)
-            for channel in range(3):
-                self.rgb_sum[channel] += int(values[:, channel].sum())
-                self.rgb_squares[channel] += int((values[:, channel] ** 2).sum())
-
-    def _count_instances(self, mask: Array, instances: Array) -> None:
-        self.instances.update(objects(mask, instances))
+            self.instances.update(counts["instances"])
+        for sums, found in ((self.rgb_sum, counts["rgb_sum"]), (self.rgb_squares, counts["rgb_squares"])):
+            sums[:] = [one + other for one, other in zip(sums, found, strict=True)]
 
     def as_json(self) -> dict[str, Any]:
         """The card as it is written; shares are relative to the labelled pixels."""
@@ -100,3 +93,27 @@ class Card:
     def _absent(self) -> list[str]:
         missing = [info.name for info in self.classes if self.images and not self.pixels[info.id]]
         return [f"no pixel of: {', '.join(missing)}"] if missing else []
+
+
+def counted(piece: Piece) -> Counts:
+    """What the card counts of one image; the statistics of its colours are without padding."""
+    counts = np.bincount(piece.mask.ravel(), minlength=256)
+    sums, squares = _colours(piece.image[: piece.own[0], : piece.own[1]])
+    return {
+        "cut": piece.file is None,
+        "own": list(piece.own),
+        "pixels": [[int(number), int(counts[number])] for number in np.flatnonzero(counts)],
+        "instances": None if piece.instances is None else objects(piece.mask, piece.instances),
+        "rgb_sum": sums,
+        "rgb_squares": squares,
+    }
+
+
+def _colours(image: Array) -> tuple[list[int], list[int]]:
+    sums, squares = [0, 0, 0], [0, 0, 0]
+    for rows in strips(image.shape, AT_ONCE):
+        values = image[rows].reshape(-1, 3).astype(np.int64)
+        for channel in range(3):
+            sums[channel] += int(values[:, channel].sum())
+            squares[channel] += int((values[:, channel] ** 2).sum())
+    return sums, squares

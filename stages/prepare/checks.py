@@ -52,13 +52,13 @@ class Trace:
         return self.state.id
 
 
-def trace(split: str, state: Frozen, image: Array, mask: Array) -> Trace:
-    """Take an image's trace."""
+def looked(image: Array, mask: Array) -> tuple[int, Array, Array, Array]:
+    """What a trace keeps of an image's pixels and of its mask: the last four fields."""
     square = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     labels = cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST_EXACT)
     grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (TILE, TILE), interpolation=cv2.INTER_AREA)
-    return Trace(split, state, difference_hash(grey), small, steepness(square), np.packbits(edges(labels)))
+    return difference_hash(grey), small, steepness(square), np.packbits(edges(labels))
 
 
 def difference_hash(grey: Array) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +14,19 @@ import numpy as np
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, SPLITS, UNSPLIT
 from pixelproof.data.images import Array
+from pixelproof.data.remembered import Parts
 from pixelproof.data.splitting import best_salt, split_of
 from stages.prepare.checks import (
     BITS,
+    TILE,
     Misfit,
     Pair,
     Trace,
     equal_images,
+    looked,
     misfits,
     near_images,
     shared_masks,
-    trace,
     uneven_classes,
 )
 from stages.prepare.frozen import Frozen, check_unchanged, image_digest, labels_digest, listed
@@ -31,6 +34,29 @@ from stages.prepare.params import Prepare, SourceName
 from stages.prepare.plan import LEFT_OUT, Placed, Source
 
 MOST = 200  # pairs in the data card
+ARRAYS = ("small", "steep", "edges")  # of a trace, as they are remembered
+
+
+def seen(image: Array, mask: Array, instances: Array | None, names: list[str]) -> Parts:
+    """What is looked at in an image as its source has it, as it can be remembered.
+
+    Args:
+        image: Its pixels.
+        mask: Ids of its source's own classes.
+        instances: Numbers of its objects.
+        names: The names of its source's classes.
+    """
+    difference, *arrays = looked(image, mask)
+    counts = np.bincount(mask.ravel(), minlength=256)
+    facts = {
+        "image": image_digest(image),
+        "labels": labels_digest(mask, instances, names),
+        "hash": difference,
+        "pixels": [[int(number), int(counts[number])] for number in np.flatnonzero(counts)],
+    }
+    return {"seen": json.dumps(facts).encode()} | {
+        name: array.tobytes() for name, array in zip(ARRAYS, arrays, strict=True)
+    }
 
 
 @dataclass
@@ -44,19 +70,21 @@ class Findings:
     held: dict[str, Counter[str]] = field(default_factory=dict)  # pixels of classes, by group that we assign to a split
     unlabelled: Counter[str] = field(default_factory=Counter)  # images without a labelled pixel, by split
 
-    def add(self, one: Placed, image: Array, mask: Array, instances: Array | None, ids: Array) -> None:
-        """Look at an image as its source has it; `ids` are the prepared ids of the source's classes."""
-        names = one.source.header.names()
-        state = Frozen(one.sample.id, one.sample.group, image_digest(image), labels_digest(mask, instances, names))
-        self.traces.append(trace(one.split, state, image, mask))
-        counts = np.bincount(mask.ravel(), minlength=256)
-        self.values[one.source.name] = self.values.get(one.source.name, 0) + counts
-        labelled = {int(number): int(counts[number]) for number in np.flatnonzero(counts) if ids[number] != IGNORE}
+    def take(self, one: Placed, ids: Array, found: Parts) -> None:
+        """Add what was `seen` of an image; `ids` are the prepared ids of its source's classes."""
+        facts = json.loads(found["seen"])
+        state = Frozen(one.sample.id, one.sample.group, facts["image"], facts["labels"])
+        small, steep, edges = (np.frombuffer(found[name], np.uint8) for name in ARRAYS)
+        self.traces.append(Trace(one.split, state, facts["hash"], small.reshape(TILE, TILE), steep, edges))
+        pixels = self.values.setdefault(one.source.name, np.zeros(256, np.int64))
+        for number, count in facts["pixels"]:
+            pixels[number] += count
+        labelled = [(ids[number], count) for number, count in facts["pixels"] if ids[number] != IGNORE]
         self.unlabelled[one.split] += not labelled
         if one.found_in == UNSPLIT:
             group = self.held.setdefault(one.sample.group, Counter())
-            for number, pixels in labelled.items():
-                group[str(ids[number])] += pixels
+            for kind, count in labelled:
+                group[str(kind)] += count
 
     def conclude(self, sources: list[Source]) -> Conclusions:
         """Compare all images.

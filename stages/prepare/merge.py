@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from pixelproof.core.files import whole_folder, write_json, write_text
@@ -10,6 +12,7 @@ from pixelproof.core.progress import track
 from pixelproof.data.dataset import (
     SPLITS,
     Header,
+    Sample,
     SplitWriter,
     image_path,
     read_image,
@@ -17,9 +20,11 @@ from pixelproof.data.dataset import (
     read_mask,
     write_header,
 )
-from pixelproof.data.images import Array
-from stages.prepare.card import Card
-from stages.prepare.findings import Findings
+from pixelproof.data.images import Array, Files, content_of
+from pixelproof.data.remembered import Parts, Remembered
+from pixelproof.data.shape import Shape
+from stages.prepare.card import Card, counted
+from stages.prepare.findings import Findings, seen
 from stages.prepare.frozen import read_frozen
 from stages.prepare.mapping import check_void, lookup, target_classes
 from stages.prepare.params import Prepare
@@ -45,10 +50,12 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
     with whole_folder(data / "prepared") as root:
         write_header(root, header)
         writers = {split: SplitWriter(root, split, header) for split in SPLITS}
+        done = Remembered.of(Path(__file__).parent)
         for one in track(placed, "prepare: images", len(placed)):
-            whole = _read(one, ids[one.source.name], findings)
-            for piece in _written(whole, writers[one.split], by_split[one.split]):
-                sheets.add(piece)
+            ids_here = ids[one.source.name]
+            parts = _recalled(one, ids_here, writers[one.split], params.shape, done)
+            findings.take(one, ids_here, parts)
+            _write(one, parts, writers[one.split], by_split[one.split], sheets)
         found = findings.conclude(sources)
         for writer in writers.values():
             writer.close()
@@ -56,31 +63,67 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
         for split, card in by_split.items():
             card.notes += _notes(placed, split)
             write_json(folder / f"{split}.json", card.as_json())
-        whole_card = summary(every, by_split, findings, found, sheets.write(folder))
+        whole_card = summary(every, by_split, findings, found, sheets.write(folder, data / "prepared"))
         write_json(folder / "card.json", whole_card)
         write_text(folder / "card.md", as_markdown(whole_card))
     return {split: card.images for split, card in by_split.items()}
 
 
-def _written(whole: Piece, writer: SplitWriter, card: Card) -> Iterator[Piece]:
-    """Write what becomes of an image and count it; one that stays as it is, is copied byte for byte."""
-    fate = card.fate
-    fate.add_image(whole.sample)
-    for piece in shaped(whole, fate.shape, writer.split):
-        if is_blank_tile(piece, fate.shape):
-            fate.tiles["blank"] += 1
+def _recalled(one: Placed, ids: Array, writer: SplitWriter, shape: Shape, done: Remembered) -> Parts:
+    """What was made of one image: now, or in an earlier run."""
+    contents = [content_of(path) for path in _files_of(one)]
+    key = (contents, asdict(one.sample), one.split, ids, one.source.header.names(), shape.model_dump())
+    return done.recall(key, partial(_made, one, ids, writer, shape))
+
+
+def _made(one: Placed, ids: Array, writer: SplitWriter, shape: Shape) -> Parts:
+    """What is seen of one image, what its pieces are (None: a blank one), and what their files hold."""
+    whole, parts = _read(one, ids)
+    pieces: list[dict[str, object] | None] = []
+    for number, piece in enumerate(shaped(whole, shape, writer.split)):
+        if is_blank_tile(piece, shape):
+            pieces.append(None)
             continue
-        writer.add(piece.sample, piece.file or piece.image, piece.mask, piece.instances)
-        card.add(piece)
-        yield piece
+        files = writer.encode(piece.sample, piece.file or piece.image, piece.mask, piece.instances)
+        pieces.append({"sample": asdict(piece.sample), "ending": files.ending, "counts": counted(piece)})
+        found = {"image": files.image, "mask": files.mask, "instances": files.instances}
+        parts |= {f"{name} {number}": content for name, content in found.items() if isinstance(content, bytes)}
+    return parts | {"pieces": json.dumps(pieces).encode()}
 
 
-def _read(one: Placed, ids: Array, findings: Findings) -> Piece:
-    root, split, sample = one.source.root, one.found_in, one.sample
-    mask = read_mask(root, split, sample, len(one.source.header.classes))
+def _write(one: Placed, parts: Parts, writer: SplitWriter, card: Card, sheets: Sheets) -> None:
+    """Write what became of one image and count it; one that stays as it is, is linked or copied."""
+    card.fate.add_image(one.sample)
+    pieces = json.loads(parts["pieces"])
+    card.fate.tiles["blank"] += pieces.count(None)
+    for number, piece in enumerate(pieces):
+        if piece:
+            sample = Sample(**piece["sample"])
+            content = parts.get(f"image {number}") or _image_of(one)
+            files = Files(piece["ending"], content, parts[f"mask {number}"], parts.get(f"instances {number}"))
+            writer.put(sample, files)
+            card.add(sample, piece["counts"])
+            sheets.add(sample, writer.split, [kind for kind, _ in piece["counts"]["pixels"]])
+
+
+def _image_of(one: Placed) -> Path:
+    return image_path(one.source.root, one.found_in, one.sample.id)
+
+
+def _files_of(one: Placed) -> list[Path]:
+    """The files of an image and its labels as its source has them."""
+    root, split, name = one.source.root, one.found_in, one.sample.id
+    mask, instances = (root / split / folder / f"{name}.png" for folder in ("masks", "instances"))
+    return [_image_of(one), mask, *([instances] if instances.exists() else [])]
+
+
+def _read(one: Placed, ids: Array) -> tuple[Piece, Parts]:
+    """One image with its prepared labels, and what is seen of it as its source has it."""
+    root, split, sample, names = one.source.root, one.found_in, one.sample, one.source.header.names()
+    mask = read_mask(root, split, sample, len(names))
     image, instances = read_image(root, split, sample), read_instances(root, split, sample)
-    findings.add(one, image, mask, instances, ids)
-    return Piece.whole(sample, image, ids[mask], instances, image_path(root, split, sample.id))
+    whole = Piece.whole(sample, image, ids[mask], instances, _image_of(one))
+    return whole, seen(image, mask, instances, names)
 
 
 def _origins(sources: list[Source]) -> tuple[dict[str, str], ...]:

@@ -134,12 +134,13 @@ class Fate:
         self.pixels.update(scaled=width * height, lost=lost)
         self.covers.append((size[0] * size[1] / (width * height)) ** 0.5)
 
-    def add_piece(self, piece: Piece) -> None:
-        """Count what is written of it."""
-        self.tiles["kept"] += self.shape.tiled and piece.file is None
-        self.pixels.update(written=piece.mask.size, padding=piece.mask.size - piece.own[0] * piece.own[1])
-        if piece.sample.metres_per_pixel is not None:
-            self.metres.append(piece.sample.metres_per_pixel)
+    def add_piece(self, sample: Sample, cut: bool, own: tuple[int, int]) -> None:
+        """Count what is written of it: whether it is a new file, and how many rows and columns are not padding."""
+        self.tiles["kept"] += self.shape.tiled and cut
+        size = sample.width * sample.height
+        self.pixels.update(written=size, padding=size - own[0] * own[1])
+        if sample.metres_per_pixel is not None:
+            self.metres.append(sample.metres_per_pixel)
 
     def as_json(self) -> dict[str, Any]:
         """For the data card."""

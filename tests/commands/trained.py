@@ -16,7 +16,7 @@ from pixelproof.nn.build import build_model, load_weights, read_config, save_wei
 from pixelproof.nn.runtime import Compute
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate.params import Params
-from stages.prepare.card import Card
+from stages.prepare.card import Card, counted
 from stages.prepare.params import Params as PrepareParams
 from stages.prepare.shape import Fate, Piece
 from tests.stages.train.conftest import CLASSES, Workspace, write_split
@@ -32,7 +32,7 @@ def as_trained(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, arch: str)
     for split in dataset.SPLITS:
         card = Card(CLASSES, Fate(load("prepare", PrepareParams).prepare.shape, split))
         for sample, image, mask in dataset.iterate(Path("data/prepared"), split):
-            card.add(Piece.whole(sample, image, mask, None, Path("unread")))
+            card.add(sample, counted(Piece.whole(sample, image, mask, None, Path("unread"))))
         write_json(Path(f"results/data/{split}.json"), card.as_json())
     torch.manual_seed(0)
     np.random.seed(0)

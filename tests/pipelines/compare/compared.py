@@ -120,7 +120,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa, pyarrow.parquet as pq
 from pixelproof.scoring.confusion import confusion
-from pixelproof.data.dataset import iterate, read_header, write_png
+from pixelproof.data.dataset import iterate, read_header
+from pixelproof.data.images import write_png
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--arch")

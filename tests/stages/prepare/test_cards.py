@@ -9,17 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pixelproof.data.dataset import ClassInfo, Sample, iterate
-from stages.prepare.shape import Piece
+from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, iterate
 from stages.prepare.sheets import CELL, COLUMNS, GAP, ROWS, Sheets, cell
 from tests.stages.prepare.planted import prepared, scenes
-
-SHOWN = COLUMNS * ROWS
-
-
-def piece(name: str, image: np.ndarray, mask: np.ndarray) -> Piece:
-    """An image as prepare writes it."""
-    return Piece.whole(Sample(name, name, mask.shape[1], mask.shape[0], "x"), image, mask, None, Path("x"))
 
 
 def test_the_card_counts_what_was_prepared(tmp_path: Path) -> None:
@@ -51,27 +43,29 @@ def test_the_same_bytes_each_time_and_small_pictures(tmp_path: Path) -> None:
 
 def test_sheets_of_noise_stay_small_and_do_not_depend_on_the_order(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    noise = [
-        piece(f"{n}", rng.integers(0, 256, (200, 200, 3), np.uint8), np.zeros((200, 200), np.uint8)) for n in range(20)
-    ]
+    classes, mask = (ClassInfo(0, "a", (255, 0, 0)), ClassInfo(1, "b", (0, 255, 0))), np.zeros((200, 200), np.uint8)
+    noise = {f"{n}": rng.integers(0, 256, (200, 200, 3), np.uint8) for n in range(20)}
+    samples = [Sample(name, name, 200, 200, "x") for name in noise]
+    writer = SplitWriter(tmp_path / "prepared", "val", Header("x", classes))
+    for one in samples:
+        writer.add(one, noise[one.id], mask)
     written = []
-    for order in (noise, noise[::-1]):
-        sheets = Sheets((ClassInfo(0, "a", (255, 0, 0)), ClassInfo(1, "b", (0, 255, 0))))
+    for order in (samples, samples[::-1]):
+        sheets = Sheets(classes)
         for one in order:
-            sheets.add(one)
-        assert sheets.write(tmp_path) == {"a": "class-000.png"}
+            sheets.add(one, "val", [0, 255])
+        assert sheets.write(tmp_path, tmp_path / "prepared") == {"a": "class-000.png"}
         written.append((tmp_path / "class-000.png").read_bytes())
     assert written[0] == written[1] and len(written[0]) < 200_000
     picture = cv2.imdecode(np.frombuffer(written[0], np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None and picture.shape == (ROWS * (CELL + GAP) - GAP, COLUMNS * (CELL + GAP) - GAP, 3)
-    names = sorted((each.sample.id for each in noise), key=lambda name: hashlib.sha256(name.encode()).digest()[:8])
-    first = cell(next(each for each in noise if each.sample.id == names[0]), ClassInfo(0, "a", (255, 0, 0)))
-    np.testing.assert_array_equal(picture[:CELL, :CELL, ::-1], first)
+    first = min(noise, key=lambda name: hashlib.sha256(name.encode()).digest()[:8])
+    np.testing.assert_array_equal(picture[:CELL, :CELL, ::-1], cell(noise[first], mask, classes[0]))
 
 
 def test_the_class_is_outlined_and_nothing_else() -> None:
     mask = np.zeros((CELL, CELL), np.uint8)
     mask[40:60, 30:80] = 1
-    shown = cell(piece("a", np.full((CELL, CELL, 3), 96, np.uint8), mask), ClassInfo(1, "b", (200, 0, 0)))
+    shown = cell(np.full((CELL, CELL, 3), 96, np.uint8), mask, ClassInfo(1, "b", (200, 0, 0)))
     assert (shown[40, 30:80] == (200, 0, 0)).all() and (shown[39, 30:80] == 248).all()
     assert (shown[45:55, 35:75] == 96).all() and (shown[:38] == 96).all()

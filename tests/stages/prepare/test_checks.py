@@ -19,10 +19,10 @@ from stages.prepare.checks import (
     difference_hash,
     edges,
     equal_images,
+    looked,
     misfits,
     near_images,
     steepness,
-    trace,
     uneven_classes,
 )
 from stages.prepare.frozen import Frozen, image_digest, labels_digest
@@ -33,7 +33,8 @@ NAMES = ["ground", "grass", "roof"]
 
 def traced(name: str, split: str, image: Array, mask: Array) -> Trace:
     """The trace of an image of this name."""
-    return trace(split, Frozen(name, name, image_digest(image), labels_digest(mask, None, NAMES)), image, mask)
+    state = Frozen(name, name, image_digest(image), labels_digest(mask, None, NAMES))
+    return Trace(split, state, *looked(image, mask))
 
 
 def many(count: int, splits: tuple[str, ...] = ("train", "val", "test")) -> list[Trace]:
