@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import print_table
 from pixelproof.data.dataset import IGNORE, ClassInfo
+from pixelproof.data.outlines import Floats
 from stages.cvat.archive import open_export
 from stages.cvat.formats import read
-from stages.cvat.model import Floats, Painted
+from stages.cvat.model import Painted
 from stages.cvat.raster import Palette, draw
 
 WIDTH, HEIGHT = 6000, 4000

@@ -16,9 +16,9 @@ import numpy as np
 
 from pixelproof.core.files import whole_folder, write_bytes
 from pixelproof.data.images import Array
+from pixelproof.data.outlines import run_lengths
 from pixelproof.sources.synthetic.classes import CLASSES
 from pixelproof.sources.synthetic.scene import Scene, render
-from stages.cvat.outlines import run_lengths
 
 TARGET = Path(__file__).parent / "cvat"
 SEED, SIZE, IMAGES = 2024, 160, 2

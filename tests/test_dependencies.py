@@ -20,11 +20,14 @@ import yaml
 
 from pipelines.dvc.deps import closure, code_in, differences, entry, listed_code
 from pixelproof import sources
+from pixelproof.data.remembered import FOLDER
 from stages.configure.resolve import names, resolve
 from tests.workspace import OPENED, ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
 # Not part of the repository: git's own files, and installed packages (pixelproof/core/versions.json represents them).
 FOREIGN = (".git", ".venv")
+# Found by the digest of all that an entry was made from: tests/**/test_remembered.py hold it to change no byte.
+REMEMBERED = FOLDER.as_posix()
 
 
 # --- imports in the code ---------------------------------------------------------------------------------------------
@@ -99,7 +102,7 @@ def undeclared(folder: Path, stage: Any, log: Path) -> set[str]:
         if not path.is_relative_to(folder) or path.relative_to(folder).parts[0] in FOREIGN:
             continue
         relative = path.relative_to(folder).as_posix()
-        if what == "write":
+        if what == "write" or relative.startswith(f"{REMEMBERED}/"):
             declared.add(relative)
         elif path.is_file() and not any(relative == root or relative.startswith(f"{root}/") for root in declared):
             found.add(relative)

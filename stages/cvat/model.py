@@ -6,54 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Polygon:
-    """Rings of points [n, 2] in pixels; the area is the union of the rings."""
-
-    rings: tuple[Floats, ...]
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle, turned clockwise about its centre by `turn` degrees."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    turn: float = 0.0
-
-
-@dataclass(frozen=True)
-class Ellipse:
-    """Centre and radii, turned clockwise by `turn` degrees."""
-
-    cx: float
-    cy: float
-    rx: float
-    ry: float
-    turn: float = 0.0
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Run lengths, outside first, in a window of the image: row by row (CVAT), or column by column (COCO)."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    lengths: NDArray[np.int64]
-    by_column: bool = False
-
-
-Outline = Polygon | Box | Ellipse | Runs
+from pixelproof.data.outlines import Outline
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import ClassInfo
 from pixelproof.data.images import Array
+from pixelproof.data.outlines import area
 from stages.cvat.archive import AGAIN
 from stages.cvat.model import Annotated, Painted, Shape
-from stages.cvat.outlines import area
 from stages.cvat.pixels import decoded
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from pixelproof.core.errors import DataError
+from pixelproof.data.coco import outline_of
 from pixelproof.data.images import Array, content_of
+from pixelproof.data.outlines import area
 from pixelproof.sources.layout import CHECK
 
 
@@ -46,7 +48,7 @@ def annotated(path: Path, photos: Path) -> list[Annotated]:
 
 
 def drawn(where: Path, segmentation: Any, height: int, width: int) -> Array:
-    """The pixels that an annotation covers, as pycocotools draws it.
+    """The pixels that an annotation covers, by the rule of COCO's own tools.
 
     Args:
         where: The image, for the error.
@@ -57,19 +59,7 @@ def drawn(where: Path, segmentation: Any, height: int, width: int) -> Array:
     Raises:
         DataError: It is none of these, or is of another size.
     """
-    from pycocotools import mask as rle
-
-    try:
-        if isinstance(segmentation, list):
-            runs = rle.merge(rle.frPyObjects(segmentation, height, width))
-        elif isinstance(segmentation["counts"], list):
-            runs = rle.frPyObjects(segmentation, *segmentation["size"])
-        else:
-            runs = segmentation
-        area: Array = rle.decode(runs).astype(bool)
-    except Exception as error:  # pycocotools raises plain exceptions
-        raise DataError(where, "polygons or run lengths", f"{type(error).__name__}: {error}", CHECK) from None
-    if area.shape != (height, width):
-        found = f"{area.shape[1]}x{area.shape[0]}"
-        raise DataError(where, f"an annotation for {width}x{height} pixels", found, CHECK)
-    return np.ascontiguousarray(area)
+    whole = np.zeros((height, width), bool)
+    window, inside = area(outline_of(str(where), segmentation, width, height), width, height)
+    whole[window] = inside
+    return whole

@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pixelproof.core.errors import DataError
+from pixelproof.data.coco import is_whole, outline_of
 from stages.cvat.archive import Export
 from stages.cvat.formats import checks
 from stages.cvat.formats.checks import AGAIN
 from stages.cvat.formats.pictures import check_size, is_picture, photograph, unnamed
-from stages.cvat.formats.rle import runs_of
-from stages.cvat.model import Annotated, Outline, Parsed, Polygon, Shape
+from stages.cvat.model import Annotated, Parsed, Shape
 
 NAME = "COCO 1.0"
 # The files of one subset, the first that there is being the one that is drawn: the others repeat its images.
@@ -170,7 +170,7 @@ def _add_shapes(
     says_crowd = document.get("licenses") != DATUMARO
     for annotation in checks.items_of(where, document, "annotations"):
         key = annotation.get("image_id")
-        if not checks.is_whole(key) or key not in images:
+        if not is_whole(key) or key not in images:
             here = f"{where}: annotation {annotation.get('id')}"
             raise DataError(here, "the id of an image as image_id", repr(key)[:60], AGAIN)
         entry = images[key]
@@ -179,14 +179,5 @@ def _add_shapes(
             undrawn.add(kind, here)
             continue
         label = checks.label_of(here, annotation.get("category_id"), categories)
-        outline = _outline(here, annotation.get("segmentation"), entry.image.width, entry.image.height)
+        outline = outline_of(here, annotation.get("segmentation"), entry.image.width, entry.image.height)
         entry.shapes.append(Shape(label, outline, crowd=says_crowd and bool(annotation.get("iscrowd"))))
-
-
-def _outline(where: str, segmentation: Any, width: int, height: int) -> Outline:
-    if isinstance(segmentation, dict):
-        return runs_of(where, segmentation, width, height)
-    if not isinstance(segmentation, list) or not all(isinstance(ring, list) for ring in segmentation):
-        found = repr(segmentation)[:60]
-        raise DataError(where, "polygons `[[x, y, ...], ...]` or run lengths as segmentation", found, AGAIN)
-    return Polygon(tuple(checks.ring(where, ring, width, height) for ring in segmentation))

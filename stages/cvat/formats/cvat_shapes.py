@@ -10,11 +10,10 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from pixelproof.core.errors import DataError
-from stages.cvat.formats.checks import check_length
-from stages.cvat.model import Box, Ellipse, Outline, Polygon, Runs
+from pixelproof.data.coco import REDRAW, check_length
+from pixelproof.data.outlines import Box, Ellipse, Outline, Polygon, Runs
 
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
-REDRAW = "fix the shape in CVAT and export again"
 POINTS = re.compile(r"[^,;]+,[^,;]+(?:;[^,;]+,[^,;]+){2,}")
 RUN_LENGTHS = re.compile(r"\s*[0-9]{1,9}\s*(?:,\s*[0-9]{1,9}\s*)*")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
 from pixelproof.core.errors import DataError
+from pixelproof.data.outlines import Box, Ellipse, Outline, Polygon
 from stages.cvat.archive import AGAIN, Export
 from stages.cvat.formats.cvat_shapes import whole_number
 from stages.cvat.formats.cvat_xml import (
@@ -23,7 +24,7 @@ from stages.cvat.formats.cvat_xml import (
     read_meta,
     side,
 )
-from stages.cvat.model import Annotated, Box, Ellipse, Outline, Parsed, Polygon, Shape
+from stages.cvat.model import Annotated, Parsed, Shape
 
 NAME = "CVAT for video 1.1"
 FRAME = re.compile(r"(?:.*/)?frame_([0-9]{1,9})\.[^./]+")

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from pixelproof.core.errors import DataError
+from pixelproof.data.coco import REDRAW, is_whole, near, numbers, ring, runs_of
+from pixelproof.data.outlines import Box, Ellipse, Outline, Polygon
 from stages.cvat.archive import Export
 from stages.cvat.formats import checks
-from stages.cvat.formats.checks import AGAIN, REDRAW
+from stages.cvat.formats.checks import AGAIN
 from stages.cvat.formats.pictures import check_size, is_picture, photograph, picture_size, unnamed
-from stages.cvat.formats.rle import runs_of
-from stages.cvat.model import Annotated, Box, Ellipse, Outline, Parsed, Polygon, Shape
+from stages.cvat.model import Annotated, Parsed, Shape
 
 NAME = "Datumaro 1.0"
 KEYS = re.compile(rb'"items"\s*:\s*\['), re.compile(rb'"categories"\s*:\s*\{')
@@ -131,7 +132,7 @@ def _image(export: Export, where: str, item: dict[str, Any], subset: str, any_th
     check_size(export, member, here, (width, height))
     attributes = item.get("attr")
     frame = attributes.get("frame") if isinstance(attributes, dict) and FRAME.fullmatch(key) else None
-    return Annotated(name, "", subset, width, height, (), member, frame if checks.is_whole(frame) else None)
+    return Annotated(name, "", subset, width, height, (), member, frame if is_whole(frame) else None)
 
 
 def _shapes(
@@ -157,7 +158,7 @@ def _shapes(
 
 
 def _polygon(where: str, entry: Mapping[str, Any], width: int, height: int) -> Polygon:
-    return Polygon((checks.ring(where, entry.get("points"), width, height),))
+    return Polygon((ring(where, entry.get("points"), width, height),))
 
 
 def _mask(where: str, entry: Mapping[str, Any], width: int, height: int) -> Outline:
@@ -167,7 +168,7 @@ def _mask(where: str, entry: Mapping[str, Any], width: int, height: int) -> Outl
 def _box(where: str, entry: Mapping[str, Any], width: int, height: int) -> Box:
     """CVAT gives the clockwise turn of a box, in degrees, as an attribute."""
     left, top, wide, high = _four(where, "bbox", entry.get("bbox"))
-    (turn,) = checks.numbers(where, "rotation", [(entry.get("attributes") or {}).get("rotation", 0)])
+    (turn,) = numbers(where, "rotation", [(entry.get("attributes") or {}).get("rotation", 0)])
     _corners(where, (left, top, left + wide, top + high), width, height)
     return Box(left, top, left + wide, top + high, float(turn))
 
@@ -182,7 +183,7 @@ def _ellipse(where: str, entry: Mapping[str, Any], width: int, height: int) -> E
 
 
 def _four(where: str, key: str, values: Any) -> list[float]:
-    found = checks.numbers(where, key, values)
+    found = numbers(where, key, values)
     if found.size != 4:
         raise DataError(where, f"four numbers as {key}", str(found.size), REDRAW)
     return [float(value) for value in found]
@@ -192,7 +193,7 @@ def _corners(where: str, corners: tuple[float, float, float, float], width: int,
     left, top, right, bottom = corners
     if right < left or bottom < top:
         raise DataError(where, "width and height from 0", f"{right - left} and {bottom - top}", REDRAW)
-    checks.near(where, np.array([(left, top), (right, bottom)]), width, height)
+    near(where, np.array([(left, top), (right, bottom)]), width, height)
 
 
 OUTLINES: dict[str, Callable[[str, Mapping[str, Any], int, int], Outline]] = {

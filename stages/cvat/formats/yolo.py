@@ -10,11 +10,13 @@ from typing import Any
 import yaml
 
 from pixelproof.core.errors import DataError
+from pixelproof.data.coco import REDRAW, is_whole, ring
+from pixelproof.data.outlines import Polygon
 from stages.cvat.archive import Export
 from stages.cvat.formats import checks
-from stages.cvat.formats.checks import AGAIN, REDRAW
+from stages.cvat.formats.checks import AGAIN
 from stages.cvat.formats.pictures import SAVE_IMAGES, is_picture, picture_size, unnamed
-from stages.cvat.model import Annotated, Parsed, Polygon, Shape
+from stages.cvat.model import Annotated, Parsed, Shape
 
 NAME = "Ultralytics YOLO Segmentation 1.0"
 IMAGES, LABELS = "images", "labels"
@@ -95,7 +97,7 @@ def _config(export: Export, where: str) -> dict[str, Any]:
 def _names(where: str, names: Any) -> dict[int, str]:
     """The classes by their ids: a list, or a mapping."""
     known = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(known, dict) or not known or not all(checks.is_whole(key) for key in known):
+    if not isinstance(known, dict) or not known or not all(is_whole(key) for key in known):
         raise DataError(where, "the classes under `names`", repr(names)[:60], AGAIN)
     found: dict[int, str] = {}
     for key, name in known.items():
@@ -190,7 +192,7 @@ def _ring(where: str, values: list[str], width: int, height: int) -> Any:
     except ValueError as error:
         raise DataError(where, "numbers", str(error)[:80], REDRAW) from None
     sides = (width, height)
-    return checks.ring(where, [value * sides[place % 2] for place, value in enumerate(fractions)], width, height)
+    return ring(where, [value * sides[place % 2] for place, value in enumerate(fractions)], width, height)
 
 
 def _check_all_used(export: Export, texts: dict[str, str]) -> None:

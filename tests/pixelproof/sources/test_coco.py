@@ -79,8 +79,10 @@ def test_workers_change_no_byte(tmp_path: Path, variant: str) -> None:
         ("json", r"instances_val2017.json: expected JSON, found"),
         ("image", r"instances_val2017.json: expected images, and annotations of these, found KeyError 4"),
         ("category", r"000000000139.jpg: expected a category of a thing, found 12"),
-        ("size", r"000000000139.jpg: expected an annotation for 16x12 pixels, found 4x3"),
-        ("shape", r"000000000139.jpg: expected polygons or run lengths, found"),
+        ("size", r"000000000139.jpg: expected a mask of the image's size \[12, 16\], found \[3, 4\]"),
+        ("shape", r"000000000139.jpg: expected polygons .* or run lengths, found 7; "),
+        ("long", r"000000000139.jpg: expected run lengths of 192 pixels \(16x12\), found 193"),
+        ("cut", r"000000000139.jpg: expected run lengths that pycocotools wrote, found 'oo'"),
     ],
 )
 def test_a_broken_annotation_is_one_line(tmp_path: Path, broken: str, message: str) -> None:
@@ -90,7 +92,9 @@ def test_a_broken_annotation_is_one_line(tmp_path: Path, broken: str, message: s
     first = content["annotations"][0]
     first |= {
         "json": {}, "image": {"image_id": 4}, "category": {"category_id": 12},
-        "size": {"segmentation": {"size": [3, 4], "counts": [12]}}, "shape": {"segmentation": {"counts": 1}},
+        "size": {"segmentation": {"size": [3, 4], "counts": [12]}}, "shape": {"segmentation": 7},
+        "long": {"segmentation": {"size": [12, 16], "counts": [100, 93]}},
+        "cut": {"segmentation": {"size": [12, 16], "counts": "oo"}},
     }[broken]  # fmt: skip
     path.write_text(json.dumps(content)[: -9 if broken == "json" else None])
     with pytest.raises(DataError, match=message) as caught:

@@ -21,9 +21,8 @@ from pixelproof.data.dataset import (
     verify,
 )
 from pixelproof.data.images import Array
+from pixelproof.data.outlines import Ellipse, Polygon, area, run_lengths
 from stages.cvat.convert import convert
-from stages.cvat.model import Ellipse, Polygon
-from stages.cvat.outlines import area, run_lengths
 from stages.cvat.params import Cvat
 from tests.stages.cvat.fake import LABELS, FakeExport, encoded, params, picture, shape, square
 

@@ -9,7 +9,8 @@ import pytest
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, ClassInfo
 from pixelproof.data.images import Array
-from stages.cvat.model import Annotated, Box, Painted, Runs, Shape
+from pixelproof.data.outlines import Box, Runs
+from stages.cvat.model import Annotated, Painted, Shape
 from stages.cvat.raster import Palette, draw, draw_painted
 
 ROAD, CAR = 0, 1

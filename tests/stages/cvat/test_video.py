@@ -9,11 +9,12 @@ import pytest
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, UNSPLIT, read_instances, read_mask, read_split
+from pixelproof.data.outlines import Box
 from stages.cvat.archive import open_export
 from stages.cvat.convert import convert
 from stages.cvat.formats import read
 from stages.cvat.formats.cvat_video import HELD, NOWHERE
-from stages.cvat.model import Box, Parsed
+from stages.cvat.model import Parsed
 from tests.stages.cvat.fake import LABELS, encoded, params, shape
 
 SIZE = "<original_size><width>8</width><height>3</height></original_size>"

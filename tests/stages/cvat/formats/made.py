@@ -14,8 +14,9 @@ import pytest
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.images import Array
+from pixelproof.data.outlines import Outline, Polygon, Runs
 from stages.cvat.archive import Export, open_export
-from stages.cvat.model import Annotated, Outline, Polygon, Runs
+from stages.cvat.model import Annotated
 from tests.stages.cvat.fake import encoded, picture
 
 LABELS = ("road", "car", "lake")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as tools
 
+from pixelproof.data.outlines import Polygon, Runs
 from stages.cvat.formats import coco
-from stages.cvat.model import Parsed, Polygon, Runs, Shape
+from stages.cvat.model import Parsed, Shape
 from tests.stages.cvat.formats.made import (
     LABELS,
     areas,

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pixelproof.data.outlines import Box, Ellipse, Polygon
 from stages.cvat.formats import coco, datumaro
-from stages.cvat.model import Box, Ellipse, Parsed, Polygon, Shape
+from stages.cvat.model import Parsed, Shape
 from tests.stages.cvat.formats.made import (
     LABELS,
     drawn,

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from pixelproof.data.images import Array
+from pixelproof.data.outlines import Polygon
 from stages.cvat.formats import yolo
-from stages.cvat.model import Parsed, Polygon
+from stages.cvat.model import Parsed
 from tests.stages.cvat.formats.made import LABELS, areas, drawn, export, item, opened, photo, refusal, written, zipped
 
 SQUARE = "1 0.1 0.125 0.4 0.125 0.4 0.375 0.1 0.375\n"  # 2..8 of 20, 2..6 of 16

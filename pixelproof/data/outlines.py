@@ -9,17 +9,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.images import Array
-from stages.cvat.model import Box, Ellipse, Floats, Outline, Runs
 
 GRID = 5  # steps of the grid in a pixel; the line through a column of pixel centres lies between steps 2 and 3
 CROSSINGS = 1 << 22  # at a time: bounds the memory that a polygon of many long edges needs
 Window = tuple[slice, slice]
 Whole = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """Rings of points [n, 2] in pixels; the area is the union of the rings."""
+
+    rings: tuple[Floats, ...]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle, turned clockwise about its centre by `turn` degrees."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    turn: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Centre and radii, turned clockwise by `turn` degrees."""
+
+    cx: float
+    cy: float
+    rx: float
+    ry: float
+    turn: float = 0.0
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Run lengths, outside first, in a window of the image: row by row (CVAT), or column by column (COCO)."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    lengths: NDArray[np.int64]
+    by_column: bool = False
+
+
+Outline = Polygon | Box | Ellipse | Runs
 
 
 def area(outline: Outline, width: int, height: int) -> tuple[Window, Array]:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from pixelproof.data.images import Array
-from stages.cvat.model import Box, Ellipse, Outline, Polygon, Runs
-from stages.cvat.outlines import area, corners, run_lengths
+from pixelproof.data.outlines import Box, Ellipse, Outline, Polygon, Runs, area, corners, run_lengths
 
 side = st.integers(1, 40)
 number = st.floats(-45, 85).map(lambda value: round(value, 2)) | st.integers(-400, 800).map(lambda value: value / 10)
@@ -41,7 +40,7 @@ def test_rings_are_cocos_to_the_pixel(points: list[tuple[float, float]], width: 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.5])
 def test_rings_of_many_points_too(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.cvat.outlines.CROSSINGS", 1000)  # many parts
+    monkeypatch.setattr("pixelproof.data.outlines.CROSSINGS", 1000)  # many parts
     turn = np.linspace(0, 2 * math.pi, 5000, endpoint=False)
     reach = 120 * (1 + noise * np.random.default_rng(0).standard_normal(5000))
     ring = np.stack([150 + reach * np.cos(turn), 90 + reach * np.sin(turn)], axis=1)
