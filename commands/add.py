@@ -53,8 +53,8 @@ def bring_in(
     arguments: argparse.Namespace, exports: list[str | Path], portable: bool | None = None, dry: bool = False
 ) -> None:
     """Add exports, and print what changed."""
-    from commands._add import Request, add
-    from commands._sources import grouping_of
+    from commands._adding.add import Request, add
+    from commands._adding.sources import grouping_of
 
     by, table = grouping_of(arguments.group)
     ask = answer if sys.stdin.isatty() else None

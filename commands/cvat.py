@@ -46,7 +46,7 @@ def _add_pull(parser: argparse.ArgumentParser) -> None:
 
 
 def _pull(arguments: argparse.Namespace) -> None:
-    from commands._add import Request, add
+    from commands._adding.add import Request, add
     from commands._cvat.pull import Finished, pull
     from pixelproof.core.errors import StateError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from commands._add import Request, add
+from commands._adding.add import Request, add
 from pixelproof.core.params import check
 from pixelproof.data.dataset import SPLITS, read_split
 from stages.cvat.params import Params

@@ -130,7 +130,7 @@ def test_an_export_that_was_taken_over_is_not_taken_for_a_newer_one(tmp_path: Pa
     clone, path = prepared("0.1.0", tmp_path / "clone")
     dry = canonical(clone, tmp_path / "old")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("commands._add.tidy", die_when(lambda: is_store(clone.store)))
+        patch.setattr("commands._adding.add.tidy", die_when(lambda: is_store(clone.store)))
         clone.told(path)
     assert (clone.store / "first.zip").exists()
     new = canonical(clone, tmp_path / "new")
@@ -154,7 +154,7 @@ def die_when(ready: Callable[[], bool]) -> Callable[[Path], None]:
 SCRIPT = """
 import sys
 from pathlib import Path
-from commands._add import Request, add
+from commands._adding.add import Request, add
 print("ready", flush=True)
 add(Request([Path(sys.argv[1])]), Path(sys.argv[2]))
 print("done", flush=True)

@@ -122,7 +122,7 @@ def test_an_addition_that_dvc_has_not_kept_is_kept_by_the_next(
         monkeypatch.context() as patch,
         pytest.raises(StateError, match="is complete, but `dvc add`: failed; run `"),
     ):
-        patch.setattr("commands._dvc.sys.executable", "/bin/false")
+        patch.setattr("commands._adding.dvc.sys.executable", "/bin/false")
         clone.told(second)
     before = (clone.folder / "data/annotations.dvc").read_bytes()
     assert "nothing changed" in clone.told(second)

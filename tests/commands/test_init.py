@@ -13,7 +13,7 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 
 from commands.__main__ import main
-from commands._add import Request, add
+from commands._adding.add import Request, add
 from commands._edit import set_values
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from pixelproof.core.files import read_json

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from commands._add import Request, add
+from commands._adding.add import Request, add
 from tests.e2e.test_own_data import own_export
 from tests.workspace import ROOT
 

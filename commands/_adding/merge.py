@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from commands._labels import labels_digest
-from commands._staging import Taken
+from commands._adding.labels import labels_digest
+from commands._adding.staging import Taken
 from pixelproof.core.errors import DataError
 from stages.cvat.archive import AGAIN
 from stages.cvat.convert import Item, Opened, group_without_folder

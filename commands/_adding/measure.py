@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commands._labels import drawn_by
+from commands._adding.labels import drawn_by
 from pixelproof.data.dataset import IGNORE
 from pixelproof.data.holdings import held
 from stages.cvat.convert import Opened, classes_of, labels_in

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from commands._staging import remove
+from commands._adding.staging import remove
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_json
 from stages.cvat.archive import ANNOTATIONS, is_export

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import cast, get_args
 
 from commands._catalogue import path_from
-from commands._init import FOLDER
+from commands._adding.settings import FOLDER
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.archive import ANNOTATIONS, find_exports, is_export
 from stages.cvat.naming import SUBSETS
