@@ -10,9 +10,9 @@ from pathlib import Path
 
 from commands._adding.aside import lying_about, note, tidy
 from commands._adding.dvc import begin, check_version, keep
-from commands._adding.settings import FOLDER, Before, Settings, edited, places, settings_for
 from commands._adding.labels import Comparer
 from commands._adding.merge import Delivery, arriving_in, merge, settled, taken_over
+from commands._adding.settings import FOLDER, Before, Settings, edited, places, settings_for
 from commands._adding.sources import check_here, exports_of, group_for, subsets_for
 from commands._adding.staging import Staging, Taken, remove_unnamed
 from commands._adding.told import Change, State, told

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast, get_args
 
-from commands._catalogue import path_from
 from commands._adding.settings import FOLDER
+from commands._catalogue import path_from
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.archive import ANNOTATIONS, find_exports, is_export
 from stages.cvat.naming import SUBSETS

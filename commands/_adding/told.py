@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from commands._adding.settings import Settings
 from commands._adding.labels import Comparer
+from commands._adding.settings import Settings
 from pixelproof.data.dataset import SPLITS
 from stages.cvat.convert import Opened, count_skipped
 from stages.cvat.store import Line, effective
