@@ -71,7 +71,7 @@ def clone(tmp_path: Path) -> Path:
     """A folder whose path has a space, with what bin/setup needs, and a fake Python for its PATH."""
     folder = tmp_path / "a clone"
     (folder / "bin").mkdir(parents=True)
-    for name in ("bin/setup", "bin/python", "bin/pixelproof"):
+    for name in ("bin/setup", "bin/python", "bin/pixelproof", "bin/dvc"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "requirements.lock").write_text("one==1\n")
     (tmp_path / "path").mkdir()
@@ -131,16 +131,17 @@ def test_set_up_uses_uv_where_it_is_and_pip_where_uv_cannot(clone: Path, works: 
     assert call(clone, "bin/setup").stderr == "", "nothing is said where nothing is done"
 
 
-def test_set_up_puts_the_front_door_of_this_clone_beside_the_python(clone: Path) -> None:
+@pytest.mark.parametrize("name", ["pixelproof", "dvc"])
+def test_set_up_puts_the_front_doors_of_this_clone_beside_the_python(clone: Path, name: str) -> None:
     """Even if there is nothing to install."""
-    door, theirs = clone / ".venv/bin/pixelproof", clone / "bin/pixelproof"
+    door, theirs = clone / ".venv/bin" / name, clone / "bin" / name
     assert call(clone, "bin/setup").returncode == 0
     assert door.read_bytes() == theirs.read_bytes()
     theirs.write_text("#!/bin/sh\necho newer\n")
     assert call(clone, "bin/setup").returncode == 0
-    assert call(clone, ".venv/bin/pixelproof").stdout == "newer\n"
+    assert call(clone, f".venv/bin/{name}").stdout == "newer\n"
     assert installs(clone) == 1
-    assert sorted(path.name for path in door.parent.iterdir()) == ["pixelproof", "python"]
+    assert sorted(path.name for path in door.parent.iterdir()) == ["dvc", "pixelproof", "python"]
 
 
 def test_a_failed_set_up_is_taken_up_again(clone: Path) -> None:

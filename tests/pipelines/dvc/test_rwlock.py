@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pipelines.conftest import sh
+from tests.pipelines.conftest import ROOT, sh
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 
@@ -25,7 +25,7 @@ def front_door(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_what_a_kill_left_is_removed_and_dvc_works_again(repo: Path, left: str) -> None:
     shutil.rmtree(repo / "models/unet")
     (repo / RWLOCK).write_text(left)
-    refused = subprocess.run(["dvc", "repro"], capture_output=True, text=True, check=False)
+    refused = subprocess.run([sys.executable, "-m", "dvc", "repro"], capture_output=True, text=True, check=False)
     assert refused.returncode and "RWLock-file" in refused.stderr, "this DVC repairs it itself"
     done = front_door("gc")
     assert done.returncode == 0, done.stderr
@@ -90,6 +90,22 @@ def test_bin_python_removes_it_before_dvc_runs(
     (repo / RWLOCK).write_text(left)
     done = sh("../bin/python", "-m", "dvc", "status", "--json", cwd=repo / "examples")
     assert (done.stdout, done.stderr.count("\n")) == ("{}\n", 1) and ".dvc/tmp/rwlock: removed" in done.stderr
+
+
+def test_dvc_of_an_activated_environment_removes_it_too(repo: Path, tmp_path: Path) -> None:
+    """As bin/setup puts it there; in a folder that belongs to no clone it is DVC as ever."""
+    door = tmp_path / "environment/bin/dvc"
+    door.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "bin/dvc", door)
+    python = door.parent / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (repo / RWLOCK).write_text("")
+    done = sh(str(door), "status", "--json", cwd=repo / "examples")
+    assert (done.stdout, done.stderr.count("\n")) == ("{}\n", 1) and ".dvc/tmp/rwlock: removed" in done.stderr
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert sh(str(door), "version", cwd=elsewhere).stdout.startswith("DVC version: ")
 
 
 def test_bin_python_looks_no_closer_at_a_good_one_or_for_other_programs(repo: Path) -> None:
