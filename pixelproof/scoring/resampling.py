@@ -117,6 +117,10 @@ def student(freedom: Floats | float, share: float) -> Floats:
 def interval(found: Floats, variance: Floats, weights: Floats, confidence: float) -> tuple[Floats, Floats]:
     """Where scores between 0 and 1 would lie for other groups of the same kind: score ± Student's t * standard error.
 
+    If all n groups have 0, or all have 1, the standard error is 0 and knows nothing. Then the other end is that of
+    Clopper and Pearson (1934): with a mean beyond it, n groups would agree in less than (1 - confidence) / 2 of cases,
+    whatever between 0 and 1 a group may have.
+
     Args:
         found: The scores, [columns].
         variance: Their variance, as `jackknife` gives it, [columns].
@@ -130,8 +134,14 @@ def interval(found: Floats, variance: Floats, weights: Floats, confidence: float
         >>> low, high = interval(np.array([0.7]), np.array([0.01]), np.ones((10, 1)), confidence=0.95)
         >>> print(low.round(3), high.round(3))
         [0.474] [0.926]
+        >>> low, high = interval(np.array([1.0]), np.array([0.0]), np.ones((10, 1)), confidence=0.95)
+        >>> print(low.round(3), high)  # 0.692 ** 10 is 0.025
+        [0.692] [1.]
     """
-    half = student(freedom_of(effective(weights)), (1 + confidence) / 2) * np.sqrt(variance)
+    groups = effective(weights)
+    half = student(freedom_of(groups), (1 + confidence) / 2) * np.sqrt(variance)
+    agreed = (variance == 0) & ((found == 0) | (found == 1))
+    half[agreed] = np.round(1 - ((1 - confidence) / 2) ** (1 / np.maximum(groups[agreed], 1)), 9)
     half[(weights > 0).sum(axis=0) < FEWEST] = np.nan
     return np.maximum(found - half, 0.0), np.minimum(found + half, 1.0)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import ttest_1samp
+from scipy.stats import binomtest, ttest_1samp
 
 from stages.measure.landing import STEP, Disk, Judge, Rules, best_disks, clearance, from_centre
 from stages.measure.places import share_interval
@@ -171,7 +171,9 @@ def test_too_few_groups_have_no_interval() -> None:
     judged = [(f"flight {i}", i % 2 == 0) for i in range(6)]
     assert share_interval(judged) == [0.0, 1.0]  # 0.5 ± 2.57 * 0.22
     assert share_interval(judged[:5]) is share_interval([]) is None
-    assert share_interval([(group, True) for group, _ in judged]) == [1.0, 1.0]
+    exact = binomtest(6, 6).proportion_ci(0.95, "exact")  # six that agree: not 100 to 100 %
+    assert share_interval([(group, True) for group, _ in judged]) == pytest.approx([exact.low, 1.0])
+    assert share_interval([(group, False) for group, _ in judged]) == pytest.approx([0.0, 1 - exact.low])
 
 
 @pytest.mark.parametrize("at_once", [1, 100])
