@@ -1,7 +1,9 @@
-"""`compute.portable`: which operations differ under which instruction sets, and where dvc.lock was rebuilt to the byte.
+"""`compute.portable`: which operations differ under which instruction sets, what it costs, where dvc.lock was rebuilt.
 
 bin/python benchmarks/portable.py                       every operation here, uncapped and capped, as a table
 bin/python benchmarks/portable.py --emulate Haswell     and on a processor that qemu-x86_64 emulates (minutes)
+bin/python benchmarks/portable.py --cost                trainings in fp32, capped and uncapped in turn (two minutes);
+                                                        target: at most twice the time
 bin/python benchmarks/portable.py --row DIR             this machine's row of benchmarks/results/portable.md, from
                                                         what `bin/pixelproof verify --out DIR` has written
 """
@@ -9,22 +11,29 @@ bin/python benchmarks/portable.py --row DIR             this machine's row of be
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import ROOT, print_table
+from benchmarks.workspace import ENDLESS, make_task
+from commands._pace import Training, take_turns, train_in
 from pixelproof.core.files import write_text
 from pixelproof.core.portable import CAPS
 
 OPERATIONS = ROOT / "benchmarks" / "operations.py"
 TABLE = ROOT / "benchmarks" / "results" / "portable.md"
 REFERENCE = "here, capped"
+NETWORKS = ("unet", "fcn-r18-d8", "pspnet-r18", "deeplabv3plus-r18")  # of the default run
+WARM_UP, ROUNDS, STEPS = 3, 5, 8
 
 
 def digests(environ: dict[str, str], emulated: str | None = None) -> dict[str, str]:
@@ -57,6 +66,29 @@ def operations(models: list[str]) -> None:
     )
 
 
+def cost() -> None:
+    """Print how fast the networks of the default run train, capped and uncapped in turn."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for arch in NETWORKS:
+            workspace = make_task(arch, "small", Path(folder) / arch, ENDLESS, {"compute.precision": "fp32"}).workspace
+            with contextlib.ExitStack() as stack:
+                trainings = {}
+                for name, caps in {"capped": CAPS, "uncapped": dict[str, str]()}.items():
+                    for variable in CAPS:
+                        os.environ.pop(variable, None)
+                    os.environ.update(caps)  # the process that is started next has them
+                    trainings[name] = stack.enter_context(Training(name, train_in, workspace, arch, 0))
+                    trainings[name].run(WARM_UP)
+                found = take_turns(trainings, ROUNDS, STEPS)
+            capped, uncapped = ([one.rate for one in found[name]] for name in ("capped", "uncapped"))
+            times = [free / held for held, free in zip(capped, uncapped, strict=True)]
+            rates = (f"{statistics.median(rates):.1f}" for rates in (capped, uncapped))
+            rows.append([arch, *rates, f"{statistics.median(times):.2f}", f"{min(times):.2f} to {max(times):.2f}"])
+    header = ["network", "images/s capped", "images/s uncapped", "times as long", "rounds"]
+    print_table("Training in fp32 with `compute.portable`, and without", header, rows)
+
+
 def row(folder: Path) -> None:
     """Add this machine to the table, if its certificate is of a rebuild with the same bytes in every output."""
     certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
@@ -82,9 +114,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--emulate", nargs="*", default=[], metavar="MODEL", help="processors that qemu-x86_64 knows")
     parser.add_argument("--row", type=Path, metavar="DIR", help="where `verify --out` has written its certificate")
+    parser.add_argument("--cost", action="store_true", help="time trainings")
     arguments = parser.parse_args()
     if arguments.row:
         row(arguments.row)
+    elif arguments.cost:
+        cost()
     else:
         operations(arguments.emulate)
 
