@@ -47,7 +47,8 @@ def params() -> dict[str, object]:
             "exports": "data/annotations", "group": "image", "background": "ignore", "skip": [], "classes": classes
         },
         "prepare": {
-            "sources": ["cvat"], "map": {}, "split": {"val": 0.0, "test": 0.0, "salt": 0},
+            "sources": ["cvat"], "map": {}, "accept": [],
+            "split": {"val": 0.0, "test": 0.0, "salt": 0, "frozen": "frozen.csv"},
             "shape": {"mode": "stretch", "width": 20, "height": 16, "overlap": 0},
         },
     }  # fmt: skip
@@ -144,7 +145,7 @@ def test_copies_may_be_written_to_in_place(repo: Repo) -> None:
 
 def test_a_stage_that_fails_leaves_links_and_cache_as_they_were(repo: Repo) -> None:
     values = params()
-    values["prepare"]["map"] = {"cvat": {"car": "no such class"}}  # type: ignore[index]
+    values["prepare"]["map"] = {"cvat": {"no such class": "car"}}  # type: ignore[index]
     Path("params.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(Exception, match="prepare"):
         repo.reproduce()
