@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import shutil
 from collections.abc import Collection
@@ -13,21 +14,22 @@ from pathlib import Path
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes
 from pixelproof.core.progress import track
-from pixelproof.data.images import PNG_SIGNATURE
+from pixelproof.data.images import PNG_SIGNATURE, whole_jpeg, whole_png
+from pixelproof.data.photos import Window, look, stored
 from stages.cvat.archive import AGAIN, Export
 from stages.cvat.convert import Opened
 from stages.cvat.formats.pictures import shown_size
 from stages.cvat.model import Annotated, Painted
+from stages.cvat.pixels import with_remedy
 from stages.cvat.store import EXPORTS, PHOTOGRAPHS, members_of, members_text
 
 STAGED = ".adding.tmp"  # DVC ignores *.tmp
-JPEG_SIGNATURE, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-JPEG_SCAN = 0xDA
-PNG_END = b"IEND\xaeB`\x82"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 ENDINGS = {
     PNG_SIGNATURE: ".png", JPEG_SIGNATURE: ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif", b"II+\0": ".tif",
     b"MM\0+": ".tif", b"BM": ".bmp", b"GIF8": ".gif", b"RIFF": ".webp",
 }  # fmt: skip
+ANY_WINDOW = Window(low=0, high=65535)  # to see whether 16 bits can be read
 LONGEST = 40  # characters of an export's name in that of its folder
 
 
@@ -188,10 +190,19 @@ def _ending(where: str, content: bytes) -> str:
 
 
 def _check_whole(where: str, content: bytes) -> None:
-    """Notice a file that was cut off. What is damaged within is found by the stage, which decodes it."""
-    png, jpeg = content.startswith(PNG_SIGNATURE), content.startswith(JPEG_SIGNATURE)
-    if (png and PNG_END not in content) or (jpeg and content.find(JPEG_END, _scan(content)) < 0):
-        raise DataError(where, "a whole image", f"{len(content)} bytes without an end", AGAIN)
+    """Refuse what the stage would, but for PNG and JPEG whose pixels are damaged within: decoding all takes long."""
+    if content.startswith(PNG_SIGNATURE):
+        whole = whole_png(content)
+    else:
+        try:
+            facts = look(where, io.BytesIO(content))
+            whole = (
+                whole_jpeg(content) if facts.kind == "JPEG" else bool(stored(where, content, facts, ANY_WINDOW).size)
+            )
+        except DataError as error:
+            raise with_remedy(error, AGAIN) from None
+    if not whole:
+        raise DataError(where, "a whole image", f"{len(content)} bytes, cut off or damaged", AGAIN)
 
 
 def _check_size(where: str, image: Annotated, content: bytes) -> None:
@@ -199,14 +210,6 @@ def _check_size(where: str, image: Annotated, content: bytes) -> None:
     if image.width and size and size != (image.width, image.height):
         expected = f"the size that its labels are for, {image.width}x{image.height}"
         raise DataError(where, expected, f"{size[0]}x{size[1]}", AGAIN)
-
-
-def _scan(content: bytes) -> int:
-    """Where the pixels of a JPEG begin: before that there may be a small picture, with an end of its own."""
-    at = len(JPEG_SIGNATURE) - 1
-    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] != JPEG_SCAN:
-        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    return at
 
 
 def _readable(name: str) -> str:

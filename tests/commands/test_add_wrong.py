@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from stages.cvat.store import read_index
 from tests.commands.adding import FIRST, Clone, export, flight
-from tests.stages.cvat.fake import encoded
+from tests.stages.cvat.fake import encoded, picture
 
 
 @pytest.fixture
@@ -38,6 +40,29 @@ def cut(path: Path) -> Path:
     return made.zip(path)
 
 
+def whole_of(kind: str) -> bytes:
+    """A photograph of a format, however its file is called."""
+    content = io.BytesIO()
+    Image.fromarray(picture(20, 16)).save(content, kind)
+    return content.getvalue()
+
+
+def cut_of(kind: str) -> Callable[[Path], Path]:
+    def spoil(path: Path) -> Path:
+        made, whole = export(FIRST, "12"), whole_of(kind)
+        made.files["images/flight0/DJI_0001.JPG"] = whole[: len(whole) * 3 // 5]
+        return made.zip(path)
+
+    return spoil
+
+
+def inks(path: Path) -> Path:
+    made, content = export(FIRST, "12"), io.BytesIO()
+    Image.fromarray(picture(20, 16)).convert("CMYK").save(content, "JPEG")
+    made.files["images/flight0/DJI_0001.JPG"] = content.getvalue()
+    return made.zip(path)
+
+
 def text(path: Path) -> Path:
     made = export(FIRST, "12")
     made.files["images/flight0/DJI_0001.JPG"] = b"no picture"
@@ -51,12 +76,17 @@ def line_break(path: Path) -> Path:
     return made.zip(path)
 
 
+WHOLE = r"DJI_0001\.JPG: expected a whole image, found \d+ bytes.*; export again from CVAT"
+
+
 @pytest.mark.parametrize(
     ("spoilt", "expected"),
     [
         (big, r"DJI_0001\.JPG: expected the size that its labels are for, 20x16, found 30x16"),
         (link, "expected a file or a folder, found a link"),
         (cut, r"DJI_0001\.JPG: expected a whole image"),
+        *((cut_of(kind), WHOLE) for kind in ("TIFF", "BMP", "GIF", "WEBP", "PNG", "JPEG")),
+        (inks, r"DJI_0001\.JPG: expected grey or RGB"),
         (text, r"DJI_0001\.JPG: expected an image \(PNG, JPEG"),
         (line_break, "names without control characters"),
         (lambda path: path, "no such file"),
@@ -75,6 +105,22 @@ def test_a_bad_export_beside_a_good_one_changes_nothing(
     with pytest.raises(PixelproofError, match=expected):
         clone.told(bad)
     assert clone.files() == before
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "WEBP"])
+def test_whole_photographs_of_any_format_are_taken(kind: str, clone: Clone, tmp_path: Path) -> None:
+    made = export(FIRST, "12")
+    made.files["images/flight0/DJI_0001.JPG"] = whole_of(kind)
+    clone.told(made.zip(tmp_path / "a.zip"))
+    assert len(clone.images()) == 24
+
+
+def test_a_photograph_that_is_damaged_within_is_to_be_added_again(clone: Clone, tmp_path: Path) -> None:
+    clone.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
+    path = min((clone.store / "photographs").iterdir())
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(DataError, match=r"expected a whole image, .*; add the export again with a whole photograph$"):
+        clone.images()
 
 
 def test_parts_of_the_store_are_no_exports(clone: Clone, tmp_path: Path) -> None:
