@@ -172,6 +172,16 @@ def test_a_picture_that_takes_the_place_of_another_is_that_of_its_own_task(clone
     assert clone.images() == now
 
 
+@pytest.mark.parametrize(("count", "background"), [(253, "background"), (254, "ignore")])
+def test_as_many_labels_as_there_may_be(count: int, background: str, clone: Clone, tmp_path: Path) -> None:
+    labels = ["panel", *(f"l{number}" for number in range(count - 1))]
+    told = clone.told(export(FIRST, "12", labels).zip(tmp_path / "a.zip"))
+    (said,) = (line for line in told if "cvat.background: " in line)
+    assert f"cvat.background: {background}" in said
+    assert ("254 labels leave no room for a class of those pixels" in said) == (count == 254)
+    assert len(clone.params()["cvat"]["classes"]) == 254 and len(clone.images()) == 24
+
+
 def test_photographs_stay_as_long_as_an_export_has_them(clone: Clone, tmp_path: Path) -> None:
     """Of a project's export one task counts, the other came before it unchanged, and is replaced later."""
     clone.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
