@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes
@@ -30,6 +30,7 @@ ENDINGS = {
     b"MM\0+": ".tif", b"BM": ".bmp", b"GIF8": ".gif", b"RIFF": ".webp",
 }  # fmt: skip
 ANY_WINDOW = Window(low=0, high=65535)  # to see whether 16 bits can be read
+LONGEST_NAME = 255  # bytes of a file's name
 LONGEST = 40  # characters of an export's name in that of its folder
 
 
@@ -83,7 +84,9 @@ class Staging:
         images = {image.member: image for image in one.parsed.images if image.member is not None}
         for member in track(sorted(images), f"{export.path.name}: photographs", len(images)):
             members[member] = self._photograph(export, images[member], member)
-        return Taken(self._rest(export, _labels_of(one) - members.keys(), members), members)
+        labels = _labels_of(one) - members.keys()
+        _check_names(export, labels, members.keys())
+        return Taken(self._rest(export, labels, members), members)
 
     def check_borrowed(self, where: str, image: Annotated, name: str) -> None:
         """Check the size of a photograph that an earlier export brought.
@@ -180,6 +183,21 @@ def _labels_of(one: Opened) -> set[str]:
     painted = [image.labels for image in one.parsed.images if isinstance(image.labels, Painted)]
     pictures = {member for each in painted for member in (each.classes, each.objects) if member}
     return one.export.touched | pictures
+
+
+def _check_names(export: Export, labels: Collection[str], photographs: Collection[str]) -> None:
+    """Refuse names of files that the store cannot keep; photographs have others there, which a table tells."""
+    folders = {parent.as_posix() for name in labels for parent in PurePosixPath(name).parents}
+    rename = "rename it, and what names it"
+    for name in sorted({*labels, *photographs}):
+        where = f"{export.path}: {name!r}"
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise DataError(where, "a file name in UTF-8", "another", rename)
+        if name in labels and (long := max(len(part.encode()) for part in name.split("/"))) > LONGEST_NAME:
+            where = f"{export.path}: {name[:LONGEST]!r}..."
+            raise DataError(where, f"names of at most {LONGEST_NAME} bytes", f"{long}", rename)
+        if name in labels and name in folders:
+            raise DataError(where, "a file or a folder", "both", rename)
 
 
 def _ending(where: str, content: bytes) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from stages.cvat.store import read_index
 from tests.commands.adding import FIRST, Clone, export, flight
-from tests.stages.cvat.fake import encoded, picture
+from tests.stages.cvat.fake import FakeExport, encoded, picture
 
 
 @pytest.fixture
@@ -63,6 +66,38 @@ def inks(path: Path) -> Path:
     return made.zip(path)
 
 
+def voc(*names: str) -> FakeExport:
+    """An export of masks, whose names become files in the store."""
+    made = FakeExport()
+    for name in names:
+        mask = np.zeros((16, 20, 3), np.uint8)
+        mask[2:8, 2:9] = 128, 64, 128  # the same blue first
+        made.files[f"SegmentationClass/{name}.png"] = cv2.imencode(".png", mask)[1].tobytes()
+        made.files[f"JPEGImages/{name}.jpg"] = encoded(20, 16, ".jpg", len(made.files))
+    made.files["labelmap.txt"] = b"# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad:128,64,128::\n"
+    made.files["ImageSets/Segmentation/default.txt"] = "\n".join(names).encode("utf-8", "surrogateescape")
+    return made
+
+
+def written(made: FakeExport, path: Path) -> Path:
+    """An export without annotations.xml."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in made.files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def not_utf8(path: Path) -> Path:
+    made = voc("a", "b", "\udcff")
+    del made.files["ImageSets/Segmentation/default.txt"]
+    folder = path.parent / "folder"
+    for name, content in made.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
 def text(path: Path) -> Path:
     made = export(FIRST, "12")
     made.files["images/flight0/DJI_0001.JPG"] = b"no picture"
@@ -87,6 +122,12 @@ WHOLE = r"DJI_0001\.JPG: expected a whole image, found \d+ bytes.*; export again
         (cut, r"DJI_0001\.JPG: expected a whole image"),
         *((cut_of(kind), WHOLE) for kind in ("TIFF", "BMP", "GIF", "WEBP", "PNG", "JPEG")),
         (inks, r"DJI_0001\.JPG: expected grey or RGB"),
+        (not_utf8, r"folder: '\S+\\udcff\.(png|jpg)': expected a file name in UTF-8, found another; rename it"),
+        (
+            lambda path: written(voc("x" * 300, "b"), path),
+            r"bad\.zip: 'Seg\w+/x+'\.\.\.: expected names of at most 2",
+        ),
+        (lambda path: written(voc("a", "a.png/b"), path), r"bad\.zip: 'SegmentationClass/a\.png': expected a file or"),
         (text, r"DJI_0001\.JPG: expected an image \(PNG, JPEG"),
         (line_break, "names without control characters"),
         (lambda path: path, "no such file"),
