@@ -20,6 +20,7 @@ BOMB = (1 << 28, 200)  # bytes, and times its packed length: a file beyond both 
 AGAIN = "export again from CVAT as 'CVAT for images 1.1' with 'Save images' on"
 # What the formats call the folders in which they keep files: one of these alone at the top is not a re-zipped folder.
 FORMAT_FOLDERS = {"annotations", "images", "labels", "JPEGImages", "SegmentationClass", "SegmentationObject"}
+ROBOFLOW, ROBOFLOW_FOLDERS = "_annotations.coco.json", {"train", "valid", "test"}  # which is in each of those folders
 MARKS = ("*.xml", "labelmap.txt", "data.yaml", "annotations/*.json", "SegmentationClass")  # a folder that is an export
 
 
@@ -180,6 +181,8 @@ def _inner(names: dict[str, zipfile.ZipInfo]) -> str:
         tops = {name.removeprefix(inner).split("/", 1)[0] for name in names}
         (top,) = tops if len(tops) == 1 else ("",)
         deeper = f"{inner}{top}/"
-        if not top or inner + top in names or (top in FORMAT_FOLDERS and deeper + ANNOTATIONS not in names):
+        is_ours = top in FORMAT_FOLDERS and deeper + ANNOTATIONS not in names
+        is_subset = top in ROBOFLOW_FOLDERS and deeper + ROBOFLOW in names
+        if not top or inner + top in names or is_ours or is_subset:
             return inner
         inner = deeper
