@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -98,6 +99,22 @@ def not_utf8(path: Path) -> Path:
     return folder
 
 
+def label(name: str) -> Callable[[Path], Path]:
+    def spoil(path: Path) -> Path:
+        made, square = FakeExport(), [[2, 2, 10, 2, 10, 9, 2, 9]]
+        made.files["annotations/instances_default.json"] = json.dumps(
+            {
+                "images": [{"id": n, "file_name": f"{n}.png", "width": 20, "height": 16} for n in range(4)],
+                "annotations": [{"id": n, "image_id": n, "category_id": 1, "segmentation": square} for n in range(4)],
+                "categories": [{"id": 1, "name": name}],
+            }
+        ).encode()
+        made.files |= {f"images/default/{n}.png": encoded(20, 16, seed=n) for n in range(4)}
+        return written(made, path)
+
+    return spoil
+
+
 def text(path: Path) -> Path:
     made = export(FIRST, "12")
     made.files["images/flight0/DJI_0001.JPG"] = b"no picture"
@@ -128,6 +145,10 @@ WHOLE = r"DJI_0001\.JPG: expected a whole image, found \d+ bytes.*; export again
             r"bad\.zip: 'Seg\w+/x+'\.\.\.: expected names of at most 2",
         ),
         (lambda path: written(voc("a", "a.png/b"), path), r"bad\.zip: 'SegmentationClass/a\.png': expected a file or"),
+        *(
+            (label(name), r"bad\.zip: expected labels without control")
+            for name in ("\ud800", "a\nb", "a\x1b[31m", "\x7f")
+        ),
         (text, r"DJI_0001\.JPG: expected an image \(PNG, JPEG"),
         (line_break, "names without control characters"),
         (lambda path: path, "no such file"),
