@@ -36,6 +36,7 @@ class Export:
     packed: dict[str, int] = field(default_factory=dict)  # in bytes; empty for a folder
     elsewhere: Mapping[str, Path] = field(default_factory=dict)  # members of a folder that lie outside of it
     touched: set[str] = field(default_factory=set)  # what was read: the rest says nothing
+    lent: frozenset[str] | None = None  # tasks whose photographs are there without it; None where nobody looked
 
     def file(self, member: str) -> Path:
         """The file on disk of a folder's member; meaningless for a zip."""

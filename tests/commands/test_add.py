@@ -11,8 +11,8 @@ from commands import add
 from commands.__main__ import main
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.params import GROUPINGS, Subset
-from tests.commands.adding import FIRST, Clone, export, flight, in_all, project, splits, table
-from tests.stages.cvat.fake import FakeExport, shape
+from tests.commands.adding import FIRST, LABELS, Clone, export, flight, in_all, project, splits, table
+from tests.stages.cvat.fake import FakeExport, encoded, shape
 
 
 @pytest.fixture
@@ -180,6 +180,30 @@ def test_as_many_labels_as_there_may_be(count: int, background: str, clone: Clon
     assert f"cvat.background: {background}" in said
     assert ("254 labels leave no room for a class of those pixels" in said) == (count == 254)
     assert len(clone.params()["cvat"]["classes"]) == 254 and len(clone.images()) == 24
+
+
+def test_a_video_whose_photographs_are_nowhere_is_refused_before_it_is_drawn(
+    clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(name: str, count: int, there: bool, *ends: int) -> Path:
+        made = FakeExport(LABELS, about=f"<id>7</id><start_frame>0</start_frame><stop_frame>{count - 1}</stop_frame>")
+        made.about += "<original_size><width>20</width><height>16</height></original_size>"
+        boxes = (shape("box", frame=n, outside=0, xtl=n, ytl=2, xbr=n + 4, ybr=7) for n in ends)
+        made.images = [f'<track id="0" label="panel">{"".join(boxes)}</track>']
+        made.files = {f"images/frame_{n:06d}.PNG": encoded(20, 16, seed=n) for n in range(count if there else 0)}
+        return made.zip(tmp_path / name)
+
+    def drawn(*_: object) -> None:
+        raise AssertionError("it was drawn")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.cvat.formats.cvat_video._Reader._draw", drawn)
+        with pytest.raises(
+            DataError, match=r"photographs in the export, or in an earlier one of the task '7', found none"
+        ):
+            clone.told(frames("a.zip", 100_000, False, 0, 4))
+    assert in_all(clone.add(frames("b.zip", 9, True, 0, 4), frames("c.zip", 9, False, 0, 5))) == (9, 0, 0, 0)
+    assert in_all(clone.add(frames("d.zip", 9, False, 1, 4))) == (0, 5, 0, 4)  # 0, and those after 4
 
 
 def test_photographs_stay_as_long_as_an_export_has_them(clone: Clone, tmp_path: Path) -> None:
