@@ -10,7 +10,7 @@ from typing import Any
 
 from commands._edit import set_values
 from commands._shape import propose as propose_shape
-from commands._values import MANY, Found, count, held, merged, propose, stated
+from commands._values import MANY, Found, check_values, count, held, merged, propose, stated
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
@@ -43,11 +43,12 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     found = count(pairs)
     if len(found.values) > MANY:
         check_not_swapped(pairs[0].image, pairs[0].mask)
+    check_values(folder, found, kept)
     files = list(stated(folder))
     names = {value: name for _, known in files for name, value in known.items()} if found.by_color else {}
     lines = propose(found, names)
     if kept and kept.colors == found.by_color:
-        lines = merged(lines, kept.lines)
+        lines = merged(lines, list(kept.lines), found.by_color)
     changes, told = _split(folder, pairs, root, held(found, lines))
     place = _place(folder, root)
     deep = None if _stated(place, root) else measured(pair.image for pair in pairs)

@@ -1,0 +1,63 @@
+"""`init` of a folder whose masks cannot be read as classes: one line, and nothing is invented."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands._folder import init_folder
+from pixelproof.core.errors import DataError
+from pixelproof.data.images import Array
+from tests.pixelproof.sources.miniatures import photo, save
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with this project's params.yaml and dvc.yaml."""
+    place = tmp_path / "clone"
+    place.mkdir()
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, place / name)
+    return place
+
+
+def own(clone: Path, *masks: Array) -> Path:
+    """A folder in the clone with a photograph for each mask."""
+    raw, rng = clone / "data/own", np.random.default_rng(0)
+    for number, mask in enumerate(masks):
+        photo(raw / f"images/{number}.png", rng, *mask.shape[:2])
+        save(raw / f"masks/{number}.png", mask)
+    return raw
+
+
+def test_more_values_than_classes_are_merged_in_jpegs_alone(clone: Path) -> None:
+    ids = np.arange(300, dtype=np.uint16).reshape(15, 20)
+    raw = own(clone, *[ids] * 4)
+    before = (clone / "params.yaml").read_text()
+    with pytest.raises(
+        DataError, match=r"own: expected masks of at most 254 classes, found 300 ids, from 0 to 299, in"
+    ):
+        init_folder(raw, clone)
+    assert not (raw / "classes.csv").exists() and (clone / "params.yaml").read_text() == before
+    for number in range(4):
+        save(raw / f"masks/{number}.png", np.dstack([ids % 100, ids // 100, ids * 0]).astype(np.uint8))
+    with pytest.raises(DataError, match=r"found 300 colours in masks that are no JPEGs; [^\n]*classes.csv"):
+        init_folder(raw, clone)
+    save(raw / "masks/3.jpg", np.zeros((15, 20, 3), np.uint8))
+    (raw / "masks/3.png").unlink()
+    with pytest.raises(DataError, match=r"found 300 colours"):
+        init_folder(raw, clone)
+
+
+def test_a_classes_file_may_give_many_values_to_few_classes(clone: Path) -> None:
+    raw = own(clone, *[np.arange(300, dtype=np.uint16).reshape(15, 20)] * 4)
+    lines = ["value,name,within", *(f"{value},{'ab'[value % 2]}," for value in range(290)), "294,c,5"]
+    (raw / "classes.csv").write_text("\n".join(lines) + "\n")
+    init_folder(raw, clone)
+    names = [line.split(",")[1] for line in (raw / "classes.csv").read_text().splitlines()[1:]]
+    assert names == [*"ab" * 145, "c"]
