@@ -206,7 +206,7 @@ def check_values(root: Path, found: Found, kept: Table | None) -> None:
         kept: The user's classes.csv, if there is one: what its lines cover is no question.
 
     Raises:
-        DataError: There are more values without loss than there can be classes.
+        DataError: There are more values without loss than there can be classes, or those of JPEGs are all near one.
     """
     known = kept.lines if kept and kept.colors == found.by_color else ()
     fresh = uncovered(found.exact, known, found.by_color)
@@ -215,6 +215,12 @@ def check_values(root: Path, found: Found, kept: Table | None) -> None:
         raise DataError(
             root, f"masks of at most {MANY} classes", f"{len(fresh)} {kind} in masks that are no JPEGs",
             f"save masks with a value for each class, or write {NAME}: its lines of one name are one class",
+        )  # fmt: skip
+    if found.jpegs and not known and len(found.values) > 1 and len(_centres(found)) == 1:
+        kind = "colours" if found.by_color else f"ids, from {min(found.values)} to {max(found.values)}"
+        raise DataError(
+            root, f"masks of classes that are more than {FAR // 4} apart, as they are JPEGs",
+            f"{len(found.values)} {kind}, which cannot be told from a JPEG's noise", "save masks as PNG from their source",
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from commands._folder import init_folder
 from pixelproof.core.errors import DataError
@@ -61,3 +62,18 @@ def test_a_classes_file_may_give_many_values_to_few_classes(clone: Path) -> None
     init_folder(raw, clone)
     names = [line.split(",")[1] for line in (raw / "classes.csv").read_text().splitlines()[1:]]
     assert names == [*"ab" * 145, "c"]
+
+
+def test_small_ids_in_jpegs_are_no_noise_of_one_class(clone: Path) -> None:
+    raw = own(clone, *[(np.arange(4096).reshape(64, 64) // 1400).astype(np.uint8)] * 4)
+    for path in (raw / "masks").iterdir():
+        save(path.with_suffix(".jpg"), np.asarray(Image.open(path)), quality=95)
+        path.unlink()
+    with pytest.raises(
+        DataError, match=r"own: expected masks of classes .* found \d+ ids, from 0 to \d+, which cannot"
+    ):
+        init_folder(raw, clone)
+    assert not (raw / "classes.csv").exists()
+    (raw / "classes.csv").write_text("value,name,within\n0,a,0\n1,b,0\n2,c,1\n")
+    init_folder(raw, clone)
+    assert len((raw / "classes.csv").read_text().splitlines()) == 4
