@@ -15,7 +15,7 @@ import numpy as np
 from pixelproof.core.errors import DataError
 from pixelproof.core.progress import track
 from pixelproof.data.images import Array
-from pixelproof.sources.labels import ID_MODES, Color, opened, pack, packed, unpacked
+from pixelproof.sources.labels import ID_MODES, Color, colors_of, opened, packed, unpacked
 from pixelproof.sources.pairs import Pair
 from pixelproof.sources.table import IGNORED, NAME, Line, Table, distances
 from stages.prepare.mapping import VOID
@@ -70,7 +70,7 @@ def count(pairs: list[Pair]) -> Found:
             array = np.asarray(image).astype(np.int32)
             here[0].update(_counted(array))
         wide = has_ids and image.mode not in ("P", "L", "1")  # more than 8 bits have no colours
-        colors = array if wide else pack(np.asarray(image.convert("RGB")))
+        colors = array if wide else colors_of(image, pair.mask)
         here[1].update(_counted(colors))
         if image.mode == "P":
             for index in np.unique(array):
@@ -220,7 +220,8 @@ def check_values(root: Path, found: Found, kept: Table | None) -> None:
         kind = "colours" if found.by_color else f"ids, from {min(found.values)} to {max(found.values)}"
         raise DataError(
             root, f"masks of classes that are more than {FAR // 4} apart, as they are JPEGs",
-            f"{len(found.values)} {kind}, which cannot be told from a JPEG's noise", "save masks as PNG from their source",
+            f"{len(found.values)} {kind}, which cannot be told from a JPEG's noise",
+            "save masks as PNG, from their source",
         )  # fmt: skip
 
 

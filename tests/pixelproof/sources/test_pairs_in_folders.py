@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands._values import count
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import read_header, read_image, read_split
 from pixelproof.sources import dubai, folder
@@ -86,6 +87,23 @@ def test_a_jpeg_mask_is_refused_unless_accepted_and_then_taken_by_nearness(tmp_p
     (root / NAME).write_text("value,name,within\n0,ground,127\n255,thing,127\n")
     out = convert(folder, None, tmp_path / "out", options=options | {"lossy_masks": True})
     np.testing.assert_array_equal(masks(out)["all/a"], mask // 255)
+
+
+def test_labels_in_the_alpha_channel_are_refused_and_other_transparency_is_not(tmp_path: Path) -> None:
+    root, rng = tmp_path / "in", np.random.default_rng(0)
+    drawn = (np.arange(192).reshape(12, 16) % 2 * 255).astype(np.uint8)
+    photo(root / "images/a.png", rng)
+    options = own(root, "#000000,ground,no", "#FF0000,thing,yes", "#FFFFFF,other,no")
+    opaque, white = np.full_like(drawn, 255), np.full_like(drawn, 255)
+    for mask in (np.dstack([white, white, white, drawn]), np.dstack([white, drawn])):
+        save(root / "masks/a.png", mask)
+        for read in (lambda: convert(folder, None, tmp_path / "out", options=options), lambda: count(find_pairs(root))):
+            with pytest.raises(DataError, match=r"masks/a.png: .* differ in transparency, which is not read; [^\n]*$"):
+                read()
+    for alpha in (opaque, drawn):
+        save(root / "masks/a.png", np.dstack([drawn, drawn * 0, drawn * 0, alpha]))
+        out = convert(folder, None, tmp_path / "out", options=options)
+        np.testing.assert_array_equal(masks(out)["all/a"], drawn // 255)
 
 
 def test_a_turned_photograph_keeps_the_pixels_that_its_mask_was_drawn_on(tmp_path: Path) -> None:
