@@ -219,8 +219,8 @@ def check_values(root: Path, found: Found, kept: Table | None) -> None:
     if found.jpegs and not known and len(found.values) > 1 and len(_centres(found)) == 1:
         kind = "colours" if found.by_color else f"ids, from {min(found.values)} to {max(found.values)}"
         raise DataError(
-            root, f"masks of classes that are more than {FAR // 4} apart, as they are JPEGs",
-            f"{len(found.values)} {kind}, which cannot be told from a JPEG's noise",
+            root, "masks that tell two classes or more apart",
+            f"JPEGs of {len(found.values)} {kind}, which cannot be told from noise around one",
             "save masks as PNG, from their source",
         )  # fmt: skip
 

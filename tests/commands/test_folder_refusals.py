@@ -70,10 +70,35 @@ def test_small_ids_in_jpegs_are_no_noise_of_one_class(clone: Path) -> None:
         save(path.with_suffix(".jpg"), np.asarray(Image.open(path)), quality=95)
         path.unlink()
     with pytest.raises(
-        DataError, match=r"own: expected masks of classes .* found \d+ ids, from 0 to \d+, which cannot"
+        DataError, match=r"own: expected masks that tell .* JPEGs of \d+ ids, from 0 to \d+, which cannot"
     ):
         init_folder(raw, clone)
     assert not (raw / "classes.csv").exists()
     (raw / "classes.csv").write_text("value,name,within\n0,a,0\n1,b,0\n2,c,1\n")
     init_folder(raw, clone)
     assert len((raw / "classes.csv").read_text().splitlines()) == 4
+
+
+def test_a_link_that_no_copy_can_follow_is_named_and_others_are_followed(clone: Path, tmp_path: Path) -> None:
+    raw = own(clone, *[np.eye(12, 16, dtype=np.uint8)] * 4).rename(tmp_path / "outside")
+    for link, to, found in (
+        ("images/gone.png", "nowhere.png", "a link that leads nowhere"),
+        ("notes.txt", "notes.txt", "a link that leads nowhere"),
+        ("up", "..", r"one to \.\., around it"),
+    ):
+        (raw / link).symlink_to(to)
+        with pytest.raises(DataError, match=rf"outside/{link}: [^\n]*found {found}; [^\n]*$"):
+            init_folder(raw, clone)
+        (raw / link).unlink()
+    (raw / "masks").rename(tmp_path / "elsewhere")
+    (raw / "masks").symlink_to(tmp_path / "elsewhere")
+    init_folder(raw, clone)
+    assert len(list((clone / "data/folders/outside/masks").iterdir())) == 4
+
+    shutil.rmtree(clone / "data/folders")
+    (raw / "masks/.pipe").symlink_to("nowhere")  # in a linked folder, where only the copy comes
+    with pytest.raises(
+        DataError, match=r"masks/\.pipe: expected a file to copy, found one that cannot be read; [^\n]*$"
+    ):
+        init_folder(raw, clone)
+    assert list((clone / "data/folders").iterdir()) == []
