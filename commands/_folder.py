@@ -10,7 +10,7 @@ from typing import Any
 
 from commands._edit import set_values
 from commands._shape import propose as propose_shape
-from commands._values import MANY, Found, check_values, count, held, merged, propose, stated
+from commands._values import MANY, Found, check_values, count, exchanged, held, merged, propose, stated
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
@@ -69,6 +69,7 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     return [
         *_told(pairs, found, lines),
         *(_disagreement(path, known, found) for path, known in files if found.by_color),
+        *_exchanged(exchanged(found, lines, names.keys())),
         *told,
         *([deep.told("download.folder.window")] if deep else []),
         *(proposed.reasons if proposed else []),
@@ -180,6 +181,17 @@ def _told(pairs: list[Pair], found: Found, lines: list[Line]) -> list[str]:
             f"{found.jpegs} masks are JPEGs, which blur edges: refused unless download.folder.lossy_masks is true"
         )
     return told
+
+
+def _exchanged(colors: dict[int, int]) -> list[str]:
+    """Which colours may be of masks that were written in the wrong order."""
+    if not colors:
+        return []
+    listed = ", ".join(f"#{color:06X} (#{other:06X})" for color, other in colors.items())
+    return [
+        f"maybe others with red and blue exchanged (BGR written as RGB), as no mask holds both: {listed}; if so, remove"
+        f" their lines from {NAME}: `make repro` then names each such mask"
+    ]
 
 
 def _disagreement(path: Path, known: dict[str, int], found: Found) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Found:
     shown: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))  # index -> its colours in palettes
     groups: dict[str, tuple[Counter[int], Counter[int]]] = field(default_factory=dict)  # ids and colors of each group
     whole: tuple[set[int], set[int]] = field(default_factory=lambda: (set(), set()))  # ids and colors but for JPEGs
+
+    paired: set[int] = field(default_factory=set)  # colours that a mask holds beside their own reversals
 
     @property
     def by_color(self) -> bool:
@@ -72,6 +74,8 @@ def count(pairs: list[Pair]) -> Found:
         wide = has_ids and image.mode not in ("P", "L", "1")  # more than 8 bits have no colours
         colors = array if wide else colors_of(image, pair.mask)
         here[1].update(_counted(colors))
+        if len(here[1]) <= MANY and not wide:
+            found.paired.update(here[1].keys() & {_reversed(color) for color in here[1]})
         if image.mode == "P":
             for index in np.unique(array):
                 found.shown[int(index)].add(int(colors[array == index][0]))
@@ -223,6 +227,28 @@ def check_values(root: Path, found: Found, kept: Table | None) -> None:
             f"JPEGs of {len(found.values)} {kind}, which cannot be told from noise around one",
             "save masks as PNG, from their source",
         )  # fmt: skip
+
+
+def exchanged(found: Found, lines: Iterable[Line], named: Container[int]) -> dict[int, int]:
+    """Colours that may be others with red and blue exchanged: each, and which one it would be.
+
+    Args:
+        found: What the masks hold.
+        lines: The colours.
+        named: Those that a file of the user's names, which are right.
+    """
+    own = {line.value for line in lines} - found.paired if found.by_color else set()
+    turned = {value: _reversed(value) for value in sorted(own) if value not in named}
+    return {
+        value: other
+        for value, other in turned.items()
+        if other != value
+        and (other in named or (other in own and (found.values[value], value) < (found.values[other], other)))
+    }
+
+
+def _reversed(color: int) -> int:
+    return packed(unpacked(color)[::-1])
 
 
 def uncovered(values: Iterable[int], lines: Iterable[Line], by_color: bool) -> list[int]:

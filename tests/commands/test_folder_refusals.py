@@ -79,6 +79,24 @@ def test_small_ids_in_jpegs_are_no_noise_of_one_class(clone: Path) -> None:
     assert len((raw / "classes.csv").read_text().splitlines()) == 4
 
 
+def test_colours_of_masks_in_bgr_are_told_and_red_beside_blue_is_not(clone: Path) -> None:
+    palette = np.array([(255, 0, 0), (132, 41, 246), (60, 16, 152), (90, 90, 90), (0, 0, 255)], np.uint8)
+    mask = palette[np.arange(192).reshape(12, 16) % 5]
+    raw = own(clone, *[mask] * 4)
+    assert "exchanged" not in "\n".join(init_folder(raw, clone))
+    save(raw / "masks/2.png", mask[..., ::-1])
+    (told,) = [line for line in init_folder(raw, clone) if "exchanged" in line]
+    assert "no mask holds both: #98103C (#3C1098), #F62984 (#8429F6); if so" in told
+
+    for number in range(4):
+        save(raw / f"masks/{number}.png", mask[..., ::-1])
+    (raw / "classes.csv").unlink()
+    assert "exchanged" not in "\n".join(init_folder(raw, clone))
+    (raw / "classes.json").write_text('[{"title": "land", "color": "#8429F6"}]')
+    (told,) = [line for line in init_folder(raw, clone) if "exchanged" in line]
+    assert "no mask holds both: #F62984 (#8429F6); if so" in told
+
+
 def test_a_link_that_no_copy_can_follow_is_named_and_others_are_followed(clone: Path, tmp_path: Path) -> None:
     raw = own(clone, *[np.eye(12, 16, dtype=np.uint8)] * 4).rename(tmp_path / "outside")
     for link, to, found in (
