@@ -13,7 +13,7 @@ from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import read_header, read_image, read_split
 from pixelproof.sources import dubai, folder
 from pixelproof.sources.pairs import find_pairs
-from pixelproof.sources.table import NAME
+from pixelproof.sources.table import NAME, read_table
 from tests.pixelproof.sources import miniatures
 from tests.pixelproof.sources.converted import convert, digest, masks
 from tests.pixelproof.sources.miniatures import DUBAI, DUBAI_COLORS, photo, rgb_of, save
@@ -154,6 +154,14 @@ def test_a_wrong_classes_file_names_the_line(tmp_path: Path, lines: list[str], m
     save(tmp_path / "masks/a.png", np.zeros((12, 16), np.uint8))
     with pytest.raises(DataError, match=message):
         convert(folder, None, tmp_path / "out", options=own(tmp_path, *lines))
+
+
+def test_a_reach_beyond_all_values_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("value,name,within\n0,a,300\n")
+    with pytest.raises(DataError, match=r"classes.csv:2: expected within: a number from 0 to 255, found '300'"):
+        read_table(tmp_path)
+    (tmp_path / NAME).write_text("value,name,within\n0,a,255\n1,b,\n")
+    assert [line.within for line in read_table(tmp_path).lines] == [255, 0]
 
 
 @pytest.mark.parametrize("broken", ["cut", "size", "sixteen"])
