@@ -10,7 +10,7 @@ from typing import Any
 
 from commands._edit import set_values
 from commands._shape import propose as propose_shape
-from commands._values import MANY, Found, count, held, merged, propose, stated
+from commands._values import MANY, Found, check_values, count, exchanged, held, merged, propose, stated
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
@@ -38,23 +38,27 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     A folder outside the clone is copied to `data/folders/`. What an earlier classes.csv says is kept, and lines for new
     values are added. `portable` becomes `compute.portable`; None keeps it.
     """
+    place = _place(folder, root)
+    is_there = (root / place).exists() and (root / place).samefile(folder)
+    if not is_there:
+        _check_links(folder)
     pairs = find_pairs(folder)
     kept = read_table(folder) if (folder / NAME).exists() else None
     found = count(pairs)
     if len(found.values) > MANY:
         check_not_swapped(pairs[0].image, pairs[0].mask)
+    check_values(folder, found, kept)
     files = list(stated(folder))
     names = {value: name for _, known in files for name, value in known.items()} if found.by_color else {}
     lines = propose(found, names)
     if kept and kept.colors == found.by_color:
-        lines = merged(lines, kept.lines)
+        lines = merged(lines, list(kept.lines), found.by_color)
     changes, told = _split(folder, pairs, root, held(found, lines))
-    place = _place(folder, root)
     deep = None if _stated(place, root) else measured(pair.image for pair in pairs)
     changes |= _window(place, root, deep)
-    if not (root / place).exists() or not (root / place).samefile(folder):
+    if not is_there:
         with whole_folder(root / place) as beside:
-            shutil.copytree(folder, beside, dirs_exist_ok=True)
+            _copy(folder, beside)
     write_text(root / place / NAME, table_text(lines, found.by_color))
     changes |= {"download.dataset": "folder", "download.folder.path": place.as_posix()}
     changes |= {"prepare.sources": ["download"], "prepare.map": {}, "measure.landing.safe": []}
@@ -65,6 +69,7 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
     return [
         *_told(pairs, found, lines),
         *(_disagreement(path, known, found) for path, known in files if found.by_color),
+        *_exchanged(exchanged(found, lines, names.keys())),
         *told,
         *([deep.told("download.folder.window")] if deep else []),
         *(proposed.reasons if proposed else []),
@@ -72,6 +77,24 @@ def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[
         f"next: write your names into {place / NAME} (`ignore`: no class)",
         f"then `bin/python -m dvc add {_added(place)}` and `make repro`",
     ]
+
+
+def _check_links(folder: Path) -> None:
+    """Refuse a folder with links that a copy cannot follow."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_symlink()):
+        if not path.exists():
+            raise DataError(path, "a file or a folder", "a link that leads nowhere", "remove or mend it")
+        if path.is_dir() and path.parent.resolve().is_relative_to(path.resolve()):
+            raise DataError(path, "a link out of its folder", f"one to {path.readlink()}, around it", "remove it")
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """Copy a folder with what its links lead to."""
+    try:
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+    except shutil.Error as error:
+        path, *_ = error.args[0][0]  # of the first of them
+        raise DataError(path, "a file to copy", "one that cannot be read", "remove it, or make it readable") from None
 
 
 def _sizes(pairs: list[Pair]) -> list[tuple[int, int]]:
@@ -158,6 +181,17 @@ def _told(pairs: list[Pair], found: Found, lines: list[Line]) -> list[str]:
             f"{found.jpegs} masks are JPEGs, which blur edges: refused unless download.folder.lossy_masks is true"
         )
     return told
+
+
+def _exchanged(colors: dict[int, int]) -> list[str]:
+    """Which colours may be of masks that were written in the wrong order."""
+    if not colors:
+        return []
+    listed = ", ".join(f"#{color:06X} (#{other:06X})" for color, other in colors.items())
+    return [
+        f"maybe others with red and blue exchanged (BGR written as RGB), as no mask holds both: {listed}; if so, remove"
+        f" their lines from {NAME}: `make repro` then names each such mask"
+    ]
 
 
 def _disagreement(path: Path, known: dict[str, int], found: Found) -> str:

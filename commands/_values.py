@@ -5,21 +5,22 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pixelproof.core.errors import DataError
 from pixelproof.core.progress import track
 from pixelproof.data.images import Array
-from pixelproof.sources.labels import ID_MODES, Color, opened, pack, packed, unpacked
+from pixelproof.sources.labels import ID_MODES, Color, colors_of, opened, packed, unpacked
 from pixelproof.sources.pairs import Pair
-from pixelproof.sources.table import IGNORED, Line, distances
+from pixelproof.sources.table import IGNORED, NAME, Line, Table, distances
 from stages.prepare.mapping import VOID
 
-MANY = 254  # distinct values: more cannot be classes, so most are noise
+MANY = 254  # classes, at most; more values are noise, in JPEGs
 RARE = 0.05  # of the pixels: black or white below this, which nobody names, is taken for void
 FREQUENT = 0.005  # of the pixels: among noise, what is rarer is no class of its own
 LARGE = 1_000_000  # bytes: a list of colours is smaller
@@ -36,6 +37,9 @@ class Found:
     colors: Counter[int] = field(default_factory=Counter)  # pixels by packed colour
     shown: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))  # index -> its colours in palettes
     groups: dict[str, tuple[Counter[int], Counter[int]]] = field(default_factory=dict)  # ids and colors of each group
+    whole: tuple[set[int], set[int]] = field(default_factory=lambda: (set(), set()))  # ids and colors but for JPEGs
+
+    paired: set[int] = field(default_factory=set)  # colours that a mask holds beside their own reversals
 
     @property
     def by_color(self) -> bool:
@@ -47,26 +51,39 @@ class Found:
         """The pixels by what tells the classes."""
         return self.colors if self.by_color else self.ids
 
+    @property
+    def exact(self) -> set[int]:
+        """The values of masks without loss, which are never noise."""
+        return self.whole[self.by_color]
+
 
 def count(pairs: list[Pair]) -> Found:
     """Count the values of masks, one at a time."""
     found = Found()
     for pair in track(pairs, "masks", len(pairs)):
-        ids, seen = found.groups.setdefault(pair.group, (Counter(), Counter()))
+        here: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
         image = opened(pair.mask)
-        found.jpegs += image.format == "JPEG"
+        is_jpeg = image.format == "JPEG"
+        found.jpegs += is_jpeg
         has_ids = image.mode in ID_MODES
         kind = "grey" if has_ids else "RGB"
         found.kinds["palette" if image.mode == "P" else kind] += 1
         if has_ids:
             array = np.asarray(image).astype(np.int32)
-            ids.update(_counted(array))
+            here[0].update(_counted(array))
         wide = has_ids and image.mode not in ("P", "L", "1")  # more than 8 bits have no colours
-        colors = array if wide else pack(np.asarray(image.convert("RGB")))
-        seen.update(_counted(colors))
+        colors = array if wide else colors_of(image, pair.mask)
+        here[1].update(_counted(colors))
+        if len(here[1]) <= MANY and not wide:
+            found.paired.update(here[1].keys() & {_reversed(color) for color in here[1]})
         if image.mode == "P":
             for index in np.unique(array):
                 found.shown[int(index)].add(int(colors[array == index][0]))
+        for one, group, exact in zip(
+            here, found.groups.setdefault(pair.group, (Counter(), Counter())), found.whole, strict=True
+        ):
+            group.update(one)
+            exact.update(() if is_jpeg else one)
     found.ids, found.colors = (sum((each[n] for each in found.groups.values()), Counter()) for n in (0, 1))
     return found
 
@@ -100,8 +117,7 @@ def propose(found: Found, names: dict[int, str]) -> list[Line]:
         names: Names by value, from a file of the user's.
     """
     total = found.values.total()
-    noisy = bool(found.jpegs) or len(found.values) > MANY
-    centres = _centres(found) if noisy else {value: 0 for value, _ in found.values.most_common()}
+    centres = _centres(found) if found.jpegs else {value: 0 for value, _ in found.values.most_common()}
     lines = []
     for value, within in centres.items():
         shares = found.values[value] / total
@@ -185,9 +201,68 @@ def _color(cells: dict[str, Any]) -> Color:
     return int(cells["r"]), int(cells["g"]), int(cells["b"])
 
 
-def merged(proposed: list[Line], kept: Iterable[Line]) -> list[Line]:
-    """The lines that the user has, with today's shares, then those for values that are new."""
+def check_values(root: Path, found: Found, kept: Table | None) -> None:
+    """Refuse masks whose values cannot be classes.
+
+    Args:
+        root: The folder.
+        found: What its masks hold.
+        kept: The user's classes.csv, if there is one: what its lines cover is no question.
+
+    Raises:
+        DataError: There are more values without loss than there can be classes, or those of JPEGs are all near one.
+    """
+    known = kept.lines if kept and kept.colors == found.by_color else ()
+    fresh = uncovered(found.exact, known, found.by_color)
+    if len(fresh) > MANY:
+        kind = "colours" if found.by_color else f"ids, from {min(fresh)} to {max(fresh)},"
+        raise DataError(
+            root, f"masks of at most {MANY} classes", f"{len(fresh)} {kind} in masks that are no JPEGs",
+            f"save masks with a value for each class, or write {NAME}: its lines of one name are one class",
+        )  # fmt: skip
+    if found.jpegs and not known and len(found.values) > 1 and len(_centres(found)) == 1:
+        kind = "colours" if found.by_color else f"ids, from {min(found.values)} to {max(found.values)}"
+        raise DataError(
+            root, "masks that tell two classes or more apart",
+            f"JPEGs of {len(found.values)} {kind}, which cannot be told from noise around one",
+            "save masks as PNG, from their source",
+        )  # fmt: skip
+
+
+def exchanged(found: Found, lines: Iterable[Line], named: Container[int]) -> dict[int, int]:
+    """Colours that may be others with red and blue exchanged: each, and which one it would be.
+
+    Args:
+        found: What the masks hold.
+        lines: The colours.
+        named: Those that a file of the user's names, which are right.
+    """
+    own = {line.value for line in lines} - found.paired if found.by_color else set()
+    turned = {value: _reversed(value) for value in sorted(own) if value not in named}
+    return {
+        value: other
+        for value, other in turned.items()
+        if other != value
+        and (other in named or (other in own and (found.values[value], value) < (found.values[other], other)))
+    }
+
+
+def _reversed(color: int) -> int:
+    return packed(unpacked(color)[::-1])
+
+
+def uncovered(values: Iterable[int], lines: Iterable[Line], by_color: bool) -> list[int]:
+    """The values that are not within the reach of a line, in their order."""
+    numbers = np.array(list(values), np.int64)
+    free = np.ones(len(numbers), bool)
+    for line in lines:
+        free &= distances(numbers, np.array([line.value]), by_color)[:, 0] > line.within
+    return [int(value) for value in numbers[free]]
+
+
+def merged(proposed: list[Line], kept: list[Line], by_color: bool) -> list[Line]:
+    """The lines that the user has, with today's shares, then those for values that these do not cover."""
     shares = {line.value: line.share for line in proposed}
     lines = [replace(line, share=shares.get(line.value, "0.00 %")) for line in kept]
-    known = {line.value for line in lines}
-    return [*lines, *(line for line in proposed if line.value not in known)]
+    fresh = set(uncovered([line.value for line in proposed], lines, by_color))
+    return [*lines, *(line for line in proposed if line.value in fresh)]

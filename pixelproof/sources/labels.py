@@ -54,7 +54,28 @@ def read_ids(path: Path) -> Array:
 
 def read_colors(path: Path) -> Array:
     """The colours of a mask, each as one number (see `packed`): RGB as it stands, palettes and grey through theirs."""
-    return pack(np.asarray(opened(path).convert("RGB")))
+    return colors_of(opened(path), path)
+
+
+def colors_of(image: Image.Image, path: Path) -> Array:
+    """The packed colours of a mask that is open.
+
+    Args:
+        image: The mask.
+        path: Its file, for the error.
+
+    Raises:
+        DataError: Pixels of one colour differ in transparency, which would be lost.
+    """
+    colors = pack(np.asarray(image.convert("RGB")))
+    if "A" in image.getbands():
+        both = np.asarray(image.getchannel("A")).astype(np.int64) << 24 | colors
+        if len(np.unique(both)) > len(np.unique(colors)):
+            found = "pixels of one colour that differ in transparency, which is not read"
+            raise DataError(
+                path, "a mask whose colours tell the classes", found, "save what it shows as ids or colours"
+            )
+    return colors
 
 
 def pack(rgb: Array) -> Array:

@@ -138,7 +138,7 @@ def _line(where: str, row: dict[str, str]) -> Line:
         (cells["name"] and cells["name"].isprintable(), "a name", cells["name"]),
         (thing.lower() in ANSWERS, "thing: yes or no", thing),
         (re.fullmatch(r"|#[0-9a-fA-F]{6}", color), "a color such as #8429F6, or none", color),
-        (re.fullmatch(r"|\d{1,3}", within), "within: a number from 0 to 255", within),
+        (within in ("", *map(str, range(256))), "within: a number from 0 to 255", within),
     ):
         if not right:
             raise DataError(where, expected, repr(found), FIX)

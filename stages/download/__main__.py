@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from stages.download.kept import kept_folder
 from stages.download.params import Params
 
 TARGET = Path("data/download")
+UNPACKED = ".unpacked."  # how the names of folders for archives begin
 
 
 def write(params: Params, target: Path) -> str:
@@ -33,7 +35,9 @@ def write(params: Params, target: Path) -> str:
     section = getattr(params.download, name, None)
     options = section.model_dump() if section else {}
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked.", dir=target.parent) as beside, whole_folder(target) as folder:
+    for left in target.parent.glob(f"{UNPACKED}*"):  # of killed processes
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=UNPACKED, dir=target.parent) as beside, whole_folder(target) as folder:
         needed = facts.needed(variant)
         request = Request(params.seed, None, options, params.download.workers, variant)
         if needed:

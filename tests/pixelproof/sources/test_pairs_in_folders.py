@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands._values import count
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import read_header, read_image, read_split
 from pixelproof.sources import dubai, folder
 from pixelproof.sources.pairs import find_pairs
-from pixelproof.sources.table import NAME
+from pixelproof.sources.table import NAME, read_table
 from tests.pixelproof.sources import miniatures
 from tests.pixelproof.sources.converted import convert, digest, masks
 from tests.pixelproof.sources.miniatures import DUBAI, DUBAI_COLORS, photo, rgb_of, save
@@ -88,6 +89,23 @@ def test_a_jpeg_mask_is_refused_unless_accepted_and_then_taken_by_nearness(tmp_p
     np.testing.assert_array_equal(masks(out)["all/a"], mask // 255)
 
 
+def test_labels_in_the_alpha_channel_are_refused_and_other_transparency_is_not(tmp_path: Path) -> None:
+    root, rng = tmp_path / "in", np.random.default_rng(0)
+    drawn = (np.arange(192).reshape(12, 16) % 2 * 255).astype(np.uint8)
+    photo(root / "images/a.png", rng)
+    options = own(root, "#000000,ground,no", "#FF0000,thing,yes", "#FFFFFF,other,no")
+    opaque, white = np.full_like(drawn, 255), np.full_like(drawn, 255)
+    for mask in (np.dstack([white, white, white, drawn]), np.dstack([white, drawn])):
+        save(root / "masks/a.png", mask)
+        for read in (lambda: convert(folder, None, tmp_path / "out", options=options), lambda: count(find_pairs(root))):
+            with pytest.raises(DataError, match=r"masks/a.png: .* differ in transparency, which is not read; [^\n]*$"):
+                read()
+    for alpha in (opaque, drawn):
+        save(root / "masks/a.png", np.dstack([drawn, drawn * 0, drawn * 0, alpha]))
+        out = convert(folder, None, tmp_path / "out", options=options)
+        np.testing.assert_array_equal(masks(out)["all/a"], drawn // 255)
+
+
 def test_a_turned_photograph_keeps_the_pixels_that_its_mask_was_drawn_on(tmp_path: Path) -> None:
     root, rng = tmp_path / "in", np.random.default_rng(0)
     exif = Image.Exif()
@@ -136,6 +154,14 @@ def test_a_wrong_classes_file_names_the_line(tmp_path: Path, lines: list[str], m
     save(tmp_path / "masks/a.png", np.zeros((12, 16), np.uint8))
     with pytest.raises(DataError, match=message):
         convert(folder, None, tmp_path / "out", options=own(tmp_path, *lines))
+
+
+def test_a_reach_beyond_all_values_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("value,name,within\n0,a,300\n")
+    with pytest.raises(DataError, match=r"classes.csv:2: expected within: a number from 0 to 255, found '300'"):
+        read_table(tmp_path)
+    (tmp_path / NAME).write_text("value,name,within\n0,a,255\n1,b,\n")
+    assert [line.within for line in read_table(tmp_path).lines] == [255, 0]
 
 
 @pytest.mark.parametrize("broken", ["cut", "size", "sixteen"])

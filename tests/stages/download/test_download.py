@@ -95,6 +95,15 @@ def test_what_was_there_stays_when_something_fails(
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
+def test_what_a_killed_one_unpacked_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "data/.unpacked.k7x2/archive"
+    left.mkdir(parents=True)
+    (left / "half").write_text("unpacked")
+    (tmp_path / "data/own").mkdir()
+    write(params("none"), tmp_path / "data/download")
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["download", "own"]
+
+
 def test_a_source_gets_its_own_section_and_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`options` is the section of params.yaml that has the dataset's name; workers and seed are passed on."""
     synthetic = pytest.importorskip("pixelproof.sources.synthetic")
