@@ -19,6 +19,7 @@ import psutil
 import pytest
 import yaml
 
+from tests.forked import run_forked
 from tests.once import once
 
 ROOT = Path(__file__).parents[2]
@@ -88,14 +89,17 @@ pathlib.Path("runs.log").open("a").write(f"{time.time()} end {name}\\n")
 
 def sh(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command in the folder `cwd`; with `check`, it must succeed, or its output is shown."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    if command[0] == "dvc":  # hundreds of times, and most of a short run is its imports
+        done = run_forked(["-m", *command], cwd)
+    else:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `bin/pixelproof ...` in the folder `cwd`, whatever its exit code."""
-    return sh(sys.executable, "-m", "commands", *arguments, cwd=cwd, check=False)
+    return run_forked(["-m", "commands", *arguments], cwd)
 
 
 def commit(repo: Path) -> str:
