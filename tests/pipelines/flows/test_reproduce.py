@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from pixelproof.core.errors import StateError
-from tests.pipelines.conftest import Served, python, runs, sh
+from tests.pipelines.conftest import python, runs, sh
+from tests.pipelines.flows.conftest import Served
 
 STAGES = ["download", "cvat", "prepare", "train@unet", "train@fcn", "report"]
 
