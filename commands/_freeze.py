@@ -38,7 +38,8 @@ def freeze(root: Path, again: bool) -> list[str]:
         )
         raise StateError(params.split.frozen, found, "`bin/pixelproof freeze --again` lists the rest as it is now")
     if not now:
-        raise StateError(params.split.frozen, "no image of the test split is there", "`dvc repro prepare` first")
+        fix = "bring images of a test split, or raise prepare.split.test"
+        raise StateError(params.split.frozen, "no image belongs to the test split", fix)
     write_frozen(path, now.values())
     groups = len({line.group for line in now.values()})
     told = [f"{params.split.frozen}: {len(now)} test images of {groups} groups"]

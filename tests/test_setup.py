@@ -185,3 +185,17 @@ def test_the_interpreter_is_found_from_an_unactivated_shell(clone: Path) -> None
         python.chmod(0o755)
         assert call(clone, "bin/python", "-m", "x y").stdout == f"{folder.name}: -m x y\n"
     assert call(clone, "bin/python", "said", PIXELPROOF_PYTHON=shutil.which("echo") or "").stdout == "said\n"
+
+
+def test_a_user_id_without_a_name_gets_one_and_a_home(clone: Path) -> None:
+    """As in a container: DVC asks for both, and ended in a traceback."""
+    fake = clone.parent / "path/id"
+    fake.write_text('#!/bin/sh\n[ "$1" = -u ] && echo 12345\n')
+    fake.chmod(0o755)
+    python = clone / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$USER $HOME"\n')
+    python.chmod(0o755)
+    nobody = {"USER": "", "LOGNAME": "", "HOME": ""}
+    assert call(clone, "bin/python", "-c", "", **nobody).stdout == "user-12345 /\n"
+    assert call(clone, "bin/python", "-c", "", **nobody | {"USER": "ann", "HOME": "/h"}).stdout == "ann /h\n"

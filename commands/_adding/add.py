@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from commands._adding.aside import lying_about, note, tidy
@@ -62,7 +63,7 @@ def add(asked: Request, root: Path) -> list[str]:
             tidy(store)
         before = _before(asked, root, store)
         aside = lying_about(store)
-        opened = _opened(asked, root, aside, stack)
+        opened = _opened(asked, root, aside, {line.task for line in before.lines}, stack)
         subsets = subsets_for(
             [image.subset for one in opened for image in one.parsed.images], before.kept, asked.subsets,
             {line.subset for line in before.lines}, asked.ask,
@@ -111,11 +112,19 @@ def _before(asked: Request, root: Path, store: Path) -> Before:
     )  # fmt: skip
 
 
-def _opened(asked: Request, root: Path, aside: Sequence[Path], stack: ExitStack) -> list[Opened]:
-    """Every export with what it says: first those that lie about in the store."""
+def _opened(
+    asked: Request, root: Path, aside: Sequence[Path], tasks: AbstractSet[str], stack: ExitStack
+) -> list[Opened]:
+    """Every export with what it says: first those that lie about in the store, which has photographs of `tasks`."""
     paths = [path for source in asked.sources for path in exports_of(source, root, stack)]
     paths = [path for path in paths if not any(path.exists() and path.samefile(other) for other in aside)]
-    return [open_labels(stack.enter_context(open_export(path))) for path in (*aside, *paths)]
+    opened: list[Opened] = []
+    lent = {*tasks}
+    for path in (*aside, *paths):
+        one = open_labels(replace(stack.enter_context(open_export(path)), lent=frozenset(lent)))
+        lent |= {image.task for image in one.parsed.images}
+        opened.append(one)
+    return opened
 
 
 def _merged(

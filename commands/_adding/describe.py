@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -18,6 +19,9 @@ def describe(exports: Sequence[Opened], folder: str, group: Grouping, kept: Cvat
     """The section `cvat` for these exports; what an earlier section says about labels is kept.
 
     New labels are marked as things here, so that their shapes can be told apart and measured.
+
+    Raises:
+        DataError: There are none or too many, or one has a name that no file can hold.
     """
     known = {label.name: label for label in kept.classes} if kept else {}
     for name, color in _labels(exports).items():
@@ -53,6 +57,9 @@ def _labels(exports: Sequence[Opened]) -> dict[str, str]:
     colors: dict[str, str] = {}
     for one in exports:
         for name, color in one.parsed.labels.items():
+            if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+                fix = "rename the label, and export again"
+                raise DataError(one.export.path, "labels without control characters", repr(name)[:60], fix)
             colors[name] = color or colors.get(name, "")
     valid = re.compile(r"#[0-9a-fA-F]{6}")
     return {n: c if valid.fullmatch(c) else COLORS[i % len(COLORS)] for i, (n, c) in enumerate(colors.items())}

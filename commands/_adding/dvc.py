@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,10 @@ def _digest_kept(root: Path, folder: str, file: str) -> str | None:
             tree = out.get_obj()
     except FileNotFoundError:
         return None
+    except sqlite3.Error as error:  # of the databases in which DVC keeps what it knows of files
+        raise StateError(
+            "DVC's database", str(error), "check that its folder can be written, and has space left"
+        ) from None
     except DvcException as error:
         raise StateError(f"{folder}.dvc", str(error), "restore it from git") from None
     return {"/".join(key): digest.value for key, _, digest in tree}.get(file) if tree is not None else None

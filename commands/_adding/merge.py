@@ -71,7 +71,9 @@ def merge(lines: Sequence[Line], delivery: Delivery, replaced: Iterable[str], sa
             )  # fmt: skip
         now = list(_lines(delivery, found, pairs, same))
         made += older if _is_old(older, now, same) else now
-    return settled([*others, *made], {line.key for line in made} - {line.key for line in lines}, replaced, same)
+    there = {(line.task, line.photograph) for line in lines}
+    new = {line.key for line in made if (line.task, line.photograph) not in there}
+    return settled([*others, *made], new, replaced, same)
 
 
 def arriving_in(one: Opened, photographs: Mapping[str, str]) -> list[Arriving]:
@@ -120,57 +122,67 @@ class _Older:
     """Finds what images were so far."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
-        self.keys = {line.key: line for line in lines}
-        self.names: dict[str, set[str]] = defaultdict(set)  # a name, or one without its ending -> photographs
         self.tasks: dict[str, list[Line]] = defaultdict(list)
-        self._ways: dict[tuple[str, str, str], list[Line]] = defaultdict(list)
         for line in lines:
             self.tasks[line.task].append(line)
-            for name in {line.name, _stem(line.name)}:
-                self.names[name].add(line.photograph)
-            for way, value in (("name", line.name), ("stem", _stem(line.name)), ("photograph", line.photograph)):
-                self._ways[line.task, way, value].append(line)
 
     def pairs(self, task: str, arriving: Sequence[Arriving]) -> list[tuple[Arriving, Line | None]]:
-        """Each image with the line that it had in this task, perhaps in another subset or by another name."""
-        taken = {each.key for each in arriving if each.key in self.keys}
-        found = []
-        for each in arriving:
-            line = self.keys.get(each.key) or self._moved(task, each, taken)
-            if line:
-                taken.add(line.key)
-            found.append((each, line))
-        return found
+        """Each image with the line that it had in this task, perhaps in another subset or by another name.
 
-    def _moved(self, task: str, arriving: Arriving, taken: set[Key]) -> Line | None:
-        name = arriving.key.name
-        for way, value in (("name", name), ("stem", _stem(name)), ("photograph", arriving.photograph or "")):
-            found = [line for line in self._ways.get((task, way, value), ()) if line.key not in taken]
-            if way == "stem":  # the format of one of the two does not tell endings
-                found = [
-                    line for line in found if not PurePosixPath(line.name).suffix or not PurePosixPath(name).suffix
-                ]
-            if len(found) == 1:
-                return found[0]
-        return None
+        A photograph tells more than a name: where names shift or are swapped, each image goes with its photograph.
+        Only what has none, or one that is new, is told by its name; a line goes to one image.
+        """
+        found: dict[Key, Line] = {}
+        free = {line.key: line for line in self.tasks.get(task, ())}
+        for way in WAYS:
+            lines: dict[object, list[Line]] = defaultdict(list)
+            for line in free.values():
+                lines[way.of_line(line)].append(line)
+            for each in arriving:
+                if each.key in found or (way.needs_photograph and each.photograph is None):
+                    continue
+                left = [line for line in lines.get(way.of_image(each), ()) if line.key in free and way.fits(line, each)]
+                if len(left) == 1 or (left and way.needs_photograph):  # twins are one image: any of them will do
+                    found[each.key] = free.pop(left[0].key)
+        return [(each, found.get(each.key)) for each in arriving]
 
-    def photograph(self, arriving: Arriving, line: Line | None) -> str:
-        """The photograph of an image: its own, that of its line, or that of the only image of this name; else ""."""
-        if arriving.photograph or line:
-            return arriving.photograph or (line.photograph if line else "")
-        found = self.names.get(arriving.key.name) or self.names.get(_stem(arriving.key.name)) or set()
-        return next(iter(found)) if len(found) == 1 else ""
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to tell which line an image had."""
+
+    of_line: Callable[[Line], object]
+    of_image: Callable[[Arriving], object]
+    needs_photograph: bool = False
+    fits: Callable[[Line, Arriving], bool] = lambda line, arriving: True
+
+
+def _endings_untold(line: Line, arriving: Arriving) -> bool:
+    """Whether the format of one of the two does not tell endings."""
+    return not PurePosixPath(line.name).suffix or not PurePosixPath(arriving.key.name).suffix
+
+
+# From the surest on.
+WAYS = (
+    _Way(lambda line: (line.key, line.photograph), lambda each: (each.key, each.photograph), needs_photograph=True),
+    _Way(lambda line: line.photograph, lambda each: each.photograph, needs_photograph=True),
+    _Way(lambda line: line.key, lambda each: each.key),
+    _Way(lambda line: line.name, lambda each: each.key.name),
+    _Way(lambda line: _stem(line.name), lambda each: _stem(each.key.name), fits=_endings_untold),
+)
 
 
 def _lines(
     delivery: Delivery, found: _Older, pairs: Sequence[tuple[Arriving, Line | None]], same: Same
 ) -> Iterator[Line]:
     """The lines of a task's images."""
-    photographs = [found.photograph(arriving, line) for arriving, line in pairs]
-    if missing := [each.key.name for (each, _), name in zip(pairs, photographs, strict=True) if not name]:
-        said = f"none for {len(missing)} of {len(pairs)} images; the first is {missing[0]!r}"
-        raise DataError(delivery.path, "photographs in the export, or in an earlier one", said, AGAIN)
+    photographs = [arriving.photograph or (line.photograph if line else "") for arriving, line in pairs]
     task = pairs[0][0].key.task
+    if missing := [each for (each, _), name in zip(pairs, photographs, strict=True) if not name]:
+        said = f"none for {len(missing)} of {len(pairs)} images; the first is {missing[0].key.name!r}"
+        expected = f"photographs in the export, or in an earlier one of the task {task!r}"
+        fix = AGAIN if missing[0].image.task else f"{AGAIN}, or name the file as the task that has them"
+        raise DataError(delivery.path, expected, said, fix)
     older = found.tasks.get(task)
     origin, batch = (older[0].origin, older[0].batch) if older else (clean(delivery.name), task_group(task))
     for (arriving, line), photograph in zip(pairs, photographs, strict=True):

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import write_bytes
 from pixelproof.core.progress import track
-from pixelproof.data.images import PNG_SIGNATURE
+from pixelproof.data.images import PNG_SIGNATURE, whole_jpeg, whole_png
+from pixelproof.data.photos import Window, look, stored
 from stages.cvat.archive import AGAIN, Export
 from stages.cvat.convert import Opened
 from stages.cvat.formats.pictures import shown_size
 from stages.cvat.model import Annotated, Painted
+from stages.cvat.pixels import with_remedy
 from stages.cvat.store import EXPORTS, PHOTOGRAPHS, members_of, members_text
 
 STAGED = ".adding.tmp"  # DVC ignores *.tmp
-JPEG_SIGNATURE, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-JPEG_SCAN = 0xDA
-PNG_END = b"IEND\xaeB`\x82"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 ENDINGS = {
     PNG_SIGNATURE: ".png", JPEG_SIGNATURE: ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif", b"II+\0": ".tif",
     b"MM\0+": ".tif", b"BM": ".bmp", b"GIF8": ".gif", b"RIFF": ".webp",
 }  # fmt: skip
+ANY_WINDOW = Window(low=0, high=65535)  # to see whether 16 bits can be read
+LONGEST_NAME = 255  # bytes of a file's name
 LONGEST = 40  # characters of an export's name in that of its folder
 
 
@@ -81,7 +84,9 @@ class Staging:
         images = {image.member: image for image in one.parsed.images if image.member is not None}
         for member in track(sorted(images), f"{export.path.name}: photographs", len(images)):
             members[member] = self._photograph(export, images[member], member)
-        return Taken(self._rest(export, _labels_of(one) - members.keys(), members), members)
+        labels = _labels_of(one) - members.keys()
+        _check_names(export, labels, members.keys())
+        return Taken(self._rest(export, labels, members), members)
 
     def check_borrowed(self, where: str, image: Annotated, name: str) -> None:
         """Check the size of a photograph that an earlier export brought.
@@ -180,6 +185,21 @@ def _labels_of(one: Opened) -> set[str]:
     return one.export.touched | pictures
 
 
+def _check_names(export: Export, labels: Collection[str], photographs: Collection[str]) -> None:
+    """Refuse names of files that the store cannot keep; photographs have others there, which a table tells."""
+    folders = {parent.as_posix() for name in labels for parent in PurePosixPath(name).parents}
+    rename = "rename it, and what names it"
+    for name in sorted({*labels, *photographs}):
+        where = f"{export.path}: {name!r}"
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise DataError(where, "a file name in UTF-8", "another", rename)
+        if name in labels and (long := max(len(part.encode()) for part in name.split("/"))) > LONGEST_NAME:
+            where = f"{export.path}: {name[:LONGEST]!r}..."
+            raise DataError(where, f"names of at most {LONGEST_NAME} bytes", f"{long}", rename)
+        if name in labels and name in folders:
+            raise DataError(where, "a file or a folder", "both", rename)
+
+
 def _ending(where: str, content: bytes) -> str:
     ending = next((ending for start, ending in ENDINGS.items() if content.startswith(start)), None)
     if ending is None or (ending == ".webp" and content[8:12] != b"WEBP"):
@@ -188,10 +208,19 @@ def _ending(where: str, content: bytes) -> str:
 
 
 def _check_whole(where: str, content: bytes) -> None:
-    """Notice a file that was cut off. What is damaged within is found by the stage, which decodes it."""
-    png, jpeg = content.startswith(PNG_SIGNATURE), content.startswith(JPEG_SIGNATURE)
-    if (png and PNG_END not in content) or (jpeg and content.find(JPEG_END, _scan(content)) < 0):
-        raise DataError(where, "a whole image", f"{len(content)} bytes without an end", AGAIN)
+    """Refuse what the stage would, but for PNG and JPEG whose pixels are damaged within: decoding all takes long."""
+    if content.startswith(PNG_SIGNATURE):
+        whole = whole_png(content)
+    else:
+        try:
+            facts = look(where, io.BytesIO(content))
+            whole = (
+                whole_jpeg(content) if facts.kind == "JPEG" else bool(stored(where, content, facts, ANY_WINDOW).size)
+            )
+        except DataError as error:
+            raise with_remedy(error, AGAIN) from None
+    if not whole:
+        raise DataError(where, "a whole image", f"{len(content)} bytes, cut off or damaged", AGAIN)
 
 
 def _check_size(where: str, image: Annotated, content: bytes) -> None:
@@ -199,14 +228,6 @@ def _check_size(where: str, image: Annotated, content: bytes) -> None:
     if image.width and size and size != (image.width, image.height):
         expected = f"the size that its labels are for, {image.width}x{image.height}"
         raise DataError(where, expected, f"{size[0]}x{size[1]}", AGAIN)
-
-
-def _scan(content: bytes) -> int:
-    """Where the pixels of a JPEG begin: before that there may be a small picture, with an end of its own."""
-    at = len(JPEG_SIGNATURE) - 1
-    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] != JPEG_SCAN:
-        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    return at
 
 
 def _readable(name: str) -> str:

@@ -79,7 +79,7 @@ def is_private(url: str) -> bool:
 
 
 def _checked(host: str) -> str:
-    """The host with its scheme; messages do not quote it where it may hold a password."""
+    """The host with its scheme; messages quote no more of what was given, which may hold a password or a token."""
     whole = host if "://" in host else f"https://{host}"
     example = "give scheme, host and port alone, such as https://cvat.example.org:8443"
     try:
@@ -89,8 +89,11 @@ def _checked(host: str) -> str:
         raise StateError(HOST, "not an address", example) from None
     if "@" in parts.netloc:
         raise StateError(HOST, "it holds a user or a password", f"{example}; {TOKEN} says who asks")
-    if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-        raise StateError(HOST, f"{host!r} is not the address of a server", example)
+    named = f"{parts.scheme}://{parts.hostname or ''}"  # what is behind may hold a token
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise StateError(HOST, f"'{named}' is not the address of a server", example)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise StateError(HOST, f"'{named}' and what follows is not the address of a server", example)
     if not is_private(whole):
         fix = "use https, or a tunnel (`ssh -L`) to http://localhost"
         raise StateError(HOST, f"http to {parts.hostname} would send the token unencrypted", fix)

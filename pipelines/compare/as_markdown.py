@@ -119,8 +119,9 @@ def unjudged(found: Comparison) -> list[str]:
     """What metrics/ says if the matrices are not available, and how to get them."""
     lines = []
     if found.unjudged or not found.rows:
-        names = ", ".join(code(name) for name in found.unjudged) or "any architecture"
-        lines = ["", f"Significance was not computed for {names}: not all of their per-image matrices are here."]
+        names = ", ".join(code(name) for name in found.unjudged or found.apart) or "any architecture"
+        why = words.NOT_HERE if found.unjudged or not found.apart else words.NOTHING_SHARED
+        lines = ["", f"Significance was not computed for {names}: {why}."]
     if found.pulls:
         lines += ["", "Results are missing here. If somebody has pushed them, this fetches them:", ""]
         lines += [f"- {code(command)}" for command in found.pulls]

@@ -87,7 +87,7 @@ def through_gate(found: Comparison, require_evidence: bool = False) -> ExitCode:
     if found.gate == "passed" and found.facts.unexplained:
         return untold  # results that nothing explains prove nothing
     if found.gate == "not computed":
-        names = ", ".join(found.unjudged) or "no validation image that both revisions have with the same labels"
+        names = ", ".join(found.unjudged) or words.NOTHING_SHARED
         other = "evaluate both revisions" + ("" if found.facts.crossed else ", or --cross-evaluate")
         fix = "; ".join(f"`{command}`" for command in found.pulls) or other
         raise StateError("--fail-on regression", f"{words.NOT_COMPUTED} ({names})", fix)
@@ -113,15 +113,18 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     worse, better = extremes(sides)
     not_of_tree, untold = stale(head)
     params = load_params()
+    rows = tuple(judge_all(sides, params))
+    judged = [name for name in both if any(row.architecture == name for row in rows)]
     found = Comparison(
         base=SideName(old.name, old.commit),
         head=SideName(new.name, new.commit),
-        rows=tuple(judge_all(sides, params)),
+        rows=rows,
         gate_metric=params.pipelines.compare.gate.metric,
         unjudged=unjudged,
+        apart=tuple(name for name in both if name not in judged),
         pulls=tuple(pulls(base, head)),
-        metrics=unjudged_rows(metrics, both, shared),
-        untested=untested_rows(metrics, both),
+        metrics=unjudged_rows(metrics, judged, shared),
+        untested=untested_rows(metrics, judged),
         shared=compared,
         crossed=tuple(crossed(other, runs, {change.split for change in data.splits})) if other else (),
         data=data,

@@ -95,7 +95,7 @@ def _given(
     rows: dict[tuple[str, ...], list[float | None]] = {}
     for split in SPLITS:
         found = [scores(counts(of[split].counts.sum(axis=0)), metrics) for of in seeds.values() if split in of]
-        for at, label in enumerate(classes if found else ()):
+        for at, label in enumerate(classes):  # without images of a split all is undefined
             rows[name, split, label] = [mean_of([float(of[metric][at]) for of in found]) for metric in metrics]
     return rows
 

@@ -80,6 +80,7 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
         policy=content_security_policy(style),
         splits=words.SPLIT_NAMES,
         gate_split=GATE_SPLIT,
+        nothing_shared=words.NOTHING_SHARED,
         shown_split=SHOWN_SPLIT,
         regressed=REGRESSED,
         improved=IMPROVED,

@@ -50,6 +50,7 @@ class Comparison:
     gate_metric: str = "mIoU"
     past: tuple[Past, ...] = ()  # how far seeds were apart when there were several, of those that have one now
     unjudged: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()  # architectures of both that share no evaluation image with the same labels
     pulls: tuple[str, ...] = ()  # commands that would fetch what was missing
     metrics: tuple[MetricRow, ...] = ()  # of metrics/, for what could not be judged
     untested: tuple[MetricRow, ...] = ()  # of those that were judged: what their matrices do not tell

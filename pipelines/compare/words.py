@@ -12,6 +12,8 @@ from pipelines.compare.significance import Row
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 NOT_COMPUTED = "significance was not computed"
+NOT_HERE = "not all of their per-image matrices are here"
+NOTHING_SHARED = "no evaluation image is in both revisions with the same labels"
 
 
 def headline(found: Comparison, quoted: Callable[[str], str] = str) -> str:
@@ -22,6 +24,7 @@ def headline(found: Comparison, quoted: Callable[[str], str] = str) -> str:
     if found.unjudged or not found.rows:
         parts.append(NOT_COMPUTED + (f" for {len(found.unjudged)} architecture(s)" if found.rows else ""))
     if not found.rows:
+        parts += [NOTHING_SHARED] if found.apart else []
         parts.append(f"metrics/ says: {tally(found.metrics)}")
     return "; ".join(parts + _one_seed(found, quoted))
 

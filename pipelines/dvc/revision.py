@@ -133,3 +133,9 @@ def git(*arguments: str, env: Mapping[str, str] | None = None) -> bytes:
         return subprocess.run(["git", *arguments], check=True, capture_output=True, env=environment).stdout
     except FileNotFoundError:
         raise StateError("git", "not installed", "install git and run again") from None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode("utf-8", "replace")
+        if "safe.directory" not in said:
+            raise
+        remedy = next(line.strip() for line in said.splitlines() if "safe.directory" in line)
+        raise StateError("git", "a clone that belongs to another user", f"`{remedy}` if you trust it") from None

@@ -40,6 +40,9 @@ def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None =
             raise unknown_name("pipelines.retries", name, names)
     except PixelproofError as error:
         return Failed(name=NOT_STARTED, message=str(error))
+    except OSError as error:
+        found = f"{error.filename}: {error.strerror}; check that this path can be read and written"
+        return Failed(name=NOT_STARTED, message=found)
     with StageProcesses(jobs) as processes:
         futures = _submit(graph, changed, settings, processes)
         for future in futures.values():

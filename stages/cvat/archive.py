@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from pixelproof.core.errors import DataError
@@ -17,6 +20,7 @@ BOMB = (1 << 28, 200)  # bytes, and times its packed length: a file beyond both 
 AGAIN = "export again from CVAT as 'CVAT for images 1.1' with 'Save images' on"
 # What the formats call the folders in which they keep files: one of these alone at the top is not a re-zipped folder.
 FORMAT_FOLDERS = {"annotations", "images", "labels", "JPEGImages", "SegmentationClass", "SegmentationObject"}
+ROBOFLOW, ROBOFLOW_FOLDERS = "_annotations.coco.json", {"train", "valid", "test"}  # which is in each of those folders
 MARKS = ("*.xml", "labelmap.txt", "data.yaml", "annotations/*.json", "SegmentationClass")  # a folder that is an export
 
 
@@ -32,10 +36,25 @@ class Export:
     packed: dict[str, int] = field(default_factory=dict)  # in bytes; empty for a folder
     elsewhere: Mapping[str, Path] = field(default_factory=dict)  # members of a folder that lie outside of it
     touched: set[str] = field(default_factory=set)  # what was read: the rest says nothing
+    lent: frozenset[str] | None = None  # tasks whose photographs are there without it; None where nobody looked
 
     def file(self, member: str) -> Path:
         """The file on disk of a folder's member; meaningless for a zip."""
         return self.elsewhere.get(member) or (self.path if self.path.is_dir() else self.path.parent) / member
+
+    def find(self, path: str) -> str | None:
+        """The member at a path, also where one of the two spells accents apart and it is the only one; else None."""
+        if path in self.lengths:
+            return path
+        found = self._by_composed.get(composed(path), [])
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _by_composed(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for member in self.lengths:
+            found.setdefault(composed(member), []).append(member)
+        return found
 
     def read(self, member: str) -> bytes:
         """One file's content."""
@@ -109,9 +128,15 @@ def open_export(path: Path) -> Iterator[Export]:
 
 
 def inside(name: str) -> bool:
-    """Whether a path stays inside the export: relative, no `..`, no drive, no backslash."""
+    """Whether a path stays inside the export: relative, no `..`, no drive such as `C:`, no backslash."""
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not {*"\\:\0"} & {*name}
+    leads_out = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
+    return bool(path.parts) and not leads_out and not {*"\\\0"} & {*name}
+
+
+def composed(name: str) -> str:
+    """A name as most systems spell it: macOS writes an accent apart from its letter."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _unpacked(path: Path, root: Path) -> Export:
@@ -128,19 +153,26 @@ def _folder_files(root: Path) -> Iterator[tuple[str, int]]:
 
 
 def _zip_files(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+    seen: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
+        if "\\" in info.filename:
+            where, fix = f"{path}: {info.filename}", "unpack it, and zip the folder with another program"
+            raise DataError(where, "paths with `/`, as zips have them", "`\\`", fix)
         is_link = info.external_attr >> 28 == 0o12
         if is_link or not inside(info.filename):
             found = "a link" if is_link else "a path that leads out of the export"
             raise DataError(f"{path}: {info.filename}", "a file inside the export", found, AGAIN)
         if not info.is_dir() and not _clutter(info.filename):
+            other = seen.setdefault(info.filename, info)
+            if (other.CRC, other.file_size) != (info.CRC, info.file_size):
+                raise DataError(f"{path}: {info.filename}", "each file once", "two that differ", AGAIN)
             yield info.filename, info
 
 
 def _clutter(name: str) -> bool:
     """Whether a file is what macOS or Windows leave behind in folders and in zips of them."""
     parts = PurePosixPath(name).parts
-    return "__MACOSX" in parts or parts[-1] in (".DS_Store", "Thumbs.db") or parts[-1].startswith("._")
+    return "__MACOSX" in parts or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini") or parts[-1].startswith("._")
 
 
 def _inner(names: dict[str, zipfile.ZipInfo]) -> str:
@@ -150,6 +182,8 @@ def _inner(names: dict[str, zipfile.ZipInfo]) -> str:
         tops = {name.removeprefix(inner).split("/", 1)[0] for name in names}
         (top,) = tops if len(tops) == 1 else ("",)
         deeper = f"{inner}{top}/"
-        if not top or inner + top in names or (top in FORMAT_FOLDERS and deeper + ANNOTATIONS not in names):
+        is_ours = top in FORMAT_FOLDERS and deeper + ANNOTATIONS not in names
+        is_subset = top in ROBOFLOW_FOLDERS and deeper + ROBOFLOW in names
+        if not top or inner + top in names or is_ours or is_subset:
             return inner
         inner = deeper

@@ -15,14 +15,14 @@ from pixelproof.core.files import whole_folder
 from pixelproof.core.progress import say, track
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.data.images import Array, Files
-from pixelproof.data.photos import Measured, NoWindowError, Window, measure
+from pixelproof.data.photos import REPLACE, Measured, NoWindowError, Window, measure
 from pixelproof.data.remembered import Parts, Remembered
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
 from stages.cvat.model import Annotated, Painted, Parsed
 from stages.cvat.naming import Grouper, Key, ids_of, old_id, splits_of, task_group, task_of
 from stages.cvat.params import IGNORED, Cvat
-from stages.cvat.pixels import place
+from stages.cvat.pixels import place, with_remedy
 from stages.cvat.raster import Palette, draw, draw_painted
 from stages.cvat.scale import Scaler
 
@@ -45,6 +45,7 @@ class Photograph:
     where: str  # names it in errors
     read: Callable[[], bytes]
     file: Path | None = None  # where it can be linked from
+    remedy: str = REPLACE  # what to do if it is damaged
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,12 @@ def _refusal(items: Sequence[Item]) -> DataError | None:
 
 def _placed(folder: Path, item: Item, content: bytes, window: Window | None) -> Path:
     """The photograph in its place in the dataset."""
-    path, *found = place(folder / "images" / item.sample.id, item.photograph.where, content, window)
+    try:
+        path, *found = place(folder / "images" / item.sample.id, item.photograph.where, content, window)
+    except NoWindowError:
+        raise
+    except DataError as error:
+        raise with_remedy(error, item.photograph.remedy) from None
     if found != [item.image.width, item.image.height]:
         expected = f"the size that its labels are for, {item.image.width}x{item.image.height}"
         raise DataError(item.photograph.where, expected, f"{found[0]}x{found[1]}", AGAIN)

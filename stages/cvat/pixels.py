@@ -69,5 +69,18 @@ def decoded(where: str, content: bytes) -> Array:
     return image
 
 
+def with_remedy(error: DataError, remedy: str) -> DataError:
+    """The error of a damaged photograph that says what to do where replacing the file is not it.
+
+    Args:
+        error: Of `look`, `stored` or `upright`.
+        remedy: What to do.
+    """
+    said, mark, _ = str(error).rpartition("; replace the file")
+    if mark:
+        error.args = (f"{said}; {remedy}",)
+    return error
+
+
 def _damaged(where: str, content: bytes) -> DataError:
     return DataError(where, "a whole image", f"{len(content)} bytes that cannot be decoded", AGAIN)

@@ -31,6 +31,7 @@ from stages.cvat.params import Cvat
 INDEX, PHOTOGRAPHS, EXPORTS = "index.csv", "photographs", "exports"
 COPY, OVERRULED = "copy", "overruled"
 RESTORE = "restore the folder with `bin/python -m dvc checkout data/annotations`, or `dvc pull`"
+WHOLE = "add the export again with a whole photograph"
 
 
 @dataclass(frozen=True, order=True)
@@ -209,7 +210,7 @@ def stored_items(folder: Path, lines: Sequence[Line], opened: Mapping[str, Opene
         split, group = places[line.id]
         width, height = _size(where, image, path)
         sample = Sample(line.id, group, width, height, "cvat")
-        photograph = Photograph(f"{path} (image {line.name!r})", path.read_bytes, path)
+        photograph = Photograph(f"{path} (image {line.name!r})", path.read_bytes, path, WHOLE)
         items.append(Item(where, replace(image, width=width, height=height), export, photograph, split, sample))
     return items
 

@@ -11,8 +11,8 @@ from commands import add
 from commands.__main__ import main
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.params import GROUPINGS, Subset
-from tests.commands.adding import FIRST, Clone, export, flight, in_all, project, splits, table
-from tests.stages.cvat.fake import FakeExport, shape
+from tests.commands.adding import FIRST, LABELS, Clone, export, flight, in_all, project, splits, table
+from tests.stages.cvat.fake import FakeExport, encoded, shape
 
 
 @pytest.fixture
@@ -89,10 +89,14 @@ def test_annotations_without_photographs_use_those_that_are_there(clone: Clone, 
     with pytest.raises(DataError, match=r"image 'flight0/DJI_0000\.JPG': expected the size .* 21x16, found 20x16"):
         clone.told(larger.zip(tmp_path / "larger.zip"))
     assert clone.files() == before
-    # a name that only one task has
+    # a name that only one task has, which is another
     assert in_all(clone.add(export(flight(300, 2), "14").zip(tmp_path / "d.zip"))) == (2, 0, 0, 24)
-    other = export({"DJI_0001.JPG": (0, 3)}, "15", photographs=False).zip(tmp_path / "e.zip")
-    assert "1 images are in another task too, with the same labels: each is one image" in clone.told(other)
+    before = clone.files()
+    for task, fix in (("15", r"'Save images' on$"), ("", "or name the file as the task that has them$")):
+        other = export({"DJI_0001.JPG": (0, 3)}, task, photographs=False).zip(tmp_path / "15.zip")
+        with pytest.raises(DataError, match=f"of the task '15', found none for 1 of 1 images; .*{fix}"):
+            clone.told(other)
+    assert clone.files() == before
 
 
 def test_one_picture_in_two_tasks_is_one_image(clone: Clone, tmp_path: Path) -> None:
@@ -122,6 +126,84 @@ def test_a_picture_that_is_no_longer_the_same_gets_an_id_of_its_own(clone: Clone
     assert in_all(clone.add(export({"b.JPG": (90, 3), "c.JPG": (1, 3)}, "1").zip(tmp_path / "c.zip"))) == (1, 0, 0, 24)
     now = clone.images()
     assert now.items() >= old.items() and now.keys() - old.keys() == {"1-b"}
+
+
+def by_picture(clone: Clone) -> dict[str, tuple[str, str]]:
+    """By the bytes of image and labels, the id and the split."""
+    return {digest: (name, split) for name, (split, digest) in clone.images().items()}
+
+
+@pytest.mark.parametrize("change", ["one is dropped", "two are swapped", "one is put before"])
+def test_where_names_shift_an_image_goes_with_its_photograph(change: str, clone: Clone, tmp_path: Path) -> None:
+    pictures = [(seed, 2 + seed % 9) for seed in range(12)]
+    names = [f"DJI_{number:04d}.JPG" for number in range(13)]
+    clone.told(export(dict(zip(names, pictures, strict=False)), "12").zip(tmp_path / "a.zip"), group="image")
+    old = by_picture(clone)
+    assert len({split for _, split in old.values()}) == 3
+    if change == "one is dropped":
+        del pictures[2]
+    elif change == "two are swapped":
+        pictures[3], pictures[7] = pictures[7], pictures[3]
+    else:
+        pictures.insert(0, (99, 3))
+    expected = {"one is dropped": (0, 0, 1, 11), "two are swapped": (0, 0, 0, 12), "one is put before": (1, 0, 0, 12)}
+    again = export(dict(zip(names, pictures, strict=False)), "12").zip(tmp_path / "b.zip")
+    assert in_all(clone.add(again)) == expected[change]
+    now = by_picture(clone)
+    assert all(now[digest] == old[digest] for digest in now.keys() & old.keys())
+    assert len(now.keys() & old.keys()) == expected[change][-1]
+    corrected = {name: (seed, left + 1) for name, (seed, left) in zip(names, pictures, strict=False)}
+    alone = export(corrected, "12", photographs=False).zip(tmp_path / "c.zip")  # by the names that they have now
+    assert in_all(clone.add(alone)) == (0, len(pictures), 0, 0)
+    assert dict(by_picture(clone).values()) == dict(now.values())
+    assert "nothing changed" in clone.told(export(corrected, "12").zip(tmp_path / "d.zip"))
+
+
+def test_a_picture_that_takes_the_place_of_another_is_that_of_its_own_task(clone: Clone, tmp_path: Path) -> None:
+    clone.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
+    clone.told(export({"b.JPG": (90, 3), "c.JPG": (91, 3)}, "1").zip(tmp_path / "b.zip"))
+    old = clone.images()
+    assert in_all(clone.add(export({"b.JPG": (0, 3), "c.JPG": (91, 3)}, "1").zip(tmp_path / "c.zip"))) == (0, 0, 1, 25)
+    now = clone.images()
+    assert old.items() >= now.items() and old.keys() - now.keys() == {"1-b"}
+    # and one that two tasks have stays where it came first, by another name there
+    renamed = {name.replace("DJI_0000", "renamed"): value for name, value in FIRST.items()}
+    assert in_all(clone.add(export(renamed, "12").zip(tmp_path / "d.zip"))) == (0, 0, 0, 25)
+    assert clone.images() == now
+
+
+@pytest.mark.parametrize(("count", "background"), [(253, "background"), (254, "ignore")])
+def test_as_many_labels_as_there_may_be(count: int, background: str, clone: Clone, tmp_path: Path) -> None:
+    labels = ["panel", *(f"l{number}" for number in range(count - 1))]
+    told = clone.told(export(FIRST, "12", labels).zip(tmp_path / "a.zip"))
+    (said,) = (line for line in told if "cvat.background: " in line)
+    assert f"cvat.background: {background}" in said
+    assert ("254 labels leave no room for a class of those pixels" in said) == (count == 254)
+    assert len(clone.params()["cvat"]["classes"]) == 254 and len(clone.images()) == 24
+
+
+def test_a_video_whose_photographs_are_nowhere_is_refused_before_it_is_drawn(
+    clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(name: str, count: int, there: bool, *ends: int) -> Path:
+        made = FakeExport(LABELS, about=f"<id>7</id><start_frame>0</start_frame><stop_frame>{count - 1}</stop_frame>")
+        made.about += "<original_size><width>20</width><height>16</height></original_size>"
+        boxes = (shape("box", frame=n, outside=0, xtl=n, ytl=2, xbr=n + 4, ybr=7) for n in ends)
+        made.images = [f'<track id="0" label="panel">{"".join(boxes)}</track>']
+        made.files = {f"images/frame_{n:06d}.PNG": encoded(20, 16, seed=n) for n in range(count if there else 0)}
+        return made.zip(tmp_path / name)
+
+    def drawn(*_: object) -> None:
+        raise AssertionError("it was drawn")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.cvat.formats.cvat_video._Reader._draw", drawn)
+        with pytest.raises(
+            DataError, match=r"photographs in the export, or in an earlier one of the task '7', found none"
+        ):
+            clone.told(frames("a.zip", 100_000, False, 0, 4))
+    assert in_all(clone.add(frames("b.zip", 9, True, 0, 4), frames("c.zip", 9, False, 0, 5))) == (9, 0, 0, 0)
+    assert in_all(clone.add(frames("d.zip", 9, False, 1, 4))) == (0, 5, 0, 4)  # 0, and those after 4
 
 
 def test_photographs_stay_as_long_as_an_export_has_them(clone: Clone, tmp_path: Path) -> None:

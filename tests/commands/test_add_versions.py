@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,21 @@ def test_dvc_keeps_each_version_and_no_other_is_added_to(repository: Clone, tmp_
     with pytest.raises(StateError, match=r"^data/annotations: not the version that data/annotations\.dvc names; run"):
         clone.told(second)
     assert clone.files() == before
+
+
+def test_a_database_of_dvc_that_cannot_be_written_is_one_line(
+    repository: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
+    before = repository.files()
+
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("dvc.repo.Repo.__init__", full)
+    with pytest.raises(StateError, match=r"^DVC's database: disk I/O error; check that its folder can be written, and"):
+        repository.told(export(flight(50, 2), "13").zip(tmp_path / "b.zip"))
+    assert repository.files() == before
 
 
 def test_an_addition_that_dvc_has_not_kept_is_kept_by_the_next(

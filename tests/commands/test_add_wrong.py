@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from PIL import Image
 
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from stages.cvat.store import read_index
 from tests.commands.adding import FIRST, Clone, export, flight
-from tests.stages.cvat.fake import encoded
+from tests.stages.cvat.fake import FakeExport, encoded, picture
 
 
 @pytest.fixture
@@ -38,6 +44,77 @@ def cut(path: Path) -> Path:
     return made.zip(path)
 
 
+def whole_of(kind: str) -> bytes:
+    """A photograph of a format, however its file is called."""
+    content = io.BytesIO()
+    Image.fromarray(picture(20, 16)).save(content, kind)
+    return content.getvalue()
+
+
+def cut_of(kind: str) -> Callable[[Path], Path]:
+    def spoil(path: Path) -> Path:
+        made, whole = export(FIRST, "12"), whole_of(kind)
+        made.files["images/flight0/DJI_0001.JPG"] = whole[: len(whole) * 3 // 5]
+        return made.zip(path)
+
+    return spoil
+
+
+def inks(path: Path) -> Path:
+    made, content = export(FIRST, "12"), io.BytesIO()
+    Image.fromarray(picture(20, 16)).convert("CMYK").save(content, "JPEG")
+    made.files["images/flight0/DJI_0001.JPG"] = content.getvalue()
+    return made.zip(path)
+
+
+def voc(*names: str) -> FakeExport:
+    """An export of masks, whose names become files in the store."""
+    made = FakeExport()
+    for name in names:
+        mask = np.zeros((16, 20, 3), np.uint8)
+        mask[2:8, 2:9] = 128, 64, 128  # the same blue first
+        made.files[f"SegmentationClass/{name}.png"] = cv2.imencode(".png", mask)[1].tobytes()
+        made.files[f"JPEGImages/{name}.jpg"] = encoded(20, 16, ".jpg", len(made.files))
+    made.files["labelmap.txt"] = b"# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad:128,64,128::\n"
+    made.files["ImageSets/Segmentation/default.txt"] = "\n".join(names).encode("utf-8", "surrogateescape")
+    return made
+
+
+def written(made: FakeExport, path: Path) -> Path:
+    """An export without annotations.xml."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in made.files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def not_utf8(path: Path) -> Path:
+    made = voc("a", "b", "\udcff")
+    del made.files["ImageSets/Segmentation/default.txt"]
+    folder = path.parent / "folder"
+    for name, content in made.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def label(name: str) -> Callable[[Path], Path]:
+    def spoil(path: Path) -> Path:
+        made, square = FakeExport(), [[2, 2, 10, 2, 10, 9, 2, 9]]
+        made.files["annotations/instances_default.json"] = json.dumps(
+            {
+                "images": [{"id": n, "file_name": f"{n}.png", "width": 20, "height": 16} for n in range(4)],
+                "annotations": [{"id": n, "image_id": n, "category_id": 1, "segmentation": square} for n in range(4)],
+                "categories": [{"id": 1, "name": name}],
+            }
+        ).encode()
+        made.files |= {f"images/default/{n}.png": encoded(20, 16, seed=n) for n in range(4)}
+        return written(made, path)
+
+    return spoil
+
+
 def text(path: Path) -> Path:
     made = export(FIRST, "12")
     made.files["images/flight0/DJI_0001.JPG"] = b"no picture"
@@ -51,12 +128,27 @@ def line_break(path: Path) -> Path:
     return made.zip(path)
 
 
+WHOLE = r"DJI_0001\.JPG: expected a whole image, found \d+ bytes.*; export again from CVAT"
+
+
 @pytest.mark.parametrize(
     ("spoilt", "expected"),
     [
         (big, r"DJI_0001\.JPG: expected the size that its labels are for, 20x16, found 30x16"),
         (link, "expected a file or a folder, found a link"),
         (cut, r"DJI_0001\.JPG: expected a whole image"),
+        *((cut_of(kind), WHOLE) for kind in ("TIFF", "BMP", "GIF", "WEBP", "PNG", "JPEG")),
+        (inks, r"DJI_0001\.JPG: expected grey or RGB"),
+        (not_utf8, r"folder: '\S+\\udcff\.(png|jpg)': expected a file name in UTF-8, found another; rename it"),
+        (
+            lambda path: written(voc("x" * 300, "b"), path),
+            r"bad\.zip: 'Seg\w+/x+'\.\.\.: expected names of at most 2",
+        ),
+        (lambda path: written(voc("a", "a.png/b"), path), r"bad\.zip: 'SegmentationClass/a\.png': expected a file or"),
+        *(
+            (label(name), r"bad\.zip: expected labels without control")
+            for name in ("\ud800", "a\nb", "a\x1b[31m", "\x7f")
+        ),
         (text, r"DJI_0001\.JPG: expected an image \(PNG, JPEG"),
         (line_break, "names without control characters"),
         (lambda path: path, "no such file"),
@@ -75,6 +167,22 @@ def test_a_bad_export_beside_a_good_one_changes_nothing(
     with pytest.raises(PixelproofError, match=expected):
         clone.told(bad)
     assert clone.files() == before
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "WEBP"])
+def test_whole_photographs_of_any_format_are_taken(kind: str, clone: Clone, tmp_path: Path) -> None:
+    made = export(FIRST, "12")
+    made.files["images/flight0/DJI_0001.JPG"] = whole_of(kind)
+    clone.told(made.zip(tmp_path / "a.zip"))
+    assert len(clone.images()) == 24
+
+
+def test_a_photograph_that_is_damaged_within_is_to_be_added_again(clone: Clone, tmp_path: Path) -> None:
+    clone.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
+    path = min((clone.store / "photographs").iterdir())
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(DataError, match=r"expected a whole image, .*; add the export again with a whole photograph$"):
+        clone.images()
 
 
 def test_parts_of_the_store_are_no_exports(clone: Clone, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from pixelproof.nn.build import build_model
 from pixelproof.nn.facts import measured
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import resolve
+from tests.forked import run_forked
 from tests.stages.train.conftest import Workspace
 
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -102,8 +102,7 @@ def test_segformer_costs_what_its_paper_says() -> None:
 
 def info(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the real command."""
-    command = [sys.executable, "-m", "commands", "info", *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return run_forked(["-m", "commands", "info", *arguments], root)
 
 
 def test_the_command_knows_any_architecture(workspace: Workspace) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ruamel.yaml import YAML
 from commands._params import check_apart
 from pixelproof.core.errors import ParamsError
 from pixelproof.core.params import read_yaml
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def command(clone: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "commands", "params"], cwd=clone, capture_output=True, text=True)
+    return run_forked(["-m", "commands", "params"], clone)
 
 
 def leaves(values: dict[str, Any], indent: int = 0) -> list[tuple[int, str]]:

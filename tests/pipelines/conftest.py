@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
-import psutil
 import pytest
-import yaml
 
+from tests.forked import run_forked
 from tests.once import once
 
 ROOT = Path(__file__).parents[2]
@@ -88,14 +81,17 @@ pathlib.Path("runs.log").open("a").write(f"{time.time()} end {name}\\n")
 
 def sh(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command in the folder `cwd`; with `check`, it must succeed, or its output is shown."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    if command[0] == "dvc":  # hundreds of times, and most of a short run is its imports
+        done = run_forked(["-m", *command], cwd)
+    else:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done
 
 
 def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `bin/pixelproof ...` in the folder `cwd`, whatever its exit code."""
-    return sh(sys.executable, "-m", "commands", *arguments, cwd=cwd, check=False)
+    return run_forked(["-m", "commands", *arguments], cwd)
 
 
 def commit(repo: Path) -> str:
@@ -179,122 +175,3 @@ def clone(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     sh("git", "clone", "-q", str(reproduced), str(tmp_path / "clone"), cwd=tmp_path)
     monkeypatch.chdir(tmp_path / "clone")
     return tmp_path / "clone"
-
-
-class Served:
-    """A running `bin/pixelproof serve`, and what its server recorded."""
-
-    def __init__(self, repo: Path, process: psutil.Popen, api: str) -> None:
-        self.repo, self.process, self.api = repo, process, api
-        user, password = (repo / ".pixelproof/prefect/auth").read_text().strip().split(":")
-        self.login = (user, password)
-        client = {"client": "tests"}
-        token = httpx.get(f"{api}/csrf-token", params=client, auth=self.login, timeout=60, trust_env=False).json()
-        self.headers = {"Prefect-Csrf-Client": client["client"], "Prefect-Csrf-Token": token["token"]}
-        self.scheduled_run: dict[str, Any] = {}
-
-    def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
-        """The server's records of one kind that match a query."""
-        return list(self.send("POST", f"{what}/filter", query).json())
-
-    def send(self, method: str, what: str, body: dict[str, Any]) -> httpx.Response:
-        """The server's response; like Prefect's own client, this retries while the database is locked (503)."""
-        for _ in range(60):
-            answer = httpx.request(
-                method,
-                f"{self.api}/{what}",
-                json=body,
-                auth=self.login,
-                headers=self.headers,
-                timeout=60,
-                trust_env=False,
-            )
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(1)
-        answer.raise_for_status()
-        return answer
-
-    def task_runs(self, flow_run: str) -> dict[str, dict[str, Any]]:
-        """The task runs of a flow run by name, once the server has recorded how each ended."""
-        for _ in range(100):
-            runs = self.ask("task_runs", flow_runs={"id": {"any_": [flow_run]}})
-            ended = [
-                run for run in runs if run["state_type"] in ("COMPLETED", "FAILED") or run["state_name"] == "NotReady"
-            ]
-            if runs and len(ended) == len(runs):
-                break
-            time.sleep(0.2)
-        return {run["name"]: run for run in runs}
-
-    def artifacts(self, flow_run: str) -> list[dict[str, Any]]:
-        """The artifacts of a flow run."""
-        return self.ask("artifacts", artifacts={"flow_run_id": {"any_": [flow_run]}})
-
-    def wait_for_scheduled_run(self, seconds: float) -> None:
-        """Wait until a run started by the schedule has ended; then pause the schedule."""
-        deadline = time.monotonic() + seconds
-        while not self.scheduled_run:
-            assert self.process.poll() is None, "serve ended"
-            assert time.monotonic() < deadline, f"no scheduled run finished in {seconds} s"
-            time.sleep(0.5)
-            ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
-            self.scheduled_run = next(iter(self.ask("flow_runs", flow_runs=ended)), {})
-        self.send("PATCH", f"deployments/{self.deployment()}", {"paused": True})
-
-    def deployment(self) -> str:
-        """The id of the one deployment."""
-        (deployment,) = self.ask("deployments")
-        return str(deployment["id"])
-
-    def start_a_run_that_hangs(self) -> psutil.Process:
-        """Start a run on demand whose first stage never ends; returns the process of that stage."""
-        pid = self.repo / "control/pid"
-        (self.repo / "control").mkdir(exist_ok=True)
-        (self.repo / "control/cvat").write_text(
-            f"import os\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
-        )
-        (self.repo / "examples/export.xml").write_text("<changed/>")
-        self.send("POST", f"deployments/{self.deployment()}/create_flow_run", {})
-        for _ in range(1200):
-            if pid.exists() and pid.read_text().endswith(" "):
-                return psutil.Process(int(pid.read_text()))
-            time.sleep(0.1)
-        raise AssertionError("the run on demand did not start")
-
-
-@contextmanager
-def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: float) -> Iterator[Served]:
-    """`serve` in a copy of the pipeline, with another schedule; at the end, Ctrl-C is sent in the middle of a run."""
-    shutil.copytree(reproduced, repo, symlinks=True)
-    deployments = yaml.safe_load((repo / "prefect.yaml").read_text())
-    deployments["deployments"][0]["schedules"] = [schedule]
-    (repo / "prefect.yaml").write_text(yaml.safe_dump(deployments))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    command = [sys.executable, "-m", "commands", "serve", "--port", str(port)]
-    process = psutil.Popen(command, cwd=repo, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert "Ctrl-C ends it" in process.stdout.readline()
-        served = Served(repo, process, f"http://127.0.0.1:{port}/api")
-        served.wait_for_scheduled_run(seconds)
-        yield served
-        family = [served.start_a_run_that_hangs(), *process.children(recursive=True)]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-        _, left = psutil.wait_procs(family, timeout=20)
-        assert not left, "Ctrl-C ends everything that was started"
-        sh("dvc", "status", "cvat", cwd=repo)
-    finally:
-        if process.is_running():
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-
-
-@pytest.fixture(scope="session")
-def served(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server that has finished a scheduled run; all tests share it, because starting one takes long."""
-    with serving(reproduced, tmp_path_factory.mktemp("served") / "repo", {"interval": 5}, seconds=240) as served:
-        yield served

@@ -22,6 +22,7 @@ NAME = "COCO 1.0"
 TASKS = ("instances", "stuff", "person_keypoints", "captions", "labels", "image_info", "panoptic")
 TASK = re.compile(rf"({'|'.join(TASKS)})_(.+)", re.DOTALL)
 KEYS = tuple(re.compile(rb'"%s"\s*:\s*\[' % key) for key in (b"images", b"annotations", b"categories"))
+PANOPTIC = "export as COCO instances, 'COCO 1.0' in CVAT"
 DATUMARO = [{"name": "", "id": 0, "url": ""}]  # the licences in files that Datumaro writes, and so CVAT
 
 
@@ -66,6 +67,8 @@ def read(export: Export) -> Parsed:
             _count(export, other, undrawn, notes)
         document = checks.parse_json(export, drawn)
         where = f"{export.path}: {drawn}"
+        if any("segments_info" in each for each in checks.items_of(where, document, "annotations")):
+            raise DataError(where, "polygons or masks", "COCO panoptic: its areas are in pictures", PANOPTIC)
         categories = _categories(where, document)
         labels |= dict.fromkeys(categories.values(), "")
         read_images = _images(export, where, document, (drawn, subset), bool(pictures))
@@ -144,7 +147,8 @@ def _images(
     images: dict[int, _Image] = {}
     names: set[str] = set()
     for entry in checks.items_of(where, document, "images"):
-        name = checks.name_of(where, entry.get("file_name"))
+        name = entry.get("file_name")  # Label Studio on Windows writes backslashes
+        name = checks.name_of(where, name.replace("\\", "/") if isinstance(name, str) else name)
         here = f"{where}: image {name!r}"
         width, height = checks.size_of(here, entry.get("width"), entry.get("height"))
         checks.whole(here, "id", entry.get("id"))

@@ -81,6 +81,7 @@ class _Reader:
     def frames(self, key: tuple[str, str], tracks: list[Element]) -> Iterator[Annotated]:
         """The frames of one task."""
         task, subset = key
+        self._check_photographs(task)
         folder = subset if self.meta.project else ""
         node = self.meta.tasks.get(task) if self.meta.project else self.meta.node
         drawn: dict[int, list[Shape]] = {number: [] for number in self._numbers(node, folder, tracks)}
@@ -92,6 +93,13 @@ class _Reader:
         for number, shapes in drawn.items():
             name = f"frame_{number:06d}"
             yield Annotated(name, task, subset, *sizes[number], tuple(shapes), members[number], number)
+
+    def _check_photographs(self, task: str) -> None:
+        """Refuse a task whose photographs are nowhere, before a hundred thousand frames are drawn for nothing."""
+        lent = self.export.lent
+        if task and not self.photographs.names and lent is not None and task not in lent:
+            expected = f"photographs in the export, or in an earlier one of the task {task!r}"
+            raise DataError(self.export.path, expected, "none", AGAIN)
 
     def _member(self, task: str, folder: str, number: int) -> str | None:
         name = f"frame_{number:06d}"

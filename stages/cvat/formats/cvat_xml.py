@@ -132,8 +132,8 @@ class Photographs:
             raise DataError(where, "a relative name inside the export", repr(name), AGAIN)
         paths = [str(PurePosixPath(folder) / name) for folder in (f"images/{subset}", "images", ".")]
         for path in paths if subset else paths[1:]:
-            if path in self.export.lengths:
-                return path
+            if member := self.export.find(path):
+                return member
             if len(found := self._stems.get(path, [])) > 1:
                 raise DataError(where, f"one file {path}", f"{len(found)}: {', '.join(sorted(found))}", AGAIN)
             if found:

@@ -38,8 +38,8 @@ def photograph(export: Export, where: str, places: Iterable[str], any_there: boo
     """
     tried = list(dict.fromkeys(places))
     for place in tried:
-        if place in export.lengths:
-            return place
+        if member := export.find(place):
+            return member
     if any_there:
         raise DataError(where, f"its photograph, {tried[0]}", "none", SAVE_IMAGES)
     return None

@@ -12,6 +12,9 @@ from stages.cvat.formats.pictures import is_picture
 
 AGAIN = "export the task or project again as 'CVAT for images 1.1'"
 BACKUP = "open it in CVAT with 'Create from backup', then export {} as 'CVAT for images 1.1'"
+LABEL_STUDIO = "export from Label Studio as 'COCO with Images'"
+VIA = "export from the VGG Image Annotator as COCO, and put the images beside the file"
+SUPERVISELY = "export from Supervisely as COCO, or as masks with a labelmap.txt (PASCAL VOC)"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,17 @@ SIGNS = (
     Sign("Cityscapes", (r"gtFine/.+",)),
     Sign("CamVid", (r"label_colors\.txt", r".+annot/.+")),
     Sign("LabelMe", (r"(.+/)?[^/]+\.xml",), r"<annotation>[\s\S]*<(folder|filename)>"),
+    Sign(
+        "Label Studio's JSON",
+        (r"[^/]+\.json",),
+        r'^\s*\[\s*\{[\s\S]*"(result|annotation_id)"\s*:',
+        LABEL_STUDIO,
+    ),
+    Sign("YOLO of Label Studio", (r"classes\.txt", r"notes\.json"), remedy=LABEL_STUDIO),
+    Sign("masks of Label Studio", (r"(.+/)?task-\d+-annotation-\d+.*\.(png|npy)",), remedy=LABEL_STUDIO),
+    Sign("Supervisely", (r"(.+/)?meta\.json", r"(.+/)?ann/.+\.json"), remedy=SUPERVISELY),
+    Sign("VGG Image Annotator", (r"(.+/)?[^/]+\.json",), r'"(_via_img_metadata|shape_attributes)"\s*:', VIA),
+    Sign("VGG Image Annotator", (r"(.+/)?[^/]+\.csv",), r"region_shape_attributes", VIA),
     Sign("LabelMe", (r"(.+/)?[^/]+\.json",), r'"imagePath"\s*:'),
     Sign("ImageNet: it holds tags only", (r"synsets\.txt",)),
     Sign("WIDER FACE: it holds boxes only", (r"wider_face_split/.+",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.compare.as_markdown import as_markdown
+from pipelines.compare.as_markdown import as_markdown, unjudged
 from pipelines.compare.causes import ParamChange
 from pipelines.compare.compare import Options, compare, investigate, through_gate
 from pipelines.compare.labels import Classes, DataChange, SplitChange, changed_classes
@@ -22,7 +23,7 @@ from pipelines.compare.result import Comparison, Note, SideName, as_record
 from pipelines.compare.runs import common_ids, spread, union
 from pipelines.compare.significance import Row
 from pipelines.compare.store import Outputs, Store
-from pipelines.compare.words import headline
+from pipelines.compare.words import NOTHING_SHARED, headline
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import open_revision
 from pipelines.markdown import PAGE_LIMIT, code, shortened
@@ -362,6 +363,25 @@ def test_the_pages_go_into_a_folder_when_asked(repo: Path, capsys: pytest.Captur
     kept = {path: path.read_bytes() for path in Path("out").iterdir()}
     compare("HEAD", "workspace", Options(Path("again")))
     assert {path: Path("again", path.name).read_bytes() for path in kept} == kept
+
+
+def test_what_shares_no_image_is_told_apart_from_what_is_not_here() -> None:
+    fell = compare_metrics({"unet": {"val.mIoU": 0.8}}, {"unet": {"val.mIoU": 0.1}})
+    apart = comparison(rows=(), apart=("unet",), metrics=unjudged_rows(fell, [], ["unet"]))
+    assert headline(apart).startswith(
+        f"significance was not computed; {NOTHING_SHARED}; metrics/ says: 0 better, 1 worse"
+    )
+    assert any("`unet`" in line and NOTHING_SHARED in line for line in unjudged(apart))
+    assert "are here" in "".join(unjudged(comparison(rows=(), unjudged=("unet",))))
+
+
+def test_a_clone_of_another_user_is_one_line(monkeypatch: pytest.MonkeyPatch, repo: Path) -> None:
+    """With git's own remedy; it was called a revision that git does not know."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own tests use it
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    with pytest.raises(StateError, match=r"^git: a clone that belongs to another user; `git config .*safe\.directory "):
+        open_revision("HEAD")
 
 
 @pytest.mark.parametrize("name", ["nope", "--output=x", "HEAD:dvc.yaml", ""])

@@ -6,13 +6,17 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from pipelines.compare.as_markdown import as_markdown
 from pipelines.compare.facts import twins
+from pipelines.compare.kept import _given
 from pipelines.compare.page import as_page
 from pipelines.compare.store import Outputs, Store
 from pipelines.dvc.check import untrue_at
@@ -183,3 +187,12 @@ def test_two_seeds_with_the_same_results_are_named() -> None:
     weights: dict[str, str | None] = {f"models/unet/{seed}": "w.dir" for seed in range(3)}
     lock = DvcLock({"evaluate": Record(outs=outs), "train": Record(outs=weights)})
     assert twins(lock) == ["results/unet/2/evaluate is results/unet/0/evaluate"]
+
+
+def test_a_split_without_images_has_rows_without_numbers() -> None:
+    """As report writes them: a dataset whose test labels are kept back is no forgery."""
+    counted = SimpleNamespace(counts=np.array([[[3, 1], [0, 4]]], np.int64))
+    seeds: Any = {0: {"val": counted}}
+    given = _given("unet", seeds, ["iou"], ("sky", "road"))
+    assert given["unet", "val", "sky"] == [0.75] and given["unet", "val", "road"] == [0.8]
+    assert given["unet", "test", "sky"] == given["unet", "test", "road"] == [None]

@@ -81,7 +81,7 @@ def test_what_a_running_dvc_needs_stays(repo: Path) -> None:
 
 
 @pytest.mark.parametrize("chosen", [False, True])
-@pytest.mark.parametrize("left", ["", '{"read": {"', "read"])
+@pytest.mark.parametrize("left", ["", '{"read": {"', "read", '{"/a": {"write": {"pid": 99999, "cmd": "x"}}'])
 def test_bin_python_removes_it_before_dvc_runs(
     repo: Path, left: str, chosen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.pipelines.conftest import ROOT, Served, sh
+from tests.pipelines.conftest import ROOT, sh
+from tests.pipelines.flows.conftest import Served
 from tests.pipelines.flows.test_reproduce import control, edit, wait_for
 
 HANG = "import os\nopen('control/pid', 'w').write(f'{os.getpid()} ')\ntime.sleep(600)"

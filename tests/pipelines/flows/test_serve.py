@@ -19,7 +19,8 @@ from websockets.sync.client import connect
 from pipelines.flows.serve import serve
 from pixelproof.core.errors import StateError
 from tests.browser import chromium
-from tests.pipelines.conftest import ROOT, Served, serving, sh
+from tests.pipelines.conftest import ROOT, sh
+from tests.pipelines.flows.conftest import Served, serving
 
 
 def test_a_scheduled_run_finishes(served: Served) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -156,11 +159,77 @@ def test_zip(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["../../evil.png", "/evil.png", "images/..\\evil.png", "C:/evil.png"])
+@pytest.mark.parametrize("name", ["../../evil.png", "/evil.png", "C:/evil.png", "c:evil.png"])
 def test_zip_that_would_write_outside(name: str, tmp_path: Path) -> None:
     export = FakeExport().add("1.png")
     export.files[name] = b"evil"
     assert "a path that leads out of the export" in refused(export.zip(tmp_path / "a/b/one.zip"), tmp_path)
+
+
+def test_a_zip_with_backslashes_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "one.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in FakeExport().add("1.png").content().items():
+            archive.writestr(name.replace("/", "\\"), content)
+    message = refused(path, tmp_path)
+    assert "images\\1.png: expected paths with `/`" in message and message.endswith(
+        "zip the folder with another program"
+    )
+
+
+def test_a_colon_that_is_no_drive(tmp_path: Path) -> None:
+    export = FakeExport().add("12:30:00.png", shape("polygon", points=POINTS)).add("at 12:30/b.png")
+    for path in (export.zip(tmp_path / "one.zip"), export.folder(tmp_path / "two")):
+        assert convert([path], tmp_path / "out", params())[1] == 2
+
+
+def test_a_file_that_is_twice_in_a_zip(tmp_path: Path) -> None:
+    path, files = tmp_path / "one.zip", FakeExport().add("1.png").content()
+    for name, content in files.items():
+        for again, ending in ((content, True), (content + b"<!-- -->", False)):
+            with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+                for member in (*files.items(), (name, again)):
+                    archive.writestr(*member)
+            if ending:
+                assert convert([path], tmp_path / "out", params())[1] == 1
+                shutil.rmtree(tmp_path / "out")
+            else:
+                assert f"{name}: expected each file once, found two that differ" in refused(path, tmp_path)
+
+
+def test_what_windows_leaves_behind(tmp_path: Path) -> None:
+    export = FakeExport().add("1.png")
+    files = {"desktop.ini": b"x"} | {f"my export/{name}": content for name, content in export.content().items()}
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    assert convert([tmp_path / "one.zip"], tmp_path / "out", params())[1] == 1
+
+
+def test_accents_that_are_spelled_apart_as_on_macos(tmp_path: Path) -> None:
+    together, apart = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    coco = {
+        "images": [{"id": 1, "file_name": together, "width": 20, "height": 16}],
+        "categories": [{"id": 1, "name": "road"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]}],
+    }
+    export = FakeExport().add(together)
+    export.files = {f"images/{apart}": encoded(20, 16)}
+    assert convert([export.zip(tmp_path / "one.zip")], tmp_path / "out", params())[1] == 1
+    other: dict[str, bytes | str] = {
+        "annotations/instances_default.json": json.dumps(coco),
+        f"images/default/{apart}": encoded(20, 16),
+    }
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name, content in other.items():
+            archive.writestr(name, content)
+    assert convert([tmp_path / "two.zip"], tmp_path / "out", params())[1] == 1
+    # where both are there, each is its own
+    export.files[f"images/{together}"] = encoded(20, 16, seed=2)
+    export.add(apart)
+    export.files[f"images/{apart}"] = encoded(20, 16, seed=3)
+    assert convert([export.zip(tmp_path / "three.zip")], tmp_path / "out", params())[1] == 2
+    assert len({path.read_bytes() for path in (tmp_path / "out").rglob("images/*")}) == 2
 
 
 def test_zip_bombs(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
         ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "keep at least one"),
         (
             {"sources": ["cvat"], "map": {"cvat": {"mud": "Void"}}},
-            "prepare.map.cvat: found 'mud' mapped to 'Void', which would count as a class; write {\"mud\": \"ignore\"}, or",
+            "found 'mud' mapped to 'Void', which would count as a class; write {\"mud\": \"ignore\"}, or",
         ),
     ],
 )

@@ -150,6 +150,27 @@ def test_the_layouts_of_other_tools(tmp_path: Path, file: str, photograph: str, 
     assert (image.subset, image.member) == (subset, photograph)
 
 
+@pytest.mark.parametrize("subset", ["train", "valid", "test"])
+def test_a_zip_of_one_subset_of_roboflow_keeps_it(tmp_path: Path, subset: str) -> None:
+    files: dict[str, bytes | str | dict[str, Any] | list[Any]] = {
+        f"{subset}/_annotations.coco.json": document({"segmentation": [SQUARE]}),
+        f"{subset}/a.png": photo(),
+    }
+    for folder, inner in ((tmp_path / "x", ""), (tmp_path / "y/again", "again/")):
+        written(folder, files)
+        (image,) = parsed(zipped(folder.parent if inner else folder)).images
+        assert (image.subset, image.member) == (subset, f"{subset}/a.png")
+
+
+def test_label_studio_on_windows_writes_backslashes(tmp_path: Path) -> None:
+    said = document({"segmentation": [SQUARE]})
+    said["images"][0]["file_name"] = "images\\a.png"
+    (image,) = parsed(written(tmp_path / "x", {"result.json": said, "images/a.png": photo()})).images
+    assert (image.name, image.member) == ("images/a.png", "images/a.png")
+    said["images"][0]["file_name"] = "images\\..\\..\\a.png"
+    assert "a relative path without" in refusal(coco.read, written(tmp_path / "y", {"result.json": said}))
+
+
 def test_annotations_without_an_area_are_counted_by_kind(tmp_path: Path) -> None:
     box = {"segmentation": [], "bbox": [1, 2, 3, 4]}
     skeleton = {"keypoints": [1, 1, 2], "num_keypoints": 1, "bbox": [1, 2, 3, 4], "segmentation": []}

@@ -30,6 +30,11 @@ from tests.stages.cvat.formats.made import (
 
 KINDS = {"coco_instances": "COCO 1.0", "datumaro": "Datumaro 1.0", "voc_segmentation": "Segmentation mask 1.1"}
 PALETTE = Palette(dict(zip(LABELS, range(3), strict=True)), [True] * 3, 255)
+PANOPTIC = {
+    "images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 16}],
+    "categories": [{"id": 1, "name": "road"}],
+    "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": [{"id": 1, "category_id": 1}]}],
+}
 YAML = "names: [a]\nkpt_shape: [3, 3]\ntrain: train.txt\n"
 XML = "<annotation>\n<filename>a.png</filename><folder/></annotation>"
 
@@ -92,6 +97,25 @@ def test_a_folder_zipped_again_is_that_folder(tmp_path: Path) -> None:
         (["gtFine/train/a_gtFine_color.png"], "Cityscapes", "as 'CVAT for images 1.1'"),
         (["label_colors.txt", "trainannot/a.png", "train.txt"], "CamVid", "as 'CVAT for images 1.1'"),
         ({"default/a.xml": XML, "default/a.png": photo()}, "LabelMe", "as 'CVAT for images 1.1'"),
+        (
+            {"project-1.json": [{"id": 1, "annotations": [{"result": []}]}]},
+            "Label Studio's JSON",
+            "as 'COCO with Images'",
+        ),
+        (
+            ["classes.txt", "notes.json", "images/a.png", "labels/a.txt"],
+            "YOLO of Label Studio",
+            "as 'COCO with Images'",
+        ),
+        (["task-3-annotation-1-by-1-tag-road-0.png"], "masks of Label Studio", "as 'COCO with Images'"),
+        (["meta.json", "ds0/img/a.png", "ds0/ann/a.png.json"], "Supervisely", "from Supervisely as COCO"),
+        (
+            {"via.json": {"_via_img_metadata": {}}, "a.png": photo()},
+            "VGG Image Annotator",
+            "as COCO, and put the images",
+        ),
+        ({"a.csv": b"filename,region_shape_attributes\n"}, "VGG Image Annotator", "as COCO, and put the images"),
+        ({"annotations/panoptic_a.json": PANOPTIC}, "COCO panoptic", "as COCO instances"),
         ({"a.json": {"shapes": [], "imagePath": "a.png"}}, "LabelMe", "as 'CVAT for images 1.1'"),
         (["synsets.txt", "train.txt"], "ImageNet: it holds tags only", "as 'CVAT for images 1.1'"),
         (["wider_face_split/wider_face_train_bbx_gt.txt"], "WIDER FACE", "as 'CVAT for images 1.1'"),
