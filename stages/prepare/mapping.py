@@ -45,17 +45,27 @@ def target_classes(
     return tuple(replace(info, id=number) for number, info in enumerate(sorted(found.values(), key=lambda c: c.id)))
 
 
-def check_void(classes: tuple[ClassInfo, ...], source: SourceName, accepted: bool) -> None:
+def check_void(classes: tuple[ClassInfo, ...], source: SourceName, accepted: bool, renames: Mapping[str, str]) -> None:
     """Refuse a class whose name says that it is none, unless params.yaml accepts it.
+
+    Args:
+        classes: The prepared classes.
+        source: The first source, which defines them.
+        accepted: Whether params.yaml accepts it.
+        renames: The map of that source, which may give such a name itself.
 
     Raises:
         ParamsError: Its pixels would count like those of any class.
     """
     void = [info.name for info in classes if info.name.lower() in VOID]
     if void and not accepted:
-        entries = json.dumps(dict.fromkeys(void, IGNORED), ensure_ascii=False)
-        fix = f"add {entries}, or `void` to prepare.accept where a published protocol counts it"
-        raise ParamsError(f"prepare.map.{source}", f"no entry for {void[0]!r}, which would count as a class", fix)
+        moved = [name for name, target in renames.items() if target in void]
+        verb = "write" if moved else "add"
+        entries = json.dumps(dict.fromkeys(moved or void, IGNORED), ensure_ascii=False)
+        fix = f"{verb} {entries}, or `void` to prepare.accept where a published protocol counts it"
+        found = f"{moved[0]!r} mapped to" if moved else "no entry for"
+        found += f" {void[0]!r}, which would count as a class"
+        raise ParamsError(f"prepare.map.{source}", found, fix)
 
 
 def lookup(source: SourceName, header: Header, targets: tuple[ClassInfo, ...], renames: Mapping[str, str]) -> Array:

@@ -38,7 +38,7 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
     """Merge the sources in `data` into `data/prepared`, write the cards; return the number of images of each split."""
     sources = [read_source(name, data / name) for name in params.sources]
     classes = target_classes({s.name: s.header for s in sources}, params.map)
-    check_void(classes, sources[0].name, "void" in params.accept)
+    check_void(classes, sources[0].name, "void" in params.accept, params.map.get(sources[0].name, {}))
     ids = {s.name: lookup(s.name, s.header, classes, params.map.get(s.name, {})) for s in sources}
     frozen = read_frozen(Path(params.split.frozen))
     every = place(sources, params, frozen)

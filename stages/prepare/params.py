@@ -31,6 +31,15 @@ class Prepare(Section):
     )
     split: Split = Field(description="how to split the groups of a source that has no splits of its own")
 
+    @field_validator("map")
+    @classmethod
+    def _names_are_shown(cls, value: dict[SourceName, dict[str, str]]) -> dict[SourceName, dict[str, str]]:
+        for source, moved in value.items():
+            for name, target in moved.items():
+                if not target.strip() or not target.isprintable():
+                    raise ValueError(f"{source}: {name!r}: expected a name in one line, or `ignore`; found {target!r}")
+        return value
+
     @field_validator("sources")
     @classmethod
     def _names_each_once(cls, value: list[SourceName]) -> list[SourceName]:

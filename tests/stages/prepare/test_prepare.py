@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.data.dataset import (
@@ -266,6 +267,10 @@ def test_card_counts_what_numpy_counts(tmp_path: Path) -> None:
             "'mut'; allowed: grass, mud, road, vehicle",
         ),
         ({"map": {"download": dict.fromkeys(PUBLIC, "ignore")}}, "keep at least one"),
+        (
+            {"sources": ["cvat"], "map": {"cvat": {"mud": "Void"}}},
+            "found 'mud' mapped to 'Void', which would count as a class; write {\"mud\": \"ignore\"}, or",
+        ),
     ],
 )
 def test_classes_that_match_nothing(changes: dict[str, Any], expected: str, tmp_path: Path) -> None:
@@ -274,6 +279,12 @@ def test_classes_that_match_nothing(changes: dict[str, Any], expected: str, tmp_
         prepare(tmp_path, tmp_path / "cards", section(**changes))
     assert expected in str(error.value)
     assert not (tmp_path / "prepared").exists() and not (tmp_path / "cards").exists()
+
+
+@pytest.mark.parametrize("target", ["", " ", "a\nb"])
+def test_a_class_is_mapped_to_a_name_in_one_line(target: str) -> None:
+    with pytest.raises(ValidationError, match=r"cvat: 'mud': expected a name in one line, or `ignore`; found '"):
+        section(map={"cvat": {"mud": target}})
 
 
 def test_sources_that_clash_or_hold_nothing(tmp_path: Path) -> None:
