@@ -20,7 +20,7 @@ from pixelproof.data.dataset import SPLITS, UNSPLIT
 from pixelproof.data.photos import Measured
 from pixelproof.data.splitting import Split, best_salt, split_of
 from stages.cvat.convert import Opened, Photograph, measured
-from stages.cvat.params import IGNORED, Cvat, Grouping
+from stages.cvat.params import IGNORED, MOST_LABELS, Cvat, Grouping
 from stages.cvat.store import Line, effective, places_of
 from stages.prepare.mapping import VOID
 
@@ -142,8 +142,8 @@ def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
     """Settle what an export does not say; what params.yaml says about earlier labels and the background stays.
 
     A label is assumed to be a thing if its objects cover a tenth of the image or less, on average. Pixels outside every
-    shape belong to a label called background if there is one, to a new class of that name if there are many, else to
-    none.
+    shape belong to a label called background if there is one, to a new class of that name if there are many and room is
+    left for it, else to none.
     """
     values = params.model_dump()
     known = {label.name: label.thing for label in kept.classes} if kept else {}
@@ -151,7 +151,8 @@ def settled(params: Cvat, found: Found, kept: Cvat | None) -> Cvat:
         share = found.share(label["name"])
         label["thing"] = known.get(label["name"], share is not None and share <= OBJECT)
     name = next((label.name for label in params.classes if label.name.lower() == BACKGROUND["name"]), IGNORED)
-    if name == IGNORED and found.unlabelled > UNLABELLED and not kept:
+    room = len(params.classes) < MOST_LABELS
+    if name == IGNORED and found.unlabelled > UNLABELLED and room and not kept:
         values["classes"].append(BACKGROUND)
         name = str(BACKGROUND["name"])
     return Cvat.model_validate({**values, "background": kept.background if kept else name})
@@ -191,11 +192,13 @@ def told(params: Cvat, found: Found) -> list[str]:
     things = [label.name for label in params.classes if label.thing]
     others = [label.name for label in params.classes if not label.thing]
     width, height = Counter(found.sizes).most_common(1)[0][0]
+    full = params.background == IGNORED and found.unlabelled > UNLABELLED
+    full_of = f"; {MOST_LABELS} labels leave no room for a class of those pixels" if full else ""
     sample = f" (of {found.drawn} images)" if found.drawn < len(found.sizes) else ""
     return [
         f"{len(found.sizes)} images (mostly {width}x{height}), grouped by cvat.group: {_group(params)}",
         f"{100 * found.unlabelled:.1f} % of the pixels{sample} lie outside every shape;"
-        f" cvat.background: {params.background}",
+        f" cvat.background: {params.background}{full_of}",
         f"things (countable objects): {', '.join(things) or 'none'}",
         f"not things: {', '.join(others) or 'none'}",
         f"please check: a label is assumed to be a thing if its objects cover {100 * OBJECT:.0f} % of an image or less",
