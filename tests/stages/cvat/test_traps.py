@@ -188,8 +188,8 @@ def test_a_file_that_is_twice_in_a_zip(tmp_path: Path) -> None:
     for name, content in files.items():
         for again, ending in ((content, True), (content + b"<!-- -->", False)):
             with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
-                for member in (*files.items(), (name, again)):
-                    archive.writestr(*member)
+                for member, data in (*files.items(), (name, again)):
+                    archive.writestr(member, data)
             if ending:
                 assert convert([path], tmp_path / "out", params())[1] == 1
                 shutil.rmtree(tmp_path / "out")

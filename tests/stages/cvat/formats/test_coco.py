@@ -152,7 +152,10 @@ def test_the_layouts_of_other_tools(tmp_path: Path, file: str, photograph: str, 
 
 @pytest.mark.parametrize("subset", ["train", "valid", "test"])
 def test_a_zip_of_one_subset_of_roboflow_keeps_it(tmp_path: Path, subset: str) -> None:
-    files = {f"{subset}/_annotations.coco.json": document({"segmentation": [SQUARE]}), f"{subset}/a.png": photo()}
+    files: dict[str, Any] = {
+        f"{subset}/_annotations.coco.json": document({"segmentation": [SQUARE]}),
+        f"{subset}/a.png": photo(),
+    }
     for folder, inner in ((tmp_path / "x", ""), (tmp_path / "y/again", "again/")):
         written(folder, files)
         (image,) = parsed(zipped(folder.parent if inner else folder)).images
