@@ -216,7 +216,8 @@ def test_accents_that_are_spelled_apart_as_on_macos(tmp_path: Path) -> None:
     export = FakeExport().add(together)
     export.files = {f"images/{apart}": encoded(20, 16)}
     assert convert([export.zip(tmp_path / "one.zip")], tmp_path / "out", params())[1] == 1
-    other = {"annotations/instances_default.json": json.dumps(coco), f"images/default/{apart}": encoded(20, 16)}
+    said = json.dumps(coco).encode()
+    other = {"annotations/instances_default.json": said, f"images/default/{apart}": encoded(20, 16)}
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         for name, content in other.items():
             archive.writestr(name, content)
