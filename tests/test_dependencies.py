@@ -12,6 +12,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +39,43 @@ def test_dvc_yaml_lists_what_the_stages_import() -> None:
     assert differences(ROOT, stages_of(ROOT).values()) == {}
 
 
+@pytest.fixture(scope="module")
+def listed() -> dict[str, set[str]]:
+    """The files of code that the deps of each stage list; those of a matrix list the same."""
+    made = {name.split("@")[0]: stage for name, stage in stages_of(ROOT).items()}
+    return {name: set[str]().union(*listed_code(ROOT, stage).values()) for name, stage in made.items()}
+
+
 @pytest.mark.parametrize("dataset", sources.names())
-def test_a_source_imports_no_other_and_nothing_that_download_lacks(dataset: str) -> None:
-    listed = set[str]().union(*listed_code(ROOT, stages_of(ROOT)["download"]).values())
-    shared = {path for path in listed if not path.startswith("pixelproof/sources/synthetic/")}
+def test_a_source_imports_no_other_and_nothing_that_download_lacks(dataset: str, listed: dict[str, set[str]]) -> None:
+    shared = {path for path in listed["download"] if not path.startswith("pixelproof/sources/synthetic/")}
     assert closure(ROOT, f"pixelproof.sources.{dataset}") <= shared | code_in(ROOT, f"pixelproof/sources/{dataset}")
 
 
 @pytest.mark.parametrize("name", names())
-def test_an_architecture_names_all_that_its_modules_import(name: str) -> None:
+def test_an_architecture_names_all_that_its_modules_import(name: str, listed: dict[str, set[str]]) -> None:
     """The config has digests of what `modules` lists; a change of any other imported module would rerun nothing."""
     digests = resolve(name, "small")["digests"]
+    imported = set[str]().union(*(closure(ROOT, f"pixelproof.networks.{module}") for module in digests))
     for stage in ("train", "evaluate"):
-        made = next(made for key, made in stages_of(ROOT).items() if key.split("@")[0] == stage)
-        listed = set[str]().union(*listed_code(ROOT, made).values())
-        imported = set[str]().union(*(closure(ROOT, f"pixelproof.networks.{module}") for module in digests))
-        assert imported - listed <= {f"pixelproof/networks/{module}.py" for module in digests}
+        assert imported - listed[stage] <= {f"pixelproof/networks/{module}.py" for module in digests}
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone for those that change one file of it, and put it back."""
+    return make_workspace(tmp_path_factory.mktemp("code")).folder
+
+
+@contextmanager
+def changed(path: Path, text: str) -> Iterator[None]:
+    """A file with another text during the block."""
+    before = path.read_text()
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 @pytest.mark.parametrize(
@@ -64,21 +87,19 @@ def test_an_architecture_names_all_that_its_modules_import(name: str) -> None:
         "from stages.undeclared import anything",
     ],
 )
-def test_an_undeclared_import_is_found_in_the_code(tmp_path: Path, line: str) -> None:
-    folder = make_workspace(tmp_path).folder
-    (folder / "stages/undeclared.py").touch()
-    main = folder / "stages/train/__main__.py"
-    main.write_text(f"{main.read_text()}\n{line}\n")
-    found = differences(folder, stages_of(folder).values())
+def test_an_undeclared_import_is_found_in_the_code(code: Path, line: str) -> None:
+    (code / "stages/undeclared.py").touch()
+    main = code / "stages/train/__main__.py"
+    with changed(main, f"{main.read_text()}\n{line}\n"):
+        found = differences(code, stages_of(code).values())
     assert {name: difference.lacks for name, difference in found.items()} == {"train": ("stages/undeclared.py",)}
 
 
-def test_a_dep_that_nothing_imports_is_found(tmp_path: Path) -> None:
-    folder = make_workspace(tmp_path).folder
-    graph = yaml.safe_load((folder / "dvc.yaml").read_text())
+def test_a_dep_that_nothing_imports_is_found(code: Path) -> None:
+    graph = yaml.safe_load((code / "dvc.yaml").read_text())
     graph["stages"]["augment"]["deps"].append("pixelproof/fetch")
-    (folder / "dvc.yaml").write_text(yaml.safe_dump(graph))
-    found = differences(folder, stages_of(folder).values())
+    with changed(code / "dvc.yaml", yaml.safe_dump(graph)):
+        found = differences(code, stages_of(code).values())
     assert {name: difference.unused for name, difference in found.items()} == {"augment": ("pixelproof/fetch",)}
 
 
