@@ -145,10 +145,15 @@ pq.write_table(pa.table(dict(zip(names, map(list, zip(*rows))))), out / "matrice
 REPORT = """\
 import csv, json
 from pathlib import Path
-import numpy as np, pandas as pd, yaml
+import numpy as np, pyarrow.parquet as pq, yaml
 
 params = yaml.safe_load(Path("params.yaml").read_text())
 labels = [c["name"] for c in json.loads(Path("data/prepared/dataset.json").read_text())["classes"]]
+
+def read(path):
+    with pq.ParquetFile(path) as file:  # as the project reads: threads of a dataset's reader may outlive the script
+        columns = file.read(use_threads=False).to_pydict()
+    return {name: np.array(values) for name, values in columns.items()}
 
 def matrix(table):
     counts = np.zeros((len(labels), len(labels)))
@@ -166,11 +171,11 @@ Path("tables").mkdir(exist_ok=True)
 rows = [["architecture", "split", "class", "iou", "precision", "recall", "f1"]]
 for arch in params["architectures"]:
     tables = [f"results/{arch}/{seed}/evaluate/matrices.parquet" for seed in params["train"]["seeds"]]
-    runs = [pd.read_parquet(table, use_threads=False) for table in tables]
+    runs = [read(table) for table in tables]
     ece = float(np.mean([0.1 + seed / 10 for seed in params["train"]["seeds"]]))
     found = {}
     for split in ("test", "val"):
-        every = [matrix(run[run["split"] == split]) for run in runs]
+        every = [matrix({name: v[run["split"] == split] for name, v in run.items()}) for run in runs]
         scores = np.array([each(m) for m in every])
         means = [np.nanmean(scores[:, at], axis=1).mean() for at in (0, 3)]
         accuracy = np.mean([np.trace(m) / m.sum() for m in every])
