@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def main() -> None:
     if rank == 0:
         torch.save(found, sys.argv[2])
     distributed.destroy_process_group()
+    os._exit(0)  # a thread of gloo that outlives the interpreter would abort the process
 
 
 main()
