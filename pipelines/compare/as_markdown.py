@@ -120,8 +120,7 @@ def unjudged(found: Comparison) -> list[str]:
     lines = []
     if found.unjudged or not found.rows:
         names = ", ".join(code(name) for name in found.unjudged or found.apart) or "any architecture"
-        why = words.NOT_HERE if found.unjudged or not found.apart else words.NOTHING_SHARED
-        lines = ["", f"Significance was not computed for {names}: {why}."]
+        lines = ["", f"Significance was not computed for {names}: {words.why_not_computed(found)}."]
     if found.pulls:
         lines += ["", "Results are missing here. If somebody has pushed them, this fetches them:", ""]
         lines += [f"- {code(command)}" for command in found.pulls]

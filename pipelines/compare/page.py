@@ -70,7 +70,7 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
     environment.filters |= {
         name: getattr(words, name) for name in ("score", "signed", "interval", "probability", "name_of", "split_words")
     }
-    environment.filters["seeds_words"] = opening.seeds_words
+    environment.filters |= {"seeds_words": opening.seeds_words, "why_not_computed": words.why_not_computed}
     style = environment.get_template("style.css").render(colors=found.classes.colors if found.classes else ())
     return environment.get_template("comparison.html").render(
         found=found,
@@ -80,7 +80,6 @@ def as_page(found: Comparison, worse: Pictures, better: Pictures) -> str:
         policy=content_security_policy(style),
         splits=words.SPLIT_NAMES,
         gate_split=GATE_SPLIT,
-        nothing_shared=words.NOTHING_SHARED,
         shown_split=SHOWN_SPLIT,
         regressed=REGRESSED,
         improved=IMPROVED,

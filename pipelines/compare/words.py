@@ -16,6 +16,11 @@ NOT_HERE = "not all of their per-image matrices are here"
 NOTHING_SHARED = "no evaluation image is in both revisions with the same labels"
 
 
+def why_not_computed(found: Comparison) -> str:
+    """Why no test was made of an architecture that both revisions have."""
+    return NOTHING_SHARED if found.apart and not found.unjudged else NOT_HERE
+
+
 def headline(found: Comparison, quoted: Callable[[str], str] = str) -> str:
     """The verdict, in one line; `quoted` says how to write a name, which may be a stranger's."""
     parts = []

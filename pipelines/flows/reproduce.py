@@ -41,6 +41,8 @@ def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None =
     except PixelproofError as error:
         return Failed(name=NOT_STARTED, message=str(error))
     except OSError as error:
+        if not error.filename:  # not about a path: an error of ours
+            raise
         found = f"{error.filename}: {error.strerror}; check that this path can be read and written"
         return Failed(name=NOT_STARTED, message=found)
     with StageProcesses(jobs) as processes:

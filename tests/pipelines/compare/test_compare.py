@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -373,15 +372,6 @@ def test_what_shares_no_image_is_told_apart_from_what_is_not_here() -> None:
     )
     assert any("`unet`" in line and NOTHING_SHARED in line for line in unjudged(apart))
     assert "are here" in "".join(unjudged(comparison(rows=(), unjudged=("unet",))))
-
-
-def test_a_clone_of_another_user_is_one_line(monkeypatch: pytest.MonkeyPatch, repo: Path) -> None:
-    """With git's own remedy; it was called a revision that git does not know."""
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own tests use it
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    with pytest.raises(StateError, match=r"^git: a clone that belongs to another user; `git config .*safe\.directory "):
-        open_revision("HEAD")
 
 
 @pytest.mark.parametrize("name", ["nope", "--output=x", "HEAD:dvc.yaml", ""])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pipelines.dvc.graph import changed_stages, open_repo, read_graph
+from pipelines.dvc.revision import open_revision
 from pixelproof.core.errors import StateError
 from tests.pipelines.conftest import commit, python
 
@@ -69,3 +71,12 @@ def test_a_dvcignore_that_is_not_utf_8_is_one_line(clone: Path, where: str) -> N
 def test_another_file_that_cannot_be_decoded_is_not_taken_for_dvcignore(clone: Path) -> None:
     with pytest.raises(UnicodeDecodeError), open_repo():
         b"\xe9".decode()
+
+
+def test_a_clone_of_another_user_is_one_line(monkeypatch: pytest.MonkeyPatch, repo: Path) -> None:
+    """With git's own remedy; it was called a revision that git does not know."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own tests use it
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    with pytest.raises(StateError, match=r"^git: a clone that belongs to another user; `git config .*safe\.directory "):
+        open_revision("HEAD")

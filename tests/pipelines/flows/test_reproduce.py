@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -219,6 +220,13 @@ def test_a_bad_argument_is_said_before_prefect_starts(clone: Path, arguments: li
 def test_retries_of_an_unknown_stage_are_an_error(reproduce: Any) -> None:
     edit("params.yaml", "download: 1", "downlaod: 1")
     assert reproduce().message.startswith("params.yaml: pipelines.retries: found 'downlaod'; allowed: cvat, download")
+
+
+def test_a_folder_of_dvc_that_cannot_be_written_is_one_line(reproduce: Any, repo: Path) -> None:
+    shutil.rmtree(repo / ".dvc/tmp")
+    (repo / ".dvc/tmp").write_text("in the way, also for root")
+    said = reproduce().message
+    assert ".dvc/tmp" in said and said.endswith("; check that this path can be read and written")
 
 
 def test_without_dvc_beside_this_python_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
