@@ -46,6 +46,7 @@ def test_stages_are_disjoint_and_all_of_the_encoder(name: str) -> None:
         ("segnet", "stages.0 stages.1 stages.2 stages.3 stages.4"),
         ("unet", "encoder.0 encoder.1 encoder.2 encoder.3 decoder.2 decoder.1 decoder.0"),
         ("unet-mobilenetv2", "conv1 layer1 layer2 layer3 layer4 layer5 layer6 layer7"),
+        ("unet-lite0", "stem stages.0 stages.1 stages.2 stages.3 stages.4 stages.5 stages.6"),
         ("segformer-b0", "layers.0 layers.1 layers.2 layers.3"),
         ("ocrnet-hr18s", "conv1 layer1 stage2 stage3 stage4"),
         ("bisenetv2", "detail semantic bga"),
@@ -57,7 +58,9 @@ def test_stages_come_in_the_order_in_which_an_image_passes_them(name: str, stage
     assert " ".join(encoder_stages(built(name).backbone)) == stages
 
 
-@pytest.mark.parametrize("name", ["unet", "fcn-r18-d8", "ocrnet-hr18s", "segformer-b0", "unet-mobilenetv2"])
+@pytest.mark.parametrize(
+    "name", ["unet", "fcn-r18-d8", "ocrnet-hr18s", "segformer-b0", "unet-mobilenetv2", "unet-lite0"]
+)
 def test_the_order_is_that_of_the_forward_pass(name: str) -> None:
     """Independent of names: stages are first entered in the order in which they are listed."""
     model, entered = built(name).eval(), list[str]()
