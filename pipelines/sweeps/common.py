@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.dvc.graph import open_repo, read_graph
+from pipelines.dvc.graph import open_repo
 from pixelproof.core.params import read_yaml
 
 EXPRESSION = re.compile(r"\$\{\s*([^}\s]+)\s*\}")
@@ -24,16 +24,19 @@ def untouched(tree: Path, keys: Iterable[str]) -> list[str]:
         tree: a folder with the graph.
         keys: of params.yaml.
     """
+    import networkx as nx
+
     stages = (read_yaml(tree / "dvc.yaml").get("stages") or {}).items()
     reached = {name for name, definition in stages if any(reads(definition, key) for key in keys)}
     with open_repo(tree) as repo:
-        graph = read_graph(repo)
-        data = {stage.addressing for stage in repo.index.stages if stage.is_data_source}
-    touched: set[str] = set()
-    for stage in graph.order:  # those that it needs come before
-        if stage.split("@")[0] in reached or not touched.isdisjoint(graph.needs[stage]):
-            touched.add(stage)
-    return [stage for stage in graph.order if stage not in touched and stage not in data]
+        graph = repo.index.graph  # an edge leads from a stage to one that it needs
+        of = {stage: stage.name for stage in repo.index.stages if stage.cmd}
+        touched = {stage for stage, name in of.items() if name.split("@")[0] in reached}
+        return [
+            name
+            for stage, name in of.items()
+            if stage not in touched and touched.isdisjoint(nx.descendants(graph, stage))
+        ]
 
 
 def reads(definition: Mapping[str, Any], key: str) -> bool:

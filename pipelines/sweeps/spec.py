@@ -135,18 +135,21 @@ def name_of(own: Mapping[str, Any]) -> str:
     else:
         name = ",".join(f"{key}={value}" for key, value in parts)
     clean = re.sub(r"\.{2,}|[^A-Za-z0-9_.=,+-]+", "-", name).strip("-.,") or "as-it-is"
-    if len(clean) <= LONGEST and _is_name(clean):
+    if clean == name and len(clean) <= LONGEST and _is_name(clean):
         return clean
-    digest = hashlib.sha256(_told(own).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(_told(own).encode()).hexdigest()[:8]  # keeps apart what looks alike without such letters
     return f"{clean[: LONGEST - 9].strip('-.,=+')}-{digest}"
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, list) and not any(isinstance(each, (list, dict)) for each in value):
-        return "+".join(map(str, value))
-    if isinstance(value, (list, dict)):
+    """A value in a name; of one that is nested deeper, its digest."""
+    parts = [f"{key}-{each}" for key, each in value.items()] if isinstance(value, dict) else value
+    inner = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, (list, dict)):
+        return str(value)
+    if any(isinstance(each, (list, dict)) for each in inner):
         return hashlib.sha256(_told(value).encode()).hexdigest()[:6]
-    return str(value)
+    return "+".join(map(str, parts))
 
 
 def _is_name(name: str) -> bool:
