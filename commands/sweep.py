@@ -1,4 +1,4 @@
-"""Run the points of experiments/NAME.yaml side by side, and show them in one table.
+"""Run many settings side by side, and show them in one table.
 
 `sweep experiments/NAME.yaml` runs what is not done yet: each point is a DVC experiment of HEAD, run in a worktree of
 its own. Killed at any moment and started again, it goes on. `sweep apply NAME POINT` makes a point the working tree.

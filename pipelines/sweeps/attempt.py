@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pipelines.processes import Command, running
+from pipelines.processes import SECONDS_TO_END, Command, running
 
 SECONDS = 0.2  # between two looks at the parent
 NOT_THE_TREES = ("PYTHONPATH", "VIRTUAL_ENV", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE")
@@ -45,12 +46,27 @@ def dvc(tree: Path, parent: int, *arguments: str) -> int:
     environment = {name: value for name, value in os.environ.items() if name not in NOT_THE_TREES}
     command = Command([sys.executable, "-m", "dvc", *arguments], tree, environment)
     with running(command, sys.stdout.buffer) as process:
-        while os.getppid() == parent:
-            try:
-                return process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
+        with suppress(KeyboardInterrupt):
+            while os.getppid() == parent:
+                with suppress(subprocess.TimeoutExpired):
+                    return process.wait(SECONDS)
+        interrupt_stages(process)
     return 1
+
+
+def interrupt_stages(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt the stages that DVC runs, and not DVC: it may be recording one that has ended, which would run again."""
+    import psutil
+
+    until, told = time.monotonic() + SECONDS_TO_END, set[int]()
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(psutil.Error):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                if child.pid not in told:
+                    told.add(child.pid)
+                    child.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
 
 
 if __name__ == "__main__":

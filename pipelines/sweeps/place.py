@@ -25,7 +25,7 @@ from pixelproof.core.errors import PixelproofError
 from pixelproof.core.files import write_text
 
 HOME = Path(".pixelproof/sweeps")
-SECONDS_TO_DIE = 20
+SECONDS_TO_DIE = 30
 MARK = "PIXELPROOF_SWEEP"  # in the environment of what runs for a point: its folder
 
 
@@ -158,7 +158,8 @@ def end_left(folder: Path) -> None:
             continue
         if at.startswith(f"{root}/"):
             left.append(process)
-    for process in left:
+    _, stuck = psutil.wait_procs(left, SECONDS_TO_DIE)  # they end by themselves, once DVC has recorded what it was at
+    for process in stuck:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(left, SECONDS_TO_DIE)
+    psutil.wait_procs(stuck, SECONDS_TO_DIE)
