@@ -55,7 +55,7 @@ def dvc(tree: Path, parent: int, *arguments: str) -> int:
 
 
 def interrupt_stages(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the stages that DVC runs, and not DVC: it may be recording one that has ended, which would run again."""
+    """Interrupt the stages, and not DVC: it may be recording one that has ended, which would run again."""
     import psutil
 
     until, told = time.monotonic() + SECONDS_TO_END, set[int]()
