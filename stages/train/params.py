@@ -90,7 +90,7 @@ class Train(Section):
         description=f"random changes of each training image, after the flips: a list of steps, or {', '.join(POLICIES)}"
     )
     crop: list[Side] | None = Field(
-        description="[width, height] of what training sees of an image; empty: all of it", min_length=2, max_length=2
+        description="what training sees of an image, as [width, height]; empty: all of it", min_length=2, max_length=2
     )
     workers: int = Field(ge=0, le=256, description="processes that load data; does not affect results")
     val_interval: Span = Field(

@@ -33,7 +33,7 @@ def test_every_step_is_tried() -> None:
 
 
 @pytest.mark.parametrize("settings_of", STEPS, ids=str)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=seeds, size=st.none() | st.tuples(st.integers(1, 60), st.integers(1, 60)), with_instances=st.booleans())
 def test_what_comes_out_is_a_view(
     settings_of: dict[str, Any], seed: int, size: tuple[int, int] | None, with_instances: bool
@@ -64,7 +64,7 @@ def test_what_comes_out_is_a_view(
 
 
 @pytest.mark.parametrize("settings_of", steps(*GEOMETRY), ids=str)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=seeds)
 def test_labels_go_where_their_pixels_go(settings_of: dict[str, Any], seed: int) -> None:
     """Each instance is one pixel, so it says where a pixel comes from: label and colour are those of that place.
@@ -100,7 +100,7 @@ def test_colours_change_no_label(settings_of: dict[str, Any], seed: int) -> None
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=seeds, with_instances=st.booleans())
 def test_every_policy_gives_labelled_images(name: str, seed: int, with_instances: bool) -> None:
     policy = [step(**entry) for entry in POLICIES[name]]

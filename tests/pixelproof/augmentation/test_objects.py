@@ -194,7 +194,7 @@ def test_ignored_pixels_are_in_front() -> None:
 @pytest.mark.parametrize(
     "settings_of", steps("move_object", "scale_object", "turn_object", "remove_object", "paste"), ids=str
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_nothing_changes_outside_hole_and_target(settings_of: dict[str, Any], seed: int) -> None:
     """One object explains all changes: those where it was and a pixel around (the hole), and those where it is now.

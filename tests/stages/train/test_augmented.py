@@ -20,7 +20,7 @@ from stages.train import run
 from stages.train.data import Labelled, Order, TrainSet, loader
 from stages.train.decoded import Decoded
 from stages.train.params import Train
-from tests.stages.train.conftest import CLASSES, TRAIN, Workspace, train_forked, write_split
+from tests.stages.train.conftest import CLASSES, TRAIN, Workspace, write_split
 from tests.stages.train.test_repeatable import last_state
 
 SEED = (3, 0)
@@ -57,6 +57,8 @@ def test_loader_workers_change_no_pixel(tmp_path: Path) -> None:
         for one, other in zip(found[0], others, strict=True):
             assert torch.equal(one["inputs"], other["inputs"]) and torch.equal(one["masks"], other["masks"])
     assert not torch.equal(found[0][0]["inputs"], found[0][4]["inputs"])
+    larger = batches(TrainSet(data, SEED, (), (), Around((80, 96))), 0)[0]["masks"]
+    assert larger.shape == (4, 96, 80) and ((larger == 255).sum((1, 2)) == 80 * 96 - 64 * 62).all()
 
 
 def test_a_sample_is_drawn_from_seed_position_and_id(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_a_sample_is_drawn_from_seed_position_and_id(tmp_path: Path) -> None:
 
 
 def test_objects_are_the_instances_of_the_data(tmp_path: Path) -> None:
-    """Two instances of a class that touch, 7x6 pixels each: one goes. As components they would be one, and go together."""
+    """Two instances of a class that touch, 7x6 pixels each: one goes. As one component, both would."""
     header = Header("shapes", THINGS)
     write_header(tmp_path, header)
     writer = SplitWriter(tmp_path, "train", header)
@@ -97,7 +99,7 @@ def test_the_data_card_tells_which_classes_are_rare(tmp_path: Path, monkeypatch:
     assert run.around(data, plain) == Around(None, (1, 2))
 
 
-def test_a_training_repeats_and_resumes_with_augmentation(workspace: Workspace) -> None:
+def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
     """Two loader workers and another interval of validations change no weight; another policy does."""
     changes: dict[str, Any] = {"augment": "strong", "crop": [48, 32], "iterations": 12}
     plain = last_state(workspace("plain", **changes))
@@ -105,4 +107,3 @@ def test_a_training_repeats_and_resumes_with_augmentation(workspace: Workspace) 
     assert all(torch.equal(plain[key], other[key]) for key in plain)
     weaker = last_state(workspace("weaker", **changes | {"augment": "flip"}))
     assert not all(torch.equal(plain[key], weaker[key]) for key in plain)
-    assert train_forked(workspace("larger", **changes | {"crop": [96, 80]})).returncode == 0
