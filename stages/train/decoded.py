@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.train.data import Labelled, Pair
 
@@ -67,6 +68,10 @@ class Decoded:
             checked[index] = True
         area = self.height * self.width
         return slot[: 3 * area].reshape(self.height, self.width, 3), slot[3 * area :].reshape(self.height, self.width)
+
+    def instances(self, index: int) -> NDArray[np.uint16] | None:
+        """Instance ids, decoded each time: few trainings look at them."""
+        return self.data.instances(index)
 
     def _reserved(self) -> bool:
         """Reserve space for all pixels at once: a full disk then shows here, and not as a crash in a mapping."""

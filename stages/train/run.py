@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pixelproof.augmentation.apply import needs_shares
+from pixelproof.augmentation.view import Around
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, whole_folder, write_json, write_text
 from pixelproof.nn.build import build_model, class_ids, read_config, save_weights
@@ -23,7 +25,7 @@ from stages.train.data import Labelled, Order, TrainSet, Windows, loader, to_val
 from stages.train.decoded import Decoded, key
 from stages.train.endings import VALIDATION, explained
 from stages.train.heads import set_losses
-from stages.train.params import Balance, Params
+from stages.train.params import Balance, Params, Train
 from stages.train.plan import planned
 from stages.train.progress import TrainingProgress
 from stages.train.settings import engine_settings
@@ -57,7 +59,7 @@ def train(arch: str, seed: int, params: Params) -> None:
     results = Path(f"results/{arch}/{seed}/train")
     with (
         joined(device, world),
-        explained(params.train.batch // world, data.size),
+        explained(params.train.batch // world, params.train.crop_size or data.size),
         deterministic.refusals_named(),
         tempfile.TemporaryDirectory(prefix="pixelproof-") as work,
     ):
@@ -80,7 +82,9 @@ def train(arch: str, seed: int, params: Params) -> None:
             run.fit(model.to(device))
         else:
             images = Decoded(data, key(files), params.train.decoded)
-            train_set = TrainSet(images, seeds, tuple(params.train.flips))
+            train_set = TrainSet(
+                images, seeds, tuple(params.train.flips), tuple(params.train.augment), around(data, params.train)
+            )
             settings = engine_settings(params.train, params.compute, plan, device, work, world)
             settings["custom_hooks"] += [Frozen(frozen)] if frozen else []
             ProofRunner(
@@ -94,6 +98,16 @@ def train(arch: str, seed: int, params: Params) -> None:
         if main:
             publish(arch, seed, run, data.names, results)
             checkpoints.remove()
+
+
+def around(data: Labelled, train: Train) -> Around:
+    """What augmentation may know beside an image; the shares of classes are those of the data card."""
+    shares: tuple[float, ...] = ()
+    if needs_shares(train.augment):
+        entries = {entry["name"]: entry["pixels"] for entry in read_json(CARD)["classes"]}
+        whole = max(sum(entries[name] for name in data.names), 1)
+        shares = tuple(entries[name] / whole for name in data.names)
+    return Around(train.crop_size, data.things, shares)
 
 
 def class_weights(names: list[str], balance: Balance) -> list[float] | None:
