@@ -83,7 +83,7 @@ class Checkpoints:
 
         with replacing(self.path, durable=True) as file:
             file.write(bytes(DIGEST_BYTES))
-            hashed = Hashed(file)
+            hashed: Any = Hashed(file)
             torch.save(state, hashed)
             file.seek(0)
             file.write(hashed.digest.digest())

@@ -18,7 +18,7 @@ def on_device(batches: Iterator[Batch], device: str) -> Iterator[Batch]:
 
 def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Batches that are copied on a stream of their own, one ahead of the one that is handed out."""
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     waiting: tuple[Batch, Any] | None = None
     for batch in batches:
         following = copied(batch, stream)
