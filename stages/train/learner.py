@@ -113,7 +113,7 @@ class Learner:
 def share(model: nn.Module, device: str) -> DistributedDataParallel:
     """The network among several processes: all begin with the weights of the first, and average their gradients."""
     place = [torch.cuda.current_device()] if device == "cuda" else None
-    return DistributedDataParallel(model, device_ids=place, broadcast_buffers=False)
+    return DistributedDataParallel(model, device_ids=place, forward_sync_buffers=False)
 
 
 def compile_parts(model: Any) -> None:
