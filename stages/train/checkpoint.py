@@ -44,11 +44,16 @@ class Hashed:
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.digest = file, hashlib.sha256()
+        self.failed: OSError | None = None  # torch hides it behind an error of its own
 
     def write(self, content: Any) -> int:
         """Write some bytes."""
         self.digest.update(content)
-        return self.file.write(content)
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.failed = error
+            raise
 
     def flush(self) -> None:
         """For torch: there is nothing to flush before the end."""
@@ -84,7 +89,10 @@ class Checkpoints:
         with replacing(self.path, durable=True) as file:
             file.write(bytes(DIGEST_BYTES))
             hashed: Any = Hashed(file)
-            torch.save(state, hashed)
+            try:
+                torch.save(state, hashed)
+            except RuntimeError as error:
+                raise hashed.failed or error from None
             file.seek(0)
             file.write(hashed.digest.digest())
 
