@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
-IMPORTED = ["torch._dynamo", "mmseg.models", "mmengine.hooks", "dvclive", "matplotlib.backends.backend_agg", "pyarrow"]
+IMPORTED = ["torch._dynamo", "mmseg.models", "mmengine.optim", "dvclive", "matplotlib.backends.backend_agg", "pyarrow"]
 
 
 def run_forked(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

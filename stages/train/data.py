@@ -8,6 +8,7 @@ resuming a run changes a pixel.
 from __future__ import annotations
 
 import hashlib
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -240,9 +241,13 @@ def collate(pairs: list[Pair]) -> dict[str, Any]:
 
 
 def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLoader[Any]:
-    """A torch loader over a training set in a given order."""
+    """A torch loader over a training set in a given order.
+
+    Its processes are forked: they are children of the training, whose end they wait for, and share what it has read.
+    """
     from torch.utils.data import DataLoader
 
+    allow_open_files()
     return DataLoader(
         train_set,  # type: ignore[arg-type]
         batch_size=order.batch // order.world,
@@ -250,6 +255,14 @@ def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLo
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin,
-        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,
         worker_init_fn=outlive,
     )
+
+
+def allow_open_files(count: int = 4096) -> None:
+    """Let this process have many files open at once: each loader process takes a few, and systems allow 1024 or 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))

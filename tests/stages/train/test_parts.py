@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from pixelproof.core.errors import ParamsError
 from pixelproof.nn.build import build_model
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import names, resolve
-from stages.train.parts import Frozen, encoder_stages, freeze, groups
+from stages.train.parts import encoder_stages, freeze, groups, train_mode
 from tests.stages.train.conftest import TRAIN, Workspace, train_forked
 
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -84,14 +83,13 @@ def test_too_many_stages_is_an_error_that_counts_them() -> None:
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["one device", "several devices"])
 def test_frozen_batch_norm_stays_as_it_is(replaced: bool) -> None:
-    """After `train()` and the hook a forward pass moves the statistics of the others alone; also where, as for a run on
+    """In training mode a forward pass moves the statistics of the others alone; also where, as for a run on
     several devices, other batch norms took the place of those that were frozen."""
     model = built("unet-r18")
-    hook = Frozen(freeze(model, 2))
+    frozen = freeze(model, 2)
     if replaced:
         model.backbone.bn1 = nn.BatchNorm2d(16)
-    model.train()
-    hook.before_train_iter(SimpleNamespace(model=model))
+    train_mode(model, frozen)
     before = {key: value.clone() for key, value in model.backbone.state_dict().items() if "running" in key}
     model.backbone(torch.randn(2, 3, 64, 64))
     after = model.backbone.state_dict()
