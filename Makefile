@@ -44,6 +44,7 @@ bench: setup
 	bin/python benchmarks/reproduce_overhead.py
 	bin/python benchmarks/repro.py
 	bin/python benchmarks/shapes.py
+	bin/python benchmarks/augment.py
 	bin/python benchmarks/evaluate.py
 	bin/python benchmarks/compare.py
 	bin/python benchmarks/significance.py

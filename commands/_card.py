@@ -114,7 +114,9 @@ def training(facts: dict[str, Any], params: Params) -> list[str]:
         f"- optimizer: {optimizer.name}, learning rate {optimizer.lr:g}, weight decay {optimizer.weight_decay:g}, "
         f"gradient clipping {optimizer.clip:g}, accumulation {train.accumulate}",
         f"- schedule: {schedule.name}, warm-up {schedule.warmup:g}; averaged weights (EMA): {train.ema:g}",
-        f"- random flips: {', '.join(train.flips) or 'none'}; precision: {compute.precision}; seed: {params.seed}",
+        f"- random flips: {', '.join(train.flips) or 'none'}; other augmentation while training: "
+        f"{', '.join(dict.fromkeys(step.name for step in train.augment)) or 'none'}",
+        f"- precision: {compute.precision}; seed: {params.seed}",
     ]
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from commands._edit import set_values
 from commands._shape import propose as propose_shape
 from commands._values import MANY, Found, check_values, count, exchanged, held, merged, propose, stated
+from pipelines.edit import set_values
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml

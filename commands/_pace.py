@@ -121,7 +121,7 @@ def covered(spans: list[tuple[float, float]]) -> float:
 
 
 def hold_loops(line: Connection) -> None:
-    """Pause every iteration loop that MMEngine creates in this process from now on: ours is a subclass of its own."""
+    """Pause every iteration loop that MMEngine creates in this process from now on."""
     from mmengine.runner import IterBasedTrainLoop
 
     make = IterBasedTrainLoop.__init__
@@ -140,8 +140,7 @@ def train_in(line: Connection, folder: Path, arch: str, seed: int) -> None:
     from stages.train.params import Params
     from stages.train.run import train
 
-    hold_loops(line)
-    train(arch, seed, load("train", Params))
+    train(arch, seed, load("train", Params), lambda batches: Held(batches, line))
 
 
 def _serve(line: Connection, name: str, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -43,9 +43,10 @@ def describe(values: dict[str, Any], help_of: dict[str, str], prefix: str = "") 
     return lines
 
 
-def checked(root: Path) -> list[str]:
-    """Check all of params.yaml, and return its lines, each with its help."""
-    values, graph = read_yaml(root / "params.yaml"), read_yaml(root / "dvc.yaml")
+def checked(root: Path, values: dict[str, Any] | None = None) -> list[str]:
+    """Check all of params.yaml, or these values in its place, and return its lines, each with its help."""
+    values = read_yaml(root / "params.yaml") if values is None else values
+    graph = read_yaml(root / "dvc.yaml")
     check_known(values, graph)
     help_of: dict[str, str] = {}
     for package, model in all_models(root).items():

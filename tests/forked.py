@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
-OF_STAGES = ["torch._dynamo", "mmseg.models", "mmengine.hooks", "dvclive", "matplotlib.backends.backend_agg", "pyarrow"]
+OF_STAGES = ["torch._dynamo", "mmseg.models", "mmengine.optim", "dvclive", "matplotlib.backends.backend_agg", "pyarrow"]
 OF_COMMANDS = ["dvc.cli", "dvc.commands.repro", "dvc.repo.reproduce", "networkx", "pandas", "pydantic", "cv2", "httpx"]
 
 

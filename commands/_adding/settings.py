@@ -12,8 +12,8 @@ from typing import Any
 from commands._adding.describe import describe, grouping
 from commands._adding.labels import Comparer
 from commands._adding.measure import Found, measure
-from commands._edit import set_values
 from commands._shape import propose
+from pipelines.edit import set_values
 from pixelproof.core.errors import DataError
 from pixelproof.core.params import read_yaml
 from pixelproof.data.dataset import SPLITS, UNSPLIT

@@ -86,11 +86,11 @@ def tiles(of: Extreme, base: Outputs, head: Outputs, classes: tuple[Classes | No
     predicted = f"masks/{of.split}/{of.id}.png"
     old, new = (decoded(side.read(results, predicted)) for side in (base, head))
     return [
-        Tile("base", _painted(old, truth, classes[0])),
-        Tile("head", _painted(new, truth, classes[1])),
+        Tile("base", painted(old, truth, classes[0])),
+        Tile("head", painted(new, truth, classes[1])),
         Tile("better and worse", _changed(truth, old, new, classes)),
-        Tile("image", _photo(photo)),
-        Tile("truth", _painted(truth, truth, classes[1])),
+        Tile("image", photo_of(photo)),
+        Tile("truth", painted(truth, truth, classes[1])),
     ]
 
 
@@ -128,14 +128,14 @@ def fetch(found: Sequence[Extreme], base: Outputs, head: Outputs) -> None:
     head.fetch(predicted + [(f"{DATA}/{of.split}", name.format(of.id)) for of in found for name in names])
 
 
-def _photo(content: bytes | None) -> str | None:
+def photo_of(content: bytes | None) -> str | None:
     import cv2
 
     array = None if not content else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     return None if array is None else _uri(_shrunk(array, cv2.INTER_AREA))
 
 
-def _painted(mask: NDArray[np.uint8] | None, truth: NDArray[np.uint8] | None, classes: Classes | None) -> str | None:
+def painted(mask: NDArray[np.uint8] | None, truth: NDArray[np.uint8] | None, classes: Classes | None) -> str | None:
     """A label map in its class colours; where the image is unlabelled, the prediction is not shown either."""
     import cv2
 

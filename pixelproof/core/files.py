@@ -58,10 +58,22 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
     """Write a file atomically; with `durable` it also survives a power cut, which costs some milliseconds."""
+    with replacing(path, durable) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
+    """Yield a temporary file next to `path`; it replaces `path` only if the block ends without an error.
+
+    Args:
+        path: the file.
+        durable: it also survives a power cut, which costs some milliseconds.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with _created(beside) as file:
-            file.write(content)
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

@@ -61,8 +61,3 @@ def gathered(x: Tensor) -> tuple[Tensor, slice]:
     distributed.all_gather(parts, x.contiguous())
     first = distributed.get_rank() * x.shape[1]
     return torch.cat(parts, dim=1), slice(first, first + x.shape[1])
-
-
-def global_mean(loss: Tensor) -> float:
-    """The mean of the processes' losses: the loss of the whole batch, and the same number in all of them."""
-    return float(total(loss.detach())) / processes()

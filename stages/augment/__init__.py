@@ -1,1 +1,1 @@
-"""Augmented copies of the train split: policies as data, transforms as pure seeded functions."""
+"""Augmented copies of the train split: which images get how many, and the policy that changes them."""

@@ -1,4 +1,7 @@
-"""Makes the copies; each depends on (seed, id, copy) alone, not on the process that makes it or the order."""
+"""Makes the copies; each depends on (seed, id, copy) alone, not on the process that makes it or the order.
+
+One that a step pastes into, or that prefers rare classes, depends on the other images too: on all of the split.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import hashlib
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from pixelproof.augmentation.apply import apply, needs_shares
+from pixelproof.augmentation.view import Around, Size, View
 from pixelproof.core.files import whole_folder
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import (
@@ -26,7 +31,7 @@ from pixelproof.data.dataset import (
     read_split,
     write_header,
 )
-from stages.augment import transforms
+from pixelproof.data.images import Array
 from stages.augment.params import Augment
 
 SPLIT = "train"
@@ -40,7 +45,9 @@ def augment(prepared: Path, target: Path, params: Augment, seed: int) -> int:
     with whole_folder(target) as root:
         write_header(root, header)
         writer = SplitWriter(root, SPLIT, header)
-        work = partial(make_copies, prepared, root, header, params, seed)
+        split = Split(prepared, header)
+        shares = split.shares() if params.rare.copies or needs_shares(params.policy) else ()
+        work = partial(make_copies, split, root, params, seed, shares)
         for made in track(_run(work, samples, params.workers), "augment: images", len(samples)):
             writer.samples.update((sample.id, sample) for sample in made)
         return len(writer.close())
@@ -61,18 +68,53 @@ def _start() -> None:
     cv2.setNumThreads(1)
 
 
-def make_copies(prepared: Path, root: Path, header: Header, params: Augment, seed: int, sample: Sample) -> list[Sample]:
+@dataclass(frozen=True)
+class Split:
+    """The images that copies are made of; each process reads the index when it first needs it."""
+
+    root: Path
+    header: Header
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The index in the order of its ids."""
+        return sorted(read_split(self.root, SPLIT), key=lambda sample: sample.id)
+
+    def view(self, sample: Sample) -> View:
+        """An image with its labels."""
+        mask = read_mask(self.root, SPLIT, sample, len(self.header.classes))
+        return View(read_image(self.root, SPLIT, sample), mask, read_instances(self.root, SPLIT, sample))
+
+    def shares(self) -> tuple[float, ...]:
+        """Each class's share of the labelled pixels."""
+        classes = len(self.header.classes)
+        counts = np.zeros(256, np.int64)
+        for sample in self.samples:
+            counts += np.bincount(read_mask(self.root, SPLIT, sample, classes).ravel(), minlength=256)
+        return tuple(int(count) / max(int(counts[:classes].sum()), 1) for count in counts[:classes])
+
+    def around(self, shares: tuple[float, ...], size: Size | None = None) -> Around:
+        """What steps may know beside an image."""
+        things = tuple(info.id for info in self.header.classes if info.thing)
+        return Around(size, things, shares, len(self.samples), lambda index: self.view(self.samples[index]))
+
+
+def make_copies(
+    split: Split, root: Path, params: Augment, seed: int, shares: tuple[float, ...], sample: Sample
+) -> list[Sample]:
     """Write every copy of one image; return their index entries."""
-    image = read_image(prepared, SPLIT, sample)
-    mask = read_mask(prepared, SPLIT, sample, len(header.classes))
-    instances = read_instances(prepared, SPLIT, sample)
-    writer = SplitWriter(root, SPLIT, header)
-    none = np.zeros(mask.shape, np.uint16)
-    for copy in range(1, params.copies + 1):
-        rng = generator(seed, sample.id, copy)
-        changed = transforms.apply(params.policy, rng, image, mask, none if instances is None else instances)
-        writer.add(copy_of(sample, copy), changed[0], changed[1], None if instances is None else changed[2])
+    view, around = split.view(sample), split.around(shares)
+    writer = SplitWriter(root, SPLIT, split.header)
+    more = params.rare.copies if has_rare(view.mask, shares, params.rare.below) else 0
+    for copy in range(1, params.copies + more + 1):
+        changed = apply(params.policy, view, generator(seed, sample.id, copy), around)
+        writer.add(copy_of(sample, copy), changed.image, changed.mask, changed.instances)
     return list(writer.samples.values())
+
+
+def has_rare(mask: Array, shares: tuple[float, ...], below: float) -> bool:
+    """Whether a mask holds a class whose share is below a limit."""
+    return any(share < below and bool((mask == number).any()) for number, share in enumerate(shares))
 
 
 def generator(seed: int, sample_id: str, copy: int) -> np.random.Generator:

@@ -1,7 +1,8 @@
 """Initial weights other than random ones, pinned by their SHA-256: `train.pretrained` in params.yaml.
 
 `imagenet` means the weights that an architecture's file names: `imagenet = dict(url=..., sha256=...)`. If only the
-first digits of a digest are published (in the file's name, as torch.hub checks it), `sha256` holds those digits.
+first digits of a digest are published (in the file's name, as torch.hub checks it), `sha256` holds those digits. A
+file of a package on PyPI is `imagenet = dict(package=..., version=..., file=..., sha256=...)`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,17 @@ from pathlib import Path, PurePosixPath
 
 from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.core.files import sha256
+from pixelproof.fetch.package import packaged_file
 from stages.configure.resolve import ARCHITECTURES, names, read
 
 KEY = "train.pretrained"
 FOLDER = "pretrained"
 ENDINGS = (".safetensors", ".pth", ".pt")
+# What an architecture's `imagenet` may state, and the digits of its digest.
+STATED = {
+    frozenset({"url", "sha256"}): "[0-9a-f]{8,64}",
+    frozenset({"package", "version", "file", "sha256"}): "[0-9a-f]{64}",
+}
 ALLOWED = f"allowed: none, imagenet, a file in {FOLDER}/, or <http(s):// or file:// url>#sha256=<64 hex digits>"
 
 
@@ -29,8 +36,10 @@ def pinned(value: str, arch: str) -> dict[str, str] | None:
 
 
 def imagenet(arch: str) -> dict[str, str]:
-    """The ImageNet weights that an architecture's file names."""
+    """The ImageNet weights that an architecture's file names; a package that holds them must be installed."""
     if stated := stated_by(arch):
+        if "package" in stated:  # found out here, and not after other networks have trained
+            packaged_file(stated["package"], stated["version"], stated["file"], stated["sha256"])
         return stated
     others = ", ".join(name for name in names() if stated_by(name))
     raise ParamsError(KEY, "'imagenet'", f"{arch} has no such weights; these have: {others}")
@@ -41,11 +50,11 @@ def stated_by(arch: str) -> dict[str, str] | None:
     stated = read(ARCHITECTURES / f"{arch}.py").get("imagenet")
     if stated is None:
         return None
-    digest = str(stated.get("sha256", ""))
-    if set(stated) != {"url", "sha256"} or not re.fullmatch("[0-9a-f]{8,64}", digest):
-        expected = "`imagenet = dict(url=..., sha256=<8 to 64 hex digits>)`"
+    digits = STATED.get(frozenset(stated))
+    if digits is None or not re.fullmatch(digits, str(stated.sha256)):
+        expected = "`imagenet = dict(url=..., sha256=<8 to 64 hex digits>)`, or of package, version, file and sha256"
         raise DataError(f"architectures/{arch}.py", expected, str(dict(stated)), "fix the file")
-    return {"url": str(stated.url), "sha256": digest}
+    return {key: str(value) for key, value in stated.items()}
 
 
 def from_url(value: str) -> dict[str, str]:

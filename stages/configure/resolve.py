@@ -18,7 +18,7 @@ from pixelproof.nn.overrides import overridden
 NETWORKS = Path(__file__).parents[2] / "pixelproof/networks"
 ARCHITECTURES = NETWORKS / "architectures"
 
-# ImageNet's mean and standard deviation, RGB: all encoders that can be loaded were trained with them.
+# ImageNet's mean and standard deviation, RGB: for all encoders whose architecture does not state others.
 NORMALIZE = {"type": "Normalize", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
 
@@ -70,7 +70,8 @@ def adapt(model: dict[str, Any]) -> list[str]:
     """Change what differs from the zoo: single-process batch norm, our normalisation, no downloads, an open number of
     classes, and whole images instead of windows of the crop size. Return the modules that this needs."""
     modules = []
-    model["data_preprocessor"] = dict(NORMALIZE)
+    if model.get("data_preprocessor", {}).get("type") != NORMALIZE["type"]:  # the zoo's, or none
+        model["data_preprocessor"] = dict(NORMALIZE)
     if test_cfg := model.get("test_cfg"):
         kept = {key: value for key, value in test_cfg.items() if key not in ("crop_size", "stride")}
         model["test_cfg"] = kept | {"mode": "whole"}

@@ -64,7 +64,7 @@ def launch(processes: int, threads: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # otherwise MMEngine sets them to 1, with a warning
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # before any of their libraries starts threads
         os.environ.setdefault(name, str(threads))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # our own one-line error says the same
     meeting = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": uuid.uuid4().hex}

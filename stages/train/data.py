@@ -1,15 +1,16 @@
 """Training data in which each sample depends on (seed, position, id) alone.
 
 Positions count the images of a run from its start. Each epoch has a new permutation, drawn from (seed, epoch); a
-sample's flips are drawn from (seed, position, id). So neither the number of loader workers, nor validations, nor
+sample's augmentation is drawn from (seed, position, id). So neither the number of loader workers, nor validations, nor
 resuming a run changes a pixel.
 """
 
 from __future__ import annotations
 
 import hashlib
+import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.augmentation.apply import apply, needs_objects
+from pixelproof.augmentation.steps import Flip as FlipStep
+from pixelproof.augmentation.steps import Step
+from pixelproof.augmentation.view import Around, View
 from pixelproof.core.errors import DataError
 from pixelproof.data import dataset
 from pixelproof.data.dataset import IGNORE
@@ -30,6 +35,11 @@ if TYPE_CHECKING:
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 ORDER, SAMPLE = 1, 2  # separate streams of random numbers
+ALONE = Around()
+FLIPS: dict[str, Step] = {
+    "horizontal": FlipStep(name="flip", p=0.5, axis="horizontal"),
+    "vertical": FlipStep(name="flip", p=0.5, axis="vertical"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Labelled:
 
     items: tuple[tuple[Path, str, dataset.Sample], ...]
     names: list[str]
+    things: tuple[int, ...] = ()  # the classes whose objects can be counted
 
     @classmethod
     def open(cls, splits: list[tuple[Path, str]]) -> Labelled:
@@ -62,7 +73,7 @@ class Labelled:
         if not items:
             where = ", ".join(str(root / split) for root, split in splits)
             raise DataError(where, "images", "none", "see `prepare` in params.yaml")
-        return cls(items, first.names())
+        return cls(items, first.names(), tuple(info.id for info in first.classes if info.thing))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -85,6 +96,11 @@ class Labelled:
         """Image and mask."""
         root, split, sample = self.items[index]
         return dataset.read_image(root, split, sample), dataset.read_mask(root, split, sample, self.classes)
+
+    def instances(self, index: int) -> NDArray[np.uint16] | None:
+        """Instance ids; None if the image has none."""
+        root, split, sample = self.items[index]
+        return dataset.read_instances(root, split, sample)
 
 
 class Windows:
@@ -148,31 +164,34 @@ class Images(Protocol):
     def read(self, index: int) -> Pair:
         """Image and mask."""
 
+    def instances(self, index: int) -> NDArray[np.uint16] | None:
+        """Instance ids; None if the image has none."""
+
 
 @dataclass(frozen=True)
 class TrainSet:
-    """A dataset for torch's loader; its keys are (position, index)."""
+    """A dataset for torch's loader; its keys are (position, index). Flips come first, then the policy."""
 
     data: Images
     seed: tuple[int, int]
     flips: tuple[Flip, ...]
+    policy: tuple[Step, ...] = ()
+    around: Around = ALONE
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, key: tuple[int, int]) -> Pair:
         position, index = key
-        image, mask = self.data.read(index)
+        steps = [step for axis, step in FLIPS.items() if axis in self.flips] + list(self.policy)
+        around = replace(self.around, others=len(self), read=self.view)
         name = int.from_bytes(hashlib.sha256(self.data.id(index).encode()).digest()[:8], "big")
-        return flip(image, mask, self.flips, np.random.default_rng([*self.seed, SAMPLE, position, name]))
+        changed = apply(steps, self.view(index), np.random.default_rng([*self.seed, SAMPLE, position, name]), around)
+        return changed.image, changed.mask
 
-
-def flip(image: NDArray[np.uint8], mask: NDArray[np.uint8], flips: tuple[Flip, ...], rng: np.random.Generator) -> Pair:
-    """Flip image and mask together, along each axis with probability 0.5."""
-    for axis, name in ((1, "horizontal"), (0, "vertical")):
-        if name in flips and rng.random() < 0.5:
-            image, mask = np.flip(image, axis), np.flip(mask, axis)
-    return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    def view(self, index: int) -> View:
+        """An image and its labels, with instances if a step looks at them."""
+        return View(*self.data.read(index), self.data.instances(index) if needs_objects(self.policy) else None)
 
 
 @dataclass
@@ -222,9 +241,13 @@ def collate(pairs: list[Pair]) -> dict[str, Any]:
 
 
 def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLoader[Any]:
-    """A torch loader over a training set in a given order."""
+    """A torch loader over a training set in a given order.
+
+    Its processes are forked: they are children of the training, whose end they wait for, and share what it has read.
+    """
     from torch.utils.data import DataLoader
 
+    allow_open_files()
     return DataLoader(
         train_set,  # type: ignore[arg-type]
         batch_size=order.batch // order.world,
@@ -232,6 +255,14 @@ def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLo
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin,
-        persistent_workers=workers > 0,
+        multiprocessing_context="fork" if workers else None,
         worker_init_fn=outlive,
     )
+
+
+def allow_open_files(count: int = 4096) -> None:
+    """Let this process have many files open at once: each loader process takes a few, and systems allow 1024 or 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))

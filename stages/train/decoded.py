@@ -7,14 +7,18 @@ reads it, so that an image which a power cut left half-written is decoded again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.train.data import Labelled, Pair
 
@@ -38,7 +42,7 @@ class Decoded:
         self.bytes_each = self.width * self.height * 4  # RGB and the mask
         self.kept = min(len(data), int(gib * 2**30) // self.bytes_each)
         self.path = folder / f"{digest}-{self.kept}"
-        self.maps = self._mapped() if self.kept and self._reserved() else None
+        self.maps = self._shared() if self.kept else None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -48,7 +52,7 @@ class Decoded:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
-        self.maps = self._mapped() if self.kept and self.path.is_dir() else None
+        self.maps = self._mapped() if self.kept else None
 
     def id(self, index: int) -> str:
         """The id of an image."""
@@ -68,6 +72,18 @@ class Decoded:
         area = self.height * self.width
         return slot[: 3 * area].reshape(self.height, self.width, 3), slot[3 * area :].reshape(self.height, self.width)
 
+    def instances(self, index: int) -> NDArray[np.uint16] | None:
+        """Instance ids, decoded each time: few trainings look at them."""
+        return self.data.instances(index)
+
+    def _shared(self) -> tuple[Any, Any, Any] | None:
+        """The mapped files, made if they are not there; None without space.
+
+        One process at a time: another that starts on other data could delete what this one has made and not yet mapped.
+        """
+        with alone(self.path.parent):
+            return self._mapped() if self._reserved() else None
+
     def _reserved(self) -> bool:
         """Reserve space for all pixels at once: a full disk then shows here, and not as a crash in a mapping."""
         if self._whole():
@@ -82,7 +98,7 @@ class Decoded:
             beside.rename(self.path)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
-        return self._whole()  # without space, nothing is cached; another training may have been faster
+        return self._whole()  # without space, nothing is cached
 
     def _lengths(self) -> tuple[tuple[str, int], ...]:
         """The files of the cache, and how many bytes each has."""
@@ -93,10 +109,23 @@ class Decoded:
         files = ((self.path / name, count) for name, count in self._lengths())
         return all(file.is_file() and file.stat().st_size == count for file, count in files)
 
-    def _mapped(self) -> tuple[Any, Any, Any]:
-        pixels = np.memmap(self.path / "pixels", np.uint8, "r+", shape=(self.kept, self.bytes_each))
-        sums = np.memmap(self.path / "sums", np.uint32, "r+", shape=(self.kept,))
+    def _mapped(self) -> tuple[Any, Any, Any] | None:
+        """Pixels, checksums, and which were compared; None if the files are gone."""
+        try:
+            pixels = np.memmap(self.path / "pixels", np.uint8, "r+", shape=(self.kept, self.bytes_each))
+            sums = np.memmap(self.path / "sums", np.uint32, "r+", shape=(self.kept,))
+        except FileNotFoundError:
+            return None
         return pixels, sums, np.zeros(self.kept, bool)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time, on this machine, in a folder; the lock is beside it, as its own content may be deleted."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def take_room(file: BinaryIO, count: int) -> None:

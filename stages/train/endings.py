@@ -41,17 +41,6 @@ class Stop:
         self.asked = number
         signal.signal(number, self.before[number])
 
-    def agreed(self, world: int) -> int:
-        """The signal that any of the processes got, agreed by all, so that they stop after the same iteration."""
-        if world == 1:
-            return self.asked
-        import torch
-
-        device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-        asked = torch.tensor(self.asked, device=device)
-        torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
-        return int(asked)
-
 
 def outlive(_: int) -> None:
     """In a loader process: end when the training says so, not on a signal to the whole process group.

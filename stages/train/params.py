@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, ValidationInfo, field_validator, model_validator
 
+from pixelproof.augmentation.policies import POLICIES, Policy
 from pixelproof.core.params import Section
 from pixelproof.nn.runtime import Compute
 
 Flip = Literal["horizontal", "vertical"]
+Side = Annotated[int, Field(ge=1, le=65536)]
 Kind = Literal["none", "power", "inverse", "median"]
 MOST = 10_000_000  # iterations, or epochs: more is a slip of the keyboard, noticed after days
 
@@ -84,6 +86,12 @@ class Train(Section):
         ge=0, lt=1, description="decay of the averaged weights that are validated and published; 0 is off"
     )
     flips: list[Flip] = Field(description="random flips of each training image: horizontal, vertical")
+    augment: Policy = Field(
+        description=f"random changes of each training image, after the flips: a list of steps, or {', '.join(POLICIES)}"
+    )
+    crop: list[Side] | None = Field(
+        description="what training sees of an image, as [width, height]; empty: all of it", min_length=2, max_length=2
+    )
     workers: int = Field(ge=0, le=256, description="processes that load data; does not affect results")
     val_interval: Span = Field(
         description="iterations, or epochs, between two validations; the best weights are published"
@@ -98,6 +106,11 @@ class Train(Section):
     deterministic: bool = Field(
         description="same seed, same bytes on CUDA too, at some cost in speed; on the CPU this always holds"
     )
+
+    @property
+    def crop_size(self) -> tuple[int, int] | None:
+        """Width and height of `crop`, if there is one."""
+        return None if self.crop is None else (self.crop[0], self.crop[1])
 
     @field_validator("deterministic")
     @classmethod

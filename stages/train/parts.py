@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from mmengine.hooks import Hook
-from mmengine.optim import DefaultOptimWrapperConstructor
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
 from pixelproof.core.errors import ParamsError, unknown_name
@@ -72,24 +69,21 @@ def freeze(model: nn.Module, count: int) -> list[str]:
     return [f"backbone.{name}" for name in names]
 
 
-class Frozen(Hook):  # type: ignore[misc]
-    """Puts frozen modules back into eval mode before each iteration, so that batch norm keeps its statistics.
+def train_mode(model: nn.Module, frozen: list[str]) -> None:
+    """Put a network into training mode, but for frozen modules, so that their batch norm keeps its statistics.
 
     They are found by name: a run on several devices replaces the batch norms that were frozen.
     """
-
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
-
-    def before_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
-        """After the loop's `model.train()`, and before the forward pass."""
-        model: nn.Module = getattr(runner.model, "module", runner.model)
-        for name in self.names:
-            model.get_submodule(name).eval()
+    model.train()
+    for name in frozen:
+        model.get_submodule(name).eval()
 
 
 def groups(model: nn.Module, lr: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The optimizer's groups, one for each learning rate, the one with lr itself first; frozen weights are in none."""
+    """The optimizer's groups, one for each learning rate, the one with lr itself first; frozen weights are in none.
+
+    MMEngine's own constructor makes a group for each weight, which slows down fused steps.
+    """
     names = [name for name, child in model.named_children() if next(child.parameters(), None) is not None]
     for name in factors:
         if name not in names:
@@ -99,18 +93,3 @@ def groups(model: nn.Module, lr: float, factors: Mapping[str, float]) -> list[di
         if parameter.requires_grad:
             parts.setdefault(float(factors.get(name.split(".")[0], 1.0)), []).append(parameter)
     return [{"params": params, "lr": lr * factor} for factor, params in parts.items() if params]
-
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class PartsConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
-    """Builds the optimizer over `groups`; MMEngine's own makes a group for each weight, which slows down fused steps.
-
-    `paramwise_cfg` is {"lr_factors": {...}}.
-    """
-
-    def __call__(self, model: nn.Module) -> Any:
-        """The optimizer in its wrapper."""
-        network: Any = getattr(model, "module", model)  # inside a wrapper for several devices
-        params = groups(network, self.optimizer_cfg["lr"], self.paramwise_cfg["lr_factors"])
-        optimizer = OPTIMIZERS.build({**self.optimizer_cfg, "params": params})
-        return OPTIM_WRAPPERS.build({**self.optim_wrapper_cfg, "optimizer": optimizer})

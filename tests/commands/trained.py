@@ -61,8 +61,10 @@ def network(arch: str) -> Any:
 
 
 def forward(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """The logits of uint8 images NCHW, normalised by hand with ImageNet's mean and deviation."""
+    """The logits of uint8 images NCHW, normalised by hand: as ImageNet's, or as EfficientNet-Lite's pixels."""
     mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    if type(getattr(model, "backbone", None)).__name__ == "EfficientNetLite":
+        mean, std = torch.full((3,), 127.0), torch.full((3,), 128.0)
     inputs = (pixels.float() - mean[:, None, None]) / std[:, None, None]
     logits: torch.Tensor = model.encode_decode(inputs, [{"img_shape": tuple(pixels.shape[2:])}] * len(pixels))
     return logits

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pixelproof.augmentation.policies import POLICIES
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, Header, Sample, read_image, read_mask, read_split
 from stages.report.charts.chart import CLASS, Chart, draw, plot
@@ -66,7 +67,7 @@ class Counts:
 
 def context(results: Results) -> dict[str, Any]:
     """The policy, families of pictures, and pixel counts; without copies, only that there are none."""
-    policy = [step(entry) for entry in results.params.augment.get("policy", [])]
+    policy = [step(entry) for entry in steps(results.params.augment.get("policy", []))]
     originals = {sample.id: sample for sample in read_split(results.data, "train")}
     copies = read_split(results.root / "data/augmented", "train")
     if not copies:
@@ -93,6 +94,11 @@ def parent(results: Results, copy: Sample, originals: dict[str, Sample]) -> Samp
         path = results.root / "data/augmented/train/index.csv"
         raise DataError(path, "copies of images of data/prepared/train", str(copy.parent), "run `dvc repro`")
     return originals[copy.parent]
+
+
+def steps(policy: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A policy's steps; a name stands for those that it has in this code."""
+    return POLICIES.get(policy, [{"name": policy}]) if isinstance(policy, str) else policy
 
 
 def step(entry: dict[str, Any]) -> Step:

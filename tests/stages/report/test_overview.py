@@ -23,7 +23,7 @@ from pixelproof.core.params import load, read_yaml
 from pixelproof.data.dataset import ClassInfo, Header, Sample, read_split
 from pixelproof.data.images import decode
 from stages.augment.copies import augment as make_copies
-from stages.augment.params import Augment
+from stages.augment.params import Augment, Rare
 from stages.evaluate.split import Tally
 from stages.report.charts.graph import draw, edges_of, layers_of, stages_of
 from stages.report.figures import ranking
@@ -233,12 +233,14 @@ def test_the_policy_in_words() -> None:
         "brightness ± 20 %, contrast ± 20 %, saturation ± 20 %",
         "Gaussian noise, standard deviation up to 2 % of the full range",
     ]
+    named = [augmentation.step(entry).share for entry in augmentation.steps("flip")]
+    assert named == [0.5] and augmentation.steps("no name") == [{"name": "no name"}]
     assert augmentation.step({"name": "warp", "by": [1, 2]}) == augmentation.Step("warp, by [1, 2]", None)
 
 
 def test_no_copies_and_stale_copies_are_said(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root, tmp_path / "none")
-    none = Augment(copies=0, workers=1, policy=[])
+    none = Augment(copies=0, rare=Rare(copies=0, below=0.01), workers=1, policy=[])
     make_copies(tmp_path / "none/data/prepared", tmp_path / "none/data/augmented", none, 0)
     html = render(read(tmp_path / "none"))
     assert "Nothing to show" in html and 'class="families"' not in html

@@ -35,6 +35,8 @@ TRAIN: dict[str, Any] = {
     "balance": {"by": "power", "power": 0.5},
     "ema": 0.0,
     "flips": ["horizontal", "vertical"],
+    "augment": "none",
+    "crop": None,
     "workers": 0,
     "val_interval": 4,
     "val_batch": 16,

@@ -21,10 +21,12 @@ sys.path.insert(0, str(Path.cwd()))
 
 import pixelproof.nn.build
 import stages.train.checkpoint
+import stages.train.learner
+import stages.train.loop
 import stages.train.run
-import stages.train.runner
 from pixelproof.core.errors import run_main
 from stages.train.__main__ import main
+from stages.train.optimizer import set_learning_rate
 
 
 def kill(*_: Any) -> None:
@@ -68,13 +70,13 @@ if change == "keep":
 elif change == "same":
     stages.train.run.Validation.__call__ = lambda *_: {"val/mIoU": 0.5, "val/pixel_accuracy": 0.5}  # type: ignore[method-assign]
 elif change == "iteration":
-    stages.train.runner.Run.note_loss = before(int(number), kill, stages.train.runner.Run.note_loss)  # type: ignore[method-assign]
+    stages.train.loop.Run.note = before(int(number), kill, stages.train.loop.Run.note)  # type: ignore[method-assign]
 elif change in ("TERM", "INT"):
     send: Any = lambda *_: os.kill(os.getpid(), signal.Signals[f"SIG{change}"])  # noqa: E731
-    stages.train.runner.Run.note_loss = before(int(number), send, stages.train.runner.Run.note_loss)  # type: ignore[method-assign]
+    stages.train.loop.Run.note = before(int(number), send, stages.train.loop.Run.note)  # type: ignore[method-assign]
 elif change in ("diverge", "memory"):
     action = diverge if change == "diverge" else no_memory
-    stages.train.runner.set_learning_rate = before(int(number), action, stages.train.runner.set_learning_rate)
+    setattr(stages.train.learner, "set_learning_rate", before(int(number), action, set_learning_rate))  # noqa: B010
 elif change == "disk":
     save = stages.train.checkpoint.Checkpoints.save
     stages.train.checkpoint.Checkpoints.save = before(int(number), no_disk, save)  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, Header, Sample, SplitWriter, write_header
 from pixelproof.nn.preprocess import pad
 from pixelproof.scoring.confusion import confusion, iou
-from stages.train.data import Labelled, Order, TrainSet, Windows, flip, to_validate
+from stages.train.data import Labelled, Order, TrainSet, Windows, to_validate
 from stages.train.params import Span, iterations_of
 from tests.stages.train.conftest import CLASSES, write_split
 
@@ -51,6 +51,10 @@ class Coin:
     def __init__(self, *throws: float) -> None:
         self.throws = list(throws)
 
+    def __call__(self, seed: object) -> Coin:
+        """In place of `default_rng`."""
+        return self
+
     def random(self) -> float:
         """The next throw."""
         return self.throws.pop(0)
@@ -65,12 +69,33 @@ class Coin:
         ((0.1, 0.1), [[4, 3], [2, 1]]),
     ],
 )
-def test_flips_move_image_and_mask_together(throws: tuple[float, float], expected: list[list[int]]) -> None:
-    """Hand-worked on 2x2 pixels."""
-    mask = np.array([[1, 2], [3, 4]], np.uint8)
-    image = np.repeat(mask[..., None], 3, axis=2)
-    flipped, labels = flip(image, mask, ("horizontal", "vertical"), Coin(*throws))  # type: ignore[arg-type]
-    assert labels.tolist() == expected and flipped[..., 0].tolist() == expected
+def test_flips_move_image_and_mask_together(
+    throws: tuple[float, float], expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hand-worked on 2x2 pixels; the order in which flips are listed changes nothing."""
+    for flips in (("horizontal", "vertical"), ("vertical", "horizontal")):
+        monkeypatch.setattr("numpy.random.default_rng", Coin(*throws))
+        image, labels = TrainSet(Quarters(), SEED, flips)[0, 0]
+        assert labels.tolist() == expected and image[..., 0].tolist() == expected
+
+
+class Quarters:
+    """One image of 2x2 pixels."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def id(self, index: int) -> str:
+        """Its name."""
+        return "quarters"
+
+    def read(self, index: int) -> Any:
+        """Its pixels, and the same as labels."""
+        mask = np.array([[1, 2], [3, 4]], np.uint8)
+        return np.repeat(mask[..., None], 3, axis=2), mask
+
+    def instances(self, index: int) -> None:
+        """It has none."""
 
 
 def test_a_sample_depends_on_its_position_and_id_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import resource
@@ -9,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +76,34 @@ def test_what_somebody_damaged_is_made_again(data: Labelled, tmp_path: Path, dam
         shutil.rmtree(tmp_path / "kept")
         (tmp_path / "kept").write_bytes(b"")
     assert same(Decoded(data, "d", 1.0, tmp_path / "kept"), expected)
+
+
+def read_together(meeting: Any, folder: Path, kept: Path, number: int) -> None:
+    """In one of several processes: all start at once, and each two of them share the data."""
+    data = Labelled.open([(folder, "train")])
+    for turn in range(20):
+        meeting.wait(60)
+        try:
+            found = Decoded(data, f"{turn}-{number % 2}", 1.0, kept)
+        except OSError:
+            meeting.abort()  # the others need not wait
+            raise
+        if found.maps is None or not same(found, [data.read(index) for index in range(len(data))]):
+            meeting.abort()
+            raise AssertionError(f"turn {turn}")
+
+
+def test_processes_that_start_at_once_do_not_delete_each_others(data: Labelled, tmp_path: Path) -> None:
+    """Eight, twenty times over, on two sets of data in turn: each deletes what is there of other data, as is right."""
+    context = multiprocessing.get_context("fork")
+    meeting = context.Barrier(8)
+    arguments = (meeting, tmp_path / "data", tmp_path / "kept")
+    processes = [context.Process(target=read_together, args=(*arguments, number)) for number in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
 
 
 def test_no_more_than_params_allow_is_kept(data: Labelled, tmp_path: Path) -> None:

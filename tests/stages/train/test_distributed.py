@@ -69,6 +69,12 @@ def test_a_validation_of_two_processes_counts_each_image_once(shares: dict[str, 
     assert scores == validate(Counted.open([(shares["folder"], "val")]), 0, 1)
 
 
+def test_losses_and_signals_of_two_processes_are_read_by_both(shares: dict[str, Any]) -> None:
+    """Losses 0, 1, 2 and 1, 2, 3; only the second process got a signal, and the first knows."""
+    assert shares["losses"] == [0.5, 1.5, 2.5]
+    assert shares["asked"] == signal.SIGTERM
+
+
 @pytest.mark.slow
 @pytest.mark.promise
 def test_two_processes_train_as_one_with_their_batches_together(workspace: Workspace) -> None:

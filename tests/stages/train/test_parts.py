@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from pixelproof.core.errors import ParamsError
 from pixelproof.nn.build import build_model
 from pixelproof.nn.runtime import Compute
 from stages.configure.resolve import names, resolve
-from stages.train.parts import Frozen, encoder_stages, freeze, groups
+from stages.train.parts import encoder_stages, freeze, groups, train_mode
 from tests.stages.train.conftest import TRAIN, Workspace, train_forked
 
 COMPUTE = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
@@ -46,6 +45,7 @@ def test_stages_are_disjoint_and_all_of_the_encoder(name: str) -> None:
         ("segnet", "stages.0 stages.1 stages.2 stages.3 stages.4"),
         ("unet", "encoder.0 encoder.1 encoder.2 encoder.3 decoder.2 decoder.1 decoder.0"),
         ("unet-mobilenetv2", "conv1 layer1 layer2 layer3 layer4 layer5 layer6 layer7"),
+        ("unet-lite0", "stem stages.0 stages.1 stages.2 stages.3 stages.4 stages.5 stages.6"),
         ("segformer-b0", "layers.0 layers.1 layers.2 layers.3"),
         ("ocrnet-hr18s", "conv1 layer1 stage2 stage3 stage4"),
         ("bisenetv2", "detail semantic bga"),
@@ -57,7 +57,9 @@ def test_stages_come_in_the_order_in_which_an_image_passes_them(name: str, stage
     assert " ".join(encoder_stages(built(name).backbone)) == stages
 
 
-@pytest.mark.parametrize("name", ["unet", "fcn-r18-d8", "ocrnet-hr18s", "segformer-b0", "unet-mobilenetv2"])
+@pytest.mark.parametrize(
+    "name", ["unet", "fcn-r18-d8", "ocrnet-hr18s", "segformer-b0", "unet-mobilenetv2", "unet-lite0"]
+)
 def test_the_order_is_that_of_the_forward_pass(name: str) -> None:
     """Independent of names: stages are first entered in the order in which they are listed."""
     model, entered = built(name).eval(), list[str]()
@@ -81,14 +83,13 @@ def test_too_many_stages_is_an_error_that_counts_them() -> None:
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["one device", "several devices"])
 def test_frozen_batch_norm_stays_as_it_is(replaced: bool) -> None:
-    """After `train()` and the hook a forward pass moves the statistics of the others alone; also where, as for a run on
+    """In training mode a forward pass moves the statistics of the others alone; also where, as for a run on
     several devices, other batch norms took the place of those that were frozen."""
     model = built("unet-r18")
-    hook = Frozen(freeze(model, 2))
+    frozen = freeze(model, 2)
     if replaced:
         model.backbone.bn1 = nn.BatchNorm2d(16)
-    model.train()
-    hook.before_train_iter(SimpleNamespace(model=model))
+    train_mode(model, frozen)
     before = {key: value.clone() for key, value in model.backbone.state_dict().items() if "running" in key}
     model.backbone(torch.randn(2, 3, 64, 64))
     after = model.backbone.state_dict()

@@ -1,0 +1,52 @@
+"""`sweep apply NAME POINT`: the working tree becomes what a point is, as by `dvc exp apply`.
+
+DVC overwrites edits without a word. So files with edits that no point of the sweep holds are refused here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.revision import Revision, changed_files, git
+from pipelines.processes import Command, run
+from pipelines.sweeps.record import experiment, recorded
+from pipelines.sweeps.run import head_of
+from pipelines.sweeps.spec import Sweep
+from pipelines.words import listed
+from pixelproof.core.errors import StateError
+
+
+def apply(sweep: Sweep, name: str) -> None:
+    """Make a point that is done the working tree; HEAD stays, so `git diff` shows what the point changed.
+
+    Raises:
+        StateError: the point is not done, or edits would be lost.
+    """
+    point, head = sweep.point(name), head_of()
+    done = recorded(sweep, head)
+    if name not in done:
+        fix = f"`bin/pixelproof sweep {sweep.name}` runs it; done: {', '.join(done) or 'none'}"
+        raise StateError(f"sweep {sweep.name}, point {name}", f"not done on {head[:10]}", fix)
+    commits = [record.commit for record in done.values()]
+    written = {path for commit in commits for path in _differing(head, commit)}
+    edits = [path for path in changed_files() if path in written]
+    if lost := [path for path in edits if not any(_holds(commit, path) for commit in commits)]:
+        raise StateError(listed(lost), "has edits that would be lost", "commit them, or `git stash`")
+    with open_repo():  # removes what a killed DVC left, in whose presence it refuses to work
+        pass
+    code, lines = run(Command([sys.executable, "-m", "dvc", "exp", "apply", experiment(sweep, point)]))
+    if code:
+        raise StateError(f"dvc exp apply {experiment(sweep, point)}", " ".join(lines[-3:]), "see what DVC says")
+    print(f"the working tree is now {experiment(sweep, point)}; `git diff` shows it, `git commit` keeps it")
+
+
+def _differing(head: str, commit: str) -> list[str]:
+    return [path for path in git("diff", "--name-only", "-z", head, commit).decode().split("\0") if path]
+
+
+def _holds(commit: str, path: str) -> bool:
+    """Whether a commit has a file as it stands here, or lacks it as it is lacking here."""
+    here = Path(path).read_bytes().decode(errors="replace") if Path(path).is_file() else None
+    return Revision(commit, commit).read(path) == here

@@ -1,0 +1,3 @@
+# FCN-8s (Long, Shelhamer and Darrell 2015) over EfficientNet-Lite2 (deeper and wider than Lite0).
+_base_ = ['_base_/fcn_lite.py', '_base_/lite2.py']
+model = dict(backbone=dict(variant=2), decode_head=dict(in_channels=[352, 120, 48]))

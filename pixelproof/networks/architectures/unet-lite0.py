@@ -1,0 +1,2 @@
+# U-Net's decoder (Ronneberger, Fischer, Brox 2015) over EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excitation).
+_base_ = ['_base_/unet_lite.py', '_base_/lite0.py']

@@ -1,0 +1,3 @@
+# U-Net's decoder (Ronneberger, Fischer, Brox 2015) over EfficientNet-Lite1 (deeper than Lite0).
+_base_ = ['_base_/unet_lite.py', '_base_/lite1.py']
+model = dict(backbone=dict(variant=1))
