@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -11,12 +11,15 @@ from torch import Tensor
 Batch = dict[str, Tensor]
 
 
-def on_device(batches: Iterator[Batch], device: str) -> Iterator[Batch]:
-    """Batches on a device; on CUDA each is copied beside the computation of the one before it."""
-    return ahead(batches) if device == "cuda" else batches
+def on_device(batches: Iterable[Batch], device: str) -> Iterator[Batch]:
+    """Batches on a device; on CUDA each is copied beside the computation of the one before it.
+
+    The loader's processes start when the first batch is asked for, and so in a training that minds signals.
+    """
+    yield from ahead(batches) if device == "cuda" else batches
 
 
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
     """Batches that are copied on a stream of their own, one ahead of the one that is handed out."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     waiting: tuple[Batch, Any] | None = None

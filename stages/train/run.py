@@ -98,7 +98,7 @@ def train(arch: str, seed: int, params: Params, paced: Callable[[Iterator[Any]],
                 images, seeds, tuple(params.train.flips), tuple(params.train.augment), around(data, params.train)
             )
             batches = loader(train_set, order, params.train.workers, pin=device == "cuda")
-            run.iterate(learner, paced(on_device(iter(batches), device)))
+            run.iterate(learner, paced(on_device(batches, device)))
         if main:
             publish(arch, seed, run, data.names, results)
             checkpoints.remove()
