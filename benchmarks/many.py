@@ -115,25 +115,27 @@ def tiny(number: int) -> bytes:
 
 
 def of_stages(count: int) -> list[list[str]]:
-    """The times of cvat and prepare: nothing remembered, all new, nothing changed, a few labelled anew."""
-    costs: dict[str, list[Cost]] = {"cvat": []}
+    """The times of cvat and prepare: all new, nothing changed; then a few labelled anew, without memory and with it."""
+    costs: dict[str, list[Cost]] = {"cvat": [], **{f"prepare, {shape}": [] for shape in SHAPED}}
     with folder():
         export(count)
-        for gib in ("0", "20", "20"):  # without memory, filling it, and with it
-            costs["cvat"].append(cost(lambda gib=gib: run("stages.cvat", gib=gib)))  # type: ignore[misc]
-        for shape, size in SHAPED.items():
-            write_params(*size)
-            prepared = costs[f"prepare, {shape}"] = []
-            for gib in ("0", "20", "20"):
-                prepared.append(cost(lambda gib=gib: run("stages.prepare", gib=gib)))  # type: ignore[misc]
+        time_each(costs, "20")
+        time_each(costs, "20")
         export_labels(count, anew=True)
-        costs["cvat"].append(cost(lambda: run("stages.cvat")))
-        for shape, size in SHAPED.items():
-            write_params(*size)
-            costs[f"prepare, {shape}"].append(cost(lambda: run("stages.prepare")))
+        time_each(costs, "0", "20")  # in turn: other work on the machine meets both
         held = sum(path.stat().st_size for path in files(FOLDER))
         print(f"All of this is remembered in {held / 1e6:.0f} MB.")
-    return [[name, *map(said, several), share(several[-1], several[0])] for name, several in costs.items()]
+    return [[name, *map(said, several), share(several[3], several[2])] for name, several in costs.items()]
+
+
+def time_each(costs: dict[str, list[Cost]], *gibs: str) -> None:
+    """Run each stage with so much memory, and keep what it took."""
+    for gib in gibs:
+        costs["cvat"].append(cost(lambda gib=gib: run("stages.cvat", gib=gib)))  # type: ignore[misc]
+    for shape, size in SHAPED.items():
+        write_params(*size)
+        for gib in gibs:
+            costs[f"prepare, {shape}"].append(cost(lambda gib=gib: run("stages.prepare", gib=gib)))  # type: ignore[misc]
 
 
 def share(part: Cost, whole: Cost) -> str:
@@ -261,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     count = (given.images or [3000 if given.what == "stages" else 200])[0]
     if given.what == "stages":
-        head = ["stage", "nothing remembered", "first run", "nothing changed", "labelled anew", "of the whole"]
+        head = ["stage", "first run", "nothing changed", "labelled anew, nothing remembered", "labelled anew", "share"]
         title = f"{count:,} photographs of {WIDTH}x{HEIGHT}, {-(-count // ANEW)} labelled anew: time (processor time)"
         print_table(title, head, of_stages(count))
     else:

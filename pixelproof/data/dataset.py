@@ -32,6 +32,7 @@ from pixelproof.data.images import REBUILD, Array, Files, as_uint16, content_of,
 IGNORE = 255
 SPLITS = ("train", "val", "test")
 UNSPLIT = "all"  # for sources without a published split: prepare makes one
+NOTES = "notes"  # key of `sources`: what of a source's files did not become pixels as it stands, counted
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pixelproof.core.errors import DataError, nearest
 from pixelproof.core.files import whole_folder
 from pixelproof.core.progress import say, track
-from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
+from pixelproof.data.dataset import IGNORE, NOTES, UNSPLIT, ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.data.images import Array, Files
 from pixelproof.data.photos import REPLACE, Measured, NoWindowError, Window, measure
 from pixelproof.data.remembered import Parts, Remembered
@@ -77,14 +77,14 @@ def convert(exports: list[Path], target: Path, params: Cvat) -> tuple[int, int, 
     with ExitStack() as stack:
         opened = [open_labels(stack.enter_context(open_export(path))) for path in exports]
         items = items_of(opened, params)
-        write(items, target, params)
+        write(items, target, params, [one.parsed for one in opened])
     say_notes(one.parsed for one in opened)
     return len(opened), len(items), count_skipped([one.parsed for one in opened])
 
 
 def say_notes(parsed: Iterable[Parsed]) -> None:
     """Tell what the formats count besides shapes."""
-    for what, count in sorted(sum((one.notes for one in parsed), Counter[str]()).items()):
+    for what, count in sorted(_notes(parsed).items()):
         say(f"cvat: {count} {what}")
 
 
@@ -93,18 +93,21 @@ def open_labels(export: Export) -> Opened:
     return Opened(export, formats.read(export))
 
 
-def write(items: Sequence[Item], target: Path, params: Cvat) -> None:
+def write(items: Sequence[Item], target: Path, params: Cvat, parsed: Sequence[Parsed]) -> None:
     """Write the canonical dataset of these images, each to its split.
 
     Args:
         items: In any order, their ids unique.
         target: The dataset's folder; an older one is replaced once everything is written.
         params: What the labels mean.
+        parsed: The exports that they come from: what these hold and is not drawn stands in the dataset's header.
 
     Raises:
         DataError: An image is damaged or has another size than its labels; nothing is written.
     """
     origin = {"name": "cvat", "exports": params.exports} | ({"window": str(params.window)} if params.window else {})
+    if notes := notes_of(parsed):
+        origin[NOTES] = "; ".join(notes)
     header = Header("cvat", classes_of(params), (origin,))
     names = header.names()
     palette = Palette.of(header.classes, IGNORE if params.background == IGNORED else names.index(params.background))
@@ -257,6 +260,17 @@ def labels_in(image: Annotated) -> list[str]:
     if isinstance(image.labels, Painted):
         return [label for label in image.labels.colours.values() if label is not None]
     return [shape.label for shape in image.labels]
+
+
+def notes_of(parsed: Sequence[Parsed]) -> list[str]:
+    """What exports hold besides shapes that are drawn as they stand, counted: lines for the data card."""
+    shapes = [f"{count} shapes of the kind {kind!r} left out" for kind, count in sorted(count_skipped(parsed).items())]
+    return shapes + [f"{count} {what}" for what, count in sorted(_notes(parsed).items())]
+
+
+def _notes(parsed: Iterable[Parsed]) -> Counter[str]:
+    """What the formats count besides shapes."""
+    return sum((one.notes for one in parsed), Counter[str]())
 
 
 def count_skipped(parsed: Iterable[Parsed]) -> Counter[str]:

@@ -175,7 +175,7 @@ def convert_store(folder: Path, target: Path, params: Cvat) -> tuple[int, int, C
     lines = read_index(folder)
     opened = {name: open_stored(folder, name) for name in sorted({line.export for line in effective(lines).values()})}
     items = stored_items(folder, lines, opened, params)
-    write(items, target, params)
+    write(items, target, params, [one.parsed for one in opened.values()])
     say_notes(one.parsed for one in opened.values())
     return len(opened), len(items), count_skipped(one.parsed for one in opened.values())
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from pixelproof.data.dataset import SPLITS, ClassInfo
+from pixelproof.data.dataset import NOTES, SPLITS, ClassInfo
 from pixelproof.data.images import Array
 from stages.prepare.card import Card
 from stages.prepare.findings import Conclusions, Findings, left_out, uneven, unlabelled
@@ -121,7 +121,10 @@ def as_markdown(card: Mapping[str, Any]) -> str:
 
 
 def _origins(card: Mapping[str, Any]) -> list[str]:
-    named = [", ".join(f"{key}: {value}" for key, value in sorted(origin.items())) for origin in card["sources"]]
+    named = [
+        ", ".join(f"{key}: {value}" for key, value in sorted(origin.items()) if key != NOTES)
+        for origin in card["sources"]
+    ]
     return _bullets(named) + (_bullets([f"frozen test split of {card['frozen']} images"]) if card["frozen"] else [])
 
 
@@ -138,7 +141,7 @@ def _dropped(card: Mapping[str, Any]) -> list[str]:
         lines += [
             f"{pixels} pixels of {name!r} of {source}, which prepare.map ignores" for name, pixels in classes.items()
         ]
-    return lines
+    return lines + [note for origin in card["sources"] for note in origin.get(NOTES, "").split("; ") if note]
 
 
 def _duplicates(card: Mapping[str, Any]) -> list[str]:

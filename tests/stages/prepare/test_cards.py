@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, iterate
+from stages.prepare.merge import prepare
 from stages.prepare.sheets import CELL, COLUMNS, GAP, ROWS, Sheets, cell
-from tests.stages.prepare.planted import prepared, scenes
+from tests.stages.prepare.planted import prepared, scenes, section
 
 
 def test_the_card_counts_what_was_prepared(tmp_path: Path) -> None:
@@ -27,6 +28,19 @@ def test_the_card_counts_what_was_prepared(tmp_path: Path) -> None:
     lost = sum(card["splits"][split]["pixels"]["ignored"] for split in ("train", "val", "test"))
     assert f"- {lost} pixels of 'grass' of download, which prepare.map ignores" in page
     assert "| images | 12 | 6 | 6 |" in page and "## Warnings\n\nNone." in page and "![images with" in page
+
+
+def test_the_card_lists_what_a_source_left_out(tmp_path: Path) -> None:
+    root = scenes(tmp_path / "in")
+    prepared(root)
+    path = tmp_path / "data/download/dataset.json"
+    header = json.loads(path.read_text())
+    header["sources"] = [{"name": "cvat", "notes": "2 shapes of the kind 'points' left out; 1 x"}]
+    path.write_text(json.dumps(header))
+    prepare(tmp_path / "data", tmp_path / "cards", section())
+    page = (tmp_path / "cards/card.md").read_text()
+    assert "## Dropped\n\n- 2 shapes of the kind 'points' left out\n- 1 x\n" in page
+    assert "- name: cvat\n" in page
 
 
 def test_the_same_bytes_each_time_and_small_pictures(tmp_path: Path) -> None:

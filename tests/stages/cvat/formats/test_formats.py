@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pixelproof.core.errors import DataError
+from pixelproof.data.dataset import read_header
 from stages.cvat import formats
 from stages.cvat.convert import convert
 from stages.cvat.model import Parsed
@@ -151,3 +152,7 @@ def test_boxes_that_are_only_counted_can_be_skipped(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="add 'box' to cvat"):
         convert([path], tmp_path / "out", params(skip=["caption"]))
     assert convert([path], tmp_path / "out", params(skip=["box", "caption"])) == (1, 1, {"box": 1, "caption": 1})
+    (origin,) = read_header(tmp_path / "out").sources
+    shapes, rest = origin["notes"].split("; ")[:2], origin["notes"].split("; ")[2:]
+    assert shapes == ["1 shapes of the kind 'box' left out", "1 shapes of the kind 'caption' left out"]
+    assert rest and all("another file has those of its subset" in line for line in rest)
