@@ -21,6 +21,8 @@ AGAIN = "export again from CVAT as 'CVAT for images 1.1' with 'Save images' on"
 # What the formats call the folders in which they keep files: one of these alone at the top is not a re-zipped folder.
 FORMAT_FOLDERS = {"annotations", "images", "labels", "JPEGImages", "SegmentationClass", "SegmentationObject"}
 ROBOFLOW, ROBOFLOW_FOLDERS = "_annotations.coco.json", {"train", "valid", "test"}  # which is in each of those folders
+FOLDERS = "if they are images and masks: `init` takes a folder with images/ and masks/ of the same names (docs/data.md)"
+PICTURES = {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 MARKS = ("*.xml", "labelmap.txt", "data.yaml", "annotations/*.json", "SegmentationClass")  # a folder that is an export
 
 
@@ -80,7 +82,9 @@ def find_exports(folder: Path) -> list[Path]:
     if not found and is_export(folder):
         return [folder]
     if not found:
-        raise DataError(folder, f"CVAT exports (.zip, or folders with {ANNOTATIONS})", "none", AGAIN)
+        pictures = any(path.suffix.lower() in PICTURES for path in folder.iterdir())
+        what, fix = ("pictures alone", FOLDERS) if pictures else ("none", AGAIN)
+        raise DataError(folder, f"CVAT exports (.zip, or folders with {ANNOTATIONS})", what, fix)
     names: dict[str, Path] = {}
     for path in found:
         other = names.setdefault(export_name(path), path)

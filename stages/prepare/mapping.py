@@ -7,7 +7,7 @@ new names. A class of another source that has no entry and no namesake is an err
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -19,6 +19,7 @@ from pixelproof.data.images import Array
 from stages.prepare.params import SourceName
 
 IGNORED = "ignore"
+ALIKE = 0.85  # of difflib: a letter lost, added or exchanged with its neighbour
 VOID = ("ignore", "void", "unlabeled", "unlabelled")  # names of what is no class, in any case
 
 
@@ -43,6 +44,29 @@ def target_classes(
     if not found:
         raise ParamsError(f"prepare.map.{first}", "every class mapped to `ignore`", "keep at least one")
     return tuple(replace(info, id=number) for number, info in enumerate(sorted(found.values(), key=lambda c: c.id)))
+
+
+def spelt_alike(classes: Sequence[ClassInfo], renames: Mapping[str, str]) -> list[str]:
+    """A line for each name that a map gives and that is spelt like another class: a slip makes a class of its own.
+
+    Args:
+        classes: The prepared classes.
+        renames: The map of the first source, which defines them.
+
+    Example:
+        >>> car, van = ClassInfo(0, "vehicle", (0, 0, 0)), ClassInfo(1, "vehicel", (0, 0, 0))
+        >>> spelt_alike([car, van], {"van": "vehicel"})[0]
+        "classes that are spelt alike: 'vehicel' (from 'van') and 'vehicle'; if they are one, correct prepare.map"
+    """
+    lines, told = [], set[frozenset[str]]()
+    names = [info.name for info in classes]
+    for old, new in sorted(renames.items()):
+        alike = get_close_matches(new, [name for name in names if name != new], n=1, cutoff=ALIKE)
+        if new in names and alike and frozenset((new, alike[0])) not in told:
+            told.add(frozenset((new, alike[0])))
+            why = f"{new!r} (from {old!r}) and {alike[0]!r}; if they are one, correct prepare.map"
+            lines.append(f"classes that are spelt alike: {why}")
+    return lines
 
 
 def check_void(classes: tuple[ClassInfo, ...], source: SourceName, accepted: bool, renames: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from pixelproof.data.dataset import NOTES, SPLITS, ClassInfo
 from pixelproof.data.images import Array
 from stages.prepare.card import Card
 from stages.prepare.findings import Conclusions, Findings, left_out, uneven, unlabelled
+from stages.prepare.mapping import spelt_alike
 from stages.prepare.params import Prepare
 from stages.prepare.plan import LEFT_OUT, Placed, Source
 
@@ -46,7 +47,13 @@ def summary(
             "classes": {source.name: _ignored(source, params, findings.values) for source in sources},
         },
         "unlabelled_images": {split: findings.unlabelled[split] for split in SPLITS},
-        "warnings": [*left_out(placed), *unlabelled(findings), *uneven(findings, pixels, placed), *found.warnings()],
+        "warnings": [
+            *spelt_alike(classes, params.map.get(params.sources[0], {})),
+            *left_out(placed),
+            *unlabelled(findings),
+            *uneven(findings, pixels, placed),
+            *found.warnings(),
+        ],
     }
 
 

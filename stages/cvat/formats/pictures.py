@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from pixelproof.core.errors import DataError
-from stages.cvat.archive import Export
+from stages.cvat.archive import PICTURES, Export
 from stages.cvat.formats.checks import AGAIN
 from stages.cvat.model import Annotated
 
-SUFFIXES = {".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 HEADS = (1 << 16, 1 << 20)  # bytes to try before the whole file: a header may be long, or at the end (TIFF)
 ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: the picture is shown turned by a quarter, as CVAT does
 SAVE_IMAGES = "export again from CVAT with 'Save images' on"
@@ -21,7 +20,7 @@ SAVE_IMAGES = "export again from CVAT with 'Save images' on"
 
 def is_picture(member: str) -> bool:
     """Whether a file is named as a picture."""
-    return PurePosixPath(member).suffix.lower() in SUFFIXES
+    return PurePosixPath(member).suffix.lower() in PICTURES
 
 
 def photograph(export: Export, where: str, places: Iterable[str], any_there: bool) -> str | None:

@@ -272,6 +272,9 @@ def test_folder_of_exports(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no export")
     with pytest.raises(DataError, match="found none"):
         find_exports(tmp_path)
+    (tmp_path / "a_mask.PNG").touch()
+    with pytest.raises(DataError, match=r"found pictures alone; .*images/ and masks/"):
+        find_exports(tmp_path)
     made = [FakeExport().add("1.png").zip(tmp_path / "b.zip"), FakeExport().add("1.png").folder(tmp_path / "a")]
     assert find_exports(tmp_path) == [made[1], made[0]]
     FakeExport().add("1.png").folder(tmp_path / "b")

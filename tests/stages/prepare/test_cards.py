@@ -30,6 +30,14 @@ def test_the_card_counts_what_was_prepared(tmp_path: Path) -> None:
     assert "| images | 12 | 6 | 6 |" in page and "## Warnings\n\nNone." in page and "![images with" in page
 
 
+def test_a_slip_in_the_map_that_makes_a_class_is_told(tmp_path: Path) -> None:
+    lines = ["0,meadow,", "1,vehicle,", "2,lorry,"]
+    card = prepared(scenes(tmp_path / "in"), *lines, map={"download": {"lorry": "vehicel"}})
+    assert any("'vehicel' (from 'lorry') and 'vehicle'" in line for line in card["warnings"])
+    card = prepared(tmp_path / "in", *lines, map={"download": {"lorry": "vehicle", "meadow": "meadows"}})
+    assert not card["warnings"]
+
+
 def test_the_card_lists_what_a_source_left_out(tmp_path: Path) -> None:
     root = scenes(tmp_path / "in")
     prepared(root)
