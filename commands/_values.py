@@ -21,7 +21,7 @@ from pixelproof.sources.table import IGNORED, NAME, Line, Table, distances
 from stages.prepare.mapping import VOID
 
 MANY = 254  # classes, at most; more values are noise, in JPEGs
-RARE = 0.05  # of the pixels: black or white below this, which nobody names, is taken for void
+RARE = 0.05  # of the pixels: black or white below this, which nobody names, is taken for void; see also _counted_up
 FREQUENT = 0.005  # of the pixels: among noise, what is rarer is no class of its own
 LARGE = 1_000_000  # bytes: a list of colours is smaller
 FAR = 127  # the largest distance at which noise is taken for a class
@@ -154,10 +154,15 @@ def _name(value: int, found: Found, others: list[int], share: float) -> str:
     low, high = (0, 0xFFFFFF) if found.by_color else (0, 255)
     if set(others) == {low, high}:
         return "background" if value == low else "foreground"
-    void = {low, high} if found.by_color else {high}
-    if value in void and share < RARE:
-        return IGNORED
-    return f"class-{value:06X}" if found.by_color else f"class-{value}"
+    if found.by_color:
+        return IGNORED if value in (low, high) and share < RARE else f"class-{value:06X}"
+    return IGNORED if value == high and (share < RARE or _counted_up(others)) else f"class-{value}"
+
+
+def _counted_up(ids: Iterable[int]) -> bool:
+    """Whether all ids but 255 are small numbers, as if counted up from 0: then 255 is no class of theirs."""
+    others = [number for number in ids if number != 255]
+    return len(others) > 1 and max(others) < 4 * len(others)
 
 
 def stated(root: Path) -> Iterator[tuple[Path, dict[str, int]]]:

@@ -141,8 +141,12 @@ def whole_jpeg(content: bytes) -> bool:
     return False
 
 
-def content_of(path: Path) -> bytes:
+def content_of(path: Path, remedy: str = REBUILD) -> bytes:
     """The contents of a dataset's file.
+
+    Args:
+        path: The file.
+        remedy: What to do if it cannot be read.
 
     Raises:
         DataError: The file cannot be read.
@@ -150,7 +154,7 @@ def content_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(path, "a file", reason(error), REBUILD) from None
+        raise DataError(path, "a file", reason(error), remedy) from None
 
 
 def _head_of(path: Path, length: int) -> bytes:

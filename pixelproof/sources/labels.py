@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE
 from pixelproof.data.images import Array, content_of, whole_png
+from pixelproof.sources.layout import CHECK
 
 Color = tuple[int, int, int]
 SMALL = 1 << 20  # numbers of objects
@@ -25,7 +26,7 @@ def opened(path: Path) -> Image.Image:
     Raises:
         DataError: It is missing, cut short or no image.
     """
-    content = content_of(path)
+    content = content_of(path, CHECK)
     try:
         image = Image.open(io.BytesIO(content))
         image.load()
@@ -36,25 +37,43 @@ def opened(path: Path) -> Image.Image:
     raise DataError(path, "a whole image", f"{len(content)} bytes that do not decode", "replace the file")
 
 
-def read_ids(path: Path) -> Array:
+def exact(path: Path) -> Image.Image:
+    """A mask, decoded; no JPEG, whose pixels are not what was saved.
+
+    Raises:
+        DataError: It is missing, cut short, no image, or a JPEG whatever its name.
+    """
+    image = opened(path)
+    if image.format == "JPEG":
+        raise DataError(path, "a mask that is saved without loss", "a JPEG, which changes ids and colours", CHECK)
+    return image
+
+
+def read_ids(path: Path, lossy: bool = False) -> Array:
     """The numbers of a mask: grey values, or a palette's indices.
 
     Args:
         path: A grey or palette image, of 1, 8 or 16 bits.
+        lossy: Whether it may be a JPEG.
 
     Raises:
-        DataError: It holds colours.
+        DataError: It holds colours, or is a JPEG.
     """
-    image = opened(path)
+    image = opened(path) if lossy else exact(path)
     if image.mode not in ID_MODES:
         raise DataError(path, "a mask of ids", f"mode {image.mode}", "convert its colours to ids")
     ids: Array = np.asarray(image)
     return ids.astype(np.uint8) if ids.dtype == bool else ids
 
 
-def read_colors(path: Path) -> Array:
-    """The colours of a mask, each as one number (see `packed`): RGB as it stands, palettes and grey through theirs."""
-    return colors_of(opened(path), path)
+def read_colors(path: Path, lossy: bool = False) -> Array:
+    """The colours of a mask, each as one number (see `packed`): RGB as it stands, palettes and grey through theirs.
+
+    Args:
+        path: The mask.
+        lossy: Whether it may be a JPEG.
+    """
+    return colors_of(opened(path) if lossy else exact(path), path)
 
 
 def colors_of(image: Image.Image, path: Path) -> Array:

@@ -170,7 +170,8 @@ class Fate:
         if done["tiled"]:
             said.append(
                 f"{done['tiled']} of {images} images are cut into {self.tiles['kept']} tiles of {size}, without"
-                f" {self.tiles['blank']} in which nothing is labelled"
+                f" {self.tiles['blank']} in which nothing is labelled; what is counted here are tiles and their"
+                " pixels: what lies in two counts twice"
             )
         if done["padded"]:
             share = self._percent("padding", "written")

@@ -88,17 +88,22 @@ def test_a_shape_that_was_chosen_stays(clone: Path) -> None:
 
 def test_black_and_white_is_background_and_foreground_and_255_among_ids_is_void(clone: Path) -> None:
     rng = np.random.default_rng(0)
-    for name, values in (("binary", (0, 255)), ("ids", (0, 1, 2, 255))):
+    for name, values in (("binary", (0, 255)), ("ids", (0, 1, 2, 255)), ("wide", (0, 1, 255)), ("grey", (0, 127, 255))):
         for number in range(8):
             photo(clone / f"data/{name}/images/{number}.png", rng, 40, 40)
             mask = np.zeros((40, 40), np.uint8)
             for place, value in enumerate(values):
                 mask[place] = value
+            if name != "ids":
+                mask[20:] = 255
             save(clone / f"data/{name}/masks/{number}.png", mask)
         init_folder(clone / f"data/{name}", clone)
-    binary, ids = ((clone / f"data/{name}/classes.csv").read_text() for name in ("binary", "ids"))
+    binary, ids, wide, grey = (
+        (clone / f"data/{name}/classes.csv").read_text() for name in ("binary", "ids", "wide", "grey")
+    )
     assert "0,background," in binary and "255,foreground," in binary
     assert "255,ignore," in ids and "0,class-0," in ids
+    assert "255,ignore," in wide and "255,class-255," in grey  # ids that were counted up, and greys
 
 
 def test_colours_of_jpeg_noise_are_proposed_as_the_frequent_ones(clone: Path) -> None:

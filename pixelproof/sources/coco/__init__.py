@@ -22,7 +22,7 @@ from pixelproof.data.images import Array
 from pixelproof.fetch.unpack import unpack
 from pixelproof.sources.coco.annotations import Annotated, annotated, drawn
 from pixelproof.sources.coco.classes import PANOPTIC, STUFF, THINGS, classes
-from pixelproof.sources.labels import classes_of, numbered, opened, read_ids
+from pixelproof.sources.labels import classes_of, exact, numbered, read_ids
 from pixelproof.sources.layout import CHECK, paired, place, places, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
@@ -126,7 +126,7 @@ def _read_stuff(item: tuple[Path, Path], table: dict[int, int]) -> Labelled:
 def _read_panoptic(item: tuple[Annotated, Path], table: dict[int, int]) -> Labelled:
     one, png = item
     image, height, width = photo(one.image)
-    red, green, blue = np.moveaxis(np.asarray(opened(png).convert("RGB")).astype(np.int32), 2, 0)
+    red, green, blue = np.moveaxis(np.asarray(exact(png).convert("RGB")).astype(np.int32), 2, 0)
     segments = red + 256 * green + 65536 * blue
     known = {segment["id"]: table.get(segment["category_id"]) for segment in one.labels}
     if None in known.values():

@@ -115,7 +115,7 @@ def read_labels(path: Path, reading: Reading) -> Array:
     if not reading.lossy and content_of(path).startswith(JPEG):
         fix = "save masks as PNG, or set download.folder.lossy_masks: true and `within` in classes.csv"
         raise DataError(path, "a mask without loss", "a JPEG, which blurs the edges of its classes", fix)
-    values = read_colors(path) if reading.table.colors else read_ids(path)
+    values = read_colors(path, reading.lossy) if reading.table.colors else read_ids(path, reading.lossy)
     if reading.palette:
         check_palette(path, values, palette_of(opened(path)), reading.palette, reading.first)
     return reading.table.ids(path, values)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, UNSPLIT, ClassInfo, Header, Sample
-from pixelproof.sources.labels import ID_MODES, classes_of, opened, pack, packed
+from pixelproof.sources.labels import ID_MODES, classes_of, exact, pack, packed
 from pixelproof.sources.layout import CHECK, paired, places, visible
 from pixelproof.sources.photos import photo
 from pixelproof.sources.request import Archive, Facts, Request
@@ -89,7 +89,7 @@ def _read(item: tuple[Path, Path], header: Header) -> Labelled:
     path, labels = item
     numbers = {info.name: info.id for info in header.classes}
     image, height, width = photo(path)
-    mask = opened(labels)
+    mask = exact(labels)
     if mask.mode in ID_MODES:
         ids = classes_of(labels, np.asarray(mask), {n: numbers.get(name, IGNORE) for n, name in enumerate(COLORS)})
     else:

@@ -122,10 +122,10 @@ def _matlab(path: Path, key: str) -> Array:
     """
     from scipy.io import loadmat
 
+    if not path.is_file():
+        raise DataError(path, "the labels of a listed image", "no such file", CHECK)
     try:
         array: Array = np.asarray(loadmat(path, squeeze_me=True, struct_as_record=False)[key].Segmentation)
-    except FileNotFoundError:
-        raise DataError(path, "the labels of a listed image", "no such file", CHECK) from None
     except Exception as error:  # scipy raises many kinds for a damaged file
         raise DataError(path, f"{key}.Segmentation", f"{type(error).__name__}: {error}", CHECK) from None
     if array.ndim != 2 or array.dtype.kind not in "iu":

@@ -221,7 +221,7 @@ BROKEN = {  # a mask of each: its path, and a value that it cannot have
 
 
 @SOURCES
-@pytest.mark.parametrize("broken", ["missing", "cut", "value", "size"])
+@pytest.mark.parametrize("broken", ["missing", "cut", "value", "size", "lossy"])
 def test_a_broken_mask_is_one_line_that_names_it(source: ModuleType, tmp_path: Path, broken: str) -> None:
     root = MADE[source](tmp_path / "in")
     name, value = BROKEN[source]
@@ -232,11 +232,15 @@ def test_a_broken_mask_is_one_line_that_names_it(source: ModuleType, tmp_path: P
         path.write_bytes(path.read_bytes()[:-16])
     if broken == "value":
         save(path, np.full((12, 16), value, np.uint8))
+    if broken == "lossy":
+        Image.fromarray(np.ones((12, 16), np.uint8)).save(path, format="jpeg")
     if broken == "size":
         save(path, np.full((12, 20), 1, np.uint8))
     with pytest.raises(DataError, match=r"^[^\n]+: expected [^\n]+, found [^\n]+$") as caught:
         convert(source, root, tmp_path / "out")
     assert path.stem.split("_gtFine")[0] in str(caught.value)
+    if broken in ("missing", "lossy"):
+        assert "check the archive" in str(caught.value)
 
 
 @SOURCES

@@ -219,8 +219,9 @@ def test_tiles_are_for_training_alone(tmp_path: Path) -> None:
     assert said["pixel_covers"] == {"least": 1, "median": 1, "most": 1}
     assert said["metres_per_pixel"] == {"least": 0.5, "median": 0.5, "most": 0.5}
     assert (
-        "2 of 3 images are cut into 5 tiles of 16x16, without 2 in which nothing is labelled" in cards["train"]["notes"]
-    )
+        "2 of 3 images are cut into 5 tiles of 16x16, without 2 in which nothing is labelled; what is counted here"
+        " are tiles and their pixels: what lies in two counts twice"
+    ) in cards["train"]["notes"]
     assert cards["val"]["notes"] == [] and cards["val"]["shape"]["unchanged"] == 3
 
 
