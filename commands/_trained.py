@@ -69,21 +69,32 @@ def find(arch: str, seed: int) -> Trained:
         StateError: it does not exist; the message lists those that do, and what would train this one.
         DataError: it was trained on other classes than those of data/prepared.
     """
+    weights = require(arch, seed)
+    config = config_of(arch)
+    found, header = read_json(weights.with_name("facts.json")), read_header(PREPARED)
+    if found["classes"] != header.names():
+        expected = f"the classes of {PREPARED}, {header.names()}"
+        raise DataError(weights, expected, str(found["classes"]), what_trains(arch, seed))
+    return Trained(arch, seed, config, header, found)
+
+
+def require(arch: str, seed: int) -> Path:
+    """The weights of a trained network, which have their facts beside them.
+
+    Raises:
+        StateError: they do not exist; the message lists those that do, and what would train this one.
+    """
     weights = MODELS / arch / str(seed) / WEIGHTS
     if not weights.is_file():
         paths = sorted(MODELS.glob(f"*/*/{WEIGHTS}"))
         there = ", ".join(f"{path.parts[-3]} (seed {path.parts[-2]})" for path in paths) or "none"
         fix = f"trained: {there}; {what_trains(arch, seed)}; `dvc pull` fetches what a remote has"
         raise StateError(str(weights), "no such file", fix)
-    config, facts = config_of(arch), weights.with_name("facts.json")
+    facts = weights.with_name("facts.json")
     if not facts.is_file():
         fix = f"train writes it beside the weights; {what_trains(arch, seed)}"
         raise StateError(str(facts), "no such file", fix)
-    found, header = read_json(facts), read_header(PREPARED)
-    if found["classes"] != header.names():
-        expected = f"the classes of {PREPARED}, {header.names()}"
-        raise DataError(weights, expected, str(found["classes"]), what_trains(arch, seed))
-    return Trained(arch, seed, config, header, found)
+    return weights
 
 
 def config_of(arch: str) -> Path:

@@ -78,13 +78,29 @@ def keep(root: Path, folder: str) -> list[str]:
         StateError: DVC failed. The folder itself is as it should be.
     """
     command = f"bin/python -m dvc add {folder}"
-    if not _has_dvc(root):
+    if not added(root, folder, command):
         return [f"no repository of DVC and git here; in one: `{command}`, then `make repro`"]
+    (root / PENDING).unlink(missing_ok=True)
+    return [f"{folder}.dvc names this version: commit it with params.yaml; next: `make repro`"]
+
+
+def added(root: Path, path: str, command: str) -> bool:
+    """Run `dvc add` on a folder or a file; False if this is no repository of DVC and git.
+
+    Args:
+        root: The clone.
+        path: Relative to it.
+        command: The same as typed, for the error.
+
+    Raises:
+        StateError: DVC failed. What was to be added is as it should be.
+    """
+    if not _has_dvc(root):
+        return False
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "add", "--quiet", folder], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dvc", "add", "--quiet", path], cwd=root, capture_output=True, text=True, check=False
     )
     if done.returncode:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise StateError(f"{folder} is complete, but `dvc add`", lines[0] if lines else "failed", f"run `{command}`")
-    (root / PENDING).unlink(missing_ok=True)
-    return [f"{folder}.dvc names this version: commit it with params.yaml; next: `make repro`"]
+        raise StateError(f"{path} is complete, but `dvc add`", lines[0] if lines else "failed", f"run `{command}`")
+    return True

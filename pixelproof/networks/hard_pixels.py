@@ -4,13 +4,13 @@ Detectors with Online Hard Example Mining", CVPR 2016).
 
 from __future__ import annotations
 
-import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelproof.data.dataset import IGNORE
-from pixelproof.nn.distributed import gathered, processes, total
+from pixelproof.nn.distributed import processes, total
+from pixelproof.nn.losses import hardest
 
 
 @MODELS.register_module()
@@ -39,12 +39,5 @@ class HardPixelCrossEntropy(nn.Module):
         """The loss of logits (N, C, H, W) against class ids (N, H, W)."""
         weight = None if self.class_weight is None else score.new_tensor(self.class_weight)
         losses = functional.cross_entropy(score, target, weight, ignore_index=IGNORE, reduction="none")
-        valid = target != IGNORE
-        certainty = score.detach().float().softmax(dim=1).gather(1, target.where(valid, 0)[:, None])[:, 0]
-        every = gathered(certainty.where(valid, torch.inf).flatten()[None])[0]  # ignored pixels come last
-        count = int(total(valid.sum()))
-        if not count:
-            return losses.sum()  # zero
-        ranked = every[0].sort().values
-        hard = valid & (certainty <= ranked[int(self.least * (count - 1))].clamp(min=self.threshold))
-        return self.loss_weight * (processes() * losses.where(hard, 0).sum()) / total(hard.sum())
+        hard = hardest(score, target, self.threshold, self.least, IGNORE)
+        return self.loss_weight * (processes() * losses.where(hard, 0).sum()) / total(hard.sum()).clamp(min=1)

@@ -18,6 +18,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 Upsample = Literal["transposed", "bilinear"]
+Skips = Literal["concatenate", "sum"]
 
 # The paper's section 3: Gaussian, with standard deviation sqrt(2 / N) for N incoming nodes.
 INIT = {"type": "Kaiming", "layer": ["Conv2d", "ConvTranspose2d"], "mode": "fan_in"}
@@ -29,6 +30,10 @@ class UNetHead(BaseDecodeHead):  # type: ignore[misc]
 
     If the encoder has too few feature maps (a stem of stride 2), the last blocks have no skip.
 
+    `skips` says how an encoder's map meets the up-sampled one: concatenated as in the paper, or added to it, as in
+    LinkNet (Chaurasia and Culurciello, VCIP 2017). To be added, a map of other width first passes a 1x1 convolution, as
+    in feature pyramid networks (Lin et al., CVPR 2017).
+
     `dropout` applies where the paper has it, at the end of the contracting path: to the deepest feature map. (The
     network that the authors released also applies it to the level above, before its pooling.)
     """
@@ -38,6 +43,7 @@ class UNetHead(BaseDecodeHead):  # type: ignore[misc]
         in_channels: Sequence[int],
         widths: Sequence[int],
         upsample: Upsample = "transposed",
+        skips: Skips = "concatenate",
         dropout: float = 0.0,
         init_cfg: Any = None,
         **head: Any,
@@ -56,9 +62,9 @@ class UNetHead(BaseDecodeHead):  # type: ignore[misc]
         )
         self.deepest = nn.Dropout(dropout)
         inputs = [in_channels[-1], *widths[:-1]]
-        skips = [*reversed(in_channels[:-1]), *[0] * len(widths)]  # without a skip: no channels
+        passed = [*reversed(in_channels[:-1]), *[0] * len(widths)]  # without a skip: no channels
         self.blocks = nn.ModuleList(
-            UpBlock(inputs[i], skips[i], width, upsample, self.norm_cfg) for i, width in enumerate(widths)
+            UpBlock((inputs[i], passed[i], width), upsample, skips, self.norm_cfg) for i, width in enumerate(widths)
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -72,17 +78,25 @@ class UNetHead(BaseDecodeHead):  # type: ignore[misc]
 
 
 class UpBlock(nn.Module):
-    """One level up: double the size, concatenate the skip if there is one, then two 3x3 convolutions."""
+    """One level up: double the size, concatenate or add the skip if there is one, then two 3x3 convolutions.
 
-    def __init__(self, inputs: int, skip: int, outputs: int, upsample: Upsample, norm_cfg: Any) -> None:
+    `widths` are the channels of the input, of the skip, and of the output.
+    """
+
+    def __init__(self, widths: tuple[int, int, int], upsample: Upsample, skips: Skips, norm_cfg: Any) -> None:
         super().__init__()
+        inputs, skip, outputs = widths
         if upsample == "transposed":  # the paper's up-convolution, which also reduces the channels
             self.up: nn.Module = nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
             inputs = outputs
         else:
             self.up = nn.Upsample(scale_factor=2, mode="bilinear")
+        self.added = skips == "sum"
+        self.fit: nn.Module = nn.Identity()
+        if self.added and skip not in (0, inputs):
+            self.fit = nn.Conv2d(skip, inputs, 1)
         self.convolve = nn.Sequential(
-            ConvModule(inputs + skip, outputs, 3, padding=1, norm_cfg=norm_cfg),
+            ConvModule(inputs if self.added else inputs + skip, outputs, 3, padding=1, norm_cfg=norm_cfg),
             ConvModule(outputs, outputs, 3, padding=1, norm_cfg=norm_cfg),
         )
 
@@ -90,6 +104,6 @@ class UpBlock(nn.Module):
         """`x` at twice its size, combined with the skip."""
         x = self.up(x)
         if skip is not None:
-            x = torch.cat([skip, x], dim=1)
+            x = x + self.fit(skip) if self.added else torch.cat([skip, x], dim=1)
         out: Tensor = self.convolve(x)
         return out

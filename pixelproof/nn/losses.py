@@ -1,4 +1,4 @@
-"""Losses that any of MMSegmentation's heads accepts as `loss_decode`: cross-entropy, focal, Dice and Lovasz-softmax.
+"""Losses that any of MMSegmentation's heads accepts as `loss_decode`: cross-entropy, OHEM, focal, Dice, Lovasz-softmax.
 
 Pure functions of logits (NCHW) and labels (NHW), each wrapped in a thin module. Unlike MMSegmentation's own losses, all
 of these
@@ -22,7 +22,9 @@ from torch.nn import functional
 from pixelproof.nn.distributed import gathered, processes, total
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int, smoothing: float = 0.0
+) -> Tensor:
     """Cross-entropy of the softmax, each pixel weighted by its class.
 
     The sum is divided by the number of pixels and not, as in torch, by the sum of their weights: that would make the
@@ -33,6 +35,8 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, ignore
         labels: Class ids of shape (N, H, W).
         weights: One weight per class, or None for equal weights.
         ignore: The label of ignored pixels.
+        smoothing: The share of a pixel's label that is spread evenly over all classes, as torch does it (Szegedy et
+            al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016).
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 3)  # certainty 1/2 everywhere: log 2 for each pixel
@@ -44,9 +48,55 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, ignore
     """
     logits = precise(logits)
     losses = functional.cross_entropy(
-        logits, labels, None if weights is None else weights.to(logits), ignore_index=ignore, reduction="none"
+        logits,
+        labels,
+        None if weights is None else weights.to(logits),
+        ignore_index=ignore,
+        reduction="none",
+        label_smoothing=smoothing,
     )
     return pixel_mean(losses, labels != ignore)
+
+
+def ohem(logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int, threshold: float, least: float) -> Tensor:
+    """The mean cross-entropy of the hard pixels alone (Shrivastava et al., "Training Region-based Object Detectors with
+    Online Hard Example Mining", CVPR 2016).
+
+    Args:
+        logits: Of shape (N, C, H, W).
+        labels: Class ids of shape (N, H, W).
+        weights: One weight per class, or None for equal weights. Which pixels are hard does not depend on them.
+        ignore: The label of ignored pixels.
+        threshold: As in `hardest`.
+        least: As in `hardest`.
+    """
+    logits = precise(logits)
+    weights = None if weights is None else weights.to(logits)
+    losses = functional.cross_entropy(logits, labels, weights, ignore_index=ignore, reduction="none")
+    hard = hardest(logits, labels, threshold, least, ignore)
+    return pixel_mean(losses.where(hard, 0), hard)
+
+
+def hardest(logits: Tensor, labels: Tensor, threshold: float, least: float, ignore: int) -> Tensor:
+    """Which pixels are hard: those whose true class has a probability of at most a threshold.
+
+    If these are few, the least certain ones are taken, by their probability alone: of two pixels with
+    the same one, both are hard or neither, so the choice does not depend on how anything is sorted. If several
+    processes share a batch, its pixels are ranked across all of them.
+
+    Args:
+        logits: Of shape (N, C, H, W).
+        labels: Class ids of shape (N, H, W).
+        threshold: The probability.
+        least: The share of the pixels that is hard at least; one pixel always is, if any is valid.
+        ignore: The label of ignored pixels, which are never hard.
+    """
+    valid = labels != ignore
+    certainty = logits.detach().float().softmax(dim=1).gather(1, labels.where(valid, 0)[:, None])[:, 0]
+    every = gathered(certainty.where(valid, torch.inf).flatten()[None])[0]  # ignored pixels come last
+    last = (least * (total(valid.sum()).double() - 1)).clamp(min=0).long()
+    bound = every[0].sort().values.gather(0, last[None])
+    return valid & (certainty <= bound.clamp(min=threshold))
 
 
 def focal(logits: Tensor, labels: Tensor, gamma: float, weights: Tensor | None, ignore: int) -> Tensor:
@@ -69,6 +119,36 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, weights: Tensor | None, 
     if weights is not None:
         losses = losses * weights.to(losses)[labels.where(valid, 0)]
     return pixel_mean(losses, valid)
+
+
+def binary_focal(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int, gamma: float, alpha: float
+) -> Tensor:
+    """The focal loss as its paper has it: a sigmoid for each class, apart from all others.
+
+    For each class a pixel adds -a (1 - p)^gamma log p, where p is the probability of what is true: that it is of the
+    class (then a is alpha), or that it is not (then a is 1 - alpha). The sum over all classes is averaged over pixels:
+    each is of one class, so this is the paper's division by the number of positives.
+
+    Args:
+        logits: Of shape (N, C, H, W).
+        labels: Class ids of shape (N, H, W).
+        weights: One weight for each class's own loss, or None for equal weights.
+        ignore: The label of ignored pixels.
+        gamma: How strongly easy pixels are down-weighted; 0 gives a weighted binary cross-entropy.
+        alpha: How much a pixel of the class weighs against one that is not.
+    """
+    logits = precise(logits)
+    truth = labels[:, None] == torch.arange(logits.shape[1], device=labels.device)[:, None, None]
+    towards = torch.where(truth, logits, -logits)
+    # Clamped away from 0, where a power below 1 has an infinite slope.
+    doubt = torch.sigmoid(-towards).clamp(min=torch.finfo(logits.dtype).tiny)
+    losses = doubt**gamma * functional.softplus(-towards)
+    losses = torch.where(truth, alpha * losses, (1 - alpha) * losses)
+    if weights is not None:
+        losses = losses * weights.to(losses)[:, None, None]
+    valid = labels != ignore
+    return pixel_mean(losses.sum(dim=1).where(valid, 0), valid)
 
 
 def dice(logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
@@ -216,9 +296,28 @@ class PixelCrossEntropy(WeightedLoss):
 
     loss_name = "loss_ce"
 
+    def __init__(self, smoothing: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.smoothing = smoothing
+
     def loss(self, logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
         """Cross-entropy."""
-        return cross_entropy(logits, labels, self.weights(logits), ignore)
+        return cross_entropy(logits, labels, self.weights(logits), ignore, self.smoothing)
+
+
+@MODELS.register_module()
+class PixelOHEM(WeightedLoss):
+    """The head's form of `ohem`."""
+
+    loss_name = "loss_ohem"
+
+    def __init__(self, threshold: float = 0.7, least: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold, self.least = threshold, least
+
+    def loss(self, logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
+        """Cross-entropy of the hard pixels."""
+        return ohem(logits, labels, self.weights(logits), ignore, self.threshold, self.least)
 
 
 @MODELS.register_module()
@@ -234,6 +333,21 @@ class PixelFocal(WeightedLoss):
     def loss(self, logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
         """Focal loss."""
         return focal(logits, labels, self.gamma, self.weights(logits), ignore)
+
+
+@MODELS.register_module()
+class PixelBinaryFocal(WeightedLoss):
+    """The head's form of `binary_focal`; the paper found gamma = 2 with alpha = 0.25 best."""
+
+    loss_name = "loss_binary_focal"
+
+    def __init__(self, gamma: float = 2.0, alpha: float = 0.25, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gamma, self.alpha = gamma, alpha
+
+    def loss(self, logits: Tensor, labels: Tensor, ignore: int) -> Tensor:
+        """Focal loss of each class apart."""
+        return binary_focal(logits, labels, self.weights(logits), ignore, self.gamma, self.alpha)
 
 
 @MODELS.register_module()

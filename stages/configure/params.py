@@ -17,7 +17,8 @@ class Shape(Section):
 
     scale: Literal["small", "full"] = Field(description="small trains on a CPU; full is as in the paper")
     pretrained: str = Field(
-        description="initial weights: none (random), imagenet, a file in pretrained/, or a url with #sha256=<64 hex>"
+        description="initial weights: none (random), imagenet, a file in pretrained/ ({arch} in its name is the "
+        "architecture), or a url with #sha256=<64 hex>"
     )
 
 

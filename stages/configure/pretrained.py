@@ -32,7 +32,12 @@ def pinned(value: str, arch: str) -> dict[str, str] | None:
         return None
     if value == "imagenet":
         return imagenet(arch)
-    return from_url(value) if "://" in value else from_folder(value)
+    return from_url(value) if "://" in value else from_folder(named(value, arch))
+
+
+def named(value: str, arch: str) -> str:
+    """The file that a setting names for an architecture: it may hold `{arch}`, so that each has its own."""
+    return value.replace("{arch}", arch)
 
 
 def imagenet(arch: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Test-time augmentation: an image is predicted several times, flipped and scaled, and the probabilities are averaged.
+"""Test-time augmentation: an image is predicted several times, scaled, turned and flipped; probabilities are averaged.
 
 As Krizhevsky et al. (2012) average the softmax over crops and flips, here for each pixel.
 """
@@ -6,14 +6,15 @@ As Krizhevsky et al. (2012) average the softmax over crops and flips, here for e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pixelproof.data.resize import resize_image
-from stages.evaluate.params import Flip
+from stages.evaluate.params import Augmentation, Flip
 from stages.evaluate.slide import Image, Network
+from stages.evaluate.turned import turn, turn_back
 
 if TYPE_CHECKING:
     import torch
@@ -21,24 +22,38 @@ if TYPE_CHECKING:
 AXES: dict[Flip, int] = {"horizontal": 1, "vertical": 0}  # of an image; in logits they are the last two
 
 
-def augmented(network: Network, images: list[Image], flips: Sequence[Flip], scales: Sequence[float]) -> torch.Tensor:
-    """The logarithms of the mean probabilities over every scale with every combination of flips, including none.
+def augmented(network: Network, images: list[Image], tta: Augmentation) -> torch.Tensor:
+    """The logarithms of the mean probabilities over every scale and angle with every combination of flips.
 
-    They can be used as logits: their softmax is the mean. Each view is resized as in the stage `prepare`; its
-    probabilities are flipped back and resized to the image, bilinearly.
+    They can be used as logits: their softmax is the mean. Each view is resized as in the stage `prepare`, turned and
+    flipped; its probabilities are flipped back, turned back and resized to the image, bilinearly. The mean of a pixel
+    is that of the views that show it, as the upright ones all do.
     """
-    height, width = images[0].shape[:2]
-    views = [(scale, axes) for scale in scales for axes in flipped(flips)]
     total: torch.Tensor | None = None
-    for scale, axes in views:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        scaled = images if size == (width, height) else [resize_image(image, *size) for image in images]
-        found = network([np.flip(image, axes) for image in scaled]).float().softmax(dim=1)
-        found = resized(found.flip([axis - 2 for axis in axes]), height, width)
+    weight: torch.Tensor | float = 0.0
+    for scale, degrees, axes in product(tta.scales, tta.rotations, flipped(tta.flips)):
+        found, votes = seen(network, images, scale, degrees, axes)
         total = found if total is None else total + found
+        weight = weight + votes
     if total is None:
         raise ValueError("no scale to predict at")
-    return (total / len(views)).log()
+    return (total / weight).log()
+
+
+def seen(
+    network: Network, images: list[Image], scale: float, degrees: float, axes: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor | float]:
+    """The probabilities of one view, and how much of them each pixel has: 1, or between 0 and 1 if it is turned."""
+    height, width = images[0].shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    view = images if size == (width, height) else [resize_image(image, *size) for image in images]
+    view = [turn(image, degrees) for image in view] if degrees else view
+    found = network([np.flip(image, axes) for image in view]).float().softmax(dim=1)
+    found = found.flip([axis - 2 for axis in axes])
+    if not degrees:
+        return resized(found, height, width), 1.0
+    found, votes = turn_back(found, degrees)
+    return resized(found, height, width), resized(votes, height, width)
 
 
 def flipped(flips: Sequence[Flip]) -> list[tuple[int, ...]]:

@@ -76,14 +76,25 @@ class Quality(Section):
 
 
 class Augmentation(Section):
-    """Views of an image whose probabilities are averaged: every scale with every combination of flips."""
+    """Views of an image whose probabilities are averaged: every scale and angle with every combination of flips."""
 
     flips: list[Flip] = Field(description="horizontal, vertical; both together give four views, [] the original alone")
     scales: list[Annotated[float, Field(gt=0, le=8)]] = Field(
         min_length=1, description="factors of width and height; [1.0] is the original alone"
     )
 
-    @field_validator("flips", "scales")
+    rotations: list[Annotated[float, Field(ge=-45, le=45)]] = Field(
+        default=[0.0], description="degrees, clockwise; [0.0] is the original alone, and 0 is always among them"
+    )
+
+    @field_validator("rotations")
+    @classmethod
+    def _upright_too(cls, value: list[float]) -> list[float]:
+        if 0 not in value:
+            raise ValueError("expected 0 too: turned images do not show all corners")
+        return value
+
+    @field_validator("flips", "scales", "rotations")
     @classmethod
     def _each_once(cls, value: list[Flip] | list[float]) -> list[Flip] | list[float]:
         if len(set(value)) < len(value):

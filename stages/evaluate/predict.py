@@ -154,7 +154,7 @@ def with_views(network: Network, inference: Inference | None) -> Network:
     """The network with test-time augmentation alone."""
     if not inference or not augments(inference):
         return network
-    return partial(augmented, network, flips=inference.tta.flips, scales=inference.tta.scales)
+    return partial(augmented, network, tta=inference.tta)
 
 
 def window_size(inference: Inference, tiles: Tiles | None) -> tuple[int, int] | None:
@@ -166,7 +166,7 @@ def window_size(inference: Inference, tiles: Tiles | None) -> tuple[int, int] | 
 
 def augments(inference: Inference) -> bool:
     """Whether params ask for more views than the image itself."""
-    return bool(inference.tta.flips) or inference.tta.scales != [1.0]
+    return bool(inference.tta.flips) or inference.tta.scales != [1.0] or inference.tta.rotations != [0.0]
 
 
 def by_tiles(network: Network, tiles: Tiles, images: list[Image]) -> Prediction:

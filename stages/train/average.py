@@ -11,10 +11,15 @@ from torch import nn
 
 
 class Average:
-    """The average; it begins as the weights after the first iteration. Buffers, such as batch norm's, have none."""
+    """The average; it begins as the weights after the first iteration. Buffers, such as batch norm's, have none.
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay, self.count = decay, 0
+    With a warm-up, the decay grows from 2/11 to what was asked, as in TensorFlow's `ExponentialMovingAverage`. Without
+    one, the first weights still have the share decay^n after n more iterations: 0.9 of the average after 100, if the
+    decay is 0.999.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, warmup: bool = False) -> None:
+        self.decay, self.warmup, self.count = decay, warmup, 0
         self.weights: list[torch.Tensor] = list(model.parameters())
         self.averages = [weight.detach().clone() for weight in self.weights]
 
@@ -22,10 +27,14 @@ class Average:
     def update(self) -> None:
         """Take the weights after an iteration into the average."""
         if self.count:
-            torch._foreach_lerp_(self.averages, self.weights, 1 - self.decay)
+            torch._foreach_lerp_(self.averages, self.weights, 1 - self.decay_now())
         else:
             torch._foreach_copy_(self.averages, self.weights)
         self.count += 1
+
+    def decay_now(self) -> float:
+        """The decay of the next update."""
+        return min(self.decay, (1 + self.count) / (10 + self.count)) if self.warmup else self.decay
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

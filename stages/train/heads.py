@@ -41,9 +41,16 @@ def replaced(loss: Any, terms: Sequence[LossTerm]) -> list[Any]:
     """The losses that replace one, each scaled by its weight in the head; or the loss itself."""
     from mmseg.models.losses import CrossEntropyLoss
 
-    from pixelproof.nn.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz
+    from pixelproof.nn import losses
 
-    kinds = {"cross_entropy": PixelCrossEntropy, "focal": PixelFocal, "dice": PixelDice, "lovasz": PixelLovasz}
+    kinds: dict[str, Any] = {
+        "cross_entropy": losses.PixelCrossEntropy,
+        "ohem": losses.PixelOHEM,
+        "focal": losses.PixelFocal,
+        "binary_focal": losses.PixelBinaryFocal,
+        "dice": losses.PixelDice,
+        "lovasz": losses.PixelLovasz,
+    }
     if not (isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask):
         return [loss]
-    return [kinds[term.name](loss_weight=loss.loss_weight * term.weight) for term in terms]
+    return [kinds[term.name](loss_weight=loss.loss_weight * term.weight, **term.settings) for term in terms]

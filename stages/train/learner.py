@@ -42,7 +42,7 @@ class Learner:
         self.steps = Steps(
             build_optimizer(self.model, train.optimizer), train.optimizer.clip, device, compute.precision == "fp16"
         )
-        self.average = Average(self.model, train.ema) if train.ema else None
+        self.average = Average(self.model, train.ema, train.ema_warmup) if train.ema else None
         if train.compile:
             compile_parts(self.model)
 

@@ -15,6 +15,14 @@ from pixelproof.nn.runtime import Compute
 Flip = Literal["horizontal", "vertical"]
 Side = Annotated[int, Field(ge=1, le=65536)]
 Kind = Literal["none", "power", "inverse", "median"]
+SETTINGS = {  # of each loss, beside its weight
+    "cross_entropy": ("smoothing",),
+    "ohem": ("threshold", "least"),
+    "focal": ("gamma",),
+    "binary_focal": ("gamma", "alpha"),
+    "dice": (),
+    "lovasz": (),
+}
 MOST = 10_000_000  # iterations, or epochs: more is a slip of the keyboard, noticed after days
 
 
@@ -58,10 +66,35 @@ class Schedule(Section):
 class LossTerm(Section):
     """One of the losses that are added up."""
 
-    name: Literal["cross_entropy", "focal", "dice", "lovasz"] = Field(
-        description="focal has gamma 2; class weights are for cross_entropy and focal"
+    name: Literal["cross_entropy", "ohem", "focal", "binary_focal", "dice", "lovasz"] = Field(
+        description="class weights are for all but dice and lovasz"
     )
     weight: float = Field(gt=0, description="its factor in the sum of the losses")
+    smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="cross_entropy: the share of a label spread over all classes"
+    )
+    threshold: float = Field(
+        default=0.7, gt=0, le=1, description="ohem: pixels with a true class no more probable are hard"
+    )
+    least: float = Field(default=0.1, ge=0, le=1, description="ohem: the share of the pixels that is hard at least")
+    gamma: float = Field(
+        default=2.0, ge=0, le=10, description="focal, binary_focal: how much easy pixels are down-weighted"
+    )
+    alpha: float = Field(
+        default=0.25, gt=0, lt=1, description="binary_focal: how a class weighs against all that is not it"
+    )
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What the loss of this name can be told, beside its weight."""
+        return {key: getattr(self, key) for key in SETTINGS[self.name]}
+
+    @model_validator(mode="after")
+    def _own_settings(self) -> LossTerm:
+        for key in sorted(self.model_fields_set - {"name", "weight", *SETTINGS[self.name]}):
+            takers = " and ".join(name for name, keys in SETTINGS.items() if key in keys)
+            raise ValueError(f"{key} is a setting of {takers}, not of {self.name}")
+        return self
 
 
 class Balance(Section):
@@ -80,10 +113,16 @@ class Train(Section):
     accumulate: int = Field(ge=1, description="batches per step of the optimizer")
     optimizer: Optimizer
     schedule: Schedule
-    loss: list[LossTerm] = Field(min_length=1, description="replaces the cross-entropy of every head")
+    loss: list[LossTerm] = Field(
+        min_length=1,
+        description=f"replaces the cross-entropy of every head, by the sum of some of {', '.join(SETTINGS)}",
+    )
     balance: Balance
     ema: float = Field(
         ge=0, lt=1, description="decay of the averaged weights that are validated and published; 0 is off"
+    )
+    ema_warmup: bool = Field(
+        description="after n iterations the decay is at most (1 + n) / (10 + n): the first weights are soon forgotten"
     )
     flips: list[Flip] = Field(description="random flips of each training image: horizontal, vertical")
     augment: Policy = Field(

@@ -58,6 +58,7 @@ TAKES_LONG = {
 ELSEWHERE = {
     "bin/pixelproof cvat pull --project 12": "tests/commands/test_cvat_pull.py has the server",
     "bin/pixelproof cvat label --task 31 --arch unet --dry-run": "tests/commands/test_cvat_label.py has the server",
+    "bin/pixelproof promote unet": "tests/commands/test_promote.py",
     "make repro": "tests/e2e/test_own_data.py",
     "make serve": "does not end; tests/pipelines/flows/test_serve.py runs what it calls",
     "git remote add upstream https://example.org/pixelproof.git": "tests/e2e/test_upgrade.py",

@@ -1,11 +1,15 @@
-"""Xception-65 against the paper's figure 4, counted by hand, and against the definition of atrous convolution."""
+"""Xception-65 against its paper's figure 4, counted by hand, and against the definition of atrous convolution; cascaded
+blocks against figure 3 (b) and section 3.2.1 of theirs."""
 
 from __future__ import annotations
 
+import mmseg.models  # noqa: F401
 import pytest
 import torch
+from mmseg.models.backbones import ResNetV1c
 from torch import Tensor, nn
 
+from pixelproof.networks.cascaded_resnet import CascadedResNet
 from pixelproof.networks.xception import Xception65
 from pixelproof.nn.build import build_model
 from pixelproof.nn.runtime import Compute
@@ -85,6 +89,44 @@ def test_every_output_stride_is_one_network() -> None:
 def test_an_unknown_output_stride_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 8, 16 or 32, found 4"):
         Xception65(4)
+
+
+def test_cascaded_blocks_are_the_papers() -> None:
+    """Figure 3 (b): output stride 16, and block4 to block7 with rates 2, 4, 8, 16, times `Multi_Grid` in each.
+
+    A copy has three units of 2048 channels, each of a 1x1, a 3x3 and a 1x1 convolution over 512.
+    """
+    with torch.device("meta"):
+        model = build_model(resolve("deeplabv3-cascade-r50", "full"), 21, FP32)
+        plain = ResNetV1c(depth=50)
+        (found,) = model.backbone(torch.zeros(1, 3, 128, 192))
+    rates = [[unit.conv2.dilation[0] for unit in getattr(model.backbone, f"layer{i}")] for i in (3, 4, 5, 6, 7)]
+    assert rates == [[1] * 6, [2, 4, 2], [4, 8, 4], [8, 16, 8], [16, 32, 16]]
+    assert found.shape == (1, 2048, 8, 12)
+    unit = convolution(2048, 512, 1) + convolution(512, 512, 9) + convolution(512, 2048, 1)
+    assert count(model.backbone) == count(plain) + 3 * 3 * unit
+    assert count(model.decode_head) == 2048 * 21 + 21
+
+
+def test_a_cascade_goes_on_where_the_resnet_ends() -> None:
+    """Without copies it is MMSegmentation's ResNet; new copies pass its map on, as their last norms begin with 0."""
+    torch.manual_seed(0)
+    widths = {"stem_channels": 8, "base_channels": 4}
+    plain = ResNetV1c(depth=18, **widths, dilations=(1, 1, 1, 1))
+    alone, three = (CascadedResNet(18, (1, 1, 1, 1), rates, (1, 1), **widths) for rates in ((), (2, 4, 8)))
+    for each in (plain, alone, three):
+        each.eval()  # MMSegmentation's returns nothing
+    three.init_weights()
+    alone.load_state_dict(plain.state_dict())
+    left_over = three.load_state_dict(plain.state_dict(), strict=False)
+    assert {name.split(".")[0] for name in left_over.missing_keys} == {"layer5", "layer6", "layer7"}
+    image = torch.randn(1, 3, 64, 64)
+    expected = plain(image)[-1]
+    assert torch.equal(alone(image)[0], expected) and torch.equal(three(image)[0], expected)
+    three.layer6[1].norm2.weight.data.fill_(1.0)
+    assert not torch.equal(three(image)[0], expected)
+    with pytest.raises(ValueError, match="the last block of a ResNet-18 has 2 units, not 3"):
+        CascadedResNet(18, (1, 1, 1, 1), (2,), (1, 2, 1))
 
 
 def depthwise(module: nn.Module) -> list[nn.Conv2d]:

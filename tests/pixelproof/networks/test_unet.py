@@ -118,6 +118,32 @@ def test_each_skip_is_concatenated_and_matters(upsample: Upsample, widths: list[
         assert (head(without) - whole).abs().max() > 1e-3
 
 
+def test_skips_that_are_added_give_what_a_sum_gives() -> None:
+    """By hand: each level's map, up-sampled, plus the skip, whose 5 channels a 1x1 convolution brings to 8."""
+    torch.manual_seed(0)
+    head = UNetHead((9, 5, 7), (8, 9), "transposed", "sum", num_classes=4)
+    maps = [torch.randn(1, channels, 24 // 2**i, 40 // 2**i) for i, channels in enumerate((9, 5, 7))]
+    blocks: list[Any] = list(head.blocks)
+    first, second = blocks
+    assert [convolutions(block.get_submodule("convolve"))[0][0] for block in head.blocks] == [8, 9]
+    assert isinstance(first.fit, nn.Conv2d) and isinstance(second.fit, nn.Identity)
+    x = first.convolve(first.up(maps[2]) + nn.functional.conv2d(maps[1], first.fit.weight, first.fit.bias))
+    x = second.convolve(second.up(x) + maps[0])
+    torch.testing.assert_close(head(maps), head.conv_seg(x))
+
+
+@pytest.mark.parametrize("upsample", ["transposed", "bilinear"])
+@pytest.mark.parametrize("name", ["unet-bn", "unet-vgg16", "unet-r18"])
+def test_sums_work_over_encoders(name: str, upsample: str) -> None:
+    """By overrides. With the paper's own widths no convolution is added: a skip is as wide as what it is added to."""
+    changes = {"decode_head.upsample": upsample, "decode_head.skips": "sum"}
+    with torch.device("meta"):
+        model = build_model(resolve(name, "small", changes), 5, FP32).eval()
+        assert model.decode_head(model.backbone(torch.randn(1, 3, 96, 160))).shape == (1, 5, 96, 160)
+    if name == "unet-bn" and upsample == "transposed":
+        assert all(isinstance(block.fit, nn.Identity) for block in model.decode_head.blocks)
+
+
 def test_dropout_affects_only_the_deepest_map_and_only_in_training() -> None:
     """Dropping everything equals a deepest map of zeros: the skips are intact."""
     head, maps = small_head(dropout=1.0)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import mmseg.models  # noqa: F401
+import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -18,7 +19,20 @@ from torch.nn import functional
 
 from pixelproof.data.dataset import IGNORE
 from pixelproof.nn import losses
-from pixelproof.nn.losses import PixelCrossEntropy, PixelDice, PixelFocal, PixelLovasz, cross_entropy, dice, focal
+from pixelproof.nn.losses import (
+    PixelBinaryFocal,
+    PixelCrossEntropy,
+    PixelDice,
+    PixelFocal,
+    PixelLovasz,
+    PixelOHEM,
+    binary_focal,
+    cross_entropy,
+    dice,
+    focal,
+    hardest,
+    ohem,
+)
 from tests.pixelproof.networks.operations import Operations
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -26,6 +40,11 @@ WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 4.0])
 LOSSES: dict[str, Loss] = {
     "cross-entropy": lambda x, y: cross_entropy(x, y, None, IGNORE),
     "weighted cross-entropy": lambda x, y: cross_entropy(x, y, WEIGHTS, IGNORE),
+    "smoothed cross-entropy": lambda x, y: cross_entropy(x, y, None, IGNORE, 0.2),
+    "smoothed and weighted": lambda x, y: cross_entropy(x, y, WEIGHTS, IGNORE, 0.2),
+    "cross-entropy of all as hard pixels": lambda x, y: ohem(x, y, WEIGHTS, IGNORE, 0.3, 1.0),
+    "binary focal": lambda x, y: binary_focal(x, y, None, IGNORE, 2.0, 0.25),
+    "weighted binary focal, gamma below 1": lambda x, y: binary_focal(x, y, WEIGHTS, IGNORE, 0.5, 0.6),
     "focal": lambda x, y: focal(x, y, 2.0, None, IGNORE),
     "weighted focal, gamma below 1": lambda x, y: focal(x, y, 0.5, WEIGHTS, IGNORE),
     "dice": lambda x, y: dice(x, y, IGNORE),
@@ -66,6 +85,84 @@ def test_cross_entropy_is_torchs_mean_over_valid_pixels() -> None:
         torch.testing.assert_close(gradient(mine(logits, labels), logits), gradient(expected, logits))
     expected = functional.cross_entropy(logits, labels, ignore_index=IGNORE)
     torch.testing.assert_close(cross_entropy(logits, labels, None, IGNORE), expected)
+
+
+def test_label_smoothing_is_torchs_and_spreads_its_share_over_all_classes() -> None:
+    """Torch's own mean over valid pixels; and by the definition, with labels of 0.7 + 0.3/4 and 0.3/4."""
+    logits, labels = batch(torch.float64)
+    valid = labels != IGNORE
+    found = cross_entropy(logits, labels, None, IGNORE, 0.3)
+    torch.testing.assert_close(
+        found, functional.cross_entropy(logits, labels, ignore_index=IGNORE, label_smoothing=0.3)
+    )
+    logarithms = logits.log_softmax(dim=1).movedim(1, -1)[valid]
+    spread = 0.7 * functional.one_hot(labels[valid], 4) + 0.3 / 4
+    torch.testing.assert_close(found, -(spread * logarithms).sum(dim=1).mean())
+    weighted = -(spread * WEIGHTS * logarithms).sum(dim=1).mean()
+    torch.testing.assert_close(cross_entropy(logits, labels, WEIGHTS, IGNORE, 0.3), weighted)
+
+
+def test_ohem_by_hand() -> None:
+    """Five pixels, one ignored; their true classes have probabilities of 0.9, 0.6, 0.2 and 0.6.
+
+    At most 0.3: one pixel. At most 0.1: none, so the least certain one. Half of four is two, but the second and the
+    third are equally certain: both are taken, in whatever order they come.
+    """
+    logits, labels = of_probabilities([[0.9, 0.4, 0.8, 0.6, 0.5], [0.1, 0.6, 0.2, 0.4, 0.5]], [0, 1, 1, 0, IGNORE])
+    worst, tied = -math.log(0.2), -math.log(0.6)
+    for threshold, least, expected in (
+        (0.3, 0.1, worst),
+        (0.1, 0.1, worst),
+        (0.1, 0.5, (worst + 2 * tied) / 3),
+        (0.7, 0.1, (worst + 2 * tied) / 3),
+        (0.1, 1.0, (worst + 2 * tied - math.log(0.9)) / 4),
+    ):
+        for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 1, 0, 3]):
+            found = ohem(logits[..., order], labels[..., order], None, IGNORE, threshold, least)
+            assert float(found) == pytest.approx(expected), (threshold, least)
+    weighted = ohem(logits, labels, torch.tensor([2.0, 3.0]), IGNORE, 0.7, 0.1)
+    assert float(weighted) == pytest.approx((3 * worst + 3 * tied + 2 * tied) / 3), "weights choose nothing"
+
+
+def test_pixels_that_are_not_hard_have_no_gradient() -> None:
+    logits, labels = batch(torch.float64)
+    hard = hardest(logits, labels, 0.2, 0.25, IGNORE)
+    found = gradient(ohem(logits, labels, None, IGNORE, 0.2, 0.25), logits).movedim(1, -1)
+    assert 0 < int(hard.sum()) < int((labels != IGNORE).sum())
+    assert (found[hard] != 0).all() and (found[~hard] == 0).all()
+
+
+def test_binary_focal_is_the_papers_formula() -> None:
+    """Equations 4 and 5, read pixel by pixel and class by class, in NumPy."""
+    logits, labels = batch(torch.float64)
+    gamma, alpha, total, pixels = 1.5, 0.3, 0.0, 0
+    for x, label in zip(logits.detach().movedim(1, -1).reshape(-1, 4).numpy(), labels.flatten().tolist(), strict=True):
+        if label == IGNORE:
+            continue
+        pixels += 1
+        for name in range(4):
+            p = 1 / (1 + np.exp(-x[name]))
+            p_t, alpha_t = (p, alpha) if name == label else (1 - p, 1 - alpha)
+            total += float(WEIGHTS[name]) * -alpha_t * (1 - p_t) ** gamma * np.log(p_t)
+    found = binary_focal(logits.detach(), labels, WEIGHTS, IGNORE, gamma, alpha)
+    assert float(found) == pytest.approx(total / pixels)
+
+
+def test_binary_focal_with_gamma_0_is_half_the_binary_cross_entropy() -> None:
+    logits, labels = batch()
+    valid = labels != IGNORE
+    truth = functional.one_hot(labels.where(valid, 0), 4).movedim(-1, 1).float()
+    each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none").sum(dim=1)[valid]
+    torch.testing.assert_close(binary_focal(logits, labels, None, IGNORE, 0.0, 0.5), each.mean() / 2)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.01, 0.5, 2.0])
+def test_binary_focal_stays_finite_where_the_network_is_certain(gamma: float) -> None:
+    """Right and wrong, in both classes."""
+    logits = torch.tensor([[200.0, -200.0], [-200.0, 200.0]])[None, :, None].requires_grad_()
+    loss = binary_focal(logits, torch.tensor([[[0, 0]]]), None, IGNORE, gamma, 0.25)
+    assert loss.item() == pytest.approx(200 * (0.25 + 0.75) / 2)
+    assert gradient(loss, logits)[0, :, 0].tolist() == [[0, -0.125], [0, 0.375]]
 
 
 def test_focal_with_gamma_0_and_two_classes_is_binary_cross_entropy() -> None:
@@ -241,7 +338,8 @@ def test_a_head_adds_up_the_losses_of_its_list() -> None:
 def test_the_modules_hold_no_state_and_take_no_pixel_weights() -> None:
     """Class weights are not saved with the network; a sampler's weights are an error, not dropped silently."""
     logits, labels = batch()
-    for module in (PixelCrossEntropy(WEIGHTS.tolist()), PixelFocal(), PixelDice(), PixelLovasz()):
+    weighted = [each(class_weight=WEIGHTS.tolist()) for each in (PixelCrossEntropy, PixelOHEM, PixelBinaryFocal)]
+    for module in (*weighted, PixelFocal(), PixelDice(), PixelLovasz()):
         assert not module.state_dict()
         with pytest.raises(NotImplementedError, match="sampler"):
             module(logits, labels, weight=torch.ones_like(labels))

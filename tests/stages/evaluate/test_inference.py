@@ -27,6 +27,7 @@ from stages.evaluate.params import Augmentation, Inference
 from stages.evaluate.predict import Tiles, joined, load_network, prediction, predictor, through, window_size
 from stages.evaluate.slide import Image, Network, bands, slide
 
+TURNED: dict[str, Any] = {"flips": [], "scales": [1.0]}
 FP32 = Compute(device="cpu", precision="fp32", channels_last=False, threads=1)
 AS_IT_IS: dict[str, Any] = {"window": 0, "stride": 1, "tta": {"flips": [], "scales": [1.0]}}
 
@@ -34,6 +35,11 @@ AS_IT_IS: dict[str, Any] = {"window": 0, "stride": 1, "tta": {"flips": [], "scal
 def as_tensor(images: list[Image]) -> torch.Tensor:
     """Pixels as numbers, NCHW."""
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+
+
+def views(flips: list[Any], scales: list[float]) -> Augmentation:
+    """Views of an image that is not turned."""
+    return Augmentation(flips=flips, scales=scales)
 
 
 def red(images: list[Image]) -> torch.Tensor:
@@ -251,9 +257,9 @@ def test_views_are_all_combinations_of_flips() -> None:
 def test_a_network_that_flips_with_the_image_says_the_same() -> None:
     """Softmax is taken before the mean, so it is the probabilities that must agree; a constant is the same scaled."""
     images = list(noise(2, 6, 8, 3) // 32)
-    found = augmented(red, images, ["horizontal", "vertical"], [1.0])
+    found = augmented(red, images, views(["horizontal", "vertical"], [1.0]))
     torch.testing.assert_close(found.softmax(dim=1), red(images).softmax(dim=1))
-    found = augmented(constant, images, ["vertical"], [0.5, 1.0, 1.7])
+    found = augmented(constant, images, views(["vertical"], [0.5, 1.0, 1.7]))
     torch.testing.assert_close(found.softmax(dim=1), constant(images).softmax(dim=1))
 
 
@@ -266,11 +272,11 @@ def test_means_of_probabilities_by_hand() -> None:
         logits[:, 0, :, 1] = float(np.log(3))
         return logits
 
-    found = prediction(augmented(left_unsure, [noise(1, 2, 3)], ["horizontal"], [1.0]))
+    found = prediction(augmented(left_unsure, [noise(1, 2, 3)], views(["horizontal"], [1.0])))
     assert found.labels.tolist() == [[[0, 0]]]
     np.testing.assert_allclose(found.certainty, [[[5 / 8, 5 / 8]]], rtol=1e-6)
     # Vertical flips leave a row as it is.
-    found = prediction(augmented(left_unsure, [noise(1, 2, 3)], ["vertical"], [1.0]))
+    found = prediction(augmented(left_unsure, [noise(1, 2, 3)], views(["vertical"], [1.0])))
     np.testing.assert_allclose(found.certainty, [[[1 / 2, 3 / 4]]], rtol=1e-6)
 
 
@@ -284,14 +290,14 @@ def test_scales_are_averaged_at_the_size_of_the_image() -> None:
         odds = torch.tensor([np.log(9.0) if width > 8 else 0.0, 0.0]).float()
         return odds[:, None, None].expand(len(images), 2, height, width)
 
-    found = prediction(augmented(by_size, [noise(6, 8, 3)], ["horizontal"], [1.0, 1.5]))
+    found = prediction(augmented(by_size, [noise(6, 8, 3)], views(["horizontal"], [1.0, 1.5])))
     assert seen == [(6, 8), (6, 8), (9, 12), (9, 12)]
     assert found.certainty.shape == (1, 6, 8)
     np.testing.assert_allclose(found.certainty, (0.9 + 0.5) / 2, rtol=1e-6)
 
 
 def test_a_class_without_any_probability_is_no_nan() -> None:
-    found = prediction(augmented(lambda images: 100 * constant(images), [noise(4, 4, 3)], ["horizontal"], [1.0]))
+    found = prediction(augmented(lambda images: 100 * constant(images), [noise(4, 4, 3)], views(["horizontal"], [1.0])))
     assert (found.labels == 0).all() and (found.certainty == 1).all()
 
 
@@ -348,6 +354,9 @@ def test_a_real_network_goes_by_windows_and_views(tmp_path: Path) -> None:
         ({"tta": {"flips": ["diagonal"], "scales": [1.0]}}, "evaluate.tta.flips.0: found 'diagonal' (str); input"),
         ({"tta": {"flips": [], "scales": []}}, "evaluate.tta.scales: found [] (list); list should have at least 1"),
         ({"tta": {"flips": [], "scales": [1.0, 1.0]}}, "evaluate.tta.scales: found [1.0, 1.0] (list); expected each"),
+        ({"tta": TURNED | {"rotations": [5.0]}}, "evaluate.tta.rotations: found [5.0] (list); expected 0 too: turned"),
+        ({"tta": TURNED | {"rotations": [0, 90]}}, "evaluate.tta.rotations.1: found 90 (int); input should be less"),
+        ({"tta": TURNED | {"rotations": [0, 5, 5]}}, "evaluate.tta.rotations: found [0, 5, 5] (list); expected each"),
     ],
 )
 def test_params_that_make_no_sense_are_one_line(changes: dict[str, Any], said: str) -> None:

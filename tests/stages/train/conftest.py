@@ -34,6 +34,7 @@ TRAIN: dict[str, Any] = {
     "loss": [{"name": "cross_entropy", "weight": 1.0}],
     "balance": {"by": "power", "power": 0.5},
     "ema": 0.0,
+    "ema_warmup": False,
     "flips": ["horizontal", "vertical"],
     "augment": "none",
     "crop": None,

@@ -93,6 +93,28 @@ def test_the_average_is_that_of_the_formula_and_stands_in_for_the_weights() -> N
         assert model.weight.item() == 5.25
 
 
+def test_an_average_with_warm_up_is_that_of_a_plain_loop() -> None:
+    """Two weights in fp64, over 40 updates: the decay grows from 2/11 and stays at 0.75 from the 27th on.
+
+    Resumed in the middle, the average is the same to the bit.
+    """
+    model = torch.nn.Linear(1, 2, bias=False).double()
+    average, halfway = Average(model, 0.75, warmup=True), Average(model, 0.75, warmup=True)
+    expected, decays = np.zeros((2, 1)), []
+    for n, value in enumerate(np.random.default_rng(0).normal(size=(40, 2, 1))):
+        model.weight.data = torch.from_numpy(value)
+        decays.append(min(0.75, (1 + n) / (10 + n)) if n else 0.0)
+        expected = decays[-1] * expected + (1 - decays[-1]) * value
+        average.update()
+        if n == 12:
+            halfway.load_state_dict(average.state_dict())
+        elif n > 12:
+            halfway.update()
+    assert decays[1] == 2 / 11 and decays[25] < decays[26] == decays[39] == 0.75
+    np.testing.assert_allclose(average.averages[0].numpy(), expected, rtol=1e-12)
+    assert torch.equal(average.averages[0], halfway.averages[0])
+
+
 class Recorded:
     """Two images without end, of which the ids are `image-0` and `image-1`."""
 

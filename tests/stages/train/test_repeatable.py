@@ -20,7 +20,7 @@ from tests.stages.train.conftest import TRAIN, Workspace, train, train_forked, w
 
 DRIVER = Path(__file__).parent / "driver.py"
 # everything that has a state of its own: dropout (in U-Net's heads), averaged weights, accumulated gradients
-STATEFUL: dict[str, Any] = {"ema": 0.8, "accumulate": 3}
+STATEFUL: dict[str, Any] = {"ema": 0.8, "ema_warmup": True, "accumulate": 3}
 
 
 def drive(root: Path, change: str) -> subprocess.CompletedProcess[str]:

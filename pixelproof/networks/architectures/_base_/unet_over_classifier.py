@@ -4,7 +4,7 @@
 model = dict(
     type='EncoderDecoder',
     decode_head=dict(
-        type='UNetHead', widths=(256, 128, 64, 32, 16), upsample='bilinear', norm_cfg=dict(type='BN'), dropout=0.0,
+        type='UNetHead', widths=(256, 128, 64, 32, 16), upsample='bilinear', norm_cfg=dict(type='BN'), skips='concatenate', dropout=0.0,
         num_classes=2),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

@@ -7,7 +7,7 @@ model = dict(
         type='VGG16', channels=(64, 128, 256, 512, 1024), convolutions=(2, 2, 2, 2, 2), norm=False),
     decode_head=dict(
         type='UNetHead', in_channels=(64, 128, 256, 512, 1024), widths=(512, 256, 128, 64), upsample='transposed',
-        dropout=0.0, num_classes=2),
+        skips='concatenate', dropout=0.0, num_classes=2),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))
 modules = ['vgg', 'unet_decoder']

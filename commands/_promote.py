@@ -1,0 +1,65 @@
+"""Copies trained weights to the folder that trainings may begin from, if dvc.lock says what trained them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from commands._adding.dvc import added
+from commands._trained import MODELS, WEIGHTS, require, what_trains
+from pipelines.dvc.content import hash_of
+from pipelines.dvc.lock import read_lock
+from pipelines.dvc.revision import WORKSPACE, open_revision
+from pixelproof.core.errors import StateError
+from pixelproof.core.files import files_below, read_json, write_bytes, write_json
+from pixelproof.core.params import pick, read_yaml
+from stages.configure.pretrained import FOLDER, named
+
+KEY = "train.pretrained"
+
+
+def promote(root: Path, arch: str, seed: int) -> list[str]:
+    """Copy the weights of a training, with facts that tell which one it was; the lines to print.
+
+    Args:
+        root: The clone, where the process is.
+        arch: The architecture.
+        seed: The seed it was trained with.
+
+    Raises:
+        StateError: The network is not trained, or is not the one that dvc.lock records.
+    """
+    require(arch, seed)
+    folder, target = MODELS / arch / str(seed), Path(FOLDER) / f"{arch}.safetensors"
+    recorded, contents = _as_recorded(folder, arch, seed), (folder / WEIGHTS).read_bytes()
+    facts, digest = read_json(folder / "facts.json"), hashlib.sha256(contents).hexdigest()
+    before = target.read_bytes() if target.is_file() else None
+    if before != contents:
+        write_bytes(target, contents)
+    write_json(target.with_suffix(".json"), facts | {"sha256": digest, "dvc": {folder.as_posix(): recorded}})
+    kept = added(root, target.as_posix(), f"bin/python -m dvc add {target}")
+    score = f"val mIoU {facts['val_mIoU']:.3f} at iteration {facts['best_iteration']}"
+    same = "the same weights as before" if before == contents else "new weights"
+    told = [f"{target}: {same}, of {arch} with seed {seed}, {score}; SHA-256 {digest[:16]}..."]
+    told += [f"commit {target}.dvc, {target.with_suffix('.json')} and {FOLDER}/.gitignore"] if kept else []
+    return [*told, _next(target, arch)]
+
+
+def _as_recorded(folder: Path, arch: str, seed: int) -> str:
+    """The hash of a training's output in dvc.lock, which must be that of the files."""
+    recorded = read_lock(open_revision(WORKSPACE)).outs.get(folder.as_posix())
+    if recorded is None:
+        raise StateError("dvc.lock", f"no training of {arch} with seed {seed}", what_trains(arch, seed))
+    found = hash_of(folder.as_posix(), {path.as_posix(): path.read_bytes() for path in files_below(folder)})
+    if found != recorded:
+        fix = f"`bin/python -m dvc checkout {folder}` brings those back, or {what_trains(arch, seed)}"
+        raise StateError(str(folder), "not the weights that dvc.lock records", fix)
+    return recorded
+
+
+def _next(target: Path, arch: str) -> str:
+    value = str(pick(read_yaml(Path("params.yaml")), KEY))
+    if named(value, arch) == target.as_posix():
+        return f"{KEY} is {value}: the next training begins with them"
+    several = f"{FOLDER}/{{arch}}.safetensors, of several networks each with its own"
+    return f"{KEY} is {value}: set it to {target}, or to {several}, to begin with them"
