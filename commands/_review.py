@@ -64,13 +64,14 @@ def review(asked: Request) -> None:
         PixelproofError: a network or data is missing, or the table would replace another file.
     """
     check_out(asked.out, COLUMNS)
+    origins = Origins.read()
     prepared()
     judges = OneForAll(asked.arch, asked.seeds or tuple(pick(read_yaml(Path("params.yaml")), "train.seeds")))
     images = [(split, sample) for split in asked.splits for sample in read_split(PREPARED, split)]
     if not images:
         raise StateError(str(PREPARED), f"no image in {', '.join(asked.splits)}", "give --split another one")
     first = rank(images, judges)[: asked.number]
-    origins = found_in_cvat(Origins.read(), first) if asked.links else Origins.read()
+    origins = found_in_cvat(origins, first) if asked.links else origins
     table = csv_text(COLUMNS, (row(n, one, judges.header, origins) for n, one in enumerate(first, start=1)))
     shown = sheet(first[: asked.pictures], judges, origins, summary(first, len(images)))
     write_text(asked.out, table)

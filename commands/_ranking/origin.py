@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands._cvat.address import read_host
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import Sample
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from commands._cvat.frames import Frames
 
 INDEX = Path("data/annotations/index.csv")
-HOST = "CVAT_HOST"
 RESTORE = "restore the folder with `bin/python -m dvc checkout data/annotations`"
 
 
@@ -51,8 +51,9 @@ class Origins:
 
         Raises:
             DataError: the index is no table with the columns task, name and id.
+            StateError: CVAT_HOST is not the address of a server.
         """
-        host = environ.get(HOST, "").strip().rstrip("/")
+        host = read_host(environ)
         if not index.is_file():
             return cls({}, host)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -163,6 +164,35 @@ def test_the_index_of_annotations_says_what_an_image_is_called(tmp_path: Path) -
     index.write_text("id,photo\na,b\n")
     with pytest.raises(DataError, match=r"index\.csv: expected columns task, name and id, found id, photo"):
         Origins.read(index, {})
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("https://anna:pass-word@cvat.example.org/?t=abc", "it holds a user or a password"),
+        ("https://cvat.example.org/?t=pass-word", "'https://cvat.example.org' and what follows is not the address"),
+        ("javascript:alert(1)//", "not an address"),
+        ("ftp://cvat.example.org", "'ftp://cvat.example.org' is not the address of a server"),
+    ],
+)
+def test_an_address_with_more_than_a_server_is_refused_before_anything_is_judged(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, host: str, said: str
+) -> None:
+    monkeypatch.setenv("CVAT_HOST", host)
+    monkeypatch.delattr("commands._review.rank")
+    with pytest.raises(StateError, match=f"^CVAT_HOST: {re.escape(said)}") as error:
+        review()
+    assert "pass-word" not in str(error.value) and not Path("exports").exists()
+
+
+@pytest.mark.parametrize(("host", "link"), [("app.cvat.ai", "https://app.cvat.ai"), ("http://10.0.0.7:8080/", None)])
+def test_links_need_no_token_and_are_those_of_a_browser(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, host: str, link: str | None
+) -> None:
+    """No token travels, so that a server in the house may speak http."""
+    monkeypatch.setenv("CVAT_HOST", host)
+    review("--split", "val")
+    assert [row["url"] for row in rows()] == [f"{link or host.rstrip('/')}/tasks/12"]
 
 
 def test_links_lead_to_the_frame_in_its_job(clone: Path, server: CvatServer) -> None:
