@@ -47,7 +47,7 @@ def rank_next(paths: Sequence[Path], asked: Request) -> None:
     Raises:
         PixelproofError: the network or an image cannot be used, or the table would replace another file.
     """
-    check_out(asked.out, COLUMNS)
+    check_out(asked.out, COLUMNS, TITLE)
     params, trained = load("evaluate", Params), find(asked.arch, asked.seed)
     known = labelled()
     left = [path for path in paths if not known or digest(path) not in known]

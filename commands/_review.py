@@ -27,6 +27,7 @@ COLUMNS = (
     "rank", "kind", "split", "image", "group", "task", "name", "frame", "url", "left", "top", "right", "bottom",
     "label", "predicted", "pixels", "score", "learnt",
 )  # fmt: skip
+TITLE = "Labels to look at"
 AROUND = 16  # least pixels around a region in its pictures
 
 
@@ -63,7 +64,7 @@ def review(asked: Request) -> None:
     Raises:
         PixelproofError: a network or data is missing, or the table would replace another file.
     """
-    check_out(asked.out, COLUMNS)
+    check_out(asked.out, COLUMNS, TITLE)
     origins = Origins.read()
     prepared()
     judges = OneForAll(asked.arch, asked.seeds or tuple(pick(read_yaml(Path("params.yaml")), "train.seeds")))
@@ -151,7 +152,7 @@ def summary(first: Sequence[Suspect], images: int) -> str:
 def sheet(first: Sequence[Suspect], judges: Judges, origins: Origins, said: str) -> str:
     """The page with pictures."""
     cards = [card(n, one, judges, origins.of(one.sample)) for n, one in enumerate(first, start=1)]
-    return page("Labels to look at", said, cards, dense=False)
+    return page(TITLE, said, cards, dense=False)
 
 
 def card(rank: int, one: Suspect, judges: Judges, origin: Origin) -> Card:

@@ -98,6 +98,21 @@ def test_what_is_labelled_already_is_left_out(clone: Path, capsys: pytest.Captur
         main(["next", "photos", "--arch", "kmeans"])
 
 
+def test_what_another_wrote_is_not_replaced(clone: Path) -> None:
+    """Neither a table nor a page, not even that of `review`."""
+    write(clone / "photos/1.png", halves(32, 48))
+    main(["next", "photos", "--arch", "kmeans"])
+    main(["next", "photos", "--arch", "kmeans"])
+    page = Path("exports/next.html")
+    for name, content in (("next.html", page.read_text().replace("Images to label next", "Labels to look at")),
+                          ("next.csv", "a,b\n")):  # fmt: skip
+        page.with_name(name).write_text(content)
+        with pytest.raises(StateError, match=rf"^exports/{name}: it exists, and this command did not write it; give"):
+            main(["next", "photos", "--arch", "kmeans"])
+        assert page.with_name(name).read_text() == content
+        page.unlink(missing_ok=True)
+
+
 def test_a_name_is_no_markup(clone: Path) -> None:
     write(clone / "photos/<b>&.png", halves(32, 48))
     main(["next", "photos", "--arch", "kmeans"])

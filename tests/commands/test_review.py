@@ -120,10 +120,17 @@ def test_what_another_wrote_is_not_replaced(clone: Path) -> None:
     review()
     review()
     Path("mine.csv").write_text("a,b\n")
-    for name, said in (("mine.csv", "it exists, and this command did not write it"), ("x.txt", "not a .csv")):
+    Path("page.html").write_text("mine")
+    Path("folder.html").mkdir()
+    foreign = "it exists, and this command did not write it"
+    for name, of, said in (
+        ("mine.csv", "mine.csv", foreign), ("page.html", "page.csv", foreign), ("folder.html", "folder.csv", foreign),
+        ("x.txt", "x.txt", "not a .csv"),
+    ):  # fmt: skip
         with pytest.raises(StateError, match=f"^{name}: {said}"):
-            review("--out", name)
-    assert Path("mine.csv").read_text() == "a,b\n"
+            review("--out", of)
+    assert Path("mine.csv").read_text() == "a,b\n" and Path("page.html").read_text() == "mine"
+    assert not Path("page.csv").exists()
 
 
 def test_several_seeds_average_their_probabilities(clone: Path) -> None:
