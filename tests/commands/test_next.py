@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from commands.__main__ import main
 from commands._ranking.spread import Candidate, candidate, choose
-from pixelproof.core.errors import StateError
+from pixelproof.core.errors import DataError, StateError
+from pixelproof.data.dataset import write_header
 from stages.evaluate.predict import Prediction
-from tests.commands.colours import COLOURS, halves, k_means, make_clone, publish, write
+from tests.commands.colours import COLOURS, HEADER, halves, k_means, make_clone, publish, write
 
 
 @pytest.fixture
@@ -111,6 +114,21 @@ def test_what_another_wrote_is_not_replaced(clone: Path) -> None:
             main(["next", "photos", "--arch", "kmeans"])
         assert page.with_name(name).read_text() == content
         page.unlink(missing_ok=True)
+
+
+def test_16_bits_are_seen_as_the_network_saw_them(clone: Path) -> None:
+    """Dim ones: the same picture as the one of 8 bits, in numbers and on the page."""
+    for folder, pixels in (("deep", halves(32, 48).astype(np.uint16) + 1000), ("flat", halves(32, 48))):
+        (clone / folder).mkdir()
+        cv2.imwrite(str(clone / folder / "1.png"), pixels[..., ::-1])
+    with pytest.raises(DataError, match="16 bits per channel, and the network learned from 8 alone"):
+        main(["next", "deep", "--arch", "kmeans"])
+    write_header(clone / "data/prepared", replace(HEADER, sources=({"window": "{low: 1000, high: 1255}"},)))
+    found = []
+    for folder in ("deep", "flat"):
+        main(["next", folder, "--arch", "kmeans", "--out", f"{folder}.csv"])
+        found.append([Path(f"{folder}{end}").read_text().replace(folder, "") for end in (".csv", ".html")])
+    assert found[0] == found[1]
 
 
 def test_a_name_is_no_markup(clone: Path) -> None:
