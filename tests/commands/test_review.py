@@ -23,7 +23,7 @@ from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.dataset import Header, Sample, SplitWriter, write_header
 from tests.commands.colours import COLOURS, HEADER, ROOT, k_means, make_clone, publish
 from tests.commands.cvat_place import server
-from tests.cvat_server import TOKEN, CvatServer
+from tests.cvat_server import TOKEN, CvatServer, status
 
 __all__ = ["server"]
 
@@ -217,6 +217,31 @@ def test_links_lead_to_the_frame_in_its_job(clone: Path, server: CvatServer) -> 
     assert {row["image"]: row["frame"] for row in rows()}["8-a-8-04"] == "4"
     assert "/tasks/8/jobs/801?frame=4" in Path("exports/review.html").read_text()
     assert not any(TOKEN in path.read_text() for path in Path("exports").iterdir())
+
+
+@pytest.mark.parametrize("answer", [404, 403])
+def test_a_task_that_is_gone_costs_its_links_alone(
+    clone: Path, server: CvatServer, capsys: pytest.CaptureFixture[str], answer: int
+) -> None:
+    for path in Path("data/prepared/val").rglob("*.png"):
+        path.unlink()
+    wrong = (tomato(4, 6), tomato(4, 6, LAKE))
+    write_split("val", {"7-a-7-03": wrong, "8-a-8-02": wrong, "8-a-8-04": wrong})
+    server.fail("GET /api/tasks/8", status(answer))
+    review("--links", "--split", "val")
+    links = {row["image"]: row["url"].removeprefix(server.url) for row in rows()}
+    assert links == {"7-a-7-03": "/tasks/7/jobs/700?frame=3", "8-a-8-02": "", "8-a-8-04": ""}
+    said = "2 have no link: the server has no such task, or hides it from the token's owner."
+    assert said in capsys.readouterr().out and said.partition("'")[0] in Path("exports/review.html").read_text()
+
+
+def test_a_server_that_cannot_be_asked_is_said_before_anything_is_judged(
+    clone: Path, server: CvatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "another")
+    monkeypatch.delattr("commands._review.rank")
+    with pytest.raises(StateError, match=r"CVAT_ACCESS_TOKEN: .* does not accept it"):
+        review("--links")
 
 
 def test_frames_of_a_video_are_counted_as_its_task_does() -> None:
