@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pixelproof.core.errors import StateError
 
+COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")  # how text begins that stands after an apostrophe
 BEGINNING = 1000  # bytes: enough for the columns of a table, and for what comes before a page's style
 
 
@@ -38,12 +39,26 @@ def page_of(out: Path) -> Path:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The content of the table."""
+    """The content of the table; names in it may be other people's.
+
+    Args:
+        columns: the first line.
+        rows: the others. Text that a spreadsheet would compute stands after an apostrophe, and so does text that begins
+            with one: without its first apostrophe, any cell is what it was.
+
+    Example:
+        >>> csv_text(["image"], [["=1+1.png"], ["'a.png"], ["a=1.png"], [-1]]).splitlines()
+        ['image', "'=1+1.png", "''a.png", 'a=1.png', '-1']
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
     return text.getvalue()
+
+
+def _inert(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(COMPUTED) else cell
 
 
 def _beginning(path: Path) -> bytes:

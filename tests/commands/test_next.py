@@ -131,6 +131,18 @@ def test_16_bits_are_seen_as_the_network_saw_them(clone: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_a_name_is_no_formula(clone: Path) -> None:
+    """Nor is that of a folder; without its first apostrophe, each is what it was."""
+    names = ["=cmd|calc,x/+1.png", "a=/-1.png", "'b/@1.png"]
+    for name in names:
+        write(clone / name, halves(32, 48))
+    main(["next", *names, "--arch", "kmeans"])
+    rows = list(csv.DictReader(Path("exports/next.csv").read_text().splitlines()))
+    assert {row["image"]: row["group"] for row in rows} == {
+        "'=cmd|calc,x/+1.png": "'=cmd|calc,x", "a=/-1.png": "a=", "''b/@1.png": "''b",
+    }  # fmt: skip
+
+
 def test_a_name_is_no_markup(clone: Path) -> None:
     write(clone / "photos/<b>&.png", halves(32, 48))
     main(["next", "photos", "--arch", "kmeans"])
