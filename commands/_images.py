@@ -11,15 +11,11 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.dataset import Header
 from pixelproof.data.images import Array, content_of
-from pixelproof.data.photos import MODES, NoWindowError, Window, look, upright
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as Opened
+from pixelproof.data.photos import NoWindowError, Window, look, upright
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 CONVERT = "convert it, or leave it out"
@@ -93,26 +89,19 @@ def check_image(path: Path, window: Window | None = None) -> None:
 
 def read_photo(path: Path, window: Window | None = None) -> Array:
     """The RGB pixels of an image, upright. See `check_image`."""
-    content = content_of(path)
+    return pixels_of(path, content_of(path), window)
+
+
+def pixels_of(where: Path | str, content: bytes, window: Window | None = None) -> Array:
+    """The same, of an image that is no file of ours: `where` names it in errors. See `check_image`."""
     try:
-        return upright(path, content, look(path, io.BytesIO(content)), window)
+        return upright(where, content, look(where, io.BytesIO(content)), window)
     except NoWindowError:
         found = "16 bits per channel, and the network learned from 8 alone"
-        raise DataError(path, "8 bits per channel", found, CONVERT) from None
+        raise DataError(where, "8 bits per channel", found, CONVERT) from None
 
 
 def window_of(header: Header) -> Window | None:
     """The window through which the images were seen that a network learned from; None if there is none, or several."""
     stated = {origin["window"] for origin in header.sources if "window" in origin}
     return Window.stated(stated.pop()) if len(stated) == 1 else None
-
-
-def unsuitable(opened: Opened) -> str | None:
-    """Why an opened image cannot be used; None if it can."""
-    frames = getattr(opened, "n_frames", 1)
-    if frames > 1 and opened.format != "MPO":  # a JPEG with previews or a second view behind it
-        return f"{frames} images in one file"
-    if opened.mode not in MODES:
-        return f"mode {opened.mode}"
-    # Pillow would silently reduce 16 bits per channel to 8; its decoder's arguments show it.
-    return "16 bits per channel" if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ())) else None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands._images import check_image, names, read_photo
+from commands._images import check_image, names, read_photo, window_of
 from commands._predict import predict, way_of
 from commands._ranking.origin import INDEX
 from commands._ranking.sheet import Card, page, photo
@@ -21,6 +21,7 @@ from pixelproof.core.files import write_text
 from pixelproof.core.params import load
 from pixelproof.core.progress import track
 from stages.evaluate.params import Params
+from stages.evaluate.slide import Image
 
 COLUMNS = ("rank", "image", "group", "uncertainty", "unsure", "why")
 TITLE = "Images to label next"
@@ -47,33 +48,34 @@ def rank_next(paths: Sequence[Path], asked: Request) -> None:
     Raises:
         PixelproofError: the network or an image cannot be used, or the table would replace another file.
     """
-    check_out(asked.out, COLUMNS)
+    check_out(asked.out, COLUMNS, TITLE)
     params, trained = load("evaluate", Params), find(asked.arch, asked.seed)
     known = labelled()
     left = [path for path in paths if not known or digest(path) not in known]
     if not left:
         raise StateError("the images", f"all {len(paths)} of them are labelled already", "name other images")
+    window = window_of(trained.header)
     for path in track(left, "images checked", len(left)):
-        check_image(path)
+        check_image(path, window)
     way = way_of(trained, params, params.evaluate, asked.size)
     candidates, where = [], dict[str, Path]()
     for path, short in track(zip(left, names(left), strict=True), "images predicted", len(left)):
-        image, name = read_photo(path), str(path)
+        image, name = read_photo(path, window), str(path)
         where[name] = path
         found = predict(way, image, path)
         candidates.append(candidate(name, short.parent.as_posix(), image, found, len(trained.header.classes)))
     choices = choose(candidates, asked.number)
     said = f"{len(choices)} of {len(left)} images, from {len({one.candidate.group for one in choices})} groups"
     said += f"; {len(paths) - len(left)} are labelled already" if len(left) < len(paths) else ""
-    cards = [card(n, one, where[one.candidate.name]) for n, one in enumerate(choices, start=1)]
+    cards = [card(n, one, read_photo(where[one.candidate.name], window)) for n, one in enumerate(choices, start=1)]
     write_text(asked.out, csv_text(COLUMNS, (row(n, one) for n, one in enumerate(choices, start=1))))
     write_text(page_of(asked.out), page(TITLE, f"{said}.", cards, dense=True))
     print(f"wrote {asked.out} and {page_of(asked.out)}: {said}")
 
 
-def card(rank: int, one: Choice, path: Path) -> Card:
+def card(rank: int, one: Choice, image: Image) -> Card:
     """An image on the contact sheet."""
-    return Card(f"{rank}. {one.candidate.name}", why(one), [("photograph", photo(read_photo(path)))])
+    return Card(f"{rank}. {one.candidate.name}", why(one), [("photograph", photo(image))])
 
 
 def row(rank: int, one: Choice) -> list[object]:

@@ -27,6 +27,7 @@ COLUMNS = (
     "rank", "kind", "split", "image", "group", "task", "name", "frame", "url", "left", "top", "right", "bottom",
     "label", "predicted", "pixels", "score", "learnt",
 )  # fmt: skip
+TITLE = "Labels to look at"
 AROUND = 16  # least pixels around a region in its pictures
 
 
@@ -63,27 +64,30 @@ def review(asked: Request) -> None:
     Raises:
         PixelproofError: a network or data is missing, or the table would replace another file.
     """
-    check_out(asked.out, COLUMNS)
+    check_out(asked.out, COLUMNS, TITLE)
+    origins = Origins.read()
     prepared()
     judges = OneForAll(asked.arch, asked.seeds or tuple(pick(read_yaml(Path("params.yaml")), "train.seeds")))
     images = [(split, sample) for split in asked.splits for sample in read_split(PREPARED, split)]
     if not images:
         raise StateError(str(PREPARED), f"no image in {', '.join(asked.splits)}", "give --split another one")
+    if asked.links:
+        origins = found_in_cvat(origins, [sample for _, sample in images])
     first = rank(images, judges)[: asked.number]
-    origins = found_in_cvat(Origins.read(), first) if asked.links else Origins.read()
+    said = summary(first, len(images), sum(origins.of(one.sample).gone for one in first))
     table = csv_text(COLUMNS, (row(n, one, judges.header, origins) for n, one in enumerate(first, start=1)))
-    shown = sheet(first[: asked.pictures], judges, origins, summary(first, len(images)))
+    shown = sheet(first[: asked.pictures], judges, origins, said)
     write_text(asked.out, table)
     write_text(page_of(asked.out), shown)
-    print(f"wrote {asked.out} and {page_of(asked.out)}\n{summary(first, len(images))}")
+    print(f"wrote {asked.out} and {page_of(asked.out)}\n{said}")
 
 
-def found_in_cvat(origins: Origins, first: Sequence[Suspect]) -> Origins:
-    """The same, with what the server says of the tasks of these rows."""
+def found_in_cvat(origins: Origins, samples: Sequence[Sample]) -> Origins:
+    """The same, with what the server says of the tasks of these images."""
     from commands._cvat.frames import frames_of
 
-    tasks = {origins.of(one.sample).task for one in first}
-    return replace(origins, frames=frames_of([int(task) for task in tasks if task.isdigit()]))
+    tasks = {origins.of(sample).task for sample in samples}
+    return replace(origins, frames=frames_of({int(task) for task in tasks if task.isdecimal()}))
 
 
 def rank(images: Sequence[tuple[str, Sample]], judges: Judges) -> list[Suspect]:
@@ -134,8 +138,8 @@ def row(rank: int, one: Suspect, header: Header, origins: Origins) -> list[objec
     ]  # fmt: skip
 
 
-def summary(first: Sequence[Suspect], images: int) -> str:
-    """What the rows are, and which of them to trust less."""
+def summary(first: Sequence[Suspect], images: int, gone: int) -> str:
+    """What the rows are, which of them to trust less, and how many are of tasks that are gone."""
     kinds = Counter(one.region.kind for one in first)
     said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     learnt = sum(one.learnt for one in first)
@@ -144,13 +148,15 @@ def summary(first: Sequence[Suspect], images: int) -> str:
         text += (
             f"; {learnt} are judged by a network that learnt from the image itself, and takes for right what it learnt"
         )
+    if gone:
+        text += f"; {gone} have no link: the server has no such task, or hides it from the token's owner"
     return text + "."
 
 
 def sheet(first: Sequence[Suspect], judges: Judges, origins: Origins, said: str) -> str:
     """The page with pictures."""
     cards = [card(n, one, judges, origins.of(one.sample)) for n, one in enumerate(first, start=1)]
-    return page("Labels to look at", said, cards, dense=False)
+    return page(TITLE, said, cards, dense=False)
 
 
 def card(rank: int, one: Suspect, judges: Judges, origin: Origin) -> Card:

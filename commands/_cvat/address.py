@@ -54,7 +54,7 @@ def read_address(environ: Mapping[str, str]) -> Address:
     Raises:
         StateError: one is missing or cannot be right, or the token would travel unencrypted.
     """
-    host, token = environ.get(HOST, "").strip(), environ.get(TOKEN, "").strip()
+    host, token = read_host(environ), environ.get(TOKEN, "").strip()
     if not host:
         raise StateError(HOST, "not set", "set it to your CVAT server, such as https://app.cvat.ai")
     if not token:
@@ -64,7 +64,26 @@ def read_address(environ: Mapping[str, str]) -> Address:
     bundle = environ.get(BUNDLE) or None
     if bundle and not Path(bundle).is_file():
         raise StateError(BUNDLE, f"no such file: {bundle}", "name a file of certificates (PEM), or unset it")
-    return Address(_checked(host), token, bundle)
+    if not is_private(host):
+        fix = "use https, or a tunnel (`ssh -L`) to http://localhost"
+        raise StateError(HOST, f"http to {urlsplit(host).hostname} would send the token unencrypted", fix)
+    return Address(host, token, bundle)
+
+
+def read_host(environ: Mapping[str, str]) -> str:
+    """The server in CVAT_HOST alone, for links to it.
+
+    Args:
+        environ: the environment.
+
+    Returns:
+        Scheme, host and port, without a slash at the end; "" if it is not set.
+
+    Raises:
+        StateError: it is not the address of a server, or holds more than that.
+    """
+    host = environ.get(HOST, "").strip()
+    return _checked(host) if host else ""
 
 
 def origin(url: SplitResult) -> tuple[str, str, int | None]:
@@ -94,9 +113,6 @@ def _checked(host: str) -> str:
         raise StateError(HOST, f"'{named}' is not the address of a server", example)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise StateError(HOST, f"'{named}' and what follows is not the address of a server", example)
-    if not is_private(whole):
-        fix = "use https, or a tunnel (`ssh -L`) to http://localhost"
-        raise StateError(HOST, f"http to {parts.hostname} would send the token unencrypted", fix)
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}"
 

@@ -6,8 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cvat_sdk.core.client import Client
+
 from commands._cvat.pull import ANNOTATION
 from commands._cvat.server import connected
+from commands._cvat.transport import HiddenError
+from pixelproof.core.progress import track
 from stages.cvat.naming import Key, ids_of
 
 
@@ -40,20 +44,27 @@ class Frames:
         return (number, of[0]) if number is not None and of else None
 
 
-def frames_of(tasks: Collection[int]) -> dict[str, Frames]:
+def frames_of(tasks: Collection[int]) -> dict[str, Frames | None]:
     """Ask the server that the environment names.
 
     Args:
         tasks: their numbers.
 
     Returns:
-        The frames of each task by its number.
+        The frames of each task by its number; None for one that is gone, or that the token's owner may not see.
 
     Raises:
-        StateError: the server cannot be asked, or has no such task.
+        StateError: the server cannot be asked.
     """
     with connected() as client:
-        return {str(number): _frames(client.tasks.retrieve(number)) for number in sorted(tasks)}
+        return {str(number): _seen(client, number) for number in track(sorted(tasks), "tasks asked", len(tasks))}
+
+
+def _seen(client: Client, number: int) -> Frames | None:
+    try:
+        return _frames(client.tasks.retrieve(number))
+    except HiddenError:
+        return None
 
 
 def _frames(task: Any) -> Frames:

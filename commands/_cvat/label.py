@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import urllib3
 from cvat_sdk.auto_annotation import DetectionFunctionContext, DetectionFunctionSpec, annotate_task, label_spec, shape
 from cvat_sdk.core.client import Client
+from cvat_sdk.datasets.caching import UpdatePolicy, make_cache_manager
 from cvat_sdk.datasets.task_dataset import TaskDataset
-from PIL import ImageOps
 
 from commands._cvat.server import connected, transport_of
 from commands._cvat.shapes import Counts, Rules, draw
 from commands._cvat.transport import Patience
-from commands._images import CONVERT, unsuitable
+from commands._images import pixels_of, window_of
 from commands._predict import Way, predict, way_of
 from commands._trained import find
-from pixelproof.core.errors import DataError, StateError
+from pixelproof.core.errors import StateError
 from pixelproof.core.params import load
 from pixelproof.core.progress import Progress, say
 from pixelproof.data.dataset import Header
@@ -63,7 +63,9 @@ class Context(DetectionFunctionContext):  # type: ignore[misc]
 class Labeller:
     """The network as the SDK's auto-annotation calls it."""
 
-    def __init__(self, way: Way, header: Header, known: Sequence[int], rules: Rules) -> None:
+    def __init__(
+        self, way: Way, header: Header, known: Sequence[int], rules: Rules, content: Callable[[str], bytes]
+    ) -> None:
         """Know the classes that are labels of the task as well.
 
         Args:
@@ -71,8 +73,9 @@ class Labeller:
             header: its classes.
             known: the ids of those to draw.
             rules: how to draw.
+            content: the file of the frame of a name.
         """
-        self.way, self.rules = way, rules
+        self.way, self.rules, self.content, self.window = way, rules, content, window_of(header)
         self.things = {number for number in known if header.classes[number].thing}
         self.stuff = {*known} - self.things
         self.spec = DetectionFunctionSpec(labels=[label_spec(header.classes[n].name, n) for n in known])
@@ -85,22 +88,20 @@ class Labeller:
 
         Args:
             context: says which frame it is.
-            image: Pillow's.
+            image: Pillow's, which holds 8 bits of 16: the file is read instead, as `predict` reads it.
 
         Returns:
             The SDK's shapes.
 
         Raises:
-            DataError: the image has more than 8 bits per channel.
+            DataError: the network cannot see the image.
         """
         self.frames += 1
         if self.progress:
             self.progress.show(self.frames)
         if context.frame_name in self.skipped:
             return []
-        if found := unsuitable(image):
-            raise DataError(context.frame_name, "one image of 8 bits per channel, grey or RGB", found, CONVERT)
-        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        pixels = pixels_of(context.frame_name, self.content(context.frame_name), self.window)
         found_here = predict(self.way, pixels, Path(context.frame_name))
         shapes = draw(found_here, self.things, self.stuff, self.rules, self.counts)
         return [shape(each.label, type=self.rules.kind, points=each.points, score=each.score) for each in shapes]
@@ -126,7 +127,8 @@ def label(request: Request, patience: Patience | None = None) -> None:
         present = _present(task, request.replace)
         known = _known(trained.header, task, request.rules.kind)
         dataset = _downloaded(client, task.id)
-        labeller = Labeller(way_of(trained, params, params.evaluate), trained.header, known, request.rules)
+        way, content = way_of(trained, params, params.evaluate), _content(client, task, dataset)
+        labeller = Labeller(way, trained.header, known, request.rules, content)
         labeller.skipped |= {each.frame_name for each in dataset.samples if each.frame_index in present.labelled}
         labeller.progress = Progress("frames predicted", len(dataset.samples))
         if request.dry_run:
@@ -181,6 +183,19 @@ def _downloaded(client: Client, task: int) -> Any:
                 raise StateError(f"task {task}", "the connection broke again and again", "try again later") from None
             say(f"task {task}: the connection broke; going on in {patience.pause(failures):g} s")
             time.sleep(patience.pause(failures))
+
+
+def _content(client: Client, task: Any, dataset: Any) -> Callable[[str], bytes]:
+    """Reads the file of a frame, by its name, from what the SDK has downloaded."""
+    chunks = make_cache_manager(client, UpdatePolicy.IF_MISSING_OR_STALE).chunk_dir(task.id)
+    numbers = {each.frame_name: each.frame_index for each in dataset.samples}
+
+    def content(name: str) -> bytes:
+        chunk, place = divmod(numbers[name], task.data_chunk_size)
+        with zipfile.ZipFile(chunks / f"{chunk}.zip") as archive:
+            return archive.read(archive.infolist()[place])
+
+    return content
 
 
 def _count(labeller: Labeller, dataset: Any) -> None:

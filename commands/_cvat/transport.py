@@ -25,6 +25,10 @@ EXPORTS = ("/dataset/export",)  # asked twice, the server answers with the same 
 UNREACHABLE = "is the address right, the server up, and this machine allowed to reach it?"
 
 
+class HiddenError(StateError):
+    """The server has no such thing, or does not let the token's owner see or change it."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long to put up with a busy server or a bad connection.
@@ -153,10 +157,10 @@ class Transport(RESTClientObject):  # type: ignore[misc]
         said = self._said(answer)
         if status == 403:
             fix = "use the token of a user who may, and one that is not read-only for `label`"
-            return StateError(shown(url), f"the token's owner may not do that (403){said}", fix)
+            return HiddenError(shown(url), f"the token's owner may not do that (403){said}", fix)
         if status == 404:
             found = f"no such thing, or hidden from the token's owner (404){said}"
-            return StateError(shown(url), found, "check the number")
+            return HiddenError(shown(url), found, "check the number")
         return StateError(shown(url), f"the server answered {status} {answer.reason}{said}", "see the server's log")
 
     def _said(self, answer: urllib3.HTTPResponse) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands._cvat.address import read_host
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import Sample
 
@@ -17,18 +18,18 @@ if TYPE_CHECKING:
     from commands._cvat.frames import Frames
 
 INDEX = Path("data/annotations/index.csv")
-HOST = "CVAT_HOST"
 RESTORE = "restore the folder with `bin/python -m dvc checkout data/annotations`"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What to click in CVAT; empty where it is not known."""
+    """What to click in CVAT; empty where it is not known. `gone`: the server shows no such task."""
 
     task: str = ""
     name: str = ""
     frame: str = ""
     url: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class Origins:
     Attributes:
         rows: the index of data/annotations by id, where there is one.
         host: the server's address; empty if it is not known.
-        frames: by task, what the server says of it.
+        frames: by task, what the server says of it; None if it shows none.
     """
 
     rows: Mapping[str, Mapping[str, str]]
     host: str
-    frames: Mapping[str, Frames] = field(default_factory=dict)
+    frames: Mapping[str, Frames | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, index: Path = INDEX, environ: Mapping[str, str] = os.environ) -> Origins:
@@ -51,8 +52,9 @@ class Origins:
 
         Raises:
             DataError: the index is no table with the columns task, name and id.
+            StateError: CVAT_HOST is not the address of a server.
         """
-        host = environ.get(HOST, "").strip().rstrip("/")
+        host = read_host(environ)
         if not index.is_file():
             return cls({}, host)
         try:
@@ -74,7 +76,7 @@ class Origins:
 
         Example:
             >>> Origins({}, "https://cvat.example").of(Sample("12-flight3-0001", "flight3", 64, 64, "cvat"))
-            Origin(task='12', name='', frame='', url='https://cvat.example/tasks/12')
+            Origin(task='12', name='', frame='', url='https://cvat.example/tasks/12', gone=False)
         """
         whole = sample.parent or sample.id
         if row := self.rows.get(whole):
@@ -82,8 +84,10 @@ class Origins:
         else:
             number = re.match(r"([0-9]+)-", whole) if sample.source == "cvat" else None
             task, name, frame = number[1] if number else "", "", ""
-        place = self.frames[task].place(whole, name, frame) if task in self.frames else None
-        if place:
+        shown = self.frames.get(task)
+        if task in self.frames and shown is None:
+            return Origin(task, name, frame, gone=True)
+        if shown and (place := shown.place(whole, name, frame)):
             at, job = place
             return Origin(task, name, str(at), f"{self.host}/tasks/{task}/jobs/{job}?frame={at}")
         return Origin(task, name, frame, f"{self.host}/tasks/{task}" if self.host and task.isdigit() else "")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from cvat_sdk.masks import decode_mask
@@ -17,7 +19,7 @@ from skimage.draw import polygon2mask
 from commands.__main__ import main
 from commands._cvat.shapes import Counts, Rules, draw
 from pixelproof.core.errors import PixelproofError, StateError
-from pixelproof.data.dataset import ClassInfo, Header, write_header
+from pixelproof.data.dataset import ClassInfo, Header, read_header, write_header
 from pixelproof.networks.kmeans import RARE
 from stages.evaluate.predict import Prediction
 from tests.commands.colours import COLOURS, HEADER
@@ -235,10 +237,16 @@ def test_a_token_that_may_only_read_is_said(server: CvatServer, task: Task) -> N
         run()
 
 
-def test_a_frame_of_16_bits_is_named(task: Task) -> None:
-    content = io.BytesIO()
-    Image.fromarray(np.zeros((32, 48), np.uint16)).save(content, "PNG")
-    task.frames["b.png"] = content.getvalue()
-    with pytest.raises(PixelproofError, match=r"b\.png: expected one image of 8 bits per channel.* found mode"):
+def test_a_frame_of_16_bits_is_seen_through_the_window_or_named(task: Task, root: Path) -> None:
+    """A dim one in colours, of which Pillow keeps the upper 8 bits alone, without a word: all would be black."""
+    deep = COLOURS[field()].astype(np.uint16) + 1000
+    task.frames["b.png"] = cv2.imencode(".png", deep[..., ::-1])[1].tobytes()
+    found = r"^b\.png: expected 8 bits per channel, found 16 bits per channel, and the network learned from 8 alone"
+    with pytest.raises(PixelproofError, match=found):
         run()
     assert not task.shapes
+    header = read_header(root / "data/prepared")
+    write_header(root / "data/prepared", replace(header, sources=({"window": "{low: 1000, high: 1255}"},)))
+    run()
+    for label in (30, 31):
+        assert np.array_equal(areas(task, 1, label), areas(task, 0, label)) and areas(task, 1, label)

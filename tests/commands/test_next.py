@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from commands.__main__ import main
 from commands._ranking.spread import Candidate, candidate, choose
-from pixelproof.core.errors import StateError
+from pixelproof.core.errors import DataError, StateError
+from pixelproof.data.dataset import write_header
 from stages.evaluate.predict import Prediction
-from tests.commands.colours import COLOURS, halves, k_means, make_clone, publish, write
+from tests.commands.colours import COLOURS, HEADER, halves, k_means, make_clone, publish, write
 
 
 @pytest.fixture
@@ -96,6 +99,48 @@ def test_what_is_labelled_already_is_left_out(clone: Path, capsys: pytest.Captur
     new.unlink()
     with pytest.raises(StateError, match=r"^the images: all 1 of them are labelled already"):
         main(["next", "photos", "--arch", "kmeans"])
+
+
+def test_what_another_wrote_is_not_replaced(clone: Path) -> None:
+    """Neither a table nor a page, not even that of `review`."""
+    write(clone / "photos/1.png", halves(32, 48))
+    main(["next", "photos", "--arch", "kmeans"])
+    main(["next", "photos", "--arch", "kmeans"])
+    page = Path("exports/next.html")
+    for name, content in (("next.html", page.read_text().replace("Images to label next", "Labels to look at")),
+                          ("next.csv", "a,b\n")):  # fmt: skip
+        page.with_name(name).write_text(content)
+        with pytest.raises(StateError, match=rf"^exports/{name}: it exists, and this command did not write it; give"):
+            main(["next", "photos", "--arch", "kmeans"])
+        assert page.with_name(name).read_text() == content
+        page.unlink(missing_ok=True)
+
+
+def test_16_bits_are_seen_as_the_network_saw_them(clone: Path) -> None:
+    """Dim ones: the same picture as the one of 8 bits, in numbers and on the page."""
+    for folder, pixels in (("deep", halves(32, 48).astype(np.uint16) + 1000), ("flat", halves(32, 48))):
+        (clone / folder).mkdir()
+        cv2.imwrite(str(clone / folder / "1.png"), pixels[..., ::-1])
+    with pytest.raises(DataError, match="16 bits per channel, and the network learned from 8 alone"):
+        main(["next", "deep", "--arch", "kmeans"])
+    write_header(clone / "data/prepared", replace(HEADER, sources=({"window": "{low: 1000, high: 1255}"},)))
+    found = []
+    for folder in ("deep", "flat"):
+        main(["next", folder, "--arch", "kmeans", "--out", f"{folder}.csv"])
+        found.append([Path(f"{folder}{end}").read_text().replace(folder, "") for end in (".csv", ".html")])
+    assert found[0] == found[1]
+
+
+def test_a_name_is_no_formula(clone: Path) -> None:
+    """Nor is that of a folder; without its first apostrophe, each is what it was."""
+    names = ["=cmd|calc,x/+1.png", "a=/-1.png", "'b/@1.png"]
+    for name in names:
+        write(clone / name, halves(32, 48))
+    main(["next", *names, "--arch", "kmeans"])
+    rows = list(csv.DictReader(Path("exports/next.csv").read_text().splitlines()))
+    assert {row["image"]: row["group"] for row in rows} == {
+        "'=cmd|calc,x/+1.png": "'=cmd|calc,x", "a=/-1.png": "a=", "''b/@1.png": "''b",
+    }  # fmt: skip
 
 
 def test_a_name_is_no_markup(clone: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +23,7 @@ from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.dataset import Header, Sample, SplitWriter, write_header
 from tests.commands.colours import COLOURS, HEADER, ROOT, k_means, make_clone, publish
 from tests.commands.cvat_place import server
-from tests.cvat_server import TOKEN, CvatServer
+from tests.cvat_server import TOKEN, CvatServer, status
 
 __all__ = ["server"]
 
@@ -119,10 +120,17 @@ def test_what_another_wrote_is_not_replaced(clone: Path) -> None:
     review()
     review()
     Path("mine.csv").write_text("a,b\n")
-    for name, said in (("mine.csv", "it exists, and this command did not write it"), ("x.txt", "not a .csv")):
+    Path("page.html").write_text("mine")
+    Path("folder.html").mkdir()
+    foreign = "it exists, and this command did not write it"
+    for name, of, said in (
+        ("mine.csv", "mine.csv", foreign), ("page.html", "page.csv", foreign), ("folder.html", "folder.csv", foreign),
+        ("x.txt", "x.txt", "not a .csv"),
+    ):  # fmt: skip
         with pytest.raises(StateError, match=f"^{name}: {said}"):
-            review("--out", name)
-    assert Path("mine.csv").read_text() == "a,b\n"
+            review("--out", of)
+    assert Path("mine.csv").read_text() == "a,b\n" and Path("page.html").read_text() == "mine"
+    assert not Path("page.csv").exists()
 
 
 def test_several_seeds_average_their_probabilities(clone: Path) -> None:
@@ -165,6 +173,35 @@ def test_the_index_of_annotations_says_what_an_image_is_called(tmp_path: Path) -
         Origins.read(index, {})
 
 
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("https://anna:pass-word@cvat.example.org/?t=abc", "it holds a user or a password"),
+        ("https://cvat.example.org/?t=pass-word", "'https://cvat.example.org' and what follows is not the address"),
+        ("javascript:alert(1)//", "not an address"),
+        ("ftp://cvat.example.org", "'ftp://cvat.example.org' is not the address of a server"),
+    ],
+)
+def test_an_address_with_more_than_a_server_is_refused_before_anything_is_judged(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, host: str, said: str
+) -> None:
+    monkeypatch.setenv("CVAT_HOST", host)
+    monkeypatch.delattr("commands._review.rank")
+    with pytest.raises(StateError, match=f"^CVAT_HOST: {re.escape(said)}") as error:
+        review()
+    assert "pass-word" not in str(error.value) and not Path("exports").exists()
+
+
+@pytest.mark.parametrize(("host", "link"), [("app.cvat.ai", "https://app.cvat.ai"), ("http://10.0.0.7:8080/", None)])
+def test_links_need_no_token_and_are_those_of_a_browser(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, host: str, link: str | None
+) -> None:
+    """No token travels, so that a server in the house may speak http."""
+    monkeypatch.setenv("CVAT_HOST", host)
+    review("--split", "val")
+    assert [row["url"] for row in rows()] == [f"{link or host.rstrip('/')}/tasks/12"]
+
+
 def test_links_lead_to_the_frame_in_its_job(clone: Path, server: CvatServer) -> None:
     """Of two tasks, the second with jobs of frames 0 to 2, 2 to 4 and 5."""
     for path in Path("data/prepared/val").rglob("*.png"):
@@ -180,6 +217,31 @@ def test_links_lead_to_the_frame_in_its_job(clone: Path, server: CvatServer) -> 
     assert {row["image"]: row["frame"] for row in rows()}["8-a-8-04"] == "4"
     assert "/tasks/8/jobs/801?frame=4" in Path("exports/review.html").read_text()
     assert not any(TOKEN in path.read_text() for path in Path("exports").iterdir())
+
+
+@pytest.mark.parametrize("answer", [404, 403])
+def test_a_task_that_is_gone_costs_its_links_alone(
+    clone: Path, server: CvatServer, capsys: pytest.CaptureFixture[str], answer: int
+) -> None:
+    for path in Path("data/prepared/val").rglob("*.png"):
+        path.unlink()
+    wrong = (tomato(4, 6), tomato(4, 6, LAKE))
+    write_split("val", {"7-a-7-03": wrong, "8-a-8-02": wrong, "8-a-8-04": wrong})
+    server.fail("GET /api/tasks/8", status(answer))
+    review("--links", "--split", "val")
+    links = {row["image"]: row["url"].removeprefix(server.url) for row in rows()}
+    assert links == {"7-a-7-03": "/tasks/7/jobs/700?frame=3", "8-a-8-02": "", "8-a-8-04": ""}
+    said = "2 have no link: the server has no such task, or hides it from the token's owner."
+    assert said in capsys.readouterr().out and said.partition("'")[0] in Path("exports/review.html").read_text()
+
+
+def test_a_server_that_cannot_be_asked_is_said_before_anything_is_judged(
+    clone: Path, server: CvatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CVAT_ACCESS_TOKEN", "another")
+    monkeypatch.delattr("commands._review.rank")
+    with pytest.raises(StateError, match=r"CVAT_ACCESS_TOKEN: .* does not accept it"):
+        review("--links")
 
 
 def test_frames_of_a_video_are_counted_as_its_task_does() -> None:
