@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from pixelproof.core.progress import end_line
+from pixelproof.core.progress import end_line, printable
 
 
 class ExitCode(IntEnum):
@@ -106,7 +106,7 @@ def run_main(main: Callable[[], ExitCode | None]) -> None:
 
 
 def _say(message: str, code: int) -> int:
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     end_line()
     print(f"error: {line}", file=sys.stderr, flush=True)
     return code
