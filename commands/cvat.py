@@ -8,7 +8,6 @@ authority is trusted through REQUESTS_CA_BUNDLE or SSL_CERT_FILE.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from commands._arguments import positive, share
@@ -48,6 +47,7 @@ def _add_pull(parser: argparse.ArgumentParser) -> None:
 def _pull(arguments: argparse.Namespace) -> None:
     from commands._adding.add import Request, add
     from commands._cvat.pull import Finished, pull
+    from commands._cvat.scratch import scratch
     from pixelproof.core.errors import StateError
 
     if not arguments.project and not arguments.task:
@@ -59,8 +59,8 @@ def _pull(arguments: argparse.Namespace) -> None:
         exports = pull(arguments.project, arguments.task, finished, arguments.out)
         print(f"wrote {len(exports)} exports to {arguments.out}")
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        exports = pull(arguments.project, arguments.task, finished, Path(scratch) / "pulled")
+    with scratch() as folder:
+        exports = pull(arguments.project, arguments.task, finished, folder / "pulled")
         print(*add(Request(exports), Path.cwd()), sep="\n")
 
 

@@ -59,6 +59,7 @@ def test_head_ends_a_long_output() -> None:
         ("import argparse; argparse.ArgumentParser(prog='x').parse_args(['y'])", 2, "usage: x"),
         ("raise SystemExit(143)", 143, ""),
         ("open('/nowhere/x')", 2, "error: /nowhere/x: No such file or directory; check that this path"),
+        ("raise OSError(28, 'No space left', 'x')", 2, "error: x: No space left; check that it has space left\n"),
         ("raise OSError('ours')", 1, "Traceback"),
     ],
 )
