@@ -123,7 +123,12 @@ def _pulled(source: str, root: Path, stack: ExitStack) -> list[Path]:
         raise StateError(source, "neither a path nor a task of a CVAT server", "write cvat:TASK or cvat:project/N")
     from commands._cvat.pull import Finished, pull
     from commands._cvat.scratch import scratch
+    from commands._cvat.stale import held, told
 
     numbers, none = [int(match["number"])], list[int]()
     asked = (numbers, none) if match["kind"] == "project" else (none, numbers)
-    return pull(*asked, Finished(), stack.enter_context(scratch(root)) / "pulled")
+    images, out = held(root / FOLDER), stack.enter_context(scratch(root)) / "pulled"
+    exports, stale = pull(*asked, Finished(), out, held=images)
+    for line in told(stale, images):
+        print(line)
+    return exports
