@@ -16,7 +16,7 @@ from pathlib import Path
 
 from commands._catalogue import entries, listing, load
 from commands._parser import Parser
-from pixelproof.core.errors import ExitCode, PixelproofError, StateError, run_main
+from pixelproof.core.errors import ExitCode, PixelproofError, StateError, is_full, run_main
 
 USAGE = """usage: pixelproof COMMAND ...
 
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> ExitCode:
         raise  # run_main tells these in one line, or ends in silence
     except OSError as error:  # a path that the user gave, a full disk
         where = str(error.filename or " ".join(["pixelproof", *given[:1]]))
-        fix = "this path can be read and written" if error.filename else "what it writes to has space left"
+        named = error.filename and not is_full(error)
+        fix = "this path can be read and written" if named else "what it writes to has space left"
         raise StateError(where, error.strerror or str(error), f"check that {fix}") from None
     except RecursionError:
         found = "nested too deeply, or a part that contains itself"

@@ -8,7 +8,6 @@ authority is trusted through REQUESTS_CA_BUNDLE or SSL_CERT_FILE.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from commands._arguments import positive, share
@@ -42,12 +41,20 @@ def _add_pull(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", type=positive, action="append", default=[], help="one task; repeatable")
     parser.add_argument("--state", choices=STATES, action="append", default=[], help="jobs to take; repeatable")
     parser.add_argument("--stage", choices=STAGES, action="append", default=[], help="jobs to take; repeatable")
-    parser.add_argument("--out", type=path_from, help="write a folder instead: new, or one that pull wrote")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--out", type=path_from, help="write a folder instead: new, or one that pull wrote")
+    either.add_argument(
+        "--remove", type=positive, action="append", default=[], metavar="TASK",
+        help="remove the images of a task that pull says the server no longer vouches for; repeatable",
+    )  # fmt: skip
 
 
 def _pull(arguments: argparse.Namespace) -> None:
     from commands._adding.add import Request, add
+    from commands._adding.settings import FOLDER
     from commands._cvat.pull import Finished, pull
+    from commands._cvat.scratch import scratch
+    from commands._cvat.stale import held, told
     from pixelproof.core.errors import StateError
 
     if not arguments.project and not arguments.task:
@@ -56,12 +63,14 @@ def _pull(arguments: argparse.Namespace) -> None:
     everything = "all" in states and not arguments.stage
     finished = Finished(tuple(arguments.stage), () if "all" in states else states, everything)
     if arguments.out:
-        exports = pull(arguments.project, arguments.task, finished, arguments.out)
+        exports, _ = pull(arguments.project, arguments.task, finished, arguments.out)
         print(f"wrote {len(exports)} exports to {arguments.out}")
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        exports = pull(arguments.project, arguments.task, finished, Path(scratch) / "pulled")
-        print(*add(Request(exports), Path.cwd()), sep="\n")
+    images, removed = held(Path(FOLDER)), [str(number) for number in arguments.remove]
+    with scratch() as folder:
+        exports, stale = pull(arguments.project, arguments.task, finished, folder / "pulled", held=images)
+        lines = told(stale, images, removed)
+        print(*add(Request(exports, removed=removed), Path.cwd()), *lines, sep="\n")
 
 
 _LABEL = """Predict the frames of a task with a trained network and upload what it finds, each with its mean certainty

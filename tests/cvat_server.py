@@ -42,6 +42,7 @@ class Task:
     size: tuple[int, int] = (8, 6)
     labels: list[dict[str, Any]] = field(default_factory=list)
     shapes: list[dict[str, Any]] = field(default_factory=list)  # as the API has them
+    tracks: list[dict[str, Any]] = field(default_factory=list)  # too
     drawn: dict[int, str] = field(default_factory=dict)  # XML by frame, as exported
     first: int = 0  # CVAT's start_frame
     step: int = 1
@@ -298,7 +299,7 @@ class Handler(BaseHTTPRequestHandler):
         )  # fmt: skip
 
     def _annotations(self, task: Task) -> None:
-        self.json({"version": 0, "tags": [], "shapes": task.shapes, "tracks": []})
+        self.json({"version": 0, "tags": [], "shapes": task.shapes, "tracks": task.tracks})
 
     def _chunk(self, task: Task) -> None:
         assert (self.query["type"], self.query["quality"]) == ("chunk", "original")
@@ -328,10 +329,13 @@ _TASK: dict[tuple[str, ...], Callable[[Handler, Task], None]] = {
 }
 
 
-def status(code: int, retry_after: str | None = None, body: Any = None) -> Fault:
-    """Answer with a status."""
+def status(code: int, retry_after: str | None = None, body: Any = None, raw: bytes = b"") -> Fault:
+    """Answer with a status, and with JSON or raw bytes."""
 
     def fault(handler: Handler) -> bool:
+        if raw:
+            handler.bytes(raw, code)
+            return True
         handler.json(body or {"detail": "as planned"}, code, **({"Retry-After": retry_after} if retry_after else {}))
         return True
 

@@ -41,6 +41,7 @@ class Request:
     portable: bool | None = None
     dry: bool = False
     ask: Callable[[str], str] | None = None
+    removed: Sequence[str] = ()  # tasks whose images go, though no export speaks of them
 
 
 def add(asked: Request, root: Path) -> list[str]:
@@ -150,6 +151,9 @@ def _merged(
         delivery = Delivery(one.export.path, one.export.name, copied.folder, arriving_in(one, copied.members))
         lines = merge(lines, delivery, asked.replaced, comparer)
         _check_borrowed(delivery, lines, staging)
+    if asked.removed:
+        kept = [line for line in lines if line.task not in asked.removed]
+        lines = settled(kept, set(), asked.replaced, comparer)
     return old, lines
 
 

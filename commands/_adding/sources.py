@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast, get_args
 
 from commands._adding.settings import FOLDER
@@ -33,7 +32,7 @@ def exports_of(source: str | Path, root: Path, stack: ExitStack) -> list[Path]:
         DataError: It is none.
     """
     if isinstance(source, str):
-        return _pulled(source, stack)
+        return _pulled(source, root, stack)
     place, store = source.resolve(), (root / FOLDER).resolve()
     if root.resolve().is_relative_to(place) or store == place:
         found = "the store itself" if store == place else "a folder that contains this clone"
@@ -118,13 +117,18 @@ def check_here(root: Path, store: Path) -> None:
         raise StateError(FOLDER, f"{len(missing)} photographs are missing, {min(missing)} first", RESTORE)
 
 
-def _pulled(source: str, stack: ExitStack) -> list[Path]:
+def _pulled(source: str, root: Path, stack: ExitStack) -> list[Path]:
     match = SERVER.fullmatch(source)
     if match is None:
         raise StateError(source, "neither a path nor a task of a CVAT server", "write cvat:TASK or cvat:project/N")
     from commands._cvat.pull import Finished, pull
+    from commands._cvat.scratch import scratch
+    from commands._cvat.stale import held, told
 
     numbers, none = [int(match["number"])], list[int]()
     asked = (numbers, none) if match["kind"] == "project" else (none, numbers)
-    out = Path(stack.enter_context(TemporaryDirectory())) / "pulled"
-    return pull(*asked, Finished(), out)
+    images, out = held(root / FOLDER), stack.enter_context(scratch(root)) / "pulled"
+    exports, stale = pull(*asked, Finished(), out, held=images)
+    for line in told(stale, images):
+        print(line)
+    return exports

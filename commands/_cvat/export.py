@@ -6,6 +6,7 @@ make every export another one. What the frames show stays as CVAT wrote it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -50,8 +51,7 @@ def write_folder(archive: Path, folder: Path, wanted: Callable[[int], bool]) -> 
     tidied.extend([node for node in root if node.tag not in ("meta", "image")])
     tidied.append(_meta(root))
     tidied.extend(kept)
-    indent(tidied)
-    write_bytes(folder / ANNOTATIONS, tostring(tidied, "utf-8", xml_declaration=True) + b"\n")
+    write_bytes(folder / ANNOTATIONS, _text(f"{archive.name}: {ANNOTATIONS}", tidied))
     return len(kept), len(frames) - len(kept)
 
 
@@ -69,6 +69,14 @@ def _parsed(export: Export) -> Element:
     if root.tag != "annotations" or root.find("meta/task") is None or root.find("track") is not None:
         raise DataError(where, "the annotations of one task's images", f"<{root.tag}> of something else", AGAIN)
     return root
+
+
+def _text(where: str, tidied: Element) -> bytes:
+    try:
+        indent(tidied)
+        return bytes(tostring(tidied, "utf-8", xml_declaration=True)) + b"\n"
+    except RecursionError:
+        raise DataError(where, "shapes with attributes in images", "elements nested hundreds deep", AGAIN) from None
 
 
 def _frames(export: Export, root: Element) -> dict[int, Element]:
@@ -91,8 +99,8 @@ def _frames(export: Export, root: Element) -> dict[int, Element]:
 
 
 def _whole(where: str, key: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise DataError(where, f"a whole number as {key}", repr(text), AGAIN)
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise DataError(where, f"a whole number as {key}", repr(text)[:60], AGAIN)
     return int(text)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from cvat_sdk.core.client import Client
 from cvat_sdk.datasets.caching import UpdatePolicy, make_cache_manager
 from cvat_sdk.datasets.task_dataset import TaskDataset
 
+from commands._cvat.reading import Reading
+from commands._cvat.scratch import scratch
 from commands._cvat.server import connected, transport_of
 from commands._cvat.shapes import Counts, Rules, draw
 from commands._cvat.transport import Patience
@@ -119,8 +120,10 @@ def label(request: Request, patience: Patience | None = None) -> None:
         DataError: a frame is not an image that the network can see.
     """
     params, trained = load("evaluate", Params), find(request.arch, request.seed)
-    with tempfile.TemporaryDirectory() as cache, connected(Path(cache), patience) as client:
+    with scratch() as cache, connected(cache, patience) as client:
         task = client.tasks.retrieve(request.task)
+        if not task.size:
+            raise StateError(f"task {task.id}", "it has no frames", "upload images to it in CVAT")
         if (task.mode, task.dimension) != ("annotation", "2d"):
             fix = "upload the frames to label as images, in a task of their own"
             raise StateError(f"task {task.id}", "it holds a video or point clouds, not images", fix)
@@ -132,7 +135,7 @@ def label(request: Request, patience: Patience | None = None) -> None:
         labeller.skipped |= {each.frame_name for each in dataset.samples if each.frame_index in present.labelled}
         labeller.progress = Progress("frames predicted", len(dataset.samples))
         if request.dry_run:
-            _count(labeller, dataset)
+            _count(labeller, Reading(task.id).iter(dataset.samples))
         else:
             _upload(client, task, labeller, present)
         _tell(task, labeller, trained.header, request.dry_run)
@@ -147,9 +150,16 @@ def _present(task: Any, replace: bool) -> Present:
         raise StateError(f"task {task.id}", f"it holds {len(automatic)} automatic shapes already", fix)
     labelled = {each.frame for each in (*there.shapes, *there.tags) if each.source != AUTOMATIC}
     for track in there.tracks:
-        keys = [each.frame for each in track.shapes]
-        labelled |= {*range(min(keys), max(keys) + 1)} if keys else set()
+        for part in (track, *getattr(track, "elements", ())):  # of a skeleton
+            labelled |= _shown(part.shapes, task.size)
     return Present(automatic, labelled)
+
+
+def _shown(shapes: Sequence[Any], size: int) -> set[int]:
+    """The frames of a task of this size on which a track is visible: from each keyframe to the next, unless outside."""
+    keys = sorted(shapes, key=lambda each: int(each.frame))
+    ends = [*(each.frame for each in keys[1:]), size]
+    return {frame for key, end in zip(keys, ends, strict=False) if not key.outside for frame in range(key.frame, end)}
 
 
 def _known(header: Header, task: Any, kind: str) -> list[int]:
@@ -198,8 +208,8 @@ def _content(client: Client, task: Any, dataset: Any) -> Callable[[str], bytes]:
     return content
 
 
-def _count(labeller: Labeller, dataset: Any) -> None:
-    for sample in dataset.samples:
+def _count(labeller: Labeller, samples: Iterable[Any]) -> None:
+    for sample in samples:
         context = Context(sample.frame_name, labeller.rules.threshold, labeller.rules.kind == "polygon")
         labeller.detect(context, sample.media.load_image())
 
@@ -207,7 +217,8 @@ def _count(labeller: Labeller, dataset: Any) -> None:
 def _upload(client: Client, task: Any, labeller: Labeller, present: Present) -> None:
     """Add the new shapes, and only then remove those they replace: a failure in between loses nothing."""
     threshold, polygons = labeller.rules.threshold, labeller.rules.kind == "polygon"
-    annotate_task(client, task.id, labeller, conf_threshold=threshold, conv_mask_to_poly=polygons)
+    how = {"conf_threshold": threshold, "conv_mask_to_poly": polygons}
+    annotate_task(client, task.id, labeller, pbar=Reading(task.id), **how)
     if present.automatic:  # without ids, the SDK removes everything
         task.remove_annotations(ids=present.automatic)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cvat_sdk.core.client import Client
 
@@ -67,9 +68,21 @@ class Jobs:
         return bool(annotated) and all(map(self.finished, annotated))
 
 
+class Pulled(NamedTuple):
+    """The exports' folders; and why the server does not vouch for tasks of which there are images, by their number."""
+
+    exports: list[Path]
+    stale: dict[str, str]
+
+
 def pull(
-    projects: Sequence[int], tasks: Sequence[int], finished: Finished, out: Path, patience: Patience | None = None
-) -> list[Path]:
+    projects: Sequence[int],
+    tasks: Sequence[int],
+    finished: Finished,
+    out: Path,
+    patience: Patience | None = None,
+    held: Collection[str] = (),
+) -> Pulled:
     """Write each task's export to a folder of its own below `out`, which appears once all are there.
 
     Args:
@@ -78,9 +91,10 @@ def pull(
         finished: which jobs count.
         out: a new folder, or one that this function wrote.
         patience: with the server.
+        held: tasks of which there are images already: those of no project are asked for, if a project is pulled.
 
     Returns:
-        The exports' folders.
+        The exports' folders, and the tasks of `held` that the server does not vouch for.
 
     Raises:
         StateError: the server or the folder is not as it should be, or nothing is finished.
@@ -89,11 +103,14 @@ def pull(
     check_out(out)
     with connected(patience=patience) as client, whole_folder(out) as folder:
         found = _tasks(client, projects, tasks)
-        names = [name for task in found if (name := _pulled(client, task, finished, folder))]
-        if not names:
+        names = {str(task.id): _pulled(client, task, finished, folder) for task in found}
+        if not any(names.values()):
             fix = "finish jobs in CVAT, or say with --state and --stage which to take"
             raise StateError(client.api_map.host, f"no frame of {len(found)} tasks is {finished}", fix)
-    return [out / name for name in names]
+        stale = {number: f"no frame is {finished}" for number, name in names.items() if not name and number in held}
+        others = [number for number in held if number not in names and projects]
+        stale |= {number: "the server shows no such task" for number in others if _is_gone(client, number)}
+    return Pulled([out / name for name in names.values() if name], stale)
 
 
 def check_out(out: Path) -> None:
@@ -113,6 +130,14 @@ def _tasks(client: Client, projects: Sequence[int], tasks: Sequence[int]) -> lis
         where = f"project {', '.join(map(str, projects))}"
         raise StateError(f"{client.api_map.host}: {where}", "it has no tasks", "check the number")
     return [found[number] for number in sorted(found)]
+
+
+def _is_gone(client: Client, number: str) -> bool:
+    """Whether there is no task of this number, in any project."""
+    if not re.fullmatch("[0-9]{1,9}", number):  # of an export that did not come from CVAT
+        return False
+    _, answer = client.tasks.api.retrieve(int(number), _parse_response=False, _check_status=False)
+    return bool(answer.status == 404)
 
 
 def _pulled(client: Client, task: Any, finished: Finished, folder: Path) -> str | None:

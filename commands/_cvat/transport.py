@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import urllib3
 from cvat_sdk.api_client.exceptions import ApiException
 from cvat_sdk.api_client.rest import RESTClientObject
 
-from commands._cvat.address import NEW_TOKEN, TOKEN, Address, is_private
+from commands._cvat.address import BUNDLE, NEW_TOKEN, TOKEN, Address, is_private
 from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.core.progress import say
 
@@ -58,6 +59,8 @@ class Transport(RESTClientObject):  # type: ignore[misc]
     def __init__(self, configuration: Any, address: Address, patience: Patience) -> None:
         """Take over the SDK's settings; certificates are verified, and redirects followed by `request` alone."""
         configuration.retries, configuration.verify_ssl, configuration.ssl_ca_cert = False, True, address.bundle
+        if address.bundle:
+            _check_certificates(address.bundle)
         super().__init__(configuration)
         self.address, self.patience = address, patience
         self.reached = False
@@ -167,7 +170,7 @@ class Transport(RESTClientObject):  # type: ignore[misc]
         """What the server says about it, shortened."""
         try:
             body = json.loads(answer.data)
-        except (ValueError, urllib3.exceptions.HTTPError):
+        except (ValueError, RecursionError, urllib3.exceptions.HTTPError):
             return ""
         text = body.get("detail", "") if isinstance(body, dict) else body
         return f": {self.address.without_token(str(text))[:200]}" if text else ""
@@ -183,6 +186,15 @@ class Transport(RESTClientObject):  # type: ignore[misc]
         """To connect, and to answer: annotations of a large task take the server a while."""
         stall = self.patience.stall
         return (stall, stall if _repeatable(method, "") else 10 * stall)
+
+
+def _check_certificates(bundle: str) -> None:
+    """Require a file of certificates: urllib3 would say at the first request that the connection failed."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+    except OSError as error:
+        found = "no certificate in it" if isinstance(error, ssl.SSLError) else str(error.strerror)
+        raise StateError(BUNDLE, f"{bundle}: {found}", "name a file of certificates (PEM), or unset it") from None
 
 
 def place(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from pixelproof.core.progress import end_line
+from pixelproof.core.progress import end_line, printable
 
 
 class ExitCode(IntEnum):
@@ -77,6 +78,11 @@ def unknown_name(key: str, name: str, names: Iterable[str]) -> ParamsError:
     return ParamsError(key, repr(name), f"allowed: {', '.join(choices)}{nearest(name, choices)}")
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there is no space left, or no more is allowed."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def run_main(main: Callable[[], ExitCode | None]) -> None:
     """Call a main function and exit with its code; a user's error is printed as one line and gives exit code 2.
 
@@ -99,14 +105,14 @@ def run_main(main: Callable[[], ExitCode | None]) -> None:
     except OSError as error:
         if not error.filename:  # not about a path: an error of ours
             raise
-        fix = "check that this path can be read and written"
-        sys.exit(_say(f"{error.filename}: {error.strerror}; {fix}", ExitCode.NOT_DONE))
+        fix = "it has space left" if is_full(error) else "this path can be read and written"
+        sys.exit(_say(f"{error.filename}: {error.strerror}; check that {fix}", ExitCode.NOT_DONE))
     if code:
         sys.exit(code)
 
 
 def _say(message: str, code: int) -> int:
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     end_line()
     print(f"error: {line}", file=sys.stderr, flush=True)
     return code

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pixelproof.core.errors import is_full
+
 # The patterns of .dvcignore: files of Python, editors and the system, and unfinished writes. DVC does not hash them.
 IGNORED = ("__pycache__", "*.pyc", "*.tmp", "*~", "*.swp", ".DS_Store")
 
@@ -49,11 +51,23 @@ def whole_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        yield beside
+        with naming(target):
+            yield beside
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give the error of a full disk, which names no path, that of what is written."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error) and not error.filename:
+            error.filename = str(path)
+        raise
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:

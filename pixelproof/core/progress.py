@@ -114,11 +114,20 @@ def say(text: str, stream: TextIO | None = None) -> None:
         text: one line.
         stream: where to print; stderr by default.
     """
-    stream = stream or sys.stderr
+    stream, text = stream or sys.stderr, printable(text)
     end_line()
     if stream.isatty():
         text = textwrap.fill(text, _width(stream), break_long_words=False, break_on_hyphens=False)
     print(text, file=stream, flush=True)
+
+
+def printable(text: str) -> str:
+    """A text without what would command a terminal: names of files and answers of servers may hold anything.
+
+    >>> print(printable("red: \\x1b[31m, grün"))
+    red: \\x1b[31m, grün
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def end_line() -> None:

@@ -181,7 +181,8 @@ def _of_ellipse(ellipse: Ellipse, width: int, height: int) -> tuple[Window, Arra
     rows, columns = window
     x = np.arange(columns.start, columns.stop)[None, :] + 0.5 - cx
     y = np.arange(rows.start, rows.stop)[:, None] + 0.5 - cy
-    inside: Array = ((x * cos + y * sin) / ellipse.rx) ** 2 + ((y * cos - x * sin) / ellipse.ry) ** 2 <= 1
+    with np.errstate(over="ignore"):  # of a tiny ellipse, what is far away is infinitely far
+        inside: Array = ((x * cos + y * sin) / ellipse.rx) ** 2 + ((y * cos - x * sin) / ellipse.ry) ** 2 <= 1
     return window, inside
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 import unicodedata
 from collections import Counter
@@ -16,6 +14,7 @@ from typing import NamedTuple
 from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.data.dataset import UNSPLIT
 from stages.cvat.params import ByFile, ByRegex, Grouping
+from stages.cvat.table import rows_of
 
 # CVAT's names of exports: `task_NAME_annotations_2026_11_01_10_00_00_cvat for images 1.1`.
 DECORATED = re.compile(
@@ -199,19 +198,10 @@ class Grouper:
 
 
 def _table(path: Path) -> dict[str, str]:
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            path, "a table of groups, with the columns name and group", str(error), "see docs/data.md"
-        ) from None
     groups: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        name, group = row.get("name") or "", row.get("group") or ""
+    for where, name, group in rows_of(path, "groups", ("name", "group")):
         if not name or not group:
-            raise DataError(f"{path}:{number}", "a name and a group", f"{name!r} and {group!r}", "see docs/data.md")
+            raise DataError(where, "a name and a group", f"{name!r} and {group!r}", "fix the line")
         if groups.setdefault(name, group) != group:
-            raise DataError(
-                f"{path}:{number}", "one group for each name", f"{groups[name]!r} and {group!r}", "keep one"
-            )
+            raise DataError(where, "one group for each name", f"{groups[name]!r} and {group!r}", "keep one")
     return groups

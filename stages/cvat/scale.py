@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import re
@@ -16,6 +15,7 @@ from typing import Any
 from pixelproof.core.errors import DataError
 from pixelproof.data.tiff import place_of
 from stages.cvat.params import ByFile, Scaling
+from stages.cvat.table import rows_of
 
 DIAGONAL = math.hypot(36, 24)  # in millimetres, of the film that equivalent focal lengths are for
 EXIF, FOCAL, EQUIVALENT, PITCH, UNIT, PIXELS, ZOOM = 0x8769, 0x920A, 0xA405, 0xA20E, 0xA210, 0xA002, 0xA404
@@ -155,17 +155,11 @@ def _rounded(metres: float) -> float | None:
 
 
 def _table(path: Path) -> dict[str, float]:
-    expected = "a table of scales, with the columns name and metres_per_pixel"
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(path, expected, " ".join(str(error).split()), "see docs/data.md") from None
     scales: dict[str, float] = {}
-    for number, row in enumerate(rows, start=2):
-        name, cell = row.get("name") or "", row.get("metres_per_pixel") or ""
+    for where, name, cell in rows_of(path, "scales", ("name", "metres_per_pixel")):
         metres = _number({0: cell}, 0)
         if not name or metres is None:
-            raise DataError(f"{path}:{number}", "a name and metres above 0", f"{name!r} and {cell!r}", "fix the line")
+            raise DataError(where, "a name and metres above 0", f"{name!r} and {cell!r}", "fix the line")
         if scales.setdefault(name, metres) != metres:
-            raise DataError(f"{path}:{number}", "one scale for each name", f"{scales[name]} and {metres}", "keep one")
+            raise DataError(where, "one scale for each name", f"{scales[name]} and {metres}", "keep one")
     return scales

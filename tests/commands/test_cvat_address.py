@@ -114,6 +114,18 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("content", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_file_without_certificates_is_named(content: str, tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(content)
+    environ = {"CVAT_HOST": "https://127.0.0.1:9", "CVAT_ACCESS_TOKEN": TOKEN, "REQUESTS_CA_BUNDLE": str(bundle)}
+    with (
+        pytest.raises(StateError, match=rf"REQUESTS_CA_BUNDLE: {bundle}: no certificate in it; name a file of cert"),
+        connected(patience=SURE, environ=environ),
+    ):
+        pass
+
+
 def test_certificates_are_verified_and_a_private_authority_is_trusted_on_request(
     certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from skimage.draw import polygon2mask
 
 from commands.__main__ import main
 from commands._cvat.shapes import Counts, Rules, draw
-from pixelproof.core.errors import PixelproofError, StateError
+from pixelproof.core.errors import DataError, PixelproofError, StateError
 from pixelproof.data.dataset import ClassInfo, Header, read_header, write_header
 from pixelproof.networks.kmeans import RARE
 from stages.evaluate.predict import Prediction
@@ -250,3 +252,62 @@ def test_a_frame_of_16_bits_is_seen_through_the_window_or_named(task: Task, root
     run()
     for label in (30, 31):
         assert np.array_equal(areas(task, 1, label), areas(task, 0, label)) and areas(task, 1, label)
+
+
+def square(frame: int, outside: bool = False) -> dict[str, Any]:
+    """A keyframe."""
+    shape = {"type": "rectangle", "frame": frame, "outside": outside, "points": [1.0, 1.0, 5.0, 5.0], "occluded": False}
+    return {**shape, "attributes": [], "id": 1}
+
+
+def track(*keys: dict[str, Any], elements: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """As the API has it."""
+    about = {"id": 1, "label_id": 30, "group": 0, "source": "manual", "attributes": [], "frame": 0}
+    return {**about, "shapes": list(keys), "elements": list(elements)}
+
+
+@pytest.mark.parametrize(
+    ("there", "free"),
+    [
+        (track(square(0)), set()),
+        (track(square(1)), {0}),
+        (track(square(0), square(1, outside=True)), {1, 2}),
+        (track(square(0, outside=True), square(2)), {0, 1}),
+        (track(square(2, outside=True), square(1)), {0, 2}),
+        (track(elements=[track(square(1), square(2, outside=True))]), {0, 2}),
+        (track(), {0, 1, 2}),
+    ],
+)
+def test_frames_in_which_a_track_is_visible_are_labelled(task: Task, there: dict[str, Any], free: set[int]) -> None:
+    task.tracks = [there]
+    run()
+    assert {each["frame"] for each in task.shapes} == free
+
+
+@pytest.mark.parametrize(("keep", "found"), [(0, "something else"), (90, "truncated")])
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_damaged_frame_is_named(task: Task, keep: int, found: str, dry: bool) -> None:
+    task.frames["c.png"] = task.frames["c.png"][:keep] or b"junk"
+    with pytest.raises(DataError, match=rf"task 7: frame 2, 'c\.png': expected a whole image, found .*{found}"):
+        run(*["--dry-run"] * dry)
+    assert not task.shapes
+
+
+def test_a_task_without_frames_is_said(task: Task) -> None:
+    task.frames = {}
+    with pytest.raises(StateError, match="task 7: it has no frames; upload images to it in CVAT"):
+        run()
+
+
+def test_chunks_wait_in_the_clone_and_a_full_disk_is_named(
+    server: CvatServer, task: Task, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        (place,) = (root / ".pixelproof/cvat").iterdir()
+        assert list(place.rglob("0.zip"))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("commands._cvat.label.annotate_task", full)
+    with pytest.raises(StateError, match=r"pixelproof/cvat/\w+: No space left .*; check that what it writes"):
+        run()
+    assert not list((root / ".pixelproof/cvat").iterdir())

@@ -31,10 +31,9 @@ def read(export: Export) -> Parsed:
         DataError: Something in it is missing, damaged or ambiguous.
     """
     root = parse(export)
-    if root.find("image") is None or root.find("track") is not None:
+    if root.find("image") is None:
         where = f"{export.path}: {annotations_of(export)}"
-        found = f"<{root.tag}> without <image>" if root.find("image") is None else "tracks beside images"
-        raise DataError(where, "<annotations> with <image> elements", found, AGAIN)
+        raise DataError(where, "<annotations> with <image> elements", f"<{root.tag}> without <image>", AGAIN)
     meta, shapes, owners, photographs = read_meta(root), Shapes(), Owners(), Photographs(export)
     images = tuple(_image(export, node, meta, shapes, owners, photographs) for node in root.findall("image"))
     return Parsed(NAME, meta.labels, images, shapes.undrawn, shapes.undrawn_at, project=meta.project)

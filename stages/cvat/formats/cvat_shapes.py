@@ -55,7 +55,7 @@ def whole_number(where: str, shape: Element, key: str, default: int | None = Non
     try:
         return int(text)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise DataError(where, f"a whole number as {key}", repr(text), REDRAW) from None
+        raise DataError(where, f"a whole number as {key}", repr(text)[:60], REDRAW) from None
 
 
 def _polygon(where: str, shape: Element, width: int, height: int) -> Polygon:
@@ -118,7 +118,7 @@ def _number(where: str, key: str, text: str | None) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(where, f"a finite number as {key}", repr(text), REDRAW)
+        raise DataError(where, f"a finite number as {key}", repr(text)[:60], REDRAW)
     return value
 
 

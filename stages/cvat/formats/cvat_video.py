@@ -19,7 +19,7 @@ from stages.cvat.formats.cvat_xml import (
     Owners,
     Photographs,
     Shapes,
-    annotations_of,
+    first_of,
     parse,
     read_meta,
     side,
@@ -35,9 +35,7 @@ NOWHERE = "shapes of tracks on frames that the export does not have"
 
 def matches(export: Export) -> bool:
     """Whether this is CVAT's XML with tracks instead of images."""
-    member = annotations_of(export)
-    content = export.read(member) if member else b""
-    return b"<track" in content and b"<image" not in content
+    return first_of(export, ("image", "track")) == "track"
 
 
 def read(export: Export) -> Parsed:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
@@ -50,7 +52,30 @@ def parse(export: Export) -> Element:
         raise DataError(where, "well-formed XML", f"{type(error).__name__}: {error}", AGAIN) from None
     if root.tag != "annotations":
         raise DataError(where, "<annotations> with <image> elements", f"<{root.tag}> without <image>", AGAIN)
+    if root.find("image") is not None and root.find("track") is not None:
+        raise DataError(where, "<annotations> with <image> elements, or tracks", "tracks beside images", AGAIN)
     return root
+
+
+def first_of(export: Export, tags: Collection[str]) -> str:
+    """The tag that comes first in an export's XML, read no further than that.
+
+    Args:
+        export: An open export.
+        tags: What to look for.
+
+    Returns:
+        One of them; "" if there is none, or no XML that can be read: `parse` says why.
+    """
+    from defusedxml import ElementTree
+    from defusedxml.common import DefusedXmlException
+
+    member = annotations_of(export)
+    try:
+        events = ElementTree.iterparse(io.BytesIO(export.read(member) if member else b""), events=("start",))
+        return next((node.tag for _, node in events if node.tag in tags), "")
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        return ""
 
 
 @dataclass(frozen=True)

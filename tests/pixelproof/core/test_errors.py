@@ -54,10 +54,12 @@ def test_head_ends_a_long_output() -> None:
         ("return ExitCode.WORSE", 1, ""),
         ("return ExitCode.CANNOT_TELL", 3, ""),
         ("raise StateError('it', 'bad\\n here', 'mend it')", 2, "error: it: bad here; mend it\n"),
+        ("raise StateError('gr\\u00fcn\\x1b[31m', 'a\\u202e', 'b')", 2, "error: grün\\x1b[31m: a\\u202e; b\n"),
         ("raise KeyboardInterrupt", 130, "error: interrupted\n"),
         ("import argparse; argparse.ArgumentParser(prog='x').parse_args(['y'])", 2, "usage: x"),
         ("raise SystemExit(143)", 143, ""),
         ("open('/nowhere/x')", 2, "error: /nowhere/x: No such file or directory; check that this path"),
+        ("raise OSError(28, 'No space left', 'x')", 2, "error: x: No space left; check that it has space left\n"),
         ("raise OSError('ours')", 1, "Traceback"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,15 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
     with whole_folder(tmp_path / "0"):
         assert not left.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["0", *kept])
+
+
+def test_a_full_disk_is_named_and_other_errors_are_as_they_were(tmp_path: Path) -> None:
+    def failing(*what: object) -> OSError:
+        with pytest.raises(OSError) as raised, whole_folder(tmp_path / "out"):
+            raise OSError(*what)
+        return raised.value
+
+    assert failing(errno.ENOSPC, "No space left on device").filename == str(tmp_path / "out")
+    assert failing(errno.EDQUOT, "Quota exceeded", "mine").filename == "mine"
+    assert failing(errno.ECONNRESET, "Connection reset").filename is None
+    assert not list(tmp_path.iterdir())

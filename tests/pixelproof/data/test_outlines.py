@@ -109,7 +109,10 @@ def test_runs_say_what_they_came_from(bits: int) -> None:
         Box(2, 2, 2, 5),
         Ellipse(-20, 4, 3, 3),
         Ellipse(90, 4, 3, 3),
+        Ellipse(5, 4, 1e-300, 1e-300),
+        Ellipse(5, 4, 5e-324, 3),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_lies_outside_or_has_no_area_has_no_pixel(outline: Outline) -> None:
     assert not whole(outline, 10, 8).any()

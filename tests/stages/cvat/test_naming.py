@@ -111,7 +111,12 @@ def test_groups_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         (None, "a table of groups, with the columns name and group, found "),
         ("name,group\n1.png,a\n", r"image '2\.png': expected a line for it in t\.csv, found none; add `2\.png,GROUP`"),
-        ("image,group\n1.png,a\n", r"t\.csv:2: expected a name and a group, found '' and 'a'"),
+        ("image,group\n1.png,a\n", r"columns name and group in its first line, .* found the first line 'image,group'"),
+        ("name;group\n1.png;a\n", r"t\.csv: expected .* found the first line 'name;group'; see docs"),
+        ("name, group\n1.png, a\n", r"t\.csv: expected .* found the first line 'name, group'; see docs"),
+        ("1.png,a\n", r"t\.csv: expected .* found the first line '1\.png,a'; see docs"),
+        ("", r"t\.csv: expected a table of groups, .* found an empty file"),
+        ("name,group\n1.png,\n", r"t\.csv:2: expected a name and a group, found '1\.png' and ''"),
         ("name,group\n1.png,a\n1.png,b\n", r"t\.csv:3: expected one group for each name, found 'a' and 'b'"),
     ],
 )

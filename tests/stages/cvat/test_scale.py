@@ -182,7 +182,7 @@ def test_a_table_comes_first(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a.tif,0.2\nb,1\n", r"scale\.csv:2: expected a name and metres above 0"),
+        ("a.tif,0.2\nb,1\n", r"columns name and metres_per_pixel in its first line, .*'a\.tif,0\.2'"),
         (
             "name,metres_per_pixel\na.tif,0\n",
             r"scale\.csv:2: expected a name and metres above 0, found 'a\.tif' and '0'",

@@ -46,6 +46,8 @@ def refused(export: Path, tmp_path: Path) -> str:
         (shape("polygon", points="1,1;5;5,5"), "three or more points"),
         (shape("polygon"), "three or more points"),
         (shape("polygon", points=POINTS, z_order="top"), "a whole number as z_order, found 'top'"),
+        (shape("polygon", points=POINTS, group_id="9" * 5000), f"as group_id, found '{'9' * 59}; "),
+        (shape("ellipse", cx="x" * 5000, cy=5, rx=1, ry=2), f"number as cx, found '{'x' * 59}; "),
         (
             shape("polygon", "rode", points=POINTS),
             "'rode'; add it to cvat.classes in params.yaml (did you mean 'road'?)",
@@ -131,6 +133,7 @@ OUTSIDE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><annotations><i
         (OUTSIDE, "EntitiesForbidden"),
         ("<annotations></annotations>", "<annotations> with <image> elements"),
         ('<annotations><image id="0"/><track id="0"></track></annotations>', "found tracks beside images"),
+        ('<annotations><track id="0"></track><image id="0"/></annotations>', "found tracks beside images"),
         ('<annotations><track id="0"></track></annotations>', "photographs images/frame_000000.PNG and so on"),
         ("<html></html>", "found <html>"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,22 @@ def test_tracks_without_an_area_are_counted(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_track(tracks: str, expected: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=expected):
         parsed(video(tmp_path / "one.zip", tracks))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda xml: f'<?xml version="1.0" encoding="utf-16"?>{xml}'.encode("utf-16"),
+        lambda xml: xml.replace("<meta>", "<!-- no <image here --><meta>").encode(),
+    ],
+)
+def test_tracks_are_told_by_elements_not_by_bytes(spoil: Callable[[str], bytes], tmp_path: Path) -> None:
+    path = video(tmp_path / "one.zip", track(box(0, 0)))
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "other.zip", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, spoil(content.decode()) if name == "annotations.xml" else content)
+    assert parsed(tmp_path / "other.zip") == parsed(path)
 
 
 def test_an_image_task_exported_as_video_is_sent_back(tmp_path: Path) -> None:
