@@ -12,7 +12,7 @@ repro: setup
 	bin/pixelproof params >/dev/null
 	bin/pixelproof gc
 	bin/python -m dvc repro
-	bin/pixelproof verify workspace || [ $$? -eq 3 ]  # cannot tell: nothing to compare with yet, or a changed tree
+	bin/pixelproof verify workspace || [ $$? -eq 3 ]  # cannot tell: nothing to compare with yet, or another tree
 
 # Everything except GPU tests and slow tests; slow tests of what the README promises are included. Waiting threads
 # sleep: spinning ones would take cores from the other test processes.

@@ -73,13 +73,15 @@ def add(asked: Request, root: Path) -> list[str]:
         taken = [staging.take(one) for one in opened]
         comparer = Comparer(store, {copied.folder: one for one, copied in zip(opened, taken, strict=True)})
         old, lines = _merged(asked, before, list(zip(opened, taken, strict=True)), comparer, staging, len(aside))
+        staging.check(lines)
         settings = settings_for(before, lines, opened, subsets, comparer)
         for one in opened:
             check_labels(one, settings.params)
         tables = store if before.kept else before.tables
         was = State(old, places(old, before.kept or settings.params, settings.split, tables))
         now = State(lines, places(lines, settings.params, settings.split, before.tables))
-        said = [*settings.told, *told(was, now, Change.of(was, now, comparer), opened, settings)]
+        mended = len(staging.damaged & {name for line in before.lines for name in (line.photograph, line.export)})
+        said = [*settings.told, *told(was, now, Change.of(was, now, comparer), opened, settings, mended)]
         if asked.dry:
             return [*said, "nothing was written (--dry-run)"]
         begin(root)
@@ -149,7 +151,7 @@ def _merged(
     lines = old
     for one, copied in opened:
         delivery = Delivery(one.export.path, one.export.name, copied.folder, arriving_in(one, copied.members))
-        lines = merge(lines, delivery, asked.replaced, comparer)
+        lines = merge(lines, delivery, asked.replaced, comparer, staging.damaged - staging.there)
         _check_borrowed(delivery, lines, staging)
     if asked.removed:
         kept = [line for line in lines if line.task not in asked.removed]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -39,7 +39,9 @@ class Delivery:
     images: Sequence[Arriving]
 
 
-def merge(lines: Sequence[Line], delivery: Delivery, replaced: Iterable[str], same: Same) -> list[Line]:
+def merge(
+    lines: Sequence[Line], delivery: Delivery, replaced: Iterable[str], same: Same, damaged: Collection[str] = ()
+) -> list[Line]:
     """The index after an export was added.
 
     It replaces what older exports said about its tasks; a task about which it says nothing new keeps its lines.
@@ -50,6 +52,7 @@ def merge(lines: Sequence[Line], delivery: Delivery, replaced: Iterable[str], sa
         replaced: Tasks whose labels give way where two tasks label the same picture differently, and which may lose
             all of their images.
         same: Whether two lines have the same labels.
+        damaged: Exports that are better replaced by one which says the same.
 
     Returns:
         The new index, sorted.
@@ -70,7 +73,7 @@ def merge(lines: Sequence[Line], delivery: Delivery, replaced: Iterable[str], sa
                 f"rename the file if this is another task, or replace the task with `--replace {task!r}`",
             )  # fmt: skip
         now = list(_lines(delivery, found, pairs, same))
-        made += older if _is_old(older, now, same) else now
+        made += older if _is_old(older, now, same) and not any(line.export in damaged for line in older) else now
     there = {(line.task, line.photograph) for line in lines}
     new = {line.key for line in made if (line.task, line.photograph) not in there}
     return settled([*others, *made], new, replaced, same)

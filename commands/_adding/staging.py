@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,10 +18,11 @@ from pixelproof.data.images import PNG_SIGNATURE, whole_jpeg, whole_png
 from pixelproof.data.photos import Window, look, stored
 from stages.cvat.archive import AGAIN, Export
 from stages.cvat.convert import Opened
+from stages.cvat.digests import DIGITS, damaged, export_digest, is_whole_export, is_whole_photograph
 from stages.cvat.formats.pictures import shown_size
 from stages.cvat.model import Annotated, Painted
 from stages.cvat.pixels import with_remedy
-from stages.cvat.store import EXPORTS, PHOTOGRAPHS, members_of, members_text
+from stages.cvat.store import EXPORTS, PHOTOGRAPHS, Line, members_of, members_text
 
 STAGED = ".adding.tmp"  # DVC ignores *.tmp
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -48,11 +49,16 @@ class Staging:
 
     store: Path
     dry: bool = False  # only look, and write nothing
-    there: set[str] = field(default_factory=set)  # photographs that need not be copied
+    there: set[str] = field(default_factory=set)  # photographs and exports that need not be copied
+    damaged: set[str] = field(default_factory=set)  # those that are not what their names say
 
     def __post_init__(self) -> None:
-        folder = self.store / PHOTOGRAPHS
-        self.there |= {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        photographs = _listed(self.store / PHOTOGRAPHS)
+        exports = [path for path in _listed(self.store / EXPORTS) if path.is_dir()]
+        for path in track(photographs, f"{self.store.name}: photographs", len(photographs)):
+            (self.there if is_whole_photograph(path) else self.damaged).add(path.name)
+        for path in exports:
+            (self.there if is_whole_export(path) else self.damaged).add(path.name)
 
     def __enter__(self) -> Staging:
         if not self.dry:
@@ -100,19 +106,33 @@ class Staging:
             DataError: It has another size than its labels.
         """
         places = [
-            path for path in (folder / PHOTOGRAPHS / name for folder in (self.store, self.place)) if path.exists()
+            path for path in (folder / PHOTOGRAPHS / name for folder in (self.place, self.store)) if path.exists()
         ]
-        if places and image.width:  # there are none in a dry run, if it is new
+        if places and image.width and name in self.there:  # no place in a dry run, if it is new
             _check_size(where, image, places[0].read_bytes())
+
+    def check(self, lines: Iterable[Line]) -> None:
+        """Require what the store has and an index names to be what came, or to have come again.
+
+        Raises:
+            DataError: A file is damaged, or was edited.
+        """
+        wrong = self.damaged - self.there
+        for line in lines:
+            for kind, name in ((PHOTOGRAPHS, line.photograph), (EXPORTS, line.export)):
+                if name in wrong:
+                    raise damaged(f"{self.store / kind / name} (image {line.name!r})")
 
     def publish(self, exports: Collection[str], photographs: Collection[str]) -> None:
         """Move what was copied into the store; the index does not name it yet, so it does not count."""
         for kind, names in _named(exports, photographs).items():
-            for path in sorted((self.place / kind).iterdir()) if (self.place / kind).is_dir() else ():
+            for path in _listed(self.place / kind):
                 target = self.store / kind / path.name
-                if path.name in names and not target.exists():  # else its content is the same: the name tells
+                if path.name in names:
                     target.parent.mkdir(exist_ok=True)
-                    path.rename(target)
+                    if target.is_dir():  # a damaged one
+                        shutil.rmtree(target)
+                    path.replace(target)
 
     def clear(self) -> None:
         """Remove what was not moved, also by an earlier process that was killed, and folders made for it alone."""
@@ -123,7 +143,7 @@ class Staging:
 
     def _photograph(self, export: Export, image: Annotated, member: str) -> str:
         content, where = export.read(member), f"{export.path}: {member}"
-        name = hashlib.sha256(content).hexdigest()[:20] + _ending(where, content)
+        name = hashlib.sha256(content).hexdigest()[:DIGITS] + _ending(where, content)
         if name not in self.there:
             _check_whole(where, content)
             if not self.dry:
@@ -134,21 +154,24 @@ class Staging:
 
     def _rest(self, export: Export, labels: set[str], members: dict[str, str]) -> str:
         """Copy the files with the labels; returns the name of their folder."""
-        digest, beside = hashlib.sha256(), self.place / EXPORTS / "unnamed"
+        beside, table = self.place / EXPORTS / "unnamed", members_text(members).encode()
+        name = f"{_readable(export.name)}-{export_digest(self._copied(export, labels, beside), table)}"
+        if name in self.there:
+            shutil.rmtree(beside, ignore_errors=True)
+        elif not self.dry:
+            write_bytes(self.place / EXPORTS / f"{name}.csv", table)
+            beside.rename(self.place / EXPORTS / name)
+        self.there.add(name)
+        return name
+
+    def _copied(self, export: Export, labels: set[str], to: Path) -> Iterator[tuple[str, bytes]]:
+        """Each file with its content, once it is copied."""
         for member in sorted(labels):
             content = export.read(member)
-            digest.update(f"{member}\0{len(content)}\0".encode("utf-8", "surrogatepass") + content)
             if not self.dry:
-                (beside / member).parent.mkdir(parents=True, exist_ok=True)
-                (beside / member).write_bytes(content)
-        table = members_text(members)
-        digest.update(table.encode("utf-8", "surrogatepass"))
-        name = f"{_readable(export.name)}-{digest.hexdigest()[:8]}"
-        if not self.dry:
-            write_bytes(self.place / EXPORTS / f"{name}.csv", table.encode())
-            shutil.rmtree(self.place / EXPORTS / name, ignore_errors=True)  # the same export twice
-            beside.rename(self.place / EXPORTS / name)
-        return name
+                (to / member).parent.mkdir(parents=True, exist_ok=True)
+                (to / member).write_bytes(content)
+            yield member, content
 
 
 def remove_unnamed(store: Path, exports: Collection[str], photographs: Collection[str]) -> None:
@@ -161,7 +184,7 @@ def remove_unnamed(store: Path, exports: Collection[str], photographs: Collectio
     """
     of_exports = (name for export in exports for name in members_of(store / EXPORTS / export).values())
     for kind, names in _named(exports, {*photographs, *of_exports}).items():
-        for path in sorted((store / kind).iterdir()) if (store / kind).is_dir() else ():
+        for path in _listed(store / kind):
             if path.name not in names:
                 remove(path)
 
@@ -172,6 +195,10 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _named(exports: Collection[str], photographs: Collection[str]) -> dict[str, set[str]]:

@@ -53,7 +53,9 @@ class Change:
         return Change(kinds, moved, replaced, len(copies), elsewhere)
 
 
-def told(old: State, new: State, change: Change, opened: Sequence[Opened], settings: Settings) -> list[str]:
+def told(
+    old: State, new: State, change: Change, opened: Sequence[Opened], settings: Settings, mended: int
+) -> list[str]:
     """The lines to print: a table by split, and whatever else a person should know.
 
     Args:
@@ -62,6 +64,7 @@ def told(old: State, new: State, change: Change, opened: Sequence[Opened], setti
         change: Their difference.
         opened: What is added.
         settings: What params.yaml will say.
+        mended: How many photographs and exports were damaged, and are replaced.
     """
     names = ", ".join(f"{one.export.path.name} ({one.parsed.format})" for one in opened)
     undrawn = count_skipped(one.parsed for one in opened)
@@ -82,7 +85,9 @@ def told(old: State, new: State, change: Change, opened: Sequence[Opened], setti
     lines += [f"{count} {what}" for what, count in sorted(notes.items())]
     if changed:
         lines.append(f"changed in params.yaml: {', '.join(changed)}")
-    if old.lines == new.lines and not changed:
+    if mended:
+        lines.append(f"{mended} photographs or exports were damaged in data/annotations: they are replaced")
+    if old.lines == new.lines and not changed and not mended:
         lines.append("nothing changed")
     return lines
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.lock import differences, read_lock
+from pipelines.dvc.lock import DvcLock, differences, read_lock
 from pipelines.dvc.revision import WORKSPACE, Revision, changed_files, flatten, open_revision
 from pipelines.params import load_pipelines
 from pipelines.verify.certificate import (
@@ -161,12 +161,12 @@ def _make_folder(out: Path) -> None:
 def verify_workspace() -> ExitCode:
     """Print what differs from HEAD's metrics, where the report is, and the counts.
 
-    In a tree that is not HEAD's other metrics are expected: then print the best network, where the report is, and how
-    to compare.
+    In a tree that is not the one of HEAD's metrics others are expected: then print the best network, where the report
+    is, and how to compare.
 
     Returns:
         Good if nothing differs in metrics that this tree has produced; cannot tell if HEAD has no metrics, if something
-        differs in a tree that is not HEAD's, or if the metrics here are not what runs of this tree wrote.
+        differs from metrics of another tree, or if the metrics here are not what runs of this tree wrote.
     """
     tolerance = load_pipelines().tolerance
     here, head = open_revision(WORKSPACE), open_revision("HEAD")
@@ -178,11 +178,10 @@ def verify_workspace() -> ExitCode:
     classes = judge_classes(judged, classes_of(head), classes_of(here))
     judged += classes
     different = [row for row in judged if row.outcome in ("different", "missing")]
-    changed = changed_files(*INPUTS)
-    if committed and changed and different:
-        print(
-            best(rebuilt), report, f"to compare with HEAD, whose tree differs ({listed(changed)}): {COMPARE}", sep="\n"
-        )
+    locks = read_lock(head), read_lock(here)
+    other = of_another_tree(*locks)
+    if committed and other and different:
+        print(best(rebuilt), report, f"to compare with HEAD, {other}: {COMPARE}", sep="\n")
         return ExitCode.CANNOT_TELL
     for row in judged:
         if row.outcome in FAILURES:
@@ -196,8 +195,8 @@ def verify_workspace() -> ExitCode:
         print(unknown)
         return ExitCode.CANNOT_TELL
     portable = flatten(here.mapping("params.yaml") or {}).get("compute.portable") is True
-    said = of_bytes(read_lock(head), read_lock(here), portable, bool(different))
-    if said and not changed:  # in another tree than HEAD's, other bytes say nothing of the processor
+    said = of_bytes(*locks, portable, bool(different))
+    if said and not other:  # other bytes of another tree say nothing of the processor
         print(said)
     new = f", {counts['new']} new (HEAD has none)" if counts["new"] else ""
     print(
@@ -205,6 +204,18 @@ def verify_workspace() -> ExitCode:
         f"{len(different)} different{new}"
     )
     return ExitCode.WORSE if different else ExitCode.GOOD
+
+
+def of_another_tree(committed: DvcLock, here: DvcLock) -> str:
+    """How the tree that HEAD's metrics are of differs from this one; an empty text if it does not.
+
+    HEAD's may be of an earlier commit: data and params are often committed before they are run.
+    """
+    if changed := changed_files(*INPUTS):
+        return f"whose tree differs ({listed(changed)})"
+    found = (each for stage in differences(committed, here).values() for each in stage if each.stale)
+    names = list(dict.fromkeys(str(each) for each in found))
+    return f"whose dvc.lock is of another tree ({listed(names)})" if names else ""
 
 
 def not_of_this_tree() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from pixelproof.data.photos import REPLACE, Measured, NoWindowError, Window, mea
 from pixelproof.data.remembered import Parts, Remembered
 from stages.cvat import formats
 from stages.cvat.archive import AGAIN, Export, open_export
+from stages.cvat.digests import DIGITS, damaged
 from stages.cvat.model import Annotated, Painted, Parsed
 from stages.cvat.naming import Grouper, Key, ids_of, old_id, splits_of, task_group, task_of
 from stages.cvat.params import IGNORED, Cvat
@@ -46,6 +48,19 @@ class Photograph:
     read: Callable[[], bytes]
     file: Path | None = None  # where it can be linked from
     remedy: str = REPLACE  # what to do if it is damaged
+    digest: str = ""  # that its name says; only names in the store do
+
+    def content(self) -> tuple[bytes, str]:
+        """The file, and its whole digest.
+
+        Raises:
+            DataError: Its name says another.
+        """
+        content = self.read()
+        digest = hashlib.sha256(content).hexdigest()
+        if self.digest and self.digest != digest[:DIGITS]:
+            raise damaged(self.where)
+        return content, digest
 
 
 @dataclass(frozen=True)
@@ -118,8 +133,9 @@ def write(items: Sequence[Item], target: Path, params: Cvat, parsed: Sequence[Pa
         done = Remembered.of(Path(__file__).parent)
         shaping = params.model_dump(exclude=PLACING)
         for item in track(sorted(items, key=lambda one: one.sample.id), "cvat: images", len(items)):
-            writer, content = writers[item.split], item.photograph.read()
-            key = (content, *_of_labels(item), shaping)
+            writer = writers[item.split]
+            content, digest = item.photograph.content()
+            key = (digest, *_of_labels(item), shaping)
             try:
                 parts = done.recall(key, partial(_made, item, content, palette, params.window, writer))
             except NoWindowError as error:

@@ -1,7 +1,7 @@
 """The store of labelled images that `pixelproof add` keeps in data/annotations/.
 
     index.csv                         one line per image: what it does not name does not count
-    photographs/<sha256>.<ending>     each photograph once, as it came
+    photographs/<digest>.<ending>     each photograph once, as it came
     exports/<name>-<digest>/          the files of an export that its format reads, but for photographs, as they came
     exports/<name>-<digest>.csv       which of its files are which photographs
 
@@ -23,6 +23,7 @@ from pixelproof.core.files import write_bytes
 from pixelproof.data.dataset import ID_PATTERN, Sample
 from stages.cvat.archive import Export, inside
 from stages.cvat.convert import Item, Opened, Photograph, check_labels, count_skipped, open_labels, say_notes, write
+from stages.cvat.digests import damaged, is_whole_export
 from stages.cvat.formats.pictures import shown_size
 from stages.cvat.model import Annotated
 from stages.cvat.naming import Grouper, Key, splits_of, task_group
@@ -129,6 +130,10 @@ def open_stored(folder: Path, name: str) -> Opened:
     Raises:
         DataError: A part of it is missing.
     """
+    return open_labels(_export(folder, name))
+
+
+def _export(folder: Path, name: str) -> Export:
     path = folder / EXPORTS / name
     elsewhere = {member: folder / PHOTOGRAPHS / photograph for member, photograph in members_of(path).items()}
     try:
@@ -136,7 +141,7 @@ def open_stored(folder: Path, name: str) -> Opened:
         lengths = {member: file.stat().st_size for member, file in sorted((there | elsewhere).items())}
     except OSError as error:
         raise DataError(error.filename, "a file of the store", "none", RESTORE) from None
-    return open_labels(Export(name, path, lengths, elsewhere=elsewhere))
+    return Export(name, path, lengths, elsewhere=elsewhere)
 
 
 def members_text(members: Mapping[str, str]) -> str:
@@ -173,7 +178,10 @@ def convert_store(folder: Path, target: Path, params: Cvat) -> tuple[int, int, C
         DataError: Something in the store is wrong; nothing is written.
     """
     lines = read_index(folder)
-    opened = {name: open_stored(folder, name) for name in sorted({line.export for line in effective(lines).values()})}
+    exports = [_export(folder, name) for name in sorted({line.export for line in effective(lines).values()})]
+    if wrong := [export.path for export in exports if not is_whole_export(export.path)]:
+        raise damaged(wrong[0])
+    opened = {export.name: open_labels(export) for export in exports}
     items = stored_items(folder, lines, opened, params)
     write(items, target, params, [one.parsed for one in opened.values()])
     say_notes(one.parsed for one in opened.values())
@@ -210,7 +218,7 @@ def stored_items(folder: Path, lines: Sequence[Line], opened: Mapping[str, Opene
         split, group = places[line.id]
         width, height = _size(where, image, path)
         sample = Sample(line.id, group, width, height, "cvat")
-        photograph = Photograph(f"{path} (image {line.name!r})", path.read_bytes, path, WHOLE)
+        photograph = Photograph(f"{path} (image {line.name!r})", path.read_bytes, path, WHOLE, path.stem)
         items.append(Item(where, replace(image, width=width, height=height), export, photograph, split, sample))
     return items
 

@@ -13,7 +13,7 @@ from pixelproof.core.files import write_text
 from pixelproof.data.dataset import Sample, read_image, read_mask, read_split
 from pixelproof.data.images import Array, write_png
 from stages.report.figures import mean_curve, over_seeds, rounded
-from stages.report.gather import Results, Run
+from stages.report.gather import EVALUATED, Results, Run
 from stages.report.pictures import colours, shrink, spread
 from stages.report.sections.confusions import pooled
 from stages.report.sections.gallery import prediction
@@ -25,16 +25,21 @@ WHITE = 255
 
 
 def write_plots(folder: Path, results: Results) -> None:
-    """Write the files that the `plots` of dvc.yaml name."""
+    """Write the files that the `plots` of dvc.yaml name.
+
+    Without test images, what would be of these is of the validation images, and named so: DVC complains of no files.
+    """
+    split = next((each for each in EVALUATED if read_split(results.data, each)), EVALUATED[0])
+    of_split = "" if split == EVALUATED[0] else f"-{split}"
     for name, curve in CURVES.items():
         write_text(folder / f"{name}.csv", curve_csv(results, curve))
     for name, runs in results.runs.items():
-        counts = pooled(runs, len(results.header.classes))
-        if counts.any():  # for an empty test split, DVC would draw nothing and complain
-            write_text(folder / f"confusion/{name}.csv", confusion_csv(counts, results.header.names()))
-            write_text(folder / f"iou/{name}.csv", iou_csv(runs, results.header.names()))
-        for sample, picture in predictions(results, runs[0]):
-            write_png(folder / f"predictions/{name}/{sample.id}.png", picture)
+        counts = pooled(runs, len(results.header.classes), split)
+        if counts.any():  # of an empty table, DVC would draw nothing and complain
+            write_text(folder / f"confusion/{name}{of_split}.csv", confusion_csv(counts, results.header.names()))
+            write_text(folder / f"iou/{name}{of_split}.csv", iou_csv(runs, results.header.names(), split))
+        for sample, picture in predictions(results, runs[0], split):
+            write_png(folder / f"predictions/{name}{of_split}/{sample.id}.png", picture)
 
 
 def write_vega(path: Path) -> None:
@@ -83,21 +88,21 @@ def whole_percents(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return percents
 
 
-def iou_csv(runs: list[Run], labels: list[str]) -> str:
-    """The IoU of each class of the test split as CSV, without those that are undefined."""
+def iou_csv(runs: list[Run], labels: list[str], split: str) -> str:
+    """The IoU of each class of a split as CSV, without those that are undefined."""
     import pandas as pd
 
-    means = ((label, rounded(over_seeds(runs, "test", "classes", label, "iou").mean)) for label in labels)
+    means = ((label, rounded(over_seeds(runs, split, "classes", label, "iou").mean)) for label in labels)
     frame = pd.DataFrame([(label, mean) for label, mean in means if mean is not None], columns=["class", "IoU"])
     return frame.to_csv(index=False, lineterminator="\n")
 
 
-def predictions(results: Results, run: Run) -> Iterator[tuple[Sample, Array]]:
-    """A few test images, spread evenly, each next to its true and its predicted labels; ignored pixels are black."""
+def predictions(results: Results, run: Run, split: str) -> Iterator[tuple[Sample, Array]]:
+    """A few images of a split, spread evenly, each beside its true and its predicted labels; ignored ones are black."""
     classes, palette = len(results.header.classes), colours(results.header)[:, :3]
-    for sample in spread(read_split(results.data, "test"), PICTURES):
-        image = shrink(read_image(results.data, "test", sample), cv2.INTER_AREA)
-        masks = read_mask(results.data, "test", sample, classes), prediction(run, sample, classes)
+    for sample in spread(read_split(results.data, split), PICTURES):
+        image = shrink(read_image(results.data, split, sample), cv2.INTER_AREA)
+        masks = read_mask(results.data, split, sample, classes), prediction(run, sample, classes, split)
         truth, found = (palette[shrink(mask, cv2.INTER_NEAREST)] for mask in masks)
         gap = np.full((len(image), GAP, 3), WHITE, np.uint8)
         yield sample, np.hstack([image, gap, truth, gap, found])

@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pixelproof.core.errors import DataError, PixelproofError, StateError
 from stages.cvat.store import read_index
-from tests.commands.adding import FIRST, Clone, export, flight
+from tests.commands.adding import FIRST, Clone, export, flight, in_all, table
 from tests.stages.cvat.fake import FakeExport, encoded, picture
 
 
@@ -178,11 +178,72 @@ def test_whole_photographs_of_any_format_are_taken(kind: str, clone: Clone, tmp_
 
 
 def test_a_photograph_that_is_damaged_within_is_to_be_added_again(clone: Clone, tmp_path: Path) -> None:
-    clone.told(export(FIRST, "12").zip(tmp_path / "a.zip"))
-    path = min((clone.store / "photographs").iterdir())
-    path.write_bytes(path.read_bytes()[:-2])
+    made = export(FIRST, "12")
+    made.files["images/flight0/DJI_0001.JPG"] = unreadable(encoded(20, 16, ".jpg"))
+    clone.told(made.zip(tmp_path / "a.zip"))
     with pytest.raises(DataError, match=r"expected a whole image, .*; add the export again with a whole photograph$"):
         clone.images()
+    clone.told(export(FIRST, "12").zip(tmp_path / "b.zip"))
+    assert len(clone.images()) == 24
+
+
+def unreadable(jpeg: bytes) -> bytes:
+    """A JPEG with all its parts, of which those that say how pixels are packed are empty."""
+    at = jpeg.index(b"\xff\xc4") + 4
+    length = int.from_bytes(jpeg[at - 2 : at], "big") - 2
+    return jpeg[:at] + bytes(length) + jpeg[at + length :]
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def inverted(path: Path) -> None:
+    """A whole image of the same size."""
+    picture = ImageOps.invert(Image.open(path))
+    picture.save(path)
+
+
+def moved(path: Path) -> None:
+    path.write_text(path.read_text().replace('xtl="3', 'xtl="2'))
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage", "name"),
+    [
+        ("photographs", cut_off, "a.zip"),
+        ("photographs", inverted, "b.zip"),
+        ("exports", moved, "a.zip"),
+        ("exports", gone, "b.zip"),
+    ],
+)
+def test_what_is_damaged_in_the_store_is_refused_or_replaced(
+    kind: str, damage: Callable[[Path], None], name: str, clone: Clone, tmp_path: Path
+) -> None:
+    first, other = export(FIRST, "12").zip(tmp_path / "a.zip"), export(flight(40, 5), "9").zip(tmp_path / "c.zip")
+    clone.told(first)
+    whole, images = clone.files(), clone.images()
+    damage(min(path for path in (clone.store / kind).rglob("*") if path.suffix in (".jpg", ".xml")))
+    wrong = clone.files()
+    said = rf"{kind}/\S+.*: expected the content that its name is a digest of, found another; add its export again, or"
+    with pytest.raises(DataError, match=said):
+        clone.images()
+    with pytest.raises(DataError, match=said):
+        clone.told(other)
+    again = tmp_path / name  # of another name it is another export, though it says the same
+    if again != first:
+        shutil.copy(first, again)
+    dry = clone.told(again, dry=True)
+    assert clone.files() == wrong
+    told = clone.told(again)
+    assert "1 photographs or exports were damaged in data/annotations: they are replaced" in told
+    assert told[:-1] == dry[:-1] and in_all(table(told)) == (0, 0, 0, 24) and "nothing changed" not in told
+    assert clone.images() == images and (clone.files() == whole or (kind, name) == ("exports", "b.zip"))
+    assert "nothing changed" in clone.told(again)
 
 
 def test_parts_of_the_store_are_no_exports(clone: Clone, tmp_path: Path) -> None:

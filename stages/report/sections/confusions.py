@@ -82,12 +82,12 @@ def context(results: Results) -> dict[str, Any]:
     }
 
 
-def pooled(runs: Sequence[Run], classes: int) -> Counts:
-    """Pixels by true class (rows) and predicted class (columns), over the test images and the seeds."""
+def pooled(runs: Sequence[Run], classes: int, split: str = "test") -> Counts:
+    """Pixels by true class (rows) and predicted class (columns), over the images of a split and the seeds."""
     total = np.zeros((classes, classes), np.int64)
     for run in runs:
-        if "test" in run.matrices:
-            total += run.matrices["test"].counts.sum(axis=0)
+        if split in run.matrices:
+            total += run.matrices[split].counts.sum(axis=0)
     return total
 
 

@@ -241,9 +241,9 @@ def of_image(results: Results, sample: Sample, runs: Sequence[Run]) -> dict[str,
     return {"photo": photo, "width": width, "height": height, "maps": pictures.packed(maps)}
 
 
-def prediction(run: Run, sample: Sample, classes: int) -> Array:
+def prediction(run: Run, sample: Sample, classes: int, split: str = "test") -> Array:
     """A network's prediction for an image."""
-    return stored(run.folder / "evaluate/masks/test", sample, classes)
+    return stored(run.folder / "evaluate/masks" / split, sample, classes)
 
 
 def certainty(run: Run, sample: Sample) -> Array:

@@ -64,10 +64,31 @@ def test_metrics_of_another_tree_are_not_identical_to_this_ones(repo: Path, caps
         assert capsys.readouterr().out.splitlines()[-1] == said
         commit(repo)
     sh("dvc", "repro", cwd=repo)
+    capsys.readouterr()
     assert verify_workspace() == ExitCode.GOOD
+    assert "bytes" not in capsys.readouterr().out  # the processor is not why they differ from HEAD's
     change("unet", mIoU=0.515)  # within the tolerance, and by hand
     assert verify_workspace() == ExitCode.CANNOT_TELL
     assert "not up to date: report; " in capsys.readouterr().out
+
+
+def test_metrics_that_head_has_of_an_earlier_tree_cannot_tell(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As after `init` or `add`, whose last line says to commit before `make repro`."""
+    params = Path("params.yaml").read_text()
+    for seed, expected in ((0, ExitCode.WORSE), (1, ExitCode.CANNOT_TELL)):  # edited by hand; of an earlier tree
+        change("unet", mIoU=0.9)
+        Path("params.yaml").write_text(params.replace("seed: 0", f"seed: {seed}"))
+        commit(repo)
+        sh("dvc", "repro", cwd=repo)
+        assert verify_workspace() == expected
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "best: fcn, unet, with a test mIoU of 0.5",
+        "report: none yet, `dvc repro` writes reports/index.html",
+        "to compare with HEAD, whose dvc.lock is of another tree (param seed): bin/pixelproof compare HEAD",
+    ]
+    commit(repo)
+    assert verify_workspace() == ExitCode.GOOD
+    assert "every output has the bytes of HEAD's dvc.lock" in capsys.readouterr().out
 
 
 def test_every_kind_of_difference_is_counted_and_named(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from dvc.repo import Repo
 from sklearn.metrics import f1_score, jaccard_score
 
 from pixelproof.core.errors import PixelproofError
@@ -245,6 +247,13 @@ def test_an_empty_test_split_is_said(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "metrics/unet.json").read_text())
     assert kept["test"]["mIoU"] is kept["test"]["boundary_f1"] is kept["test"]["ece"] is None
     assert kept["val"]["mIoU"] > 0
+    plots = tmp_path / "reports/plots"
+    assert {path.stem for path in plots.glob("*/*-val*")} == {f"{name}-val" for name in fake.ARCHITECTURES}
+    with contextlib.chdir(tmp_path):
+        found = Repo.init(no_scm=True).plots.show()["workspace"]  # DVC's own view of them
+    assert "'error'" not in str(found)
+    pictures = {path for path in plots.rglob("*") if path.is_file()}
+    assert len([path for path in pictures if path.relative_to(tmp_path).as_posix() in str(found)]) == len(pictures) > 8
     assert not re.search(r"\b(None|nan|inf|undefined)\b", " ".join(page.text[: page.text.index(page.inside["script"])]))
 
 
