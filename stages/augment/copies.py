@@ -94,7 +94,7 @@ class Split:
         return tuple(int(count) / max(int(counts[:classes].sum()), 1) for count in counts[:classes])
 
     def around(self, shares: tuple[float, ...], size: Size | None = None, fold: int | None = None) -> Around:
-        """What steps may know beside an image: those of its fold, or a copy would show others what they must not see."""
+        """What steps may know beside an image: others of its fold, or a copy shows a network what it must not see."""
         things = tuple(info.id for info in self.header.classes if info.thing)
         others = [sample for sample in self.samples if fold is None or sample.fold == fold]
         return Around(size, things, shares, len(others), lambda index: self.view(others[index]))
