@@ -48,4 +48,5 @@ bench: setup
 	bin/python benchmarks/evaluate.py
 	bin/python benchmarks/compare.py
 	bin/python benchmarks/significance.py
+	bin/python benchmarks/folds.py
 	bin/python benchmarks/train.py

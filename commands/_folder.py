@@ -139,10 +139,10 @@ def _split(
         return {}, [f"splits, as in the folder: {', '.join(f'{split} {counts[split]}' for split in sorted(counts))}"]
     shares = check(Split, (read_yaml(root / "params.yaml").get("prepare") or {}).get("split") or {}, "prepare.split.")
     groups = Counter(pair.group for pair in pairs)
-    salt = best_salt(groups, shares.val, shares.test, holds)
+    salt = best_salt(groups, shares.val, shares.test, holds, shares.folds)
     if salt is None:
         raise DataError(folder, "images of three groups or more", f"{len(groups)}", "train, val and test need one each")
-    images = images_per_split(groups, shares.val, shares.test, salt)
+    images = images_per_split(groups, shares.val, shares.test, salt, shares.folds)
     listed = ", ".join(f"{split} {number}" for split, number in images.items())
     return {"prepare.split.salt": salt}, [f"splits: {listed} images, by prepare.split.salt over {len(groups)} groups"]
 

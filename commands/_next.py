@@ -15,7 +15,7 @@ from commands._ranking.sheet import Card, page, photo
 from commands._ranking.spread import Choice, candidate, choose
 from commands._ranking.table import check_out, csv_text, page_of
 from commands._shown import Shown
-from commands._trained import find
+from commands._trained import find_all
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_text
 from pixelproof.core.params import load
@@ -49,12 +49,12 @@ def rank_next(paths: Sequence[Path], asked: Request) -> None:
         PixelproofError: the network or an image cannot be used, or the table would replace another file.
     """
     check_out(asked.out, COLUMNS, TITLE)
-    params, trained = load("evaluate", Params), find(asked.arch, asked.seed)
+    params, trained = load("evaluate", Params), find_all(asked.arch, asked.seed)
     known = labelled()
     left = [path for path in paths if not known or digest(path) not in known]
     if not left:
         raise StateError("the images", f"all {len(paths)} of them are labelled already", "name other images")
-    window = window_of(trained.header)
+    window = window_of(trained[0].header)
     for path in track(left, "images checked", len(left)):
         check_image(path, window)
     way = way_of(trained, params, params.evaluate, asked.size)
@@ -63,7 +63,7 @@ def rank_next(paths: Sequence[Path], asked: Request) -> None:
         image, name = read_photo(path, window), str(path)
         where[name] = path
         found = predict(way, image, path)
-        candidates.append(candidate(name, short.parent.as_posix(), image, found, len(trained.header.classes)))
+        candidates.append(candidate(name, short.parent.as_posix(), image, found, len(trained[0].header.classes)))
     choices = choose(candidates, asked.number)
     said = f"{len(choices)} of {len(left)} images, from {len({one.candidate.group for one in choices})} groups"
     said += f"; {len(paths) - len(left)} are labelled already" if len(left) < len(paths) else ""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from commands._geo import write_mask, write_polygons
 from commands._images import check_image, names, read_photo, window_of
 from commands._shown import Shown
-from commands._trained import Trained, find
+from commands._trained import Trained, find_all
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import whole_folder, write_bytes, write_text
 from pixelproof.core.params import load
@@ -28,6 +28,7 @@ from pixelproof.nn.runtime import out_of_memory
 from stages.evaluate.params import Inference, Params
 from stages.evaluate.predict import Prediction, Tiles, load_logits, predictor, through
 from stages.evaluate.slide import Image, Network
+from stages.evaluate.together import together
 
 OURS = {"masks", "overlays", "polygons", "scores.csv"}
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
@@ -44,25 +45,27 @@ class Request:
     geojson: bool = False
 
 
-def predict_all(arch: str, seed: int, paths: Sequence[Path], asked: Request) -> None:
-    """Predict and write."""
+def predict_all(archs: Sequence[str], seeds: Sequence[int], paths: Sequence[Path], asked: Request) -> None:
+    """Predict and write, with the networks of all these architectures and seeds, and of all their folds, together."""
     params = load("evaluate", Params)
     inference = windows(params.evaluate, asked.window, asked.stride)
     check_out(asked.out, paths)
-    trained = find(arch, seed)
-    window = window_of(trained.header)
+    trained = [one for arch in archs for seed in seeds for one in find_all(arch, seed)]
+    header = trained[0].header
+    window = window_of(header)
     for path in track(paths, "images checked", len(paths)):
         check_image(path, window)
     if asked.geojson and not any(place_of(content_of(path)) for path in paths):
         fix = "name GeoTIFFs with a coordinate system, or leave --geojson out"
         raise StateError("--geojson", "no image says where it lies", fix)
-    write(paths, way_of(trained, params, inference, asked.size), trained.header, asked)
-    print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}")
+    write(paths, way_of(trained, params, inference, asked.size), header, asked)
+    said = f"; {len(trained)} networks, averaged" if len(trained) > 1 else ""
+    print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}{said}")
 
 
 @dataclass(frozen=True)
 class Way:
-    """A network, and how images are passed through it."""
+    """A network, or several that are averaged, and how images are passed through it."""
 
     network: Network
     inference: Inference
@@ -70,11 +73,19 @@ class Way:
     shown: Shown
 
 
-def way_of(trained: Trained, params: Params, inference: Inference, size: Shown | None = None) -> Way:
-    """A trained network with the overrides of `evaluate`; it sees images as large as in training, or of this size."""
-    shape, overrides = params.prepare.shape, params.evaluate.overrides.get(trained.arch)
-    network = load_logits(trained.config, trained.weights, len(trained.header.classes), params.compute, overrides)
-    return Way(network, inference, Tiles.of(shape, inference, params.evaluate.batch), size or Shown.learnt(shape))
+def way_of(trained: Sequence[Trained], params: Params, inference: Inference, size: Shown | None = None) -> Way:
+    """Trained networks with the overrides of `evaluate`; they see images as large as in training, or of this size.
+
+    Of several, the probabilities are averaged at each pixel.
+    """
+    shape, overrides = params.prepare.shape, params.evaluate.overrides
+    networks = [
+        load_logits(one.config, one.weights, len(one.header.classes), params.compute, overrides.get(one.arch))
+        for one in trained
+    ]
+    return Way(
+        together(networks), inference, Tiles.of(shape, inference, params.evaluate.batch), size or Shown.learnt(shape)
+    )
 
 
 def windows(inference: Inference, window: int | None, stride: int | None) -> Inference:

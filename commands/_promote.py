@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from commands._adding.dvc import added
-from commands._trained import MODELS, WEIGHTS, require, what_trains
+from commands._trained import MODELS, WEIGHTS, require, single, what_trains
 from pipelines.dvc.content import hash_of
 from pipelines.dvc.lock import read_lock
 from pipelines.dvc.revision import WORKSPACE, open_revision
@@ -29,6 +29,7 @@ def promote(root: Path, arch: str, seed: int) -> list[str]:
     Raises:
         StateError: The network is not trained, or is not the one that dvc.lock records.
     """
+    single(arch, seed)
     require(arch, seed)
     folder, target = MODELS / arch / str(seed), Path(FOLDER) / f"{arch}.safetensors"
     recorded, contents = _as_recorded(folder, arch, seed), (folder / WEIGHTS).read_bytes()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from commands._ranking.judging import Judge, Judges, OneForAll
+from commands._ranking.judging import InFolds, Judge, Judges, OneForAll
 from commands._ranking.origin import Origin, Origins
 from commands._ranking.regions import Box, Labels, Region, find_regions, odds_of
 from commands._ranking.scores import confusions, score, surprise_of
@@ -21,6 +21,7 @@ from pixelproof.core.files import write_text
 from pixelproof.core.params import pick, read_yaml
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import Header, Sample, read_image, read_mask, read_split
+from pixelproof.data.folds import folds_in
 from stages.evaluate.slide import Image
 
 COLUMNS = (
@@ -67,8 +68,12 @@ def review(asked: Request) -> None:
     check_out(asked.out, COLUMNS, TITLE)
     origins = Origins.read()
     prepared()
-    judges = OneForAll(asked.arch, asked.seeds or tuple(pick(read_yaml(Path("params.yaml")), "train.seeds")))
-    images = [(split, sample) for split in asked.splits for sample in read_split(PREPARED, split)]
+    seeds = asked.seeds or tuple(pick(read_yaml(Path("params.yaml")), "train.seeds"))
+    folded = bool(folds_in(PREPARED))
+    judges: Judges = InFolds(asked.arch, seeds) if folded else OneForAll(asked.arch, seeds)
+    # With folds, val has the images of train, whole.
+    splits = dict.fromkeys("val" if folded and split == "train" else split for split in asked.splits)
+    images = [(split, sample) for split in splits for sample in read_split(PREPARED, split)]
     if not images:
         raise StateError(str(PREPARED), f"no image in {', '.join(asked.splits)}", "give --split another one")
     if asked.links:

@@ -13,6 +13,7 @@ from pixelproof.core.errors import DataError, StateError, nearest
 from pixelproof.core.files import read_json
 from pixelproof.core.params import load, pick, read_yaml
 from pixelproof.data.dataset import Header, read_header
+from pixelproof.data.folds import folder_of
 from pixelproof.nn.build import build_model, load_weights, read_config
 from pixelproof.nn.runtime import Compute, set_up
 from stages.configure.resolve import names
@@ -24,13 +25,14 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Trained:
-    """One architecture trained with one seed."""
+    """One architecture trained with one seed; with folds, on all of them but one."""
 
     arch: str
     seed: int
     config: Path
     header: Header
     facts: dict[str, Any]  # what train writes beside the weights
+    fold: int | None = None  # what it did not learn from
 
     @property
     def name(self) -> str:
@@ -40,7 +42,7 @@ class Trained:
     @property
     def weights(self) -> Path:
         """The weights file."""
-        return MODELS / self.arch / str(self.seed) / WEIGHTS
+        return folder_of(MODELS / self.arch / str(self.seed), self.fold) / WEIGHTS
 
     @cached_property
     def params(self) -> Params:
@@ -66,28 +68,35 @@ def find(arch: str, seed: int) -> Trained:
     """A trained network by its name, with its classes.
 
     Raises:
-        StateError: it does not exist; the message lists those that do, and what would train this one.
+        StateError: it does not exist; the message lists those that do, and what would train this one. Or there are
+            several, as it was trained in folds.
         DataError: it was trained on other classes than those of data/prepared.
     """
-    weights = require(arch, seed)
-    config = config_of(arch)
-    found, header = read_json(weights.with_name("facts.json")), read_header(PREPARED)
-    if found["classes"] != header.names():
-        expected = f"the classes of {PREPARED}, {header.names()}"
-        raise DataError(weights, expected, str(found["classes"]), what_trains(arch, seed))
-    return Trained(arch, seed, config, header, found)
+    single(arch, seed)
+    return _found(arch, seed, None)
 
 
-def require(arch: str, seed: int) -> Path:
+def find_all(arch: str, seed: int) -> list[Trained]:
+    """The networks of an architecture and a seed: one, or one for each fold.
+
+    Raises:
+        StateError: one does not exist.
+        DataError: they were trained on other classes than those of data/prepared.
+    """
+    return [_found(arch, seed, fold) for fold in _folds(arch, seed) or (None,)]
+
+
+def require(arch: str, seed: int, fold: int | None = None) -> Path:
     """The weights of a trained network, which have their facts beside them.
 
     Raises:
         StateError: they do not exist; the message lists those that do, and what would train this one.
     """
-    weights = MODELS / arch / str(seed) / WEIGHTS
+    weights = folder_of(MODELS / arch / str(seed), fold) / WEIGHTS
     if not weights.is_file():
-        paths = sorted(MODELS.glob(f"*/*/{WEIGHTS}"))
-        there = ", ".join(f"{path.parts[-3]} (seed {path.parts[-2]})" for path in paths) or "none"
+        paths = [*MODELS.glob(f"*/*/{WEIGHTS}"), *MODELS.glob(f"*/*/fold-*/{WEIGHTS}")]
+        runs = dict.fromkeys(f"{path.parts[1]} (seed {path.parts[2]})" for path in sorted(paths))
+        there = ", ".join(runs) or "none"
         fix = f"trained: {there}; {what_trains(arch, seed)}; `dvc pull` fetches what a remote has"
         raise StateError(str(weights), "no such file", fix)
     facts = weights.with_name("facts.json")
@@ -95,6 +104,32 @@ def require(arch: str, seed: int) -> Path:
         fix = f"train writes it beside the weights; {what_trains(arch, seed)}"
         raise StateError(str(facts), "no such file", fix)
     return weights
+
+
+def single(arch: str, seed: int) -> None:
+    """Refuse the networks of folds, of which a command that takes one network cannot choose one.
+
+    Raises:
+        StateError: there are several.
+    """
+    if folds := _folds(arch, seed):
+        fix = "this command takes one: train it with `prepare.split.folds: 0`; `predict` averages them"
+        raise StateError(str(MODELS / arch / str(seed)), f"the networks of {len(folds)} folds", fix)
+
+
+def _folds(arch: str, seed: int) -> list[int]:
+    facts = MODELS / arch / str(seed) / "facts.json"
+    return (read_json(facts).get("folds") if facts.is_file() else None) or []
+
+
+def _found(arch: str, seed: int, fold: int | None) -> Trained:
+    """One of them."""
+    weights, config = require(arch, seed, fold), config_of(arch)
+    found, header = read_json(weights.with_name("facts.json")), read_header(PREPARED)
+    if found["classes"] != header.names():
+        expected = f"the classes of {PREPARED}, {header.names()}"
+        raise DataError(weights, expected, str(found["classes"]), what_trains(arch, seed))
+    return Trained(arch, seed, config, header, found, fold)
 
 
 def config_of(arch: str) -> Path:

@@ -6,6 +6,9 @@ scaled so that its short side is that of the training images, at its own aspect 
 otherwise. Masks and overlays have the image's own size. Sliding windows, test-time augmentation and overrides are those
 of `evaluate` in params.yaml.
 
+With --average several networks predict together, those of several architectures (`--arch unet,segnet`) or seeds
+(`--seed 0,1,2`): their probabilities are averaged at each pixel. The networks of all folds always predict together.
+
 OUT/masks/NAME.png         class ids, with the class colours as palette (read it with Pillow, not as a photo)
 OUT/masks/NAME.tif         the same of a GeoTIFF, as a GeoTIFF where the image lies
 OUT/overlays/NAME.jpg      the class colours blended with the image
@@ -26,11 +29,30 @@ from commands._shown import shown
 GROUP = "networks"
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Architectures, separated by commas."""
+    found = tuple(text.split(","))
+    if not all(found) or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"expected names, each once and separated by commas, found {text!r}")
+    return found
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Seeds, separated by commas."""
+    found = text.split(",")
+    if not all(map(str.isdecimal, found)) or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"expected seeds, each once and separated by commas, found {text!r}")
+    return tuple(map(int, found))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which images, which network, how it sees them, and where the masks go."""
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders or patterns")
-    parser.add_argument("--arch", required=True, help="a trained architecture")
-    parser.add_argument("--seed", type=int, default=0, help="the seed it was trained with (default: 0)")
+    parser.add_argument("--arch", required=True, type=names, help="a trained architecture; several with --average")
+    parser.add_argument(
+        "--seed", type=seeds, default=(0,), help="the seed it was trained with (default: 0), or several"
+    )
+    parser.add_argument("--average", action="store_true", help="several networks, whose probabilities are averaged")
     parser.add_argument(
         "--out", required=True, type=path_from, help="the folder to write: a new one, or one that predict wrote"
     )
@@ -44,6 +66,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Predict and write."""
     from commands._images import find_images
     from commands._predict import Request, predict_all
+    from pixelproof.core.errors import StateError
 
     asked = Request(arguments.out, arguments.size, arguments.window, arguments.stride, arguments.geojson)
+    if len(arguments.arch) * len(arguments.seed) > 1 and not arguments.average:
+        found = f"{len(arguments.arch)} architectures and {len(arguments.seed)} seeds"
+        raise StateError("--arch and --seed", found, "name one of each, or add --average")
     predict_all(arguments.arch, arguments.seed, find_images(arguments.images, folder_from()), asked)

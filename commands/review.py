@@ -11,7 +11,8 @@ OUT.csv    rank, kind, image, where to click in CVAT, box, label, prediction, sc
 OUT.html   pictures of the first rows: photograph, label, prediction
 
 A network takes what it learnt for right. The column `learnt` says of each row whether the network that judges it learnt
-from that image (the train split); there, wrong labels that are alike are not found.
+from that image (the train split); there, wrong labels that are alike are not found. With `prepare.split.folds` no judge
+learnt from its images: each one of train and val is judged by the networks that its fold was kept from.
 """
 
 from __future__ import annotations

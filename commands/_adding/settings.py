@@ -125,7 +125,7 @@ def _salt(before: Before, lines: Sequence[Line], params: Cvat, seen: Found) -> i
     for place, name in enumerate(sorted(effective(lines))):
         if found[name][0] == UNSPLIT:
             holds.setdefault(found[name][1], Counter()).update(seen.held.get(place, {}))
-    salt = best_salt(groups, before.split.val, before.split.test, holds)
+    salt = best_salt(groups, before.split.val, before.split.test, holds, before.split.folds)
     if salt is None:
         fix = "train, val and test need one each; say with --group what must stay together"
         raise DataError("your images", "images of three groups or more", f"{len(groups)}", fix)

@@ -22,7 +22,7 @@ from commands._cvat.shapes import Counts, Rules, draw
 from commands._cvat.transport import Patience
 from commands._images import pixels_of, window_of
 from commands._predict import Way, predict, way_of
-from commands._trained import find
+from commands._trained import find_all
 from pixelproof.core.errors import StateError
 from pixelproof.core.params import load
 from pixelproof.core.progress import Progress, say
@@ -119,7 +119,7 @@ def label(request: Request, patience: Patience | None = None) -> None:
         StateError: the server, the task or the network is not as it should be.
         DataError: a frame is not an image that the network can see.
     """
-    params, trained = load("evaluate", Params), find(request.arch, request.seed)
+    params, trained = load("evaluate", Params), find_all(request.arch, request.seed)
     with scratch() as cache, connected(cache, patience) as client:
         task = client.tasks.retrieve(request.task)
         if not task.size:
@@ -128,17 +128,17 @@ def label(request: Request, patience: Patience | None = None) -> None:
             fix = "upload the frames to label as images, in a task of their own"
             raise StateError(f"task {task.id}", "it holds a video or point clouds, not images", fix)
         present = _present(task, request.replace)
-        known = _known(trained.header, task, request.rules.kind)
+        known = _known(trained[0].header, task, request.rules.kind)
         dataset = _downloaded(client, task.id)
         way, content = way_of(trained, params, params.evaluate), _content(client, task, dataset)
-        labeller = Labeller(way, trained.header, known, request.rules, content)
+        labeller = Labeller(way, trained[0].header, known, request.rules, content)
         labeller.skipped |= {each.frame_name for each in dataset.samples if each.frame_index in present.labelled}
         labeller.progress = Progress("frames predicted", len(dataset.samples))
         if request.dry_run:
             _count(labeller, Reading(task.id).iter(dataset.samples))
         else:
             _upload(client, task, labeller, present)
-        _tell(task, labeller, trained.header, request.dry_run)
+        _tell(task, labeller, trained[0].header, request.dry_run)
 
 
 def _present(task: Any, replace: bool) -> Present:

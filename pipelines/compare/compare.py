@@ -25,7 +25,7 @@ from pipelines.compare.page import as_page
 from pipelines.compare.past import past_spreads
 from pipelines.compare.renames import renamed
 from pipelines.compare.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
-from pipelines.compare.runs import Runs, evaluated, read_runs, same_seeds
+from pipelines.compare.runs import Runs, evaluated, folds, read_runs, same_seeds
 from pipelines.compare.store import Outputs, Store, in_public
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import merge_base, open_revision
@@ -212,6 +212,7 @@ def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:
         if side.unlike_lock:
             text = "compared as it is on disk, which is not what dvc.lock records (`dvc repro`, or `dvc commit`)"
             found.append(Note(text, tuple(sorted(side.unlike_lock))))
+    found += folded(base, head)
     missing = tuple(sorted(base.lacking | head.lacking))
     if missing and not base.store.remote:
         found.append(Note("not here, and no default DVC remote is configured to fetch it from", missing))
@@ -220,6 +221,23 @@ def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:
     classes = [of.classes.names if of.classes else () for of in runs]
     if all(classes) and sorted(classes[0]) != sorted(classes[1]):
         found.append(Note("the classes are not the same, so mIoU is a mean over different classes"))
+    return found
+
+
+def folded(base: Outputs, head: Outputs) -> list[Note]:
+    """What validation is where a revision has folds."""
+    sides = {of: folds(of) for of in (base, head) if folds(of)}
+    if not sides:
+        return []
+    counts = sorted({*sides.values()})
+    text = (
+        "validation is out of fold: each image of train and val judged by the network, of"
+        f" {' or '.join(map(str, counts))}, that did not learn from its fold; test by all of them together"
+    )
+    found = [Note(text, tuple(of.side.name for of in sides))]
+    if len(sides) == 1 or len(counts) > 1:
+        text = "the revisions' networks learnt from different shares of the images, which is part of the change"
+        found.append(Note(text))
     return found
 
 

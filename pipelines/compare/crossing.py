@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from pipelines.compare.runs import SPLITS, Runs, Seeds, same_seeds
+from pipelines.compare.runs import SPLITS, Runs, Seeds, folds, same_seeds
 from pipelines.compare.store import Outputs
 from pipelines.compare.worktree import evaluate_there, worktree
 from pixelproof.core.errors import StateError
@@ -74,6 +74,9 @@ def cross_evaluate(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> Oth
         pulls = dict.fromkeys(filter(None, (base.pull(), head.pull())))
         commands = "; ".join(f"`{command}`" for command in pulls) or "run `dvc repro` there, or add a DVC remote"
         raise StateError("--cross-evaluate", f"not all results are here ({', '.join(lacking)})", commands)
+    if any(folds(of) for of in (base, head)):
+        found = "networks in folds: on other data, which of them did not learn from an image is not known"
+        raise StateError("--cross-evaluate", found, "compare without it: images in both revisions are compared")
     classes = [found.classes for found in runs]
     if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:
         found = "the two revisions do not have the same classes"

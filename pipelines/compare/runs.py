@@ -46,6 +46,12 @@ def _asked(value: str | int, listed: Any) -> bool:
     return not isinstance(listed, list) or value in listed
 
 
+def folds(outputs: Outputs) -> int:
+    """How many folds train and val are divided into in a revision; 0 for none, or before there were folds."""
+    found = flatten(outputs.side.mapping("params.yaml") or {}).get("prepare.split.folds")
+    return found if isinstance(found, int) else 0
+
+
 def read_runs(outputs: Outputs) -> Runs:
     """All available matrices of a revision; an architecture with a missing seed is `lacking`."""
     classes = read_classes(outputs)

@@ -6,6 +6,9 @@
     <root>/<split>/masks/<id>.png      uint8 class ids, 255 = ignore
     <root>/<split>/instances/<id>.png  uint16 instance ids, 0 = none; only where the source has them
 
+With folds, train and val hold the same images, each with its fold: train as networks learn from them, val as they are
+judged. The index has the column `fold` then, and otherwise not.
+
 In memory, images are RGB arrays. The same data is always written as the same bytes. Everything is checked when it is
 read or written: data that violates the format raises a `DataError` that names the file.
 """
@@ -80,6 +83,7 @@ class Sample:
     parent: str | None = None
     x: int | None = None
     y: int | None = None
+    fold: int | None = None  # which networks do not learn from it; None without folds
 
 
 COLUMNS = [f.name for f in fields(Sample)]
@@ -157,8 +161,9 @@ class SplitWriter:
         samples = [self.samples[key] for key in sorted(self.samples)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(getattr(s, column)) for column in COLUMNS] for s in samples)
+        columns = COLUMNS if any(s.fold is not None for s in samples) else COLUMNS[:-1]
+        writer.writerow(columns)
+        writer.writerows([_cell(getattr(s, column)) for column in columns] for s in samples)
         write_text(self.root / self.split / "index.csv", text.getvalue())
         return samples
 
@@ -249,7 +254,7 @@ def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
 
     Args:
         root: The dataset's folder.
-        splits: The splits to read; no id and no group may be in two of them.
+        splits: The splits to read; no id and no group may be in two of them, or in two folds.
 
     Raises:
         DataError: The first violation found.
@@ -263,9 +268,10 @@ def verify(root: Path, splits: tuple[str, ...] = SPLITS) -> None:
             read_image(root, split, sample)
             read_mask(root, split, sample, len(header.classes))
             read_instances(root, split, sample)
+            here = split if sample.fold is None else f"fold {sample.fold}"
             for what, name in (("id", sample.id), ("group", sample.group)):
-                if (other := seen.setdefault((what, name), split)) != split:
-                    found = f"{name!r} in {other} and {split}"
+                if (other := seen.setdefault((what, name), here)) != here:
+                    found = f"{name!r} in {other} and {here}"
                     raise DataError(root / split / "index.csv", f"each {what} in one split", found, "move one of them")
 
 
@@ -347,6 +353,7 @@ def check_sample(where: Path | str, sample: Sample) -> None:
         (sample.source and sample.source.isprintable(), "a source of printable characters", sample.source),
         (whole and min(sample.width, sample.height) > 0, "a width and a height", (sample.width, sample.height)),
         (scale is None or (math.isfinite(scale) and scale > 0), "metres_per_pixel above 0", scale),
+        (sample.fold is None or sample.fold >= 0, "a fold of 0 or more", sample.fold),
         (sample.parent is None or ID_PATTERN.fullmatch(sample.parent), "a parent that is an id", sample.parent),
     ):
         if not right:
@@ -378,6 +385,7 @@ def _sample(where: str, row: dict[str, str]) -> Sample:
             "metres_per_pixel": float(row["metres_per_pixel"]) if row.get("metres_per_pixel") else None,
             "parent": row.get("parent") or None,
             "x": int(row["x"]) if row.get("x") else None, "y": int(row["y"]) if row.get("y") else None,
+            "fold": int(row["fold"]) if row.get("fold") else None,
         }  # fmt: skip
     except ValueError as error:
         raise DataError(where, "a line of an index", str(error), REBUILD) from None

@@ -1,4 +1,10 @@
-"""Assign each group to a split by its name alone, so that adding images never moves existing ones between splits."""
+"""Assign each group to a split by its name alone, so that adding images never moves existing ones between splits.
+
+With folds, train and val together are divided into them, by another digest of the same name: a group's fold does not
+depend on the shares, nor on what else there is. So nothing can even out the folds afterwards: they are stratified as
+far as the choice of the salt goes. `best_salt` takes the one under which each part (the folds, and test) has every
+class, and comes closest to an equal share of the images and of each class.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +13,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pixelproof.core.params import Section
-from pixelproof.data.dataset import SPLITS
 from pixelproof.data.images import Array
 
 SALTS = 1000  # how many are tried; for three groups and shares of 0.7, 0.15, 0.15, over 5 % of them fill all splits
 DRAWS = 500_000  # with so many groups that this many are drawn sooner, salts differ little: fewer are tried
+FOLDS = 20  # at most
 NOTHING: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
@@ -23,6 +29,12 @@ class Split(Section):
 
     val: float = Field(ge=0, lt=1, description="share of the groups that go to val, where a source publishes no split")
     test: float = Field(ge=0, lt=1, description="share of the groups that go to test")
+    folds: int = Field(
+        ge=0,
+        le=FOLDS,
+        description="divide train and val together into so many folds: each image is judged by networks that did not"
+        " learn from its fold; 0: train and val as they are",
+    )
     salt: int = Field(ge=0, description="another number draws another split; do not change it once results count")
     frozen: str = Field(
         min_length=1,
@@ -35,6 +47,13 @@ class Split(Section):
         if self.val + self.test >= 1:
             raise ValueError("val and test together must be below 1")
         return self
+
+    @field_validator("folds")
+    @classmethod
+    def _several(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("expected 0 or at least 2: the network of a single fold would have nothing to learn from")
+        return folds
 
 
 def split_of(group: str, val: float, test: float, salt: int) -> str:
@@ -80,59 +99,126 @@ def split_beside_frozen(group: str, val: float, test: float, salt: int) -> str:
     return "val" if place / test < val / (1 - test) else "train"
 
 
+def fold_of(group: str, folds: int, salt: int) -> int:
+    """The fold of a group of train or val, from 0 on: a digest of the salt and its name, apart from that of its split.
+
+    Args:
+        group: Its name; nothing else about the group matters.
+        folds: How many folds there are.
+        salt: Another number draws other folds, and another split.
+
+    Example:
+        >>> [fold_of(f"flight-{n}", folds=3, salt=0) for n in range(6)]
+        [2, 0, 0, 1, 1, 0]
+    """
+    return min(int(_place(f"fold:{group}", salt) * folds), folds - 1)
+
+
+def part_of(group: str, val: float, test: float, salt: int, folds: int = 0) -> str:
+    """What a group belongs to: its split, or, with folds, `test` or its fold.
+
+    Args:
+        group: Its name.
+        val: The share of the groups that go to val.
+        test: The share of the groups that go to test.
+        salt: See `split_of`.
+        folds: How many folds there are; 0 for none.
+
+    Example:
+        >>> [part_of(f"flight-{n}", val=0.2, test=0.2, salt=0, folds=3) for n in range(4)]
+        ['fold 2', 'fold 0', 'fold 0', 'test']
+    """
+    split = split_of(group, val, test, salt)
+    return fold_name(fold_of(group, folds, salt)) if folds and split != "test" else split
+
+
+def fold_name(fold: int) -> str:
+    """What a fold is called in words.
+
+    Example:
+        >>> fold_name(2)
+        'fold 2'
+    """
+    return f"fold {fold}"
+
+
+def wanted_shares(val: float, test: float, folds: int = 0) -> dict[str, float]:
+    """The share of the images that each part should have: splits, or folds and test.
+
+    Args:
+        val: The share of the groups that go to val.
+        test: The share of the groups that go to test.
+        folds: How many folds there are; 0 for none.
+
+    Example:
+        >>> wanted_shares(val=0.25, test=0.5, folds=2)
+        {'fold 0': 0.25, 'fold 1': 0.25, 'test': 0.5}
+    """
+    if not folds:
+        return {"train": 1 - val - test, "val": val, "test": test}
+    return {fold_name(fold): (1 - test) / folds for fold in range(folds)} | {"test": test}
+
+
 def _place(group: str, salt: int) -> float:
     """A number in [0, 1) that only the salt and the name decide."""
     digest = hashlib.sha256(f"{salt}:{group}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def images_per_split(groups: Mapping[str, int], val: float, test: float, salt: int) -> dict[str, int]:
-    """How many images each split gets.
+def images_per_split(groups: Mapping[str, int], val: float, test: float, salt: int, folds: int = 0) -> dict[str, int]:
+    """How many images each split gets; with folds, each fold and test.
 
     Args:
         groups: The number of images of each group.
         val: The share of the groups that go to val.
         test: The share of the groups that go to test.
         salt: See `split_of`.
+        folds: How many folds there are; 0 for none.
 
     Example:
         >>> images_per_split({f"flight-{n}": 10 for n in range(6)}, val=0.2, test=0.2, salt=0)
         {'train': 20, 'val': 30, 'test': 10}
     """
-    counts = dict.fromkeys(SPLITS, 0)
+    counts = dict.fromkeys(wanted_shares(val, test, folds), 0)
     for group, images in groups.items():
-        counts[split_of(group, val, test, salt)] += images
+        counts[part_of(group, val, test, salt, folds)] += images
     return counts
 
 
-def empty_splits(counts: Mapping[str, int], val: float, test: float) -> list[str]:
-    """The splits that should have images but have none.
+def empty_splits(counts: Mapping[str, int], val: float, test: float, folds: int = 0) -> list[str]:
+    """The splits that should have images but have none; with folds, the folds, and test.
 
     Args:
-        counts: The number of images of each split.
+        counts: The number of images of each.
         val: The share of the groups that go to val.
         test: The share of the groups that go to test.
+        folds: How many folds there are; 0 for none.
 
     Example:
         >>> empty_splits({"train": 40, "val": 0, "test": 0}, val=0.2, test=0.0)
         ['val']
     """
-    wanted = {"train": 1 - val - test, "val": val, "test": test}
-    return [split for split in SPLITS if wanted[split] > 0 and not counts[split]]
+    return [part for part, share in wanted_shares(val, test, folds).items() if share > 0 and not counts.get(part)]
 
 
 def best_salt(
-    groups: Mapping[str, int], val: float, test: float, holds: Mapping[str, Mapping[str, int]] = NOTHING
+    groups: Mapping[str, int],
+    val: float,
+    test: float,
+    holds: Mapping[str, Mapping[str, int]] = NOTHING,
+    folds: int = 0,
 ) -> int | None:
     """The salt whose split comes closest to the shares asked for, in images and in each class.
 
-    First comes the number of classes that splits lack, then how far the shares of images and of classes are off.
+    First comes the number of classes that splits lack, then how far the shares of images and of classes are off. With
+    folds, these and test are what is to be filled.
 
     Args:
         groups: The number of images of each group.
         val: The share of images wanted in val.
         test: The share of images wanted in test.
         holds: What each group holds of the classes, by any names: pixels of `road`, objects of `car`.
+        folds: How many folds there are; 0 for none.
 
     Returns:
         None if every salt tried leaves a split empty.
@@ -145,11 +231,12 @@ def best_salt(
     """
     names = sorted(groups)
     amounts = _amounts(names, groups, holds)
-    wanted = np.array([1 - val - test, val, test])
+    shares = wanted_shares(val, test, folds)
+    parts, wanted = list(shares), np.array(list(shares.values()))
     best: tuple[int, float, int] | None = None
     for salt in range(max(20, min(SALTS, DRAWS // max(len(names), 1)))):
-        drawn = np.array([split_of(name, val, test, salt) for name in names])
-        held = np.array([amounts[drawn == split].sum(axis=0) for split in SPLITS])
+        drawn = np.array([part_of(name, val, test, salt, folds) for name in names])
+        held = np.array([amounts[drawn == part].sum(axis=0) for part in parts])
         if (held[wanted > 0, 0] == 0).any():
             continue
         missing = int((held[wanted > 0] == 0).sum())

@@ -93,17 +93,18 @@ class Split:
             counts += np.bincount(read_mask(self.root, SPLIT, sample, classes).ravel(), minlength=256)
         return tuple(int(count) / max(int(counts[:classes].sum()), 1) for count in counts[:classes])
 
-    def around(self, shares: tuple[float, ...], size: Size | None = None) -> Around:
-        """What steps may know beside an image."""
+    def around(self, shares: tuple[float, ...], size: Size | None = None, fold: int | None = None) -> Around:
+        """What steps may know beside an image: others of its fold, or a copy shows a network what it must not see."""
         things = tuple(info.id for info in self.header.classes if info.thing)
-        return Around(size, things, shares, len(self.samples), lambda index: self.view(self.samples[index]))
+        others = [sample for sample in self.samples if fold is None or sample.fold == fold]
+        return Around(size, things, shares, len(others), lambda index: self.view(others[index]))
 
 
 def make_copies(
     split: Split, root: Path, params: Augment, seed: int, shares: tuple[float, ...], sample: Sample
 ) -> list[Sample]:
     """Write every copy of one image; return their index entries."""
-    view, around = split.view(sample), split.around(shares)
+    view, around = split.view(sample), split.around(shares, fold=sample.fold)
     writer = SplitWriter(root, SPLIT, split.header)
     more = params.rare.copies if has_rare(view.mask, shares, params.rare.below) else 0
     for copy in range(1, params.copies + more + 1):
@@ -123,5 +124,5 @@ def generator(seed: int, sample_id: str, copy: int) -> np.random.Generator:
 
 
 def copy_of(sample: Sample, copy: int) -> Sample:
-    """A copy's index entry: a new id, the original as parent, the same group, and no scale."""
+    """A copy's index entry: a new id, the original as parent, the same group and fold, and no scale."""
     return replace(sample, id=f"{sample.id}.aug{copy}", parent=sample.id, metres_per_pixel=None, x=None, y=None)

@@ -1,4 +1,8 @@
-"""Run one trained network over the val and test splits, and score its predictions."""
+"""Run one trained network over the val and test splits, and score its predictions.
+
+If the data is in folds, there is a network for each: val holds all images of the folds, each judged by the network that
+did not learn from it; those of test by all networks together, whose probabilities are averaged.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,19 @@ from pixelproof.core.files import whole_folder, write_json
 from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import read_header, read_split
+from pixelproof.data.folds import folder_of, folds_in
 from pixelproof.nn.precision import warn_if_slow
 from pixelproof.nn.runtime import keep_freed_memory, pick_device
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
-from stages.evaluate.predict import Tiles, build_network, load_network, window_size
+from stages.evaluate.predict import Tiles, build_network, load_logits, predictor, window_size
 from stages.evaluate.split import Network, evaluate_split
+from stages.evaluate.together import together
 from stages.evaluate.write import write_results
 
 DATA = Path("data/prepared")
 EVALUATED = ("val", "test")
+WEIGHTS = "weights.safetensors"
 
 
 def main() -> None:
@@ -34,8 +41,9 @@ def main() -> None:
 def evaluate(arch: str, seed: int, params: Params) -> None:
     """Write results/<arch>/<seed>/evaluate: metrics, the tables behind them, masks and certainty maps."""
     config = Path("data/configs") / f"{arch}.json"
-    weights = Path("models") / arch / str(seed) / "weights.safetensors"
-    for path in (config, weights):
+    folds = folds_in(DATA)
+    weights = [folder_of(Path("models") / arch / str(seed), fold) / WEIGHTS for fold in folds or (None,)]
+    for path in (config, *weights):
         if not path.is_file():
             raise StateError(str(path), "no such file", f"run `dvc repro evaluate@{arch}-{seed}`")
     from pixelproof.nn.deterministic import demanded
@@ -49,11 +57,13 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         with demanded(params.train.deterministic):
             classes = len(header.classes)
-            predict = load_network(config, weights, classes, params.compute, overrides, settings, tiles)
+            networks = [load_logits(config, path, classes, params.compute, overrides) for path in weights]
+            predict = predictor(together(networks), settings, tiles)
+            judges = {fold: predictor(of, settings, tiles) for fold, of in zip(folds, networks, strict=False)}
             batch = 1 if tiles else settings.batch
             if tiles:
                 keep_freed_memory(largest=2**20)  # not the maps of large images
-            network = Network(f"{arch} seed {seed}", predict, batch, DATA, header, settings)
+            network = Network(f"{arch} seed {seed}", predict, judges, batch, DATA, header, settings)
             write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
 

@@ -42,10 +42,10 @@ Predict = Callable[[list[Image]], Prediction]
 
 
 def batches(examples: Iterable[Example], most: int) -> Iterator[list[Example]]:
-    """Group examples into batches, in order; a batch also ends where the size of the images changes."""
+    """Group examples into batches, in order; a batch also ends where the size of the images changes, or their fold."""
     batch: list[Example] = []
     for example in examples:
-        if batch and batch[0][1].shape != example[1].shape:
+        if batch and (batch[0][1].shape, batch[0][0].fold) != (example[1].shape, example[0].fold):
             yield batch
             batch = []
         batch.append(example)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,7 @@ class Network:
 
     name: str  # in the progress line
     predict: Predict
+    judges: Mapping[int, Predict]  # of the images in folds: by fold, what did not learn from it
     batch: int  # images at once
     data: Path
     header: Header
@@ -106,7 +107,7 @@ def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
     """One pass over a split in the order of its index; writes a mask and a certainty map for each image."""
     data, tally = network.data, Tally(split, network.header, network.params)
     count = len(read_split(data, split))
-    seen = predictions(data, split, network.predict, network.batch)
+    seen = predictions(network, split)
     for sample, truth, labels, certainty in track(seen, f"{network.name}: {split} images", count):
         tally.add(sample, truth, labels, certainty, read_instances(data, split, sample) if tally.things else None)
         write_png(out / "masks" / split / f"{sample.id}.png", labels)
@@ -122,11 +123,11 @@ def in_bytes(certainty: Certainty) -> Array:
     return found
 
 
-def predictions(
-    data: Path, split: str, predict: Predict, batch: int
-) -> Iterator[tuple[Sample, Labels, Labels, Certainty]]:
+def predictions(network: Network, split: str) -> Iterator[tuple[Sample, Labels, Labels, Certainty]]:
     """Every image's ground truth, prediction and certainty, in the order of the index."""
-    for examples in batches(iterate(data, split), batch):
+    for examples in batches(iterate(network.data, split), network.batch):
+        fold = examples[0][0].fold
+        predict = network.predict if fold is None else network.judges[fold]
         found = predict([image for _, image, _ in examples])
         known = [(sample, truth) for sample, _, truth in examples]
         examples.clear()  # large images should not outlive their use

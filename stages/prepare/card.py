@@ -21,6 +21,32 @@ AT_ONCE = 2**20  # pixels whose squares are summed together: memory must not gro
 
 
 @dataclass
+class Fold:
+    """Sums over the images of one fold of a split."""
+
+    images: int = 0
+    groups: set[str] = field(default_factory=set)
+    pixels: Counter[int] = field(default_factory=Counter)
+    pixels_where_present: Counter[int] = field(default_factory=Counter)
+
+    def add(self, sample: Sample, counts: Mapping[str, Any]) -> None:
+        """Count one image, by its `counted`."""
+        self.images += 1
+        self.groups.add(sample.group)
+        for number, pixels in counts["pixels"]:
+            self.pixels[number] += pixels
+            self.pixels_where_present[number] += sample.width * sample.height
+
+    def as_json(self, classes: tuple[ClassInfo, ...]) -> dict[str, Any]:
+        """Its part of the card."""
+        held = [
+            {"name": one.name, "pixels": self.pixels[one.id], "pixels_where_present": self.pixels_where_present[one.id]}
+            for one in classes
+        ]
+        return {"images": self.images, "groups": len(self.groups), "classes": held}
+
+
+@dataclass
 class Card:
     """Sums over the images of one split; they are integers, so the order of the images does not matter."""
 
@@ -37,6 +63,7 @@ class Card:
     rgb_sum: list[int] = field(default_factory=lambda: [0, 0, 0])
     rgb_squares: list[int] = field(default_factory=lambda: [0, 0, 0])
     notes: list[str] = field(default_factory=list)
+    folds: dict[int, Fold] = field(default_factory=dict)
 
     def add(self, sample: Sample, counts: Mapping[str, Any]) -> None:
         """Count one image, by its `counted`."""
@@ -49,6 +76,8 @@ class Card:
             self.pixels[number] += pixels
             self.images_with[number] += 1
             self.pixels_where_present[number] += size
+        if sample.fold is not None:
+            self.folds.setdefault(sample.fold, Fold()).add(sample, counts)
         if counts["instances"] is not None:
             self.with_instances += 1
             self.instances.update(counts["instances"])
@@ -68,6 +97,14 @@ class Card:
             "rgb": self._rgb(every - self.fate.pixels["padding"]) if every else None,
             "shape": self.fate.as_json(),
             "notes": self.notes + self.fate.notes() + self._absent(),
+        } | self._folds()
+
+    def _folds(self) -> dict[str, Any]:
+        """What each fold holds, if there are any; a network learns from what all others hold."""
+        if not self.folds:
+            return {}
+        return {
+            "folds": [{"fold": number, **found.as_json(self.classes)} for number, found in sorted(self.folds.items())]
         }
 
     def _class(self, info: ClassInfo, labelled: int) -> dict[str, Any]:

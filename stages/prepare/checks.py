@@ -39,7 +39,7 @@ LEAST = 1.0  # of 255: the least deviation, for images that are all alike
 class Trace:
     """What is kept of an image to compare it with the others."""
 
-    split: str
+    split: str  # or its fold
     state: Frozen  # id, group and digests
     hash: int  # difference hash
     small: Array  # TILE x TILE grey values
@@ -120,8 +120,9 @@ def equal_images(traces: list[Trace]) -> list[Pair]:
 
 
 def near_images(traces: list[Trace]) -> list[Pair]:
-    """Pairs of images in different splits that look alike, without those that are equal; the nearest first."""
-    by_split = [[one for one in traces if one.split == split] for split in SPLITS]
+    """Pairs of images in different splits or folds that look alike, without those that are equal; the nearest first."""
+    folds = sorted({one.split for one in traces} - {*SPLITS}, key=lambda name: (len(name), name))
+    by_split = [[one for one in traces if one.split == split] for split in (*SPLITS, *folds)]
     pairs = [pair for some, others in combinations(by_split, 2) if some and others for pair in _alike(some, others)]
     different = [pair for pair in pairs if pair.first.state.image != pair.second.state.image]
     return sorted(different, key=lambda pair: (pair.bits, pair.first.id, pair.second.id))

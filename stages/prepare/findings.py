@@ -15,7 +15,7 @@ from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, SPLITS, UNSPLIT
 from pixelproof.data.images import Array
 from pixelproof.data.remembered import Parts
-from pixelproof.data.splitting import best_salt, split_of
+from pixelproof.data.splitting import best_salt, part_of
 from stages.prepare.checks import (
     BITS,
     TILE,
@@ -75,12 +75,12 @@ class Findings:
         facts = json.loads(found["seen"])
         state = Frozen(one.sample.id, one.sample.group, facts["image"], facts["labels"])
         small, steep, edges = (np.frombuffer(found[name], np.uint8) for name in ARRAYS)
-        self.traces.append(Trace(one.split, state, facts["hash"], small.reshape(TILE, TILE), steep, edges))
+        self.traces.append(Trace(one.part, state, facts["hash"], small.reshape(TILE, TILE), steep, edges))
         pixels = self.values.setdefault(one.source.name, np.zeros(256, np.int64))
         for number, count in facts["pixels"]:
             pixels[number] += count
         labelled = [(ids[number], count) for number, count in facts["pixels"] if ids[number] != IGNORE]
-        self.unlabelled[one.split] += not labelled
+        self.unlabelled.update(dict.fromkeys(one.splits, int(not labelled)))
         if one.found_in == UNSPLIT:
             group = self.held.setdefault(one.sample.group, Counter())
             for kind, count in labelled:
@@ -163,18 +163,19 @@ class Conclusions:
 
 
 def uneven(findings: Findings, pixels: dict[str, dict[str, int]], placed: list[Placed]) -> list[str]:
-    """A line for the classes that one split alone has, with the salt that would spread them if there is one.
+    """A line for the classes that one split or fold alone has, with the salt that would spread them if there is one.
 
     Args:
         findings: What was seen of the images.
-        pixels: Of each class in each split that has images.
+        pixels: Of each class in each split, or fold, that has images.
         placed: All images.
     """
     found = uneven_classes(pixels)
     if not found:
         return []
     those = listed([f"{name} ({split})" for name, split in found])
-    return [f"classes that only one split has: {len(found)} ({those}); {_remedy(findings, placed)}"]
+    only = "one split or fold has" if findings.params.split.folds else "one split has"
+    return [f"classes that only {only}: {len(found)} ({those}); {_remedy(findings, placed)}"]
 
 
 def _remedy(findings: Findings, placed: list[Placed]) -> str:
@@ -184,18 +185,17 @@ def _remedy(findings: Findings, placed: list[Placed]) -> str:
         return more
     split = findings.params.split
     groups = Counter(one.sample.group for one in placed)
-    salt = best_salt(groups, split.val, split.test, findings.held)
+    salt = best_salt(groups, split.val, split.test, findings.held, split.folds)
     if salt is None or _filled(findings, salt) <= _filled(findings, split.salt):
         return more
     return f"prepare.split.salt: {salt} spreads them better, if no result counts yet; else {more}"
 
 
 def _filled(findings: Findings, salt: int) -> int:
-    """How many classes the splits have under a salt, together."""
+    """How many classes the splits have under a salt, together; with folds, these and test."""
     split, held = findings.params.split, findings.held
-    return len(
-        {(split_of(name, split.val, split.test, salt), kind) for name, counts in held.items() for kind in counts}
-    )
+    parts = {name: part_of(name, split.val, split.test, salt, split.folds) for name in held}
+    return len({(parts[name], kind) for name, counts in held.items() for kind in counts})
 
 
 def left_out(placed: list[Placed]) -> list[str]:

@@ -53,9 +53,10 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
         done = Remembered.of(Path(__file__).parent)
         for one in track(placed, "prepare: images", len(placed)):
             ids_here = ids[one.source.name]
-            parts = _recalled(one, ids_here, writers[one.split], params.shape, done)
+            for split in one.splits:
+                parts = _recalled(one, ids_here, writers[split], params.shape, done)
+                _write(one, parts, writers[split], by_split[split], sheets if split == one.split else None)
             findings.take(one, ids_here, parts)
-            _write(one, parts, writers[one.split], by_split[one.split], sheets)
         found = findings.conclude(sources)
         for writer in writers.values():
             writer.close()
@@ -72,7 +73,7 @@ def prepare(data: Path, cards: Path, params: Prepare) -> dict[str, int]:
 def _recalled(one: Placed, ids: Array, writer: SplitWriter, shape: Shape, done: Remembered) -> Parts:
     """What was made of one image: now, or in an earlier run."""
     contents = [content_of(path) for path in _files_of(one)]
-    key = (contents, asdict(one.sample), one.split, ids, one.source.header.names(), shape.model_dump())
+    key = (contents, asdict(one.sample), writer.split, ids, one.source.header.names(), shape.model_dump())
     return done.recall(key, partial(_made, one, ids, writer, shape))
 
 
@@ -91,7 +92,7 @@ def _made(one: Placed, ids: Array, writer: SplitWriter, shape: Shape) -> Parts:
     return parts | {"pieces": json.dumps(pieces).encode()}
 
 
-def _write(one: Placed, parts: Parts, writer: SplitWriter, card: Card, sheets: Sheets) -> None:
+def _write(one: Placed, parts: Parts, writer: SplitWriter, card: Card, sheets: Sheets | None) -> None:
     """Write what became of one image and count it; one that stays as it is, is linked or copied."""
     card.fate.add_image(one.sample)
     pieces = json.loads(parts["pieces"])
@@ -103,7 +104,8 @@ def _write(one: Placed, parts: Parts, writer: SplitWriter, card: Card, sheets: S
             files = Files(piece["ending"], content, parts[f"mask {number}"], parts.get(f"instances {number}"))
             writer.put(sample, files)
             card.add(sample, piece["counts"])
-            sheets.add(sample, writer.split, [kind for kind, _ in piece["counts"]["pixels"]])
+            if sheets:
+                sheets.add(sample, writer.split, [kind for kind, _ in piece["counts"]["pixels"]])
 
 
 def _image_of(one: Placed) -> Path:
@@ -133,9 +135,11 @@ def _origins(sources: list[Source]) -> tuple[dict[str, str], ...]:
 def _notes(placed: list[Placed], split: str) -> list[str]:
     """What a reader of the metrics should know about this split."""
     notes = []
-    here = [p.sample for p in placed if p.split == split]
+    here = [p.sample for p in placed if split in p.splits]
     if not here:
         notes.append("no image")
+    if any(sample.fold is not None for sample in here):
+        notes.append("train and val are the same images, in folds: each is judged by networks that did not learn it")
     if crossing := crossing_groups(placed, split):
         notes.append(f"{len(crossing)} groups are in an earlier split too, as published: {', '.join(crossing[:5])}")
     return notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixelproof.core.errors import DataError, ParamsError
@@ -19,11 +19,21 @@ from pixelproof.data.dataset import (
     read_split,
 )
 from pixelproof.data.holdings import held
-from pixelproof.data.splitting import Split, best_salt, empty_splits, images_per_split, split_beside_frozen, split_of
+from pixelproof.data.splitting import (
+    Split,
+    best_salt,
+    empty_splits,
+    fold_name,
+    fold_of,
+    images_per_split,
+    split_beside_frozen,
+    split_of,
+)
 from stages.prepare.frozen import Frozen, check_there
 from stages.prepare.mapping import IGNORED
 from stages.prepare.params import Prepare, SourceName
 
+FOLDED = ("train", "val")  # the splits that are divided into folds together
 LEFT_OUT = "none"  # the split of images that a frozen test split keeps out of all others
 
 
@@ -46,6 +56,16 @@ class Placed:
     sample: Sample
     split: str
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Where it is written: with folds, networks learn from it in train, and others are judged by it in val."""
+        return (self.split,) if self.sample.fold is None else FOLDED
+
+    @property
+    def part(self) -> str:
+        """Its split, or its fold."""
+        return self.split if self.sample.fold is None else fold_name(self.sample.fold)
+
 
 def read_source(name: SourceName, root: Path) -> Source:
     """Read a source's header and splits: the published ones, or the single unsplit one."""
@@ -60,7 +80,8 @@ def place(sources: list[Source], params: Prepare, frozen: Mapping[str, Frozen]) 
     """Every image with its split, sorted by split and id; published splits are kept.
 
     If there is a frozen test split, it is exactly that. Other images of its groups, and of published test splits, are
-    in no split: training on them would spoil it.
+    in no split: training on them would spoil it. With folds, the images of train and val are in train, each with its
+    fold.
     """
     shares = params.split
     found = [
@@ -76,6 +97,8 @@ def place(sources: list[Source], params: Prepare, frozen: Mapping[str, Frozen]) 
         else Placed(source, split, sample, _split(split, sample, shares))
         for source, split, sample in found
     ]
+    if shares.folds:
+        placed = [_folded(one, shares) if one.split in FOLDED else one for one in placed]
     _check_filled(placed, params, bool(frozen))
     _check_ids(placed)
     _check_groups(placed)
@@ -104,22 +127,35 @@ def _split_beside(found: str, sample: Sample, shares: Split, groups: Collection[
     return found
 
 
+def _folded(one: Placed, shares: Split) -> Placed:
+    """An image of train or val, in its fold."""
+    fold = fold_of(one.sample.group, shares.folds, shares.salt)
+    return replace(one, sample=replace(one.sample, fold=fold), split="train")
+
+
 def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
-    """An empty split is an error if we made it, but not if a source publishes it that way."""
+    """An empty split is an error if we made it, but not if a source publishes it that way; folds are ours."""
     shares = params.split
-    groups = Counter(p.sample.group for p in placed if p.found_in == UNSPLIT)
-    counts = Counter(p.split for p in placed)
-    empty = empty_splits({s: counts[s] for s in SPLITS}, shares.val, shares.test)
-    if not groups or not empty:
+    ours = [p for p in placed if p.found_in == UNSPLIT]
+    # The test split is drawn where groups are; where all are published, or it is frozen, folds alone are.
+    whole = not shares.folds or (ours and not frozen)
+    drawn, test = (ours, shares.test) if whole else ([p for p in placed if p.sample.fold is not None], 0.0)
+    groups = Counter(p.sample.group for p in drawn)
+    empty = empty_splits(Counter(p.part for p in placed), shares.val, shares.test, shares.folds)
+    empty = empty if ours else [part for part in empty if part not in SPLITS]
+    if not empty:
         return
-    salt = None if frozen else best_salt(groups, shares.val, shares.test, _holdings(placed, params))
-    if frozen:
+    stuck = frozen and (not shares.folds or "test" in empty)
+    salt = None if stuck else best_salt(groups, shares.val, test, _holdings(drawn, params), shares.folds)
+    if stuck:
         fix = "the test split is frozen: bring more groups, or try another number"
     elif salt is None:
-        fix = "no salt fills every split: more groups are needed (with `cvat.group: image`, each image is one)"
+        what = "fold" if shares.folds else "split"
+        fix = f"no salt fills every {what}: more groups are needed (with `cvat.group: image`, each image is one)"
     else:
-        share = images_per_split(groups, shares.val, shares.test, salt)
-        fix = f"set it to {salt}, which gives " + ", ".join(f"{split} {share[split]}" for split in SPLITS)
+        share = images_per_split(groups, shares.val, test, salt, shares.folds)
+        share = {part: images for part, images in share.items() if images or part != "test"}
+        fix = f"set it to {salt}, which gives " + ", ".join(f"{part} {images}" for part, images in share.items())
     raise ParamsError(
         "prepare.split.salt",
         f"{shares.salt}, which puts none of the {len(groups)} groups into {' or '.join(empty)}",
@@ -127,17 +163,16 @@ def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
     )
 
 
-def _holdings(placed: list[Placed], params: Prepare) -> dict[str, Counter[str]]:
-    """What each group that we assign to a split holds of the classes."""
+def _holdings(drawn: list[Placed], params: Prepare) -> dict[str, Counter[str]]:
+    """What each group that we assign to a split or a fold holds of the classes."""
     found: dict[str, Counter[str]] = {}
-    for one in placed:
-        if one.found_in == UNSPLIT:
-            source, classes = one.source, one.source.header.names()
-            renames = params.map.get(source.name, {})
-            names = [None if renames.get(name) == IGNORED else renames.get(name, name) for name in classes]
-            mask = read_mask(source.root, one.found_in, one.sample, len(classes))
-            instances = read_instances(source.root, one.found_in, one.sample)
-            found.setdefault(one.sample.group, Counter()).update(held(mask, instances, names))
+    for one in drawn:
+        source, classes = one.source, one.source.header.names()
+        renames = params.map.get(source.name, {})
+        names = [None if renames.get(name) == IGNORED else renames.get(name, name) for name in classes]
+        mask = read_mask(source.root, one.found_in, one.sample, len(classes))
+        instances = read_instances(source.root, one.found_in, one.sample)
+        found.setdefault(one.sample.group, Counter()).update(held(mask, instances, names))
     return found
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from pixelproof.data.dataset import NOTES, SPLITS, ClassInfo
 from pixelproof.data.images import Array
+from pixelproof.data.splitting import fold_name
 from stages.prepare.card import Card
 from stages.prepare.findings import Conclusions, Findings, left_out, uneven, unlabelled
 from stages.prepare.mapping import spelt_alike
 from stages.prepare.params import Prepare
-from stages.prepare.plan import LEFT_OUT, Placed, Source
+from stages.prepare.plan import FOLDED, LEFT_OUT, Placed, Source
 
 SIZES = 10  # sizes of images that are listed
 
@@ -31,14 +32,17 @@ def summary(
     """
     params, classes = findings.params, cards["train"].classes
     sources = list({one.source.name: one.source for one in placed}.values())
-    pixels = {
-        split: {info.name: card.pixels[info.id] for info in classes} for split, card in cards.items() if card.images
-    }
+    parts = {split: card.pixels for split, card in cards.items() if card.images}
+    if folds := cards["val"].folds:
+        parts = {fold_name(number): folds[number].pixels for number in sorted(folds)} | {
+            split: found for split, found in parts.items() if split not in FOLDED
+        }
+    pixels = {part: {info.name: found[info.id] for info in classes} for part, found in parts.items()}
     return {
         "sources": [origin for source in sources for origin in source.header.sources],
         "classes": [_class(info, sources, params, sheets) for info in classes],
         "splits": {split: cards[split].as_json() for split in SPLITS},
-        "sizes": {split: _sizes([one for one in placed if one.split == split]) for split in SPLITS},
+        "sizes": {split: _sizes([one for one in placed if split in one.splits]) for split in SPLITS},
         "frozen": len(findings.frozen),
         "duplicates": found.as_json(),
         "dropped": {
@@ -105,6 +109,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         _row("ignored pixels", [_percent(_ignore_share(splits[split])) for split in SPLITS]),
         _row("images without a label", [card["unlabelled_images"][split] for split in SPLITS]),
     ]
+    lines += _folds(splits["val"].get("folds", []))
     lines += ["", "## Warnings", "", *(_bullets(card["warnings"]) or ["None."])]
     lines += ["", "## Classes", "", "Pixels (share of the labelled ones) and instances by split.", ""]
     lines += ["| class | from | train | val | test |", "|---|---|---:|---:|---:|"]
@@ -125,6 +130,18 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         if info["sheet"]:
             lines += ["", f"## {_cell(info['name'])}", "", f"![images with this class outlined]({info['sheet']})"]
     return "\n".join(lines) + "\n"
+
+
+def _folds(folds: list[Mapping[str, Any]]) -> list[str]:
+    """A table of the folds, if there are any."""
+    if not folds:
+        return []
+    said = "Train and val are the same images, in folds: each is judged by networks that did not learn from its fold."
+    lines = ["", "## Folds", "", said, "", "| fold | images | groups | classes |", "|---:|---:|---:|---:|"]
+    return lines + [
+        _row(one["fold"], [one["images"], one["groups"], sum(info["pixels"] > 0 for info in one["classes"])])
+        for one in folds
+    ]
 
 
 def _origins(card: Mapping[str, Any]) -> list[str]:
@@ -189,7 +206,7 @@ def _percent(share: float | None) -> str:
     return "none" if share is None else f"{100 * share:.2f} %"
 
 
-def _row(head: str, cells: list[Any]) -> str:
+def _row(head: Any, cells: list[Any]) -> str:
     return f"| {head} | " + " | ".join(str(cell) for cell in cells) + " |"
 
 

@@ -130,11 +130,11 @@ def confusions(results: Results, name: str) -> list[Confusion]:
     return sorted(found, key=lambda one: (-one.pixels, one.truth, one.prediction))
 
 
-def ranking(results: Results) -> list[str]:
-    """The architectures from the best test mIoU to the worst; those without one last, ties by name."""
+def ranking(results: Results, split: str = "test") -> list[str]:
+    """The architectures from the best mIoU on a split to the worst; those without one last, ties by name."""
 
     def order(name: str) -> tuple[bool, float, str]:
-        mean = over_seeds(results.runs[name], "test", "mIoU").mean
+        mean = over_seeds(results.runs[name], split, "mIoU").mean
         return (mean is None, -(mean or 0.0), name)
 
     return sorted(results.runs, key=order)

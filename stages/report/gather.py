@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json
 from pixelproof.data.dataset import SPLITS, Header, read_header
+from pixelproof.data.folds import folder_of
 from pixelproof.scoring.catalogue import CATALOGUE
 from pixelproof.scoring.matrices import Matrices, read_matrices
 from stages.report.params import Params
@@ -24,7 +26,7 @@ class Run:
 
     seed: int
     folder: Path  # results/<architecture>/<seed>
-    weights: Path
+    weights: tuple[Path, ...]  # with folds, one file for each
     metrics: dict[str, Any]
     curves: dict[str, list[Point]]
     calibration: dict[str, Any]
@@ -62,6 +64,16 @@ class Results:
         return self.params.train.seeds
 
     @property
+    def folds(self) -> int:
+        """How many folds train and val were divided into; 0 without."""
+        return len(self.cards["val"].get("folds", []))
+
+    @property
+    def validated(self) -> str:
+        """What a score on val is called."""
+        return "out of fold" if self.folds else "validation"
+
+    @property
     def data(self) -> Path:
         """The dataset that the networks were trained and tested on."""
         return self.root / "data/prepared"
@@ -71,13 +83,17 @@ def gather(root: Path, params: Params) -> Results:
     """Read the results of the architectures and seeds that params name, and only those."""
     header = read_header(root / "data/prepared")
     cards = {split: _json(root / "results/data" / f"{split}.json", ["images", "groups", "classes"]) for split in SPLITS}
-    runs = {name: [read_run(root, name, seed, header) for seed in params.train.seeds] for name in params.architectures}
+    folds = [one["fold"] for one in cards["val"].get("folds", [])]
+    runs = {
+        name: [read_run(root, name, seed, header, folds) for seed in params.train.seeds]
+        for name in params.architectures
+    }
     return Results(root, params, header, cards, runs)
 
 
-def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
+def read_run(root: Path, architecture: str, seed: int, header: Header, folds: Sequence[int] = ()) -> Run:
     """The numbers and curves of one run, which must have the same classes as the data."""
-    folder = root / "results" / architecture / str(seed)
+    folder, models = (root / name / architecture / str(seed) for name in ("results", "models"))
     path = folder / "evaluate/metrics.json"
     metrics = _json(path, EVALUATED)
     for split in EVALUATED:
@@ -87,7 +103,7 @@ def read_run(root: Path, architecture: str, seed: int, header: Header) -> Run:
     return Run(
         seed=seed,
         folder=folder,
-        weights=root / "models" / architecture / str(seed) / "weights.safetensors",
+        weights=tuple(folder_of(models, fold) / "weights.safetensors" for fold in folds or (None,)),
         metrics=metrics,
         curves=read_curves(folder / "train/curves.csv"),
         calibration=_json(folder / "evaluate/calibration.json", EVALUATED),

@@ -21,7 +21,7 @@ from stages.report.figures import (
     too_few,
 )
 from stages.report.gather import Results, Run
-from stages.report.standing import Standing, because, standing, verdict
+from stages.report.standing import Standing, because, out_of_fold, standing, verdict
 
 DASH = "\u2013"  # in a range
 MOST = 24  # classes, the hardest ones: a screen has no room for more
@@ -32,7 +32,9 @@ Table = tuple[list[str], list[list[str]]]  # head, rows
 def summary(results: Results) -> str:
     """The report on one screen."""
     names = ranking(results)
-    data = ", ".join(f"{card['images']} {split}" for split, card in results.cards.items())
+    cards = {split: card for split, card in results.cards.items() if not results.folds or split != "train"}
+    folded = {"val": f"in {results.folds} folds"} if results.folds else {}
+    data = ", ".join(f"{card['images']} {folded.get(split, split)}" for split, card in cards.items())
     return (
         "\n\n".join(
             [
@@ -41,6 +43,7 @@ def summary(results: Results) -> str:
                 "## Architectures",
                 "\n".join(markdown_table(*architectures(results, names), numbers=True)),
                 wrapped(sureness(results, names[0])),
+                *([wrapped(plain(out_of_fold(results)))] if results.folds else []),
                 "## Classes (IoU, test)" + (f", the {MOST} hardest" if len(results.header.classes) > MOST else ""),
                 "\n".join(markdown_table(*classes(results, names), numbers=True)),
                 f"## What {plain(names[0])} gets wrong",
@@ -71,7 +74,8 @@ def architectures(results: Results, names: list[str]) -> Table:
         scores += [shown(figure_of(metric, runs, "test")) for metric in others]
         scores += [shown(figure_of(first, runs, "val")), short(cost["parameters"]), short(cost["flops"])]
         rows.append([plain(name), *scores])
-    return [*head, f"val {first.title}", "param.", "FLOPs"], rows
+    beside = f"out-of-fold {first.title}" if results.folds else f"val {first.title}"
+    return [*head, beside, "param.", "FLOPs"], rows
 
 
 def sureness(results: Results, name: str) -> str:

@@ -62,30 +62,30 @@ class Standing:
         return bool(self.gaps) and not self.tied
 
 
-def standing(results: Results) -> Standing | None:
-    """Where the networks stand on the test split; None if nothing has a score there."""
-    names = ranking(results)
-    score = over_seeds(results.runs[names[0]], "test", "mIoU").mean
-    units = units_of(results, names)
+def standing(results: Results, split: str = "test") -> Standing | None:
+    """Where the networks stand on a split; None if nothing has a score there."""
+    names = ranking(results, split)
+    score = over_seeds(results.runs[names[0]], split, "mIoU").mean
+    units = units_of(results, names, split)
     if score is None or units is None:
         return None
-    confidence = float(results.runs[names[0]][0].metrics["test"]["intervals"]["confidence"])
+    confidence = float(results.runs[names[0]][0].metrics[split]["intervals"]["confidence"])
     rng = np.random.default_rng(int(results.params.seed or 0))
     gaps = gaps_of(units, names, confidence, rng)
     return Standing(names[0], score, tuple(gaps), len(units), units.shape[2], confidence)
 
 
-def units_of(results: Results, names: list[str]) -> Units | None:
-    """The pixels of each group of test images, for every network and seed; None without images."""
+def units_of(results: Results, names: list[str], split: str = "test") -> Units | None:
+    """The pixels of each group of a split's images, for every network and seed; None without images."""
     runs = [run for name in names for run in results.runs[name]]
-    if not all("test" in run.matrices for run in runs):
+    if not all(split in run.matrices for run in runs):
         return None
-    first = runs[0].matrices["test"]
+    first = runs[0].matrices[split]
     for run in runs:
-        if run.matrices["test"].ids != first.ids:
+        if run.matrices[split].ids != first.ids:
             path = run.folder / "evaluate/matrices.parquet"
-            raise StateError(str(path), "test images other than those of the other networks", "run `dvc repro`")
-    stacks = np.stack([counts(run.matrices["test"].counts).stacked() for run in runs], axis=1)
+            raise StateError(str(path), f"{split} images other than those of the other networks", "run `dvc repro`")
+    stacks = np.stack([counts(run.matrices[split].counts).stacked() for run in runs], axis=1)
     shape = (len(stacks), len(names), len(runs) // len(names), *stacks.shape[2:])
     return group_sums(stacks.reshape(shape), first.groups)
 
@@ -170,6 +170,20 @@ def because(found: Standing | None) -> str:
     if nearest.span and nearest.span[0] > 0:
         apart += f", which {len(found.gaps)} comparisons at once do not bear out"
     return f"{paired}: {apart}. {trained}"
+
+
+def out_of_fold(results: Results) -> str:
+    """What folds add: where the networks stand on all images of train and val; nothing without folds."""
+    if not results.folds:
+        return ""
+    found = standing(results, "val")
+    said = " ".join(verdict(found)) if found else "nothing is labelled"
+    images, folds = results.cards["val"]["images"], results.folds
+    return (
+        f"Out of fold: {' '.join(said.split())}. {because(found)}".strip()
+        + f" Each of the {images} images of train and val is judged by the network, of {folds}, that did not learn from"
+        f" its fold; those of test by all {folds} together."
+    )
 
 
 def interval(gap: Gap, confidence: float) -> str:

@@ -76,11 +76,11 @@ class Behind:
 
 
 class Checkpoints:
-    """The one checkpoint of one training."""
+    """The one checkpoint of one training; with folds, of the network of one of them."""
 
-    def __init__(self, arch: str, seed: int, key: str) -> None:
+    def __init__(self, arch: str, seed: int, key: str, part: str = "") -> None:
         self.runs = FOLDER / arch / str(seed)
-        self.path = self.runs / key / "checkpoint.pt"
+        self.path = self.runs / key / part / "checkpoint.pt"
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint atomically; it survives a power cut."""

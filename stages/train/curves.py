@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ class Curves:
             self.live = open_live(self.folder)
 
     def restore(self, rows: list[Row]) -> None:
-        """Restore the rows of a killed process."""
-        for step in sorted({iteration for iteration, _, _ in rows}):
-            self.add(step, {name: value for iteration, name, value in rows if iteration == step})
+        """Restore the rows of a killed process, in the steps in which it added them: the order shows in live files."""
+        for (step, _), added in groupby(rows, lambda row: (row[0], row[1].split("/")[0])):
+            self.add(step, {name: value for _, name, value in added})
 
     def add(self, iteration: int, values: dict[str, float]) -> None:
         """Add values of one iteration."""

@@ -147,7 +147,11 @@ class Windows:
 
 def to_validate(split: list[tuple[Path, str]], size: tuple[int, int]) -> Labelled | Windows:
     """The images of splits at the size of training: as they are if all have it, or else in windows."""
-    data = Labelled.of_any_size(split)
+    return fitting(Labelled.of_any_size(split), size)
+
+
+def fitting(data: Labelled, size: tuple[int, int]) -> Labelled | Windows:
+    """Images at the size of training: as they are if all have it, or else in windows."""
     if all((sample.width, sample.height) == size for _, _, sample in data.items):
         return data
     return Windows(data, size)

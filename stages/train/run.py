@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ import numpy as np
 
 from pixelproof.augmentation.apply import needs_shares
 from pixelproof.augmentation.view import Around
+from pixelproof.core import times
 from pixelproof.core.errors import StateError
-from pixelproof.core.files import read_json, whole_folder, write_json, write_text
+from pixelproof.core.files import whole_folder, write_json, write_text
 from pixelproof.nn.build import build_model, class_ids, read_config, save_weights
 from pixelproof.nn.precision import warn_if_slow
 from pixelproof.nn.runtime import Compute, set_up
 from pixelproof.scoring import confusion
 from stages.train.checkpoint import Checkpoints, digest_of_inputs, files_of_inputs
 from stages.train.curves import Curves
-from stages.train.data import Labelled, Order, Pair, TrainSet, Windows, loader, to_validate
+from stages.train.data import Labelled, Order, Pair, TrainSet, Windows, fitting, loader
 from stages.train.decoded import Decoded, key
 from stages.train.endings import VALIDATION, explained
+from stages.train.folds import CARD as CARD
+from stages.train.folds import Part, counted, mean_rows, parts_of
 from stages.train.heads import set_losses
 from stages.train.params import Balance, Params, Train
 from stages.train.plan import planned
@@ -31,11 +35,12 @@ from stages.train.progress import TrainingProgress
 from stages.train.weights import frequency_weights
 
 PREPARED, AUGMENTED = Path("data/prepared"), Path("data/augmented")
-CARD = Path("results/data/train.json")  # training pixels by class, counted by prepare
 
 
 def train(arch: str, seed: int, params: Params, paced: Callable[[Iterator[Any]], Iterator[Any]] = iter) -> None:
     """Train one architecture with one seed, resuming where a killed process left off, and publish the best weights.
+
+    If the data is in folds, a network is trained for each: from all others.
 
     Args:
         arch: The architecture.
@@ -43,74 +48,114 @@ def train(arch: str, seed: int, params: Params, paced: Callable[[Iterator[Any]],
         params: All params of the stage.
         paced: What the batches pass before the loop gets them; a benchmark pauses the training there.
     """
-    import torch
-
     from pixelproof.nn import deterministic
-    from stages.train.feed import on_device
-    from stages.train.learner import Learner
-    from stages.train.loop import Course, Records, Run
-    from stages.train.parts import freeze
 
     if params.train.deterministic:
         deterministic.demand()
     device = set_up(params.compute)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    main = rank == 0
-    if main:
+    if rank == 0:
         warn_if_slow(params.compute, device)
-    seeds = (params.seed, seed)
     data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
-    validated = to_validate([(PREPARED, "val")], data.size)
+    parts = parts_of(data, Labelled.of_any_size([(PREPARED, "val")]))
     config = read_config(Path(f"data/configs/{arch}.json"))
-    plan = planned(params.train, len(data))
-    order = Order(len(data), seeds, params.train.batch, plan.iterations, rank, world)
-    results = Path(f"results/{arch}/{seed}/train")
     with (
         joined(device, world),
         explained(params.train.batch // world, params.train.crop_size or data.size),
         deterministic.refusals_named(),
     ):
         files = from_first(files_of_inputs, arch, seed)
-        checkpoints = Checkpoints(arch, seed, digest_of_inputs(arch, seed, files, {"device": device, "devices": world}))
-        progress = TrainingProgress(f"{arch} seed {seed}", order.iterations, order.batch, silent=not main)
+        digest = digest_of_inputs(arch, seed, files, {"device": device, "devices": world})
+        task = Task(arch, seed, params, config, data, (device, rank, world), (files, digest))
+        done = [task.train(part, paced) for part in parts]
+        if rank == 0:
+            publish(arch, seed, done, data.names)
+            Checkpoints(arch, seed, digest).remove()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a training has found."""
+
+    part: Part
+    iterations: int
+    best: dict[str, Any]
+    curves: Curves
+    progress: TrainingProgress
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the trainings of one architecture with one seed share: there are several if the data is in folds."""
+
+    arch: str
+    seed: int
+    params: Params
+    config: dict[str, Any]
+    data: Labelled  # of all folds
+    place: tuple[str, int, int]  # device, rank, world
+    inputs: tuple[dict[str, str], str]  # the digests of all files, and of all inputs
+
+    def train(self, part: Part, paced: Callable[[Iterator[Any]], Iterator[Any]]) -> Done:
+        """Train one network, resuming where a killed process left off; one that is done is not trained again."""
+        import torch
+
+        from stages.train.feed import on_device
+        from stages.train.learner import Learner
+        from stages.train.loop import Course, Records, Run
+        from stages.train.parts import freeze
+
+        train, compute, data, (device, rank, world) = self.params.train, self.params.compute, part.data, self.place
+        seeds = (self.params.seed, self.seed)
+        validated = fitting(part.judged, data.size)
+        plan = planned(train, len(data))
+        order = Order(len(data), seeds, train.batch, plan.iterations, rank, world)
+        checkpoints = Checkpoints(self.arch, self.seed, self.inputs[1], part.name)
+        label = f"{self.arch} seed {self.seed}{part.said}"
+        progress = TrainingProgress(label, order.iterations, order.batch, silent=rank > 0)
+        results = Path(f"results/{self.arch}/{self.seed}/train") / part.name
+        curves = Curves(results if rank == 0 else None)
         run = Run(
             Course(seeds, plan, order, data),
-            Records(checkpoints, Curves(results if main else None), progress, main),
-            Validation(validated, params.compute, params.train.val_batch, device, (rank, world)),
+            Records(checkpoints, curves, progress, rank == 0),
+            Validation(validated, compute, train.val_batch, device, (rank, world)),
             device,
         )
-        torch.manual_seed(first_seed(seeds))  # torch's layers draw their initial weights when they are built
-        model = build_model(config, data.classes, params.compute)
-        set_losses(model, params.train.loss, class_weights(data.names, params.train.balance))
-        frozen = freeze(model, params.train.freeze)
         state = checkpoints.load()
+        if state is not None and "steps" not in state:
+            run.curves.restore([tuple(row) for row in state["curves"]])
+            times.resumed()
+            return Done(part, state["iteration"], state["best"], curves, progress)
+        torch.manual_seed(first_seed(seeds))  # torch's layers draw their initial weights when they are built
+        model = build_model(self.config, data.classes, compute)
+        set_losses(model, train.loss, class_weights(data.names, train.balance, part.fold))
+        frozen = freeze(model, train.freeze)
         if state is None:
-            start(model, config, first_seed(seeds), progress.say)
+            start(model, self.config, first_seed(seeds), progress.say)
         if hasattr(model, "fit"):
             run.fit(model.to(device))
         else:
-            learner = Learner(model, frozen, params.train, params.compute, device)
+            learner = Learner(model, frozen, train, compute, device)
             if state is not None:
                 run.resume(state, learner)
             del state
-            images = Decoded(data, key(files), params.train.decoded)
+            images = part.images(Decoded(self.data, key(self.inputs[0]), train.decoded))
             train_set = TrainSet(
-                images, seeds, tuple(params.train.flips), tuple(params.train.augment), around(data, params.train)
+                images, seeds, tuple(train.flips), tuple(train.augment), around(data, train, part.fold)
             )
-            batches = loader(train_set, order, params.train.workers, pin=device == "cuda")
+            batches = loader(train_set, order, train.workers, pin=device == "cuda")
             run.iterate(learner, paced(on_device(batches, device)))
-        if main:
-            publish(arch, seed, run, data.names, results)
-            checkpoints.remove()
+        if part.fold is not None and rank == 0:
+            checkpoints.save({"iteration": run.done, "best": run.best, "curves": curves.rows})
+        return Done(part, run.done, run.best, curves, progress)
 
 
-def around(data: Labelled, train: Train) -> Around:
+def around(data: Labelled, train: Train, fold: int | None = None) -> Around:
     """What augmentation may know beside an image; the shares of classes are those of the data card."""
     shares: tuple[float, ...] = ()
     if needs_shares(train.augment):
-        entries = {entry["name"]: entry["pixels"] for entry in read_json(CARD)["classes"]}
-        whole = max(sum(entries[name] for name in data.names), 1)
-        shares = tuple(entries[name] / whole for name in data.names)
+        pixels = counted(data.names, "pixels", fold)
+        shares = tuple(count / max(sum(pixels), 1) for count in pixels)
     return Around(train.crop_size, data.things, shares)
 
 
@@ -135,10 +180,9 @@ def from_first(work: Callable[..., Any], *arguments: Any) -> Any:
     return made[0]
 
 
-def class_weights(names: list[str], balance: Balance) -> list[float] | None:
+def class_weights(names: list[str], balance: Balance, fold: int | None) -> list[float] | None:
     """The class weights, from the data card of the training split; None if all are equal."""
-    entries = {entry["name"]: entry for entry in read_json(CARD)["classes"]}
-    counts, present = ([entries[name][key] for name in names] for key in ("pixels", "pixels_where_present"))
+    counts, present = (counted(names, key, fold) for key in ("pixels", "pixels_where_present"))
     return frequency_weights(counts, balance.by, balance.power, present)
 
 
@@ -219,18 +263,22 @@ class Validation:
                 yield following.result()
 
 
-def publish(arch: str, seed: int, run: Any, names: list[str], results: Path) -> None:
-    """Write the best weights with their facts, and the curves."""
-    facts = {
-        "architecture": arch,
-        "seed": seed,
-        "classes": names,
-        "iterations": run.done,
-        "best_iteration": run.best["iteration"],
-        "val_mIoU": round(run.best["mIoU"], 6),
-    }
-    write_text(results / "curves.csv", run.curves.as_csv())
+def publish(arch: str, seed: int, done: list[Done], names: list[str]) -> None:
+    """Write the best weights with their facts, and the curves; with folds those of each, and the curves' means."""
+    results, of_run = Path(f"results/{arch}/{seed}/train"), {"architecture": arch, "seed": seed, "classes": names}
+    for one in done:
+        write_text(results / one.part.name / "curves.csv", one.curves.as_csv())
     with whole_folder(Path(f"models/{arch}/{seed}")) as folder:
-        save_weights(folder / "weights.safetensors", run.best["weights"])
-        write_json(folder / "facts.json", facts)
-    run.progress.say(f"best validation mIoU {run.best['mIoU']:.3f} at iteration {run.best['iteration']}")
+        for one in done:
+            found = {
+                "iterations": one.iterations,
+                "best_iteration": one.best["iteration"],
+                "val_mIoU": round(one.best["mIoU"], 6),
+            }
+            save_weights(folder / one.part.name / "weights.safetensors", one.best["weights"])
+            write_json(folder / one.part.name / "facts.json", of_run | found)
+        if done[0].part.fold is not None:
+            write_text(results / "curves.csv", Curves(None, mean_rows([one.curves.rows for one in done])).as_csv())
+            write_json(folder / "facts.json", of_run | {"folds": [one.part.fold for one in done]})
+    for one in done:
+        one.progress.say(f"best validation mIoU {one.best['mIoU']:.3f} at iteration {one.best['iteration']}")

@@ -48,7 +48,7 @@ def params() -> dict[str, object]:
         },
         "prepare": {
             "sources": ["cvat"], "map": {}, "accept": [],
-            "split": {"val": 0.0, "test": 0.0, "salt": 0, "frozen": "frozen.csv"},
+            "split": {"val": 0.0, "test": 0.0, "folds": 0, "salt": 0, "frozen": "frozen.csv"},
             "shape": {"mode": "stretch", "width": 20, "height": 16, "overlap": 0},
         },
     }  # fmt: skip

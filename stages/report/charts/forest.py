@@ -15,7 +15,7 @@ NAMED = 150  # pixels of a name, at most: the numbers are in the same line
 
 def forest(results: Results, names: list[str]) -> Chart | None:
     """The chart, the best on top; None if nothing has a score."""
-    rows = [row for name in names if (row := row_of(name, results.runs[name]))]
+    rows = [row for name in names if (row := row_of(name, results.runs[name], results.validated))]
     if not rows:
         return None
     dots = [dot for name in names for dot in dots_of(name, results.runs[name])]
@@ -32,12 +32,12 @@ def forest(results: Results, names: list[str]) -> Chart | None:
         ]
         for name, runs in ((name, results.runs[name]) for name in names)
     ]
-    head = ["architecture", "test mIoU", "interval", "validation mIoU"]
+    head = ["architecture", "test mIoU", "interval", f"{results.validated.replace(' ', '-')} mIoU"]
     layers = layers_of(rows, dots, list(results.runs))
-    return draw(fitted(layers), "Test mIoU", f"mark: test; {bar}; stroke: validation", label, head, numbers)
+    return draw(fitted(layers), "Test mIoU", f"mark: test; {bar}; stroke: {results.validated}", label, head, numbers)
 
 
-def row_of(name: str, runs: list[Run]) -> dict[str, Any] | None:
+def row_of(name: str, runs: list[Run], beside: str) -> dict[str, Any] | None:
     """An architecture's score, its interval, and its score on val."""
     mean = over_seeds(runs, "test", "mIoU").mean
     if mean is None:
@@ -52,7 +52,7 @@ def row_of(name: str, runs: list[Run]) -> dict[str, Any] | None:
         "val": over_seeds(runs, "val", "mIoU").mean,
         "text": shown(over_seeds(runs, "test", "mIoU")) + (f"  {between(ends)}" if ends and len(runs) == 1 else ""),
         "tip": f"{name}: {mean:.3f}" + (f" ({between(ends)})" if ends else ""),
-        "beside": f"{name}, validation: {validated(runs)}",
+        "beside": f"{name}, {beside}: {validated(runs)}",
     }
 
 

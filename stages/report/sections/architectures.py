@@ -11,7 +11,7 @@ from stages.report.charts.scatter import COSTS, points, scatter, verdict
 from stages.report.figures import Figure, as_shown, best_of, over_seeds, ranking, tolerances
 from stages.report.gather import Results
 from stages.report.markdown import ranged
-from stages.report.standing import standing
+from stages.report.standing import out_of_fold, standing
 
 TITLE = "Architectures"
 ORDER = 20
@@ -50,6 +50,7 @@ def context(results: Results) -> dict[str, Any]:
         "size": next(iter(costs.values())),
         "intervals": results.runs[names[0]][0].metrics["test"]["intervals"],
         "fewest": FEWEST,
+        "folded": out_of_fold(results),
         "scatters": charts,
         "costs_named": {"flops": "By FLOPs.", "parameters": "By parameters."},
         "verdicts": {key: verdict(points(results, names, key), key, found) for key in charts},
@@ -68,7 +69,11 @@ def columns_of(results: Results) -> dict[str, list[Column]]:
     ]
     details = [CATALOGUE[name] for name in DETAILS]
     return {
-        "quality": [first, *others, Column(f"{first.title}, validation", first.metric, ("val", *first.metric.keys))],
+        "quality": [
+            first,
+            *others,
+            Column(f"{first.title}, {results.validated}", first.metric, ("val", *first.metric.keys)),
+        ],
         "details": [first, *edges, *(Column(one.title, one, ("test", *one.keys)) for one in details)],
     }
 

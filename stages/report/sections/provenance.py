@@ -61,9 +61,10 @@ def proofs(results: Results, values: dict[str, Any]) -> list[Proof]:
 def weights(results: Results) -> list[tuple[str, int, Proof]]:
     """The weights of each architecture and seed, the best first."""
     return [
-        (name, run.seed, file_proof("weights", results.root, run.weights.relative_to(results.root).as_posix()))
+        (name, run.seed, file_proof("weights", results.root, path.relative_to(results.root).as_posix()))
         for name in ranking(results)
         for run in results.runs[name]
+        for path in run.weights
     ]
 
 

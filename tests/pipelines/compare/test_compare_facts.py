@@ -12,6 +12,7 @@ import yaml
 from pipelines.compare.as_markdown import as_markdown
 from pipelines.compare.page import as_page
 from pipelines.compare.store import in_public
+from pixelproof.core.errors import StateError
 from tests.pipelines.compare.compared import EVIL, History, found, labels, reproduced, write_labels, write_params
 from tests.pipelines.conftest import commit, python, sh
 
@@ -178,6 +179,23 @@ def test_other_seeds_are_not_mixed_in(history: History) -> None:
     assert f"({short})" in as_markdown(result) and short.removeprefix("seeds: ") in as_page(result, [], [])
     both = found(head, head)
     assert both.facts.seeds == () and both.facts.untrue == (), "metrics/ are means over the seeds"
+
+
+def test_out_of_fold_is_said_and_not_crossed(history: History) -> None:
+    """Which network of another revision did not learn from an image is not known."""
+    write_params(history.repo, prepare={"split": {"folds": 5}})
+    changed = labels()
+    changed["val"]["val-00"][1] = 6
+    write_labels(history.repo, changed)
+    head = reproduced(history.repo)
+    result = found(history.base, head)
+    (said, shares) = (note for note in result.notes if "fold" in note.text or "shares" in note.text)
+    assert said.names == (head,) and "judged by the network, of 5, that did not learn from its fold" in said.text
+    assert "different shares of the images" in shares.text
+    assert "validation is out of fold" in as_markdown(result) and "validation is out of fold" in as_page(result, [], [])
+    assert not any("out of fold" in note.text for note in found(history.base, history.data).notes)
+    with pytest.raises(StateError, match="--cross-evaluate: networks in folds"):
+        found(history.base, head, cross=True)
 
 
 def test_crossed_scores_are_of_the_same_seeds(history: History) -> None:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelproof.data.splitting import best_salt, empty_splits, images_per_split, split_beside_frozen, split_of
+from pixelproof.data.splitting import (
+    best_salt,
+    empty_splits,
+    fold_of,
+    images_per_split,
+    part_of,
+    split_beside_frozen,
+    split_of,
+)
 
 groups = st.dictionaries(st.text(min_size=1), st.integers(1, 50), min_size=1, max_size=30)
 
@@ -102,3 +110,32 @@ def test_beside_a_frozen_test_split_others_stay_and_its_share_is_divided(salt: i
     assert {name for name in names if alone[name] != beside[name]} == {n for n in names if alone[n] == "test"}
     counts = Counter(beside.values())
     assert counts.keys() == {"train", "val"} and abs(counts["val"] / 3000 - 0.25) < 0.03
+
+
+@given(st.text(), st.integers(0, 99), st.integers(2, 20))
+def test_fold_follows_another_digest(group: str, salt: int, folds: int) -> None:
+    """It is no function of the split's: a val share that grows does not empty the folds of train."""
+    place = int(hashlib.sha256(f"{salt}:fold:{group}".encode()).hexdigest()[:16], 16) / 2**64
+    assert fold_of(group, folds, salt) == int(place * folds)
+    split = split_of(group, 0.2, 0.2, salt)
+    expected = "test" if split == "test" else f"fold {fold_of(group, folds, salt)}"
+    assert part_of(group, 0.2, 0.2, salt, folds) == part_of(group, 0.5, 0.2, salt, folds) == expected
+
+
+@given(groups, groups)
+def test_more_images_move_none_between_folds(some: dict[str, int], more: dict[str, int]) -> None:
+    alone = [images_per_split(part, 0.2, 0.2, 5, folds=4) for part in (some, more)]
+    together = images_per_split(Counter(some) + Counter(more), 0.2, 0.2, 5, folds=4)
+    assert together == {part: sum(each[part] for each in alone) for part in together}
+
+
+def test_the_salt_stratifies_the_folds() -> None:
+    """Sixty images of twelve groups, and a class that five of them have: each of five folds gets one of those."""
+    names = [f"flight {n}" for n in range(12)]
+    holds = {name: {"road": 100, "person": 5 if n < 5 else 0} for n, name in enumerate(names)}
+    salt = best_salt(dict.fromkeys(names, 5), 0.15, 0.0, holds, folds=5)
+    assert salt is not None
+    assert Counter(part_of(name, 0.15, 0.0, salt, 5) for name in names[:5]) == {f"fold {n}": 1 for n in range(5)}
+    images = images_per_split(dict.fromkeys(names, 5), 0.15, 0.0, salt, 5)
+    assert images.pop("test") == 0 and {*images.values()} <= {10, 15}
+    assert best_salt({"a": 1, "b": 1}, 0.15, 0.0, folds=3) is None

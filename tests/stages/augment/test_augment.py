@@ -28,7 +28,7 @@ from pixelproof.data.dataset import (
     write_header,
 )
 from pixelproof.data.images import Array
-from stages.augment.copies import augment, generator
+from stages.augment.copies import Split, augment, copy_of, generator
 from stages.augment.params import Augment
 
 GEOMETRY: list[dict[str, Any]] = [
@@ -235,3 +235,18 @@ def test_labels_are_not_shifted_by_parts_of_a_pixel(step: dict[str, Any]) -> Non
         inner = mask[20:40, 20:40] != IGNORE
         shifts.append((image[20:40, 20:40, 0] / 4 - mask[20:40, 20:40])[inner].mean())
     assert abs(np.mean(shifts)) < 0.06
+
+
+def test_what_is_pasted_is_of_the_same_fold(tmp_path: Path) -> None:
+    """Else a copy would show a network what it must not learn from."""
+    write_header(tmp_path, HEADER)
+    writer = SplitWriter(tmp_path, "train", HEADER)
+    for number in range(6):
+        sample = Sample(f"a{number}", "g", 8, 8, "made", fold=number % 2)
+        writer.add(sample, np.full((8, 8, 3), number, np.uint8), np.zeros((8, 8), np.uint8))
+    writer.close()
+    around = Split(tmp_path, HEADER).around((), fold=1)
+    assert around.read is not None
+    assert [int(around.read(index).image[0, 0, 0]) for index in range(around.others)] == [1, 3, 5]
+    assert Split(tmp_path, HEADER).around(()).others == 6
+    assert copy_of(sample, 1).fold == 1

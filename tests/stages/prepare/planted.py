@@ -70,7 +70,7 @@ def section(**changes: Any) -> Prepare:
         "shape": {"mode": "stretch", "width": SIDE, "height": SIDE, "overlap": 0},
         "map": {},
         "accept": [],
-        "split": {"val": 0.25, "test": 0.25, "salt": 0, "frozen": "data/frozen.csv"},
+        "split": {"val": 0.25, "test": 0.25, "folds": 0, "salt": 0, "frozen": "data/frozen.csv"},
     }
     return Prepare.model_validate(values | changes)
 

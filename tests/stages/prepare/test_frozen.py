@@ -71,7 +71,7 @@ def splits() -> dict[str, str]:
     return {sample.id: split for split in SPLITS for sample in read_split(Path("data/prepared"), split)}
 
 
-SPLIT = {"val": 0.15, "test": 0.15, "salt": 0, "frozen": "data/frozen.csv"}
+SPLIT = {"val": 0.15, "test": 0.15, "folds": 0, "salt": 0, "frozen": "data/frozen.csv"}
 
 
 def test_test_stays_while_data_grows(clone: Path) -> None:

@@ -45,7 +45,7 @@ def section(**changes: Any) -> Prepare:
         "shape": {"mode": "stretch", "width": SIZE, "height": SIZE, "overlap": 0},
         "map": {"cvat": {"vehicle": "car", "mud": "ignore"}},
         "accept": [],
-        "split": {"val": 0.3, "test": 0.3, "salt": 4, "frozen": "data/frozen.csv"},
+        "split": {"val": 0.3, "test": 0.3, "folds": 0, "salt": 4, "frozen": "data/frozen.csv"},
     }
     split = {"split": values["split"] | changes.pop("split", {})}
     return Prepare.model_validate(values | changes | split)

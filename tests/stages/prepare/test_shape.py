@@ -184,7 +184,7 @@ def dataset(root: Path, **sizes: tuple[int, int]) -> None:
 
 def prepared(root: Path, asked: Shape) -> dict[str, Any]:
     """The cards of the splits."""
-    split = {"val": 0.3, "test": 0.3, "salt": 0, "frozen": "data/frozen.csv"}
+    split = {"val": 0.3, "test": 0.3, "folds": 0, "salt": 0, "frozen": "data/frozen.csv"}
     values = {"sources": ["download"], "shape": asked.model_dump(), "map": {}, "accept": ["twice"], "split": split}
     prepare(root, root / "cards", Prepare.model_validate(values))
     verify(root / "prepared")
