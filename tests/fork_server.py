@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import json
 import multiprocessing.util
 import os
@@ -124,6 +125,8 @@ def run(executable: str, arguments: list[str], folder: str, environ: dict[str, s
     os.environ.update(environ)
     os.chdir(folder)
     tempfile.tempdir = None  # to be looked up again
+    if environ.get("PYTHONUNBUFFERED") and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(write_through=True)
     first = folder if arguments[0] in ("-m", "-c") else str(Path(arguments[0]).parent)
     sys.path[:0] = [first, *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]
     try:

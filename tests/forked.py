@@ -24,6 +24,7 @@ from tests import fork_client
 OF_STAGES = ["torch._dynamo", "mmseg.models", "mmengine.optim", "dvclive", "matplotlib.backends.backend_agg", "pyarrow"]
 OF_COMMANDS = ["dvc.cli", "dvc.commands.repro", "dvc.repo.reproduce", "networkx", "pandas", "pydantic", "cv2", "httpx"]
 HERE = Path(__file__).parent
+PYTHON = sys.executable  # also where a test replaces that by a program of ours
 SERVER = "PIXELPROOF_FORKS"  # all processes of a test run inherit the name of its folder from the first
 SECONDS_TO_START = 300
 
@@ -46,7 +47,7 @@ def server(environ: Mapping[str, str]) -> Path:
     path, owner = folder / "socket", folder.parent.name.split("-")[1]
     with FileLock(folder / "lock"):
         if not path.exists():
-            command = [sys.executable, str(HERE / "fork_server.py"), str(path), owner, *OF_STAGES, *OF_COMMANDS]
+            command = [PYTHON, str(HERE / "fork_server.py"), str(path), owner, *OF_STAGES, *OF_COMMANDS]
             passive = {"OMP_WAIT_POLICY": "passive"}  # as `make test` has it
             own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
             with (folder / "log").open("wb") as log:
@@ -87,18 +88,21 @@ def forked_python(folder: Path) -> dict[str, str]:
     return {**CAPS, "PIXELPROOF_PYTHON": str(program(folder / "forked-python", CAPS))}
 
 
-def forked_path(folder: Path) -> str:
-    """PATH with a `python` and a `dvc` before all others that run in the same way."""
+def programs(folder: Path, name: str = "forked-python") -> Path:
+    """In a new folder, a program of this name that is used as a `python` is, and a `dvc` beside it; returns the first.
+
+    As `sys.executable` it makes what this process starts by that name forked as well.
+    """
     folder.mkdir(parents=True)
-    python = program(folder / "python", {})
+    python = program(folder / name, {})
     (folder / "dvc").write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -m dvc "$@"\n')
     (folder / "dvc").chmod(0o755)
-    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return python
 
 
 def program(path: Path, environ: Mapping[str, str]) -> Path:
     """A program that is used as a `python` is; `environ` are the variables with which libraries are imported."""
-    client = [sys.executable, "-I", "-S", str(HERE / "fork_client.py"), str(server(environ))]
+    client = [PYTHON, "-I", "-S", str(HERE / "fork_client.py"), str(server(environ))]
     path.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$0" "$@"\n')
     path.chmod(0o755)
     return path
