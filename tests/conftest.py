@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.forked import begin
+from tests import forked
 from tests.once import once
 from tests.workspace import OPENED, Run, Workspace, auditing, make_workspace, tiny_run
 
@@ -19,7 +19,12 @@ settings.load_profile("patient")
 
 def pytest_configure() -> None:
     """Before xdist starts its processes: they share what starts processes fast."""
-    begin()
+    forked.begin()
+
+
+def pytest_unconfigure() -> None:
+    """After xdist's processes have ended."""
+    forked.end()
 
 
 @pytest.fixture(scope="session")

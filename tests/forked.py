@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,13 @@ def begin() -> None:
     """Choose the folder of this test run's server, in the first of its processes; that one owns it."""
     if SERVER not in os.environ:
         os.environ[SERVER] = tempfile.mkdtemp(prefix=f"forks-{os.getpid()}-")
+
+
+def end() -> None:
+    """Remove that folder, in the process that owns it; the servers end with that process."""
+    folder = Path(os.environ[SERVER])
+    if folder.name.split("-")[1] == str(os.getpid()):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def server(environ: Mapping[str, str]) -> Path:
