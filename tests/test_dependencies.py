@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +20,10 @@ import yaml
 
 from pipelines.dvc.deps import closure, code_in, differences, entry, listed_code
 from pixelproof import sources
+from pixelproof.core.portable import CAPS
 from pixelproof.data.remembered import FOLDER
 from stages.configure.resolve import names, resolve
+from tests.forked import run_forked
 from tests.workspace import OPENED, ROOT, Run, Workspace, auditing, executed, make_workspace, stages_of
 
 # Not part of the repository: git's own files, and installed packages (pixelproof/core/versions.json represents them).
@@ -156,8 +156,9 @@ def test_a_stage_writes_the_same_where_nothing_undeclared_is(audited_run: Run, t
                 shutil.copytree(folder / path, place / path, dirs_exist_ok=True)
             else:
                 shutil.copy(folder / path, place / path)
-        command = [sys.executable, *shlex.split(stage.cmd)[1:]]  # without bin/python, which only finds the interpreter
-        subprocess.run(command, cwd=place, env=env, check=True, capture_output=True)
+        # Without bin/python, which only finds the interpreter. The audited run had interpreters of its own.
+        done = run_forked(shlex.split(stage.cmd)[1:], place, env | CAPS)
+        assert done.returncode == 0, done.stderr
         outs = [out.def_path for out in stage.outs]
         written = Workspace(place).digests(*outs, *(f"{out}/**/*" for out in outs))
         expected = audited_run.written.items()

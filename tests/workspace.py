@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 from dvc.repo import Repo
 
+from tests.forked import forked_python
+
 ROOT = Path(__file__).parent.parent
 OPENED = "opened"  # the folder of an audited run's logs
 WRITTEN = ("data", "models", "results", "reports", "metrics", "tables")
@@ -51,6 +53,10 @@ class Workspace:
         """A copy in another folder, with its data and DVC's cache."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return replace(self, folder=folder)
+
+    def forked(self) -> Workspace:
+        """The same, but that every process of Python in it begins where imports have ended (forked.py)."""
+        return replace(self, env=self.env | forked_python(Path(self.env["HOME"])))
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace a text that occurs exactly once in a file."""
@@ -124,9 +130,8 @@ class Run:
     written: dict[str, str]
 
 
-def tiny_run(base: Path, env: Mapping[str, str] | None = None) -> Run:
-    """A workspace whose params make everything as small as possible, reproduced from scratch."""
-    workspace = make_workspace(base)
+def tiny_run(workspace: Workspace, env: Mapping[str, str] | None = None) -> Run:
+    """A workspace with params that make everything as small as possible, reproduced from scratch."""
     workspace.set_params(
         architectures=["unet", "fcn-r18-d8"],
         download__synthetic__train_flights=3,

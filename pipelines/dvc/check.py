@@ -18,7 +18,7 @@ from pipelines.compare.store import Outputs, Store
 from pipelines.dvc.content import Files, files_in, hash_of
 from pipelines.dvc.deps import differences, lines_of
 from pipelines.dvc.folders import AGAIN, contradictions
-from pipelines.dvc.graph import open_repo
+from pipelines.dvc.graph import open_repo, stages_that_ran
 from pipelines.dvc.lock import LOCK, DvcLock, read_lock, unlike
 from pipelines.dvc.revision import WORKSPACE, Revision, git, open_revision
 from pipelines.dvc.strays import strays
@@ -132,10 +132,11 @@ def stale_things(stages: list[Any]) -> dict[str, list[str]]:
     """What differs between dvc.lock and the tree, and the stages that read it."""
     stale: dict[str, list[str]] = {}
     outputs = {out.fs_path: out for stage in stages for out in stage.outs}
+    ran = stages_that_ran(stages)
     for stage in stages:
         if stage.is_data_source:
             continue
-        if stage.name not in stage.dvcfile.lockfile_contents.get("stages", {}):
+        if stage.addressing not in ran:
             stale[f"{stage.name}: not in dvc.lock"] = []
             continue
         for thing in _stale_in(stage):

@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,21 @@ def closure(root: Path, module: str, loadable: Set[str] = frozenset()) -> set[st
     while waiting:
         path = waiting.pop()
         seen.add(path)
-        tree = parse((root / path).read_bytes(), path)
-        for name in imported_names(tree, Path(path).parent.parts):
+        names, prefixes = _imports((root / path).read_bytes(), path)
+        for name in names:
             waiting |= files_of(root, name)
-        for prefix in computed_prefixes(tree):
+        for prefix in prefixes:
             waiting |= {path for path in loadable if path.startswith(prefix)}
         waiting -= seen
     return seen
+
+
+@cache  # stages share most of their code
+def _imports(source: bytes, path: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The project's names that a file imports, and the beginnings of those that it computes."""
+    tree = parse(source, path)
+    names = {name for name in imported_names(tree, Path(path).parent.parts) if name.split(".")[0] in PACKAGES}
+    return frozenset(names), frozenset(computed_prefixes(tree))
 
 
 def imported_names(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,14 @@ def check_targets(targets: Sequence[str]) -> None:
     if targets:
         with open_repo() as repo:
             read_graph(repo, targets)
+
+
+def stages_that_ran(stages: Iterable[Any]) -> set[str]:
+    """The addresses of those that dvc.lock has a run of; each lock is read once, where DVC would for every stage."""
+    stages = [stage for stage in stages if not stage.is_data_source]
+    files = {stage.dvcfile.path: stage.dvcfile for stage in stages}
+    locked = {path: file.lockfile_contents.get("stages", {}) for path, file in files.items()}
+    return {stage.addressing for stage in stages if stage.name in locked[stage.dvcfile.path]}
 
 
 def changed_stages(repo: Any, names: Sequence[str]) -> set[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.dvc.content import hash_of_digests
+from pipelines.dvc.graph import stages_that_ran
 from pipelines.dvc.lock import touches
 from pipelines.plan.listings import Listing, Recorded, kept, path_of, present, within, without
 
@@ -26,6 +27,7 @@ class Expected:
     def __post_init__(self) -> None:
         """Start with the working tree as it is."""
         self.recorded = Recorded(self.repo)
+        self.ran = stages_that_ran(self.repo.index.stages)
 
     def leave_open(self, stage: str, outs: Sequence[Any]) -> None:
         """A stage will or may run: what it writes is unknown."""

@@ -18,7 +18,7 @@ BY_HAND = "output changed by hand"
 
 def of_inputs(stage: Any, deps: Sequence[Any], expected: Expected) -> list[str]:
     """What changed in a stage's command, its params, and those inputs that are known in advance."""
-    if is_new(stage):
+    if stage.addressing not in expected.ran:
         return ["never run: it is not in dvc.lock"]
     found = ["dvc.yaml lets it run every time"] if stage.always_changed or stage.is_callback else []
     found += ["its command was changed in dvc.yaml"] if stage.cmd_changed else []
@@ -29,11 +29,6 @@ def of_inputs(stage: Any, deps: Sequence[Any], expected: Expected) -> list[str]:
         if not is_same(dep, expected):
             changed.setdefault(_kind(dep), []).extend(_files(dep, expected))
     return found + [f"{kind} changed: {listed(files)}" for kind, files in changed.items()]
-
-
-def is_new(stage: Any) -> bool:
-    """Whether dvc.lock has no run of a stage."""
-    return stage.name not in stage.dvcfile.lockfile_contents.get("stages", {})
 
 
 def is_same(dep: Any, expected: Expected) -> bool:
@@ -82,7 +77,7 @@ def _files(part: Any, expected: Expected) -> list[str]:
 def of_outputs(stage: Any, expected: Expected) -> list[str]:
     """What is wrong in the working tree with the outputs of a stage's last run."""
     words: dict[str, list[str]] = {}
-    for out in () if is_new(stage) else stage.outs:
+    for out in stage.outs if stage.addressing in expected.ran else ():
         if problem := _problem(out):
             paths = _files(out, expected) if problem == BY_HAND else [path_of(out)]
             words.setdefault(problem, []).extend(paths)

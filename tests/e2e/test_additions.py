@@ -22,7 +22,7 @@ from tests.workspace import Workspace, make_workspace, stages_of
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """One copy for all; each addition is committed, so that the next begins with a clean tree."""
-    return make_workspace(tmp_path_factory.mktemp("additions"))
+    return make_workspace(tmp_path_factory.mktemp("additions")).forked()
 
 
 def add(workspace: Workspace, files: dict[str, str]) -> set[str]:

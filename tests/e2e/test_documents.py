@@ -99,7 +99,11 @@ def clone(first_run: Run, tmp_path: Path) -> Workspace:
     """A clone on the branch `topic`: its first run is committed on `main` and tagged; with photos and an export."""
     copied = first_run.workspace.at(tmp_path / "a clone")
     names = {f"GIT_{role}_{what}": "t@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    path = f"{copied.folder / 'bin'}:{Path(sys.executable).parent}:{copied.env['PATH']}"  # as an activated one has it
+    dvc = tmp_path / "path/dvc"
+    dvc.parent.mkdir()
+    dvc.write_text('#!/bin/sh\nexec bin/python -m dvc "$@"\n')  # forked, as all the rest
+    dvc.chmod(0o755)
+    path = f"{copied.folder / 'bin'}:{dvc.parent}:{Path(sys.executable).parent}:{copied.env['PATH']}"  # as activated
     made = Workspace(copied.folder, copied.env | names | {"PATH": path})
     made.run("sh", "-c", "git add -A && git commit -qm 'A run' && git tag v1.2 && git checkout -qb topic")
     own_export(tmp_path / "export.zip", 24)

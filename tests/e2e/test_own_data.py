@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ def prepared(workspace: Workspace) -> dict[str, tuple[str, str]]:
 @pytest.mark.promise
 def test_the_readme_alone_leads_from_exports_to_reports(tmp_path: Path) -> None:
     """60 images, then 20 more and 5 corrected; no file is edited but to make this quick."""
-    workspace = make_workspace(tmp_path)
+    workspace = make_workspace(tmp_path).forked()
     init, make, add, again = (command.split() for command in commands("Your own images"))
     assert init.pop() == add.pop() == "EXPORT.zip" and make == again
     workspace.run(*init, str(own_export(tmp_path / "my export.zip", 60)))
@@ -92,5 +91,5 @@ def shared(workspace: Workspace, tmp_path: Path) -> Path:
     workspace.dvc("push")
     workspace.run("git", "clone", "-q", str(workspace.folder), str(tmp_path / "colleague"))
     colleague = Workspace(tmp_path / "colleague", workspace.env)
-    colleague.run(sys.executable, "-m", "dvc", "pull")
+    colleague.dvc("pull")
     return colleague.folder

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from pixelproof.core.errors import StateError
+from tests.forked import programs
 from tests.pipelines.conftest import python, runs, sh
 from tests.pipelines.flows.conftest import Served
 
@@ -41,8 +42,9 @@ class Run:
 
 
 @pytest.fixture
-def reproduce(repo: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run the flow here, on the server of the session."""
+def reproduce(repo: Path, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the flow here, on the server of the session; its many short runs of DVC are forked."""
+    monkeypatch.setattr(sys, "executable", str(programs(tmp_path / "programs")))
     monkeypatch.setenv("PREFECT_API_URL", served.api)
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", ":".join(served.login))
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings

@@ -20,6 +20,7 @@ import pytest
 
 from pipelines.verify.verify import verify
 from pixelproof.core.errors import ExitCode, PixelproofError, StateError
+from tests.forked import PYTHON, programs
 from tests.pipelines.conftest import commit, python, runs, sh
 
 EXTRA = """\
@@ -39,6 +40,12 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setattr("tempfile.tempdir", None)
     yield folder
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture(autouse=True)
+def forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rebuild asks DVC five things, and most of an answer is to import it."""
+    monkeypatch.setattr(sys, "executable", str(programs(tmp_path / "programs")))
 
 
 def change(arch: str, **test: float | None) -> None:
@@ -230,7 +237,7 @@ def test_a_stage_that_lacks_its_output_or_prints_as_dvc_does_is_named(repo: Path
 def test_ctrl_c_leaves_nothing_behind(repo: Path, temporary: Path) -> None:
     edit("code/stage.py", 'print(f"hello', 'time.sleep(600 * (name == "prepare"))\nprint(f"hello')
     commit(repo)
-    process = psutil.Popen([sys.executable, "-m", "commands", "verify"], cwd=repo, stderr=subprocess.PIPE, text=True)
+    process = psutil.Popen([PYTHON, "-m", "commands", "verify"], cwd=repo, stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
             if line.endswith("data/prepared/test\n"):  # the command of `prepare`, which has begun

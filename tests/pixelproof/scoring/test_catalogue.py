@@ -110,7 +110,7 @@ found = {
 
 def test_a_new_metric_is_an_entry_and_a_function(tmp_path: Path) -> None:
     """It is then in metrics.json, in the report and metrics/, in what compare knows, in model cards and in the docs."""
-    workspace, root = make_workspace(tmp_path), tmp_path / "made"
+    workspace, root = make_workspace(tmp_path).forked(), tmp_path / "made"
     mark = "# --- helpers"
     workspace.edit("pixelproof/scoring/formulas.py", mark, FUNCTIONS.lstrip() + mark)
     workspace.edit("pixelproof/scoring/catalogue.py", "\n)\nCATALOGUE =", f"{ENTRIES})\nCATALOGUE =")

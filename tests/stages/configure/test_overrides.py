@@ -90,7 +90,7 @@ def test_an_unknown_architecture_lists_them() -> None:
 @pytest.mark.slow
 def test_dvc_takes_keys_with_dots(tmp_path: Path) -> None:
     """Through params.yaml and DVC: one config changes, and a misspelt key ends the stage with its one line."""
-    workspace = make_workspace(tmp_path)
+    workspace = make_workspace(tmp_path).forked()
     workspace.set_params(architectures=["kmeans", "unet-bn"])
     workspace.dvc("repro", "configure")
     before = workspace.digests("data/configs/*")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import pytest
 import yaml
 
 from pixelproof.core.errors import FetchError, ParamsError
+from pixelproof.core.portable import CAPS
 from stages.configure import pretrained
 from stages.configure.pretrained import pinned, stated_by
 from stages.configure.resolve import names
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[3]
 DIGEST = "ab" * 32
@@ -33,7 +36,7 @@ def configured(
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["architectures"], params["train"]["pretrained"] = architectures, value
     (root / "params.yaml").write_text(yaml.safe_dump(params))
-    done = subprocess.run([sys.executable, "-m", "stages.configure"], cwd=root, capture_output=True, text=True)
+    done = run_forked(["-m", "stages.configure"], root, os.environ | CAPS)
     return done, {path.stem: json.loads(path.read_text()) for path in (root / "data/configs").glob("*.json")}
 
 

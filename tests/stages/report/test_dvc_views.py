@@ -21,7 +21,7 @@ from tests.workspace import ROOT, Workspace, executed, make_workspace, stages_of
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A clone with fake results, whose report DVC ran, committed."""
-    made = make_workspace(tmp_path_factory.mktemp("views"))
+    made = make_workspace(tmp_path_factory.mktemp("views")).forked()
     fake.make(made.folder, images=2, size=32)  # with the params of this repository
     made.set_params(architectures=fake.ARCHITECTURES, train__seeds=[0])
     assert executed(made.dvc("repro", "--single-item", "report")) == ["report"]

@@ -107,9 +107,11 @@ def train(root: Path, arch: str = "unet", *arguments: str, check: bool = True) -
     return succeeded(subprocess.run(command, cwd=root, capture_output=True, text=True), check)
 
 
-def train_forked(root: Path, arch: str = "unet", check: bool = True) -> subprocess.CompletedProcess[str]:
+def train_forked(
+    root: Path, arch: str = "unet", *arguments: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """The same, but that installed packages are imported when it begins."""
-    return succeeded(run_forked([*COMMAND, "--arch", arch, "--seed", "0"], root), check)
+    return succeeded(run_forked([*COMMAND, "--arch", arch, "--seed", "0", *arguments], root), check)
 
 
 def succeeded(done: subprocess.CompletedProcess[str], check: bool) -> subprocess.CompletedProcess[str]:

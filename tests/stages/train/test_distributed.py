@@ -21,7 +21,7 @@ from pixelproof.data import dataset
 from stages.train.__main__ import devices
 from stages.train.params import Params
 from tests.stages.train.batches import BATCHES, LOSSES, Counted, logits_of, validate, weight
-from tests.stages.train.conftest import REPOSITORY, TRAIN, Workspace, train, write_split
+from tests.stages.train.conftest import REPOSITORY, TRAIN, Workspace, train, train_forked, write_split
 from tests.stages.train.test_cuda import LOSSES as TERMS
 from tests.stages.train.test_cuda import curve
 
@@ -97,7 +97,7 @@ def test_two_processes_train_as_one_with_their_batches_together(workspace: Works
         ignore_unevenly(root)
         shutil.rmtree(root / "data/prepared/val")
         write_split(root / "data/prepared", "val", 5)
-        train(root, ARCH, "--processes", str(number))
+        train_forked(root, ARCH, "--processes", str(number))
     one, two = (curve(root, ARCH, "train/loss") for root in roots)
     assert len(one) == 2 and one == pytest.approx(two, rel=1e-5)
     scores = [curve(root, ARCH, "val/mIoU") + curve(root, ARCH, "val/pixel_accuracy") for root in roots]
@@ -155,7 +155,7 @@ def test_ending_the_command_ends_its_processes(workspace: Workspace) -> None:
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_in_one_line(workspace: Workspace) -> None:
-    done = train(workspace(), "unet", "--processes", "3", check=False)
+    done = train_forked(workspace(), "unet", "--processes", "3", check=False)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "train.batch: found 4; expected a multiple of the 3 processes" in done.stderr
 
@@ -177,5 +177,5 @@ def test_as_many_devices_are_taken_as_params_say(asked: int, present: int, monke
 
 @pytest.mark.parametrize("seed", ["-1", "x"])
 def test_a_seed_that_is_none_is_one_line(seed: str, workspace: Workspace) -> None:
-    done = train(workspace(), "unet", "--seed", seed, check=False)
+    done = train_forked(workspace(), "unet", "--seed", seed, check=False)
     assert done.returncode == 2 and "train.seeds: found" in done.stderr and len(done.stderr.splitlines()) == 1

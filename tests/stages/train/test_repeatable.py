@@ -166,7 +166,7 @@ def test_a_crafted_checkpoint_runs_no_code_and_a_damaged_one_is_not_resumed(work
 def test_two_processes_share_each_batch(workspace: Workspace, arch: str) -> None:
     """torchrun on two CPU processes trains to the end, validates every image once and publishes one model."""
     root = workspace("two", workers=0)
-    done = train(root, arch, "--processes", "2")
+    done = train_forked(root, arch, "--processes", "2")
     assert "best validation mIoU" in done.stdout
     assert (root / f"models/{arch}/0/weights.safetensors").exists()
 
