@@ -89,7 +89,7 @@ def verdicts(recipes: Sequence[Recipe], draws: int, groups: int, networks: int, 
     for _ in range(draws):
         pairs = [of.judged(rng, groups, networks, spread) for of in recipes]
         rows = after([replace(pair, architecture=f"net-{number}") for number, pair in enumerate(pairs)])
-        said.append([row.verdict for row in rows if row.metric == "mIoU"])
+        said.append([str(row.verdict) for row in rows if row.metric == "mIoU"])
     return said
 
 
