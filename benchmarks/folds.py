@@ -1,7 +1,8 @@
 """`python benchmarks/folds.py`: what the gate can tell of 60 images in 12 groups, with a validation split and in folds.
 
-Writes benchmarks/results/folds.md. Worlds, gate and change are those of significance.py; here each network also has what
-its own training did by chance, everywhere, so that the images of a fold share it. What really changed is the recipe.
+Writes benchmarks/results/folds.md. Worlds, gate and change are those of significance.py; here each network also has
+what its own training did by chance, everywhere, so that the images of a fold share it. What really changed is the
+recipe.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.significance import SEED, after, side  # noqa: E402, I001 - it sets the threads of NumPy
+from benchmarks.significance import SEED, after, side  # noqa: I001 - it sets the threads of NumPy
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from benchmarks.common import ROOT  # noqa: E402
-from benchmarks.worlds import PLAIN, Floats, matrices  # noqa: E402
-from pipelines.compare.significance import GATE_SPLIT, Pair  # noqa: E402
-from pixelproof.core.machine import machine  # noqa: E402
-from pixelproof.core.table import markdown_table  # noqa: E402
-from pixelproof.scoring.counts import counts  # noqa: E402
-from pixelproof.scoring.scores import scores  # noqa: E402
+from benchmarks.common import ROOT
+from benchmarks.worlds import PLAIN, Floats, matrices
+from pipelines.compare.significance import GATE_SPLIT, Pair
+from pixelproof.core.machine import machine
+from pixelproof.core.table import markdown_table
+from pixelproof.scoring.counts import counts
+from pixelproof.scoring.scores import scores
 
 WORLD = replace(PLAIN, change=0.45)
 DROP = -0.05
@@ -40,9 +41,9 @@ SETTINGS: list[
 ]
 WORDS = f"""\
 A recipe changes by a true {DROP} of mIoU, or not at all; groups differ in how much (standard deviation 0.06, as in
-[significance.md](significance.md)). *Shut*: how often the gate says that it regressed, of a single network and of one of
-four; *cannot tell*: how often it does not know (in the rest the drop looks larger than the alarm, and a person is asked);
-*false*: how often it is shut though the recipe did not change."""
+[significance.md](significance.md)). *Shut*: how often the gate says that it regressed, of a single network and of one
+of four; *cannot tell*: how often it does not know (in the rest the drop looks larger than the alarm, and a person is
+asked); *false*: how often it is shut though the recipe did not change."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def verdicts(recipes: Sequence[Recipe], draws: int, groups: int, networks: int, 
     for _ in range(draws):
         pairs = [of.judged(rng, groups, networks, spread) for of in recipes]
         rows = after([replace(pair, architecture=f"net-{number}") for number, pair in enumerate(pairs)])
-        said.append([row.verdict for row in rows if row.metric == "mIoU"])
+        said.append([str(row.verdict) for row in rows if row.metric == "mIoU"])
     return said
 
 

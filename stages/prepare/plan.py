@@ -137,9 +137,10 @@ def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
     """An empty split is an error if we made it, but not if a source publishes it that way; folds are ours."""
     shares = params.split
     ours = [p for p in placed if p.found_in == UNSPLIT]
-    # The test split is drawn where groups are; where all are published, or it is frozen, folds alone are.
-    whole = not shares.folds or (ours and not frozen)
-    drawn, test = (ours, shares.test) if whole else ([p for p in placed if p.sample.fold is not None], 0.0)
+    # The salt draws the test split too, but where that is frozen; of published images it draws the folds alone.
+    whole = not shares.folds or (len(ours) == len(placed) and not frozen)
+    free = [p for p in placed if p.sample.fold is not None or (p.found_in == UNSPLIT and not frozen)]
+    drawn, test = (ours, shares.test) if whole else (free, 0.0)
     groups = Counter(p.sample.group for p in drawn)
     empty = empty_splits(Counter(p.part for p in placed), shares.val, shares.test, shares.folds)
     empty = empty if ours else [part for part in empty if part not in SPLITS]
