@@ -1,4 +1,4 @@
-"""What augmentation did: the policy in words, images with their copies, and how the class shares changed."""
+"""What augmentation did: the policies in words, images with their copies, and how the class shares changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from pixelproof.augmentation.policies import POLICIES
 from pixelproof.core.errors import DataError
 from pixelproof.data.dataset import IGNORE, Header, Sample, read_image, read_mask, read_split
 from stages.report.charts.chart import CLASS, Chart, draw, plot
@@ -15,25 +14,18 @@ from stages.report.figures import MINUS
 from stages.report.gather import Results
 from stages.report.markdown import percent
 from stages.report.pictures import colours, painted, photo, spread
+from stages.report.steps import in_words
 
 TITLE = "Augmentation"
 ORDER = 130
 GROUP = "Origins"
-FOLD = "The policy, some images with their copies, and how the copies change the class shares"
+FOLD = "The policies, some images with their copies, and how the copies change the class shares"
 FAMILIES = 4  # images that are shown with their copies
 COPIES = 3  # of each of them, at most
 READ = 400  # images whose labels are counted, originals and copies together, at most
 ROWS = (33, 21)  # chart pixels for each class: of few, of many
 FEW = 12
 WIDE = 184  # pixels, beside the names
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step of the policy, and its probability."""
-
-    text: str
-    share: float | None
 
 
 @dataclass(frozen=True)
@@ -66,12 +58,13 @@ class Counts:
 
 
 def context(results: Results) -> dict[str, Any]:
-    """The policy, families of pictures, and pixel counts; without copies, only that there are none."""
-    policy = [step(entry) for entry in steps(results.params.augment.get("policy", []))]
+    """The policies, families of pictures, and pixel counts; without copies, only that there are none."""
+    policy = in_words(results.params.augment.get("policy", []))
+    training = in_words((results.params.train.model_extra or {}).get("augment", []))
     originals = {sample.id: sample for sample in read_split(results.data, "train")}
     copies = read_split(results.root / "data/augmented", "train")
     if not copies:
-        return {"copies": 0}
+        return {"copies": 0, "training": training}
     parents = {sample.id: parent(results, sample, originals) for sample in copies}
     counted = evenly(copies, READ // 2)
     before = count(results, list({parents[c.id].id: parents[c.id] for c in counted}.values()), copied=False)
@@ -80,6 +73,7 @@ def context(results: Results) -> dict[str, Any]:
         "copies": len(copies),
         "originals": len({sample.id for sample in parents.values()}),
         "policy": policy,
+        "training": training,
         "families": families(results, copies, parents),
         "counted": len(counted),
         "before": before,
@@ -94,29 +88,6 @@ def parent(results: Results, copy: Sample, originals: dict[str, Sample]) -> Samp
         path = results.root / "data/augmented/train/index.csv"
         raise DataError(path, "copies of images of data/prepared/train", str(copy.parent), "run `dvc repro`")
     return originals[copy.parent]
-
-
-def steps(policy: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A policy's steps; a name stands for those that it has in this code."""
-    return POLICIES.get(policy, [{"name": policy}]) if isinstance(policy, str) else policy
-
-
-def step(entry: dict[str, Any]) -> Step:
-    """A step in words; an unknown one by its settings."""
-    settings = {key: value for key, value in entry.items() if key not in ("name", "p")}
-    texts = {
-        "flip": lambda: "flip: " + ("left to right" if settings["axis"] == "horizontal" else "upside down"),
-        "rotate": lambda: f"rotate by up to {settings['degrees']:g}° either way; empty corners are ignored",
-        "crop": lambda: f"crop to at least {percent(settings['area'])} of the area, and enlarge",
-        "color": lambda: ", ".join(f"{key} ±\u00a0{percent(value)}" for key, value in settings.items()),
-        "noise": lambda: f"Gaussian noise, standard deviation up to {percent(settings['std'])} of the full range",
-    }
-    name = str(entry.get("name"))
-    try:
-        text = texts[name]()
-    except (KeyError, TypeError, ValueError):
-        text = ", ".join([name, *(f"{key} {value}" for key, value in settings.items())])
-    return Step(text, entry.get("p"))
 
 
 def families(results: Results, copies: list[Sample], parents: dict[str, Sample]) -> list[list[Picture]]:

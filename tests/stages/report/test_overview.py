@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ import pytest
 from sklearn.metrics import jaccard_score
 
 from pipelines.dvc.graph import open_repo
+from pixelproof.augmentation.policies import POLICIES
+from pixelproof.augmentation.steps import Step as AnyStep
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import read_json, write_json
 from pixelproof.core.params import load, read_yaml
@@ -32,6 +34,7 @@ from stages.report.page import render
 from stages.report.params import Params
 from stages.report.pictures import colours, painted
 from stages.report.sections import augmentation, data, graph, overview, provenance
+from stages.report.steps import WORDS, Step, in_words, step
 from tests.stages.report import fake
 from tests.workspace import ROOT
 
@@ -222,20 +225,21 @@ def test_no_more_images_are_read_than_said(root: Path, monkeypatch: pytest.Monke
     assert augmentation.evenly(samples, 99) == samples
 
 
-def test_the_policy_in_words() -> None:
-    steps = [augmentation.step(entry) for entry in read_yaml(ROOT / "params.yaml")["augment"]["policy"]]
-    assert [step.share for step in steps] == [0.5, 0.5, 0.3, 0.3, 0.5, 0.2]
-    assert [step.text.replace("\u00a0", " ") for step in steps] == [
-        "flip: left to right",
-        "flip: upside down",
-        "rotate by up to 20° either way; empty corners are ignored",
-        "crop to at least 70 % of the area, and enlarge",
-        "brightness ± 20 %, contrast ± 20 %, saturation ± 20 %",
-        "Gaussian noise, standard deviation up to 2 % of the full range",
-    ]
-    named = [augmentation.step(entry).share for entry in augmentation.steps("flip")]
-    assert named == [0.5] and augmentation.steps("no name") == [{"name": "no name"}]
-    assert augmentation.step({"name": "warp", "by": [1, 2]}) == augmentation.Step("warp, by [1, 2]", None)
+def test_the_policies_in_words(root: Path) -> None:
+    """Every step that the library has, in words that its settings fill; unknown ones by their settings."""
+    known = {get_args(kind.model_fields["name"].annotation)[0] for kind in get_args(get_args(AnyStep)[0])}
+    assert set(WORDS) == known
+    policy = [entry for name in POLICIES for entry in POLICIES[name]]
+    told = in_words(policy)
+    assert [one.share for one in told] == [entry["p"] for entry in policy]
+    assert not [one.text for entry, one in zip(policy, told, strict=True) if one.text.startswith(entry["name"] + ", ")]
+    assert in_words("flip") == [Step("flip: left to right", 0.5)] and in_words("no name") == [Step("no name", None)]
+    assert step({"name": "warp", "by": [1, 2]}) == Step("warp, by [1, 2]", None)
+    assert step({"name": "crop", "p": 0.3, "area": 0.7}).text.replace("\u00a0", " ") == (
+        "crop to at least 70 % of the area, and enlarge"
+    )
+    html = render(read(root, train={"seeds": [0], "augment": [{"name": "hue", "p": 0.25, "degrees": 10.0}]}))
+    assert "While training" in html and "turn hues by up to 10° either way" in html
 
 
 def test_no_copies_and_stale_copies_are_said(root: Path, tmp_path: Path) -> None:
