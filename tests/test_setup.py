@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
@@ -41,7 +42,9 @@ def test_the_lock_satisfies_the_ranges_of_pyproject() -> None:
 
 
 def test_what_runs_here_is_what_the_lock_says() -> None:
-    found = {canonicalize_name(d.metadata["Name"]): d.version.partition("+")[0] for d in distributions()}
+    """What is installed: setuptools shows the copies inside it too, once another test has imported what needs them."""
+    installed = distributions(path=[sysconfig.get_path("purelib")])
+    found = {canonicalize_name(d.metadata["Name"]): d.version.partition("+")[0] for d in installed}
     assert {name: version for name, version in found.items() if name in locked()} == locked()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -9,6 +10,7 @@ import pytest
 
 from commands import add
 from commands.__main__ import main
+from commands._cvat.pull import Pulled
 from pixelproof.core.errors import DataError, ParamsError, StateError
 from stages.cvat.params import GROUPINGS, Subset
 from tests.commands.adding import FIRST, LABELS, Clone, export, flight, in_all, project, splits, table
@@ -342,9 +344,10 @@ def test_tasks_of_a_server_are_pulled_and_added(
 ) -> None:
     asked = []
 
-    def pull(projects: list[int], tasks: list[int], finished: object, out: Path) -> list[Path]:
-        asked.append((projects, tasks))
-        return [export(FIRST, "12").folder(out / "task-12-a"), export(flight(50, 2), "13").folder(out / "task-13-b")]
+    def pull(projects: list[int], tasks: list[int], finished: object, out: Path, held: Mapping[str, int]) -> Pulled:
+        asked.append((projects, tasks, dict(held)))
+        exports = [export(FIRST, "12").folder(out / "task-12-a"), export(flight(50, 2), "13").folder(out / "task-13-b")]
+        return Pulled(exports, {})
 
     monkeypatch.setattr("commands._cvat.pull.pull", pull)
     run(clone, monkeypatch, "cvat:project/3")
@@ -352,7 +355,7 @@ def test_tasks_of_a_server_are_pulled_and_added(
     before = clone.files()
     run(clone, monkeypatch, "cvat:12")
     assert "nothing changed" in capsys.readouterr().out and clone.files() == before
-    assert asked == [([3], []), ([], [12])]
+    assert asked == [([3], [], {}), ([], [12], {"12": 24, "13": 2})]
 
 
 def test_new_labels_are_appended_and_what_was_edited_stays(clone: Clone, tmp_path: Path) -> None:
