@@ -73,7 +73,8 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
     steps = _rounded(min(room.steps(batch, crop), most))
     views, rate = steps * batch / learnt, 1 / (millions(crop) * pace.seconds)
     span = f"{minutes:g} minutes" + (f" for {folds} folds" if folds else "")
-    shown = f"{rate:.3g} images/s measured here: {steps} steps of {batch} show each image {views:.0f} times"
+    speed = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+    shown = f"{speed} images/s measured here: {steps} steps of {batch} show each image {views:.0f} times"
     ends = f"in {span}" if steps < _rounded(most) else f"which is enough, and takes no more than {span}"
     short = f"; fewer than {STEPS} steps teach little: give it more --minutes" if steps < min(STEPS, most) else ""
     interval, validated = _validations(facts, room, steps, judged)

@@ -134,8 +134,9 @@ class Seen:
                 found = [(float(area) ** 0.5, 1.0) for area in areas]
             else:
                 stats = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)[2][1:]
+                areas = stats[:, cv2.CC_STAT_AREA]
                 # By area: what others cover falls into slivers, of which there are many.
-                found = [(float(area) ** 0.5, float(area)) for area in stats[:, cv2.CC_STAT_AREA]]
+                found = [(float(area) ** 0.5, float(area / areas.mean())) for area in areas]
             self.sides.setdefault(info.name, []).extend(found)
 
     def add_halves(self, mask: Array) -> None:
