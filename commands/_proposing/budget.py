@@ -65,7 +65,7 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
         minutes: For all of it.
         folds: How many there will be; 0 for none.
     """
-    room = Room(pace, TRAINING * 60 * minutes / max(folds, 1), OF_MEMORY * facts.memory)
+    room = room_for(facts, pace, minutes, folds)
     learnt, judged = shared(facts, folds)
     crop, cropped = _crop(facts, room)
     batch, batched = _batch(facts, room, crop, learnt)
@@ -74,7 +74,8 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
     views, rate = steps * batch / learnt, 1 / (millions(crop) * pace.seconds)
     span = f"{minutes:g} minutes" + (f" for {folds} folds" if folds else "")
     speed = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
-    shown = f"{speed} images/s measured here: {steps} steps of {batch} show each image {views:.0f} times"
+    times = f"{views:.0f}" if views >= 10 else f"{views:.1f}"
+    shown = f"{speed} images/s measured here: {steps} steps of {batch} show each image {times} times"
     ends = f"in {span}" if steps < _rounded(most) else f"which is enough, and takes no more than {span}"
     short = f"; fewer than {STEPS} steps teach little: give it more --minutes" if steps < min(STEPS, most) else ""
     interval, validated = _validations(facts, room, steps, judged)
@@ -86,6 +87,16 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
         Line("train.val_interval", interval, validated),
     ]
     return Effort(lines, steps, views)
+
+
+def room_for(facts: Facts, pace: Pace, minutes: float, folds: int) -> Room:
+    """What there is for each network."""
+    return Room(pace, TRAINING * 60 * minutes / max(folds, 1), OF_MEMORY * facts.memory)
+
+
+def most_steps(facts: Facts, pace: Pace, minutes: float, folds: int) -> int:
+    """How many steps of small batches and crops fit into the time of each network."""
+    return room_for(facts, pace, minutes, folds).steps(LEAST, list(_crops(facts))[-1])
 
 
 def shared(facts: Facts, folds: int) -> tuple[float, float]:

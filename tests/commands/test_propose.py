@@ -102,7 +102,10 @@ def test_folds_where_validation_has_few_groups() -> None:
     assert "test" in parts and {*judged} == {0, 1, 2, 3, 4}
     # 540 s for each network: 540 steps of 4, so crops of 480x480 as above; 1,000 images to learn from are 4 in 5.
     assert (found["train.crop"], found["train.iterations"]) == ([480, 480], 1100)
-    assert "show each image 9 times, in 50 minutes for 5 folds" in why("train.iterations", few)
+    assert "show each image 8.8 times, in 50 minutes for 5 folds" in why("train.iterations", few)
+    # 1 minute leaves 54 s, 10.8 for each: 215 steps of 4 crops of 224x224, which a fifth of the 5 minutes would give.
+    assert proposed(few, minutes=1)["prepare.split.folds"] == 0
+    assert "5 folds leave each network time for 215 steps: --minutes 5 would do" in why("prepare.split.folds", few, 1)
     # They stay once they are there: 12 groups would be 2 of validation.
     folded = Division(
         {name: "test" if place == "test" else "train" for name, place in places.items()},
