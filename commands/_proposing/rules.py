@@ -155,11 +155,12 @@ def _losses(facts: Facts) -> list[Line]:
         loss = Line("train.loss", both, f"{said}: Dice counts each class alike, as nnU-Net has it")
     else:
         loss = Line("train.loss", terms, f"{said}: on CamVid, with 0.3 %, adding Dice showed no gain (camvid.md)")
+    often = f"the most frequent class has {ratio:.1f} times the pixels of the rarest"
     if ratio < EVEN:
-        return [loss, Line("train.balance.by", "none", f"the most frequent class has {ratio:.1f} times the rarest's")]
+        return [loss, Line("train.balance.by", "none", often)]
     power = min(0.25, math.floor(100 * math.log(MOST_WEIGHT) / math.log(ratio)) / 100)
-    why = f"the most frequent class has {ratio:.0f} times the rarest's, which then weighs {ratio**power:.1f} times its"
-    return [loss, Line("train.balance.by", "power", why), Line("train.balance.power", power, why)]
+    weight = f"the rarest class then weighs {ratio**power:.1f} times the most frequent one"
+    return [loss, Line("train.balance.by", "power", often), Line("train.balance.power", power, weight)]
 
 
 def _changes(facts: Facts, spent: Effort) -> list[Line]:
