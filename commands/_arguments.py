@@ -25,6 +25,17 @@ def share(text: str) -> float:
     return value
 
 
+def minutes(text: str) -> float:
+    """A number above 0, of minutes."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected minutes above 0, found {text!r}")
+    return value
+
+
 def height_x_width(text: str) -> tuple[int, int]:
     """The size of an image."""
     if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)):

@@ -42,3 +42,33 @@ def set_values(text: str, changes: Mapping[str, Any]) -> str:
     changed = StringIO()
     yaml.dump(tree, changed)
     return changed.getvalue()
+
+
+def with_reasons(text: str, reasons: Mapping[str, str]) -> str:
+    """Write a reason behind some values, in place of any comment there.
+
+    DVC keeps a comment behind a value that is no list, no section and not empty; others get none.
+
+    Args:
+        text: the content of params.yaml.
+        reasons: by key path.
+
+    Raises:
+        ParamsError: there is no such key.
+
+    >>> print(with_reasons("a:\\n  b: 1  # was 2\\n  c:\\n  - 3\\n", {"a.b": "as before", "a.c": "lost"}), end="")
+    a:
+      b: 1  # as before
+      c:
+      - 3
+    """
+    tree = YAML().load(text)
+    lines = text.splitlines()
+    for path, reason in reasons.items():
+        value = pick(tree, path)
+        if value is None or isinstance(value, dict | list):
+            continue
+        *parents, last = path.split(".")
+        line = reduce(getitem, parents, tree).lc.value(last)[0]
+        lines[line] = f"{lines[line].partition(' #')[0].rstrip()}  # {reason}"
+    return "\n".join([*lines, ""])
