@@ -1,6 +1,6 @@
 # Every target sets up what it needs: .venv, from requirements.lock. GNU make and a POSIX sh are enough.
 .DEFAULT_GOAL := repro
-.PHONY: setup repro test check serve bench
+.PHONY: setup repro test check serve bench gpu
 FORMS := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 setup:
@@ -50,3 +50,7 @@ bench: setup
 	bin/python benchmarks/significance.py
 	bin/python benchmarks/folds.py
 	bin/python benchmarks/train.py
+
+# What only a GPU can show, into one file: benchmarks/results/gpu.md, or OUT=FILE. Needs no network once setup has run.
+gpu: setup
+	bin/python benchmarks/gpu.py $(if $(OUT),--out "$(OUT)")

@@ -3,6 +3,9 @@
 Each is a real training in its own process, paused where its loop asks for the next batch. While one runs, the others
 are paused, including their loader workers. So they can take turns, and other load on the machine affects all of them
 alike.
+
+On a GPU a paused training also gives its cached memory back, so that each has the GPU as if alone. What it takes to get
+it again is not timed: each turn begins with a few steps that do not count.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ import psutil
 
 from pixelproof.core.errors import PixelproofError, StateError
 
+UNTIMED = 2  # steps at the beginning of each turn on a GPU
+
 
 @dataclass(frozen=True)
 class Round:
@@ -31,7 +36,7 @@ class Round:
     images: int
     seconds: float
     waited: float  # the part of the seconds spent waiting for a batch
-    busy: float = math.nan  # the part of the seconds in which a GPU was busy; only if it was profiled
+    busy: float = math.nan  # the part of the seconds in which a GPU was busy; only if a profiler saw it
 
     @property
     def rate(self) -> float:
@@ -49,6 +54,7 @@ class Held:
         self.batches, self.line = batches, line
         self.asked = self.left = self.images = 0
         self.began = self.waited = 0.0
+        self.profiled = False
         self.profiler: Any = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -57,6 +63,8 @@ class Held:
     def __next__(self) -> Any:
         if not self.left:
             self.hold()
+        if self.left == self.asked:
+            self.begin()
         self.left -= 1
         start = time.perf_counter()
         batch = next(self.batches)
@@ -66,49 +74,66 @@ class Held:
 
     def hold(self) -> None:
         """Report the steps, then wait until more are requested; a request for none ends the process."""
-        finish_device()
+        on_gpu = finish_device()
         if self.asked:
             seconds = time.perf_counter() - self.began
             busy = kernel_seconds(self.profiler) if self.profiler else math.nan
             self.line.send(Round(self.asked, self.images, seconds, self.waited, busy))
+        if on_gpu:
+            empty_device()
         workers = psutil.Process().children(recursive=True)
         for worker in workers:
             worker.suspend()
         try:
-            self.asked, profiled = self.line.recv()
+            self.asked, self.profiled = self.line.recv()
         except EOFError:  # the other end is gone
-            self.asked, profiled = 0, False
+            self.asked, self.profiled = 0, False
         finally:
             for worker in workers:
                 worker.resume()
         if not self.asked:
             raise SystemExit
-        self.profiler = start_profiler() if profiled else None
-        self.left, self.images, self.waited, self.began = self.asked, 0, 0.0, time.perf_counter()
+        self.left = self.asked + (UNTIMED if on_gpu else 0)
+
+    def begin(self) -> None:
+        """Time what follows."""
+        finish_device()
+        self.profiler = start_profiler() if self.profiled else None
+        self.images, self.waited, self.began = 0, 0.0, time.perf_counter()
 
 
-def finish_device() -> None:
-    """Wait until the GPU has finished."""
+def finish_device() -> bool:
+    """Wait until the GPU has finished; whether there is one."""
     import torch
 
-    if torch.cuda.is_available():
+    if there := torch.cuda.is_available():
         torch.cuda.synchronize()
+    return there
+
+
+def empty_device() -> None:
+    """Give the GPU's memory that is only cached back, for the trainings whose turn it is."""
+    import torch
+
+    torch.cuda.empty_cache()
 
 
 def start_profiler() -> Any:
-    """Start torch's profiler of GPU activity."""
+    """Start torch's profiler of GPU activity; without a GPU it sees none."""
+    import torch
     from torch.profiler import ProfilerActivity, profile
 
-    profiler = profile(activities=[ProfilerActivity.CUDA])
+    there = torch.cuda.is_available()
+    profiler = profile(activities=[ProfilerActivity.CUDA if there else ProfilerActivity.CPU])
     profiler.start()
     return profiler
 
 
 def kernel_seconds(profiler: Any) -> float:
-    """How long at least one kernel or copy was running on the GPU."""
+    """How long at least one kernel or copy was running on the GPU; NaN if the profiler saw none."""
     profiler.stop()
     events = [event.time_range for event in profiler.events() if event.device_type.name == "CUDA"]
-    return covered([(span.start, span.end) for span in events]) / 1e6
+    return covered([(span.start, span.end) for span in events]) / 1e6 if events else math.nan
 
 
 def covered(spans: list[tuple[float, float]]) -> float:

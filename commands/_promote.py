@@ -35,6 +35,9 @@ def promote(root: Path, arch: str, seed: int) -> list[str]:
     recorded, contents = _as_recorded(folder, arch, seed), (folder / WEIGHTS).read_bytes()
     facts, digest = read_json(folder / "facts.json"), hashlib.sha256(contents).hexdigest()
     before = target.read_bytes() if target.is_file() else None
+    if before not in (None, contents) and not _kept(target, before or b""):
+        fix = f"`bin/python -m dvc add {target}` keeps them, or move them away"
+        raise StateError(str(target), "weights that DVC does not keep would be lost", fix)
     if before != contents:
         write_bytes(target, contents)
     write_json(target.with_suffix(".json"), facts | {"sha256": digest, "dvc": {folder.as_posix(): recorded}})
@@ -43,7 +46,15 @@ def promote(root: Path, arch: str, seed: int) -> list[str]:
     same = "the same weights as before" if before == contents else "new weights"
     told = [f"{target}: {same}, of {arch} with seed {seed}, {score}; SHA-256 {digest[:16]}..."]
     told += [f"commit {target}.dvc, {target.with_suffix('.json')} and {FOLDER}/.gitignore"] if kept else []
+    told.append("folds that begin with them are not judged out of fold: these weights have seen their images")
     return [*told, _next(target, arch)]
+
+
+def _kept(target: Path, contents: bytes) -> bool:
+    """Whether the .dvc file beside it names these contents."""
+    named = target.with_name(f"{target.name}.dvc")
+    found = read_yaml(named)["outs"][0].get("md5") if named.is_file() else None
+    return found == hashlib.md5(contents, usedforsecurity=False).hexdigest()
 
 
 def _as_recorded(folder: Path, arch: str, seed: int) -> str:

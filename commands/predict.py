@@ -40,7 +40,7 @@ def names(text: str) -> tuple[str, ...]:
 def seeds(text: str) -> tuple[int, ...]:
     """Seeds, separated by commas."""
     found = text.split(",")
-    if not all(map(str.isdecimal, found)) or len(set(found)) < len(found):
+    if not all(map(str.isdecimal, found)) or len(set(map(int, found))) < len(found):
         raise argparse.ArgumentTypeError(f"expected seeds, each once and separated by commas, found {text!r}")
     return tuple(map(int, found))
 

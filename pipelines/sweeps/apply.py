@@ -1,6 +1,7 @@
 """`sweep apply NAME POINT`: the working tree becomes what a point is, as by `dvc exp apply`.
 
-DVC overwrites edits without a word. So files with edits that no point of the sweep holds are refused here.
+DVC resets every file that git knows, and the index, without a word. So edits that no point of the sweep holds are
+refused here, wherever they are.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def apply(sweep: Sweep, name: str) -> None:
         raise StateError(f"sweep {sweep.name}, point {name}", f"not done on {head[:10]}", fix)
     commits = [record.commit for record in done.values()]
     written = {path for commit in commits for path in _differing(head, commit)}
-    edits = [path for path in changed_files() if path in written]
+    in_git = {path for path in git("ls-tree", "-r", "--name-only", "-z", head).decode().split("\0") if path}
+    edits = [path for path in changed_files() if path in written | in_git or _staged(path)]
     if lost := [path for path in edits if not any(_holds(commit, path) for commit in commits)]:
         raise StateError(listed(lost), "has edits that would be lost", "commit them, or `git stash`")
     with open_repo():  # removes what a killed DVC left, in whose presence it refuses to work
@@ -44,6 +46,10 @@ def apply(sweep: Sweep, name: str) -> None:
 
 def _differing(head: str, commit: str) -> list[str]:
     return [path for path in git("diff", "--name-only", "-z", head, commit).decode().split("\0") if path]
+
+
+def _staged(path: str) -> bool:
+    return bool(git("diff", "--cached", "--name-only", "--", path))
 
 
 def _holds(commit: str, path: str) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ FOLDER = Path("experiments")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=,+-]*")  # right in a ref of git, in a path and unquoted in a shell
 LONGEST = 80
 KEYS = ("about", "set", "grid", "points")
+MOST = 1000  # points: each is a run of the whole graph
 FIX = "see docs/sweeps.md"
 Overrides = dict[str, Any]  # key path in params.yaml -> value
 
@@ -74,7 +76,7 @@ def read_sweep(path: Path) -> Sweep:
         DataError: the file is not a sweep.
         StateError: there is no such file.
     """
-    path = path if path.suffix else FOLDER / f"{path.name}.yaml"
+    path = path if path.suffix in (".yaml", ".yml") else FOLDER / f"{path.name}.yaml"
     if not path.is_file():
         there = ", ".join(sorted(each.stem for each in FOLDER.glob("*.yaml"))) or "none"
         raise StateError(str(path), "no such file", f"in {FOLDER}: {there}")
@@ -100,6 +102,8 @@ def _points(path: Path, content: dict[str, Any]) -> tuple[Point, ...]:
         for key, values in _overrides(path, "grid", grid).items():
             if not isinstance(values, list) or not values:
                 raise DataError(path, f"a list of values for {key}", repr(values), FIX)
+        if (count := math.prod(map(len, grid.values()))) > MOST:
+            raise DataError(path, f"a grid of at most {MOST} points", f"{count:,}", "give fewer values, or `points`")
         combined = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
         named = [(name_of(each), each) for each in combined]
     elif isinstance(points, dict):

@@ -69,6 +69,14 @@ def test_weights_are_copied_kept_by_dvc_and_pinned(trained: Path) -> None:
     assert md5(b"second") in Path(f"{COPY}.dvc").read_text()
 
 
+def test_weights_of_others_are_not_replaced(trained: Path) -> None:
+    Path("pretrained").mkdir()
+    Path(COPY).write_bytes(b"mine")
+    with pytest.raises(StateError, match=r"^pretrained/unet.safetensors: weights that DVC does not keep would be lost"):
+        promote(trained, "unet", 0)
+    assert Path(COPY).read_bytes() == b"mine"
+
+
 def test_what_dvc_lock_does_not_record_is_refused(trained: Path) -> None:
     """One line, and nothing is written."""
     (MODEL / "weights.safetensors").write_bytes(b"edited")

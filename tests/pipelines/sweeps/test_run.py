@@ -186,6 +186,17 @@ def test_the_winner_becomes_the_working_tree_and_edits_are_not_lost(sweeping: Pa
     refused = python("sweep", "apply", "rate", "lr=0.3", cwd=sweeping)
     assert refused.returncode == 2 and "params.yaml: has edits that would be lost" in refused.stderr
     assert (sweeping / "params.yaml").read_text() == text
+    sh("git", "checkout", "params.yaml", cwd=sweeping)
+    for name, staged in (("code/stage.py", False), ("notes.txt", True)):  # no point changes them; DVC resets both
+        before = (sweeping / name).read_text() if (sweeping / name).is_file() else None
+        (sweeping / name).write_text("# mine\n")
+        if staged:
+            sh("git", "add", name, cwd=sweeping)
+        refused = python("sweep", "apply", "rate", "lr=0.3", cwd=sweeping)
+        assert refused.returncode == 2 and f"{name}: has edits that would be lost" in refused.stderr
+        assert (sweeping / name).read_text() == "# mine\n"
+        if before is not None:
+            (sweeping / name).write_text(before)
     unknown = python("sweep", "apply", "rate", "lr=9", cwd=sweeping)
     assert unknown.returncode == 2 and "points: lr=0.2, lr=0.3" in unknown.stderr
 

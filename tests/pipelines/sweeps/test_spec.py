@@ -31,6 +31,19 @@ def test_a_grid_is_every_combination_with_what_all_share(tmp_path: Path) -> None
     assert sweep.shared() == {"train.ema": 0.9}
 
 
+def test_a_grid_that_nobody_can_run_is_refused_before_it_is_listed(tmp_path: Path) -> None:
+    values = ", ".join(f"train.k{key}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]" for key in range(20))
+    with pytest.raises(PixelproofError, match="a grid of at most 1000 points, found 100,000,000,000,000,000,000"):
+        written(tmp_path, f"grid: {{{values}}}\n")
+
+
+def test_a_name_may_have_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("experiments").mkdir()
+    Path("experiments/lr0.1.yaml").write_text("points: [{train.batch: 4}]\n")
+    assert read_sweep(Path("lr0.1")).name == "lr0.1"
+
+
 def test_points_are_a_list_or_have_names(tmp_path: Path) -> None:
     listed = written(tmp_path, "points: [{architectures: [unet]}, {architectures: [fcn, unet], train.batch: 4}]\n")
     assert [point.name for point in listed.points] == ["unet", "architectures=fcn+unet,batch=4"]

@@ -33,6 +33,7 @@ from pixelproof.nn.losses import (
     hardest,
     ohem,
 )
+from tests.ongpu import DEVICE
 from tests.pixelproof.networks.operations import Operations
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -294,8 +295,8 @@ def test_the_check_sees_refused_operations() -> None:
 @each_loss
 def test_cuda_gives_the_same_gradient_each_time(loss: Loss, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(4, 4, 128, 128, generator=generator).cuda().requires_grad_()
-    labels = torch.randint(0, 4, (4, 128, 128), generator=generator).cuda()
+    logits = torch.randn(4, 4, 128, 128, generator=generator).to(DEVICE).requires_grad_()
+    labels = torch.randint(0, 4, (4, 128, 128), generator=generator).to(DEVICE)
     labels[:, :32] = IGNORE
     torch.use_deterministic_algorithms(True)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.ongpu import DEVICE
 from tests.stages.train.conftest import Workspace, train, weights
 
 # One for each thing that has a form of its own: interpolation, pooling to windows, un-pooling, hard pixels, attention.
@@ -26,7 +27,7 @@ def curve(root: Path, arch: str, name: str) -> list[float]:
 @pytest.mark.parametrize("arch", FAMILIES)
 def test_cuda_writes_the_same_bytes_twice(workspace: Workspace, arch: str, precision: str) -> None:
     """With every loss at once; and what torch has no deterministic form of would have ended the run."""
-    compute = {"device": "cuda", "precision": precision, "channels_last": True, "threads": 1}
+    compute = {"device": DEVICE, "precision": precision, "channels_last": True, "threads": 1}
     roots = [workspace(name, arch=arch, compute=compute, deterministic=True, loss=LOSSES) for name in ("one", "two")]
     for root in roots:
         train(root, arch, "--processes", "1")
@@ -37,10 +38,10 @@ def test_cuda_writes_the_same_bytes_twice(workspace: Workspace, arch: str, preci
 @pytest.mark.gpu
 def test_cuda_trains_as_the_cpu_does(workspace: Workspace) -> None:
     """The deterministic forms on both: the first iterations' loss is the same within rounding."""
-    losses = []
-    for device in ("cpu", "cuda"):
+    losses: list[list[float]] = []
+    for device in ("cpu", DEVICE):
         compute = {"device": device, "precision": "fp32", "channels_last": False, "threads": 1}
-        root = workspace(device, arch="unet-vgg16", compute=compute, deterministic=True, iterations=4)
+        root = workspace(f"{device}{len(losses)}", arch="unet-vgg16", compute=compute, deterministic=True, iterations=4)
         train(root, "unet-vgg16", "--processes", "1")
         losses.append(curve(root, "unet-vgg16", "train/loss"))
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
