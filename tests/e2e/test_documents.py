@@ -44,6 +44,8 @@ TAKES_LONG = {
     "bin/pixelproof sweep experiments/lecture.yaml --jobs 2 --out lecture": "tests/pipelines/sweeps/test_run.py",
     "pixelproof sweep experiments/lecture.yaml": "tests/pipelines/sweeps/test_run.py",
     "bin/pixelproof sweep apply lecture unet": "tests/pipelines/sweeps/test_run.py",
+    "bin/pixelproof init --propose": "measures; tests/commands/test_propose.py",
+    "bin/pixelproof init EXPORT.zip --propose --minutes 60 --write": "measures; tests/commands/test_propose.py",
     "bin/pixelproof speed": "measures; tests/commands/test_speed.py",
     "bin/pixelproof cost": "measures; tests/commands/test_cost.py",
     "bin/pixelproof export --arch unet": "tests/commands/test_export.py",

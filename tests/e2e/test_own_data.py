@@ -71,8 +71,8 @@ def test_the_readme_alone_leads_from_exports_to_reports(tmp_path: Path) -> None:
     assert sum(now[name] != first[name] for name in first) == 5
 
     colleague = shared(workspace, tmp_path)
-    names = [path.name for path in (workspace.folder / "data/annotations").iterdir()]
-    assert [path.name for path in (colleague / "data/annotations").iterdir()] == names
+    names = {path.name for path in (workspace.folder / "data/annotations").iterdir()}
+    assert {path.name for path in (colleague / "data/annotations").iterdir()} == names
     assert len([*(colleague / "data/annotations/photographs").iterdir()]) == 80
 
 
