@@ -311,14 +311,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _download(self, task: Task) -> None:
         archive = next(each for of, _, each in reversed(self.server.exports.values()) if of == task.id)
-        wanted = self.headers.get("Range")
-        self.server.range_headers.append(wanted)
+        self.server.range_headers.append(wanted := self.headers.get("Range"))
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and self.server.ranges else 0
-        if not start:
-            self.bytes(archive)
+        if start:
+            self.bytes(archive[start:], 206, Content_Range=f"bytes {start}-{len(archive) - 1}/{len(archive)}")
         else:
-            extent = f"bytes {start}-{len(archive) - 1}/{len(archive)}"
-            self.bytes(archive[start:], 206, Content_Range=extent)
+            self.bytes(archive)
 
 
 _TASK: dict[tuple[str, ...], Callable[[Handler, Task], None]] = {
@@ -335,8 +333,9 @@ def status(code: int, retry_after: str | None = None, body: Any = None, raw: byt
     def fault(handler: Handler) -> bool:
         if raw:
             handler.bytes(raw, code)
-            return True
-        handler.json(body or {"detail": "as planned"}, code, **({"Retry-After": retry_after} if retry_after else {}))
+        else:
+            after = {"Retry-After": retry_after} if retry_after else {}
+            handler.json(body or {"detail": "as planned"}, code, **after)
         return True
 
     return fault
@@ -353,8 +352,7 @@ def cut(after: int) -> Fault:
     """Send so many bytes of a body, then break the connection."""
 
     def fault(handler: Handler) -> bool:
-        write = handler.wfile.write
-        sent = [0]
+        write, sent = handler.wfile.write, [0]
 
         def some(content: Any) -> int:
             if content.startswith(b"HTTP/"):
@@ -394,8 +392,7 @@ def stall(seconds: float) -> Fault:
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
     """Answer in a thread of its own."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield
     finally:

@@ -31,9 +31,9 @@ def apply(sweep: Sweep, name: str) -> None:
         fix = f"`bin/pixelproof sweep {sweep.name}` runs it; done: {', '.join(done) or 'none'}"
         raise StateError(f"sweep {sweep.name}, point {name}", f"not done on {head[:10]}", fix)
     commits = [record.commit for record in done.values()]
-    written = {path for commit in commits for path in _differing(head, commit)}
-    in_git = {path for path in git("ls-tree", "-r", "--name-only", "-z", head).decode().split("\0") if path}
-    edits = [path for path in changed_files() if path in written | in_git or _staged(path)]
+    reset = {path for commit in commits for path in _files("diff", "--name-only", "-z", head, commit)}
+    reset |= {*_files("ls-tree", "-r", "--name-only", "-z", head), *_files("diff", "--cached", "--name-only", "-z")}
+    edits = [path for path in changed_files() if path in reset]
     if lost := [path for path in edits if not any(_holds(commit, path) for commit in commits)]:
         raise StateError(listed(lost), "has edits that would be lost", "commit them, or `git stash`")
     with open_repo():  # removes what a killed DVC left, in whose presence it refuses to work
@@ -44,12 +44,9 @@ def apply(sweep: Sweep, name: str) -> None:
     print(f"the working tree is now {experiment(sweep, point)}; `git diff` shows it, `git commit` keeps it")
 
 
-def _differing(head: str, commit: str) -> list[str]:
-    return [path for path in git("diff", "--name-only", "-z", head, commit).decode().split("\0") if path]
-
-
-def _staged(path: str) -> bool:
-    return bool(git("diff", "--cached", "--name-only", "--", path))
+def _files(*arguments: str) -> list[str]:
+    """The files that a git command lists."""
+    return [path for path in git(*arguments).decode().split("\0") if path]
 
 
 def _holds(commit: str, path: str) -> bool:

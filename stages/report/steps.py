@@ -35,7 +35,7 @@ WORDS: dict[str, Callable[[Settings], str]] = {
     "crop": lambda s: f"crop to at least {percent(s['area'])} of the area, and enlarge",
     "perspective": lambda s: f"perspective: corners move by up to {percent(s['shift'])} of a side",
     "grid_shuffle": lambda s: f"exchange the cells of a grid of {s['rows']} rows and {s['columns']} columns",
-    "cutout": lambda s: f"ignore up to {s['count']} rectangles, which turn grey",
+    "cutout": lambda s: f"ignore up to {s['count']} rectangles, which turn black",
     "color": lambda s: ", ".join(f"{key} ±\u00a0{percent(s[key])}" for key in ("brightness", "contrast", "saturation")),
     "brightness": _change("brightness"),
     "contrast": _change("contrast"),
