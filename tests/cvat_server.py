@@ -333,9 +333,8 @@ def status(code: int, retry_after: str | None = None, body: Any = None, raw: byt
     def fault(handler: Handler) -> bool:
         if raw:
             handler.bytes(raw, code)
-        else:
-            after = {"Retry-After": retry_after} if retry_after else {}
-            handler.json(body or {"detail": "as planned"}, code, **after)
+            return True
+        handler.json(body or {"detail": "as planned"}, code, **({"Retry-After": retry_after} if retry_after else {}))
         return True
 
     return fault
@@ -357,8 +356,7 @@ def cut(after: int) -> Fault:
         def some(content: Any) -> int:
             if content.startswith(b"HTTP/"):
                 return write(content)
-            write(content[: max(0, after - sent[0])])
-            sent[0] += len(content)
+            sent[0] += write(content[: max(0, after - sent[0])])
             handler.wfile.flush()
             handler.connection.shutdown(2)
             raise ConnectionError
@@ -392,7 +390,8 @@ def stall(seconds: float) -> Fault:
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
     """Answer in a thread of its own."""
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
     try:
         yield
     finally:
