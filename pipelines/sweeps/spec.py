@@ -41,6 +41,10 @@ class Point:
     name: str
     overrides: Overrides
 
+    def told(self, key: str) -> str | None:
+        """A value as text; None where the point leaves params.yaml's, while one that it sets to null is a text."""
+        return _told(self.overrides[key]) if key in self.overrides else None
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -53,7 +57,7 @@ class Sweep:
     def varying(self) -> list[str]:
         """The settings that are not the same in all points."""
         keys = dict.fromkeys(key for point in self.points for key in point.overrides)
-        return [key for key in keys if len({_told(point.overrides.get(key)) for point in self.points}) > 1]
+        return [key for key in keys if len({point.told(key) for point in self.points}) > 1]
 
     def shared(self) -> Overrides:
         """The settings that all points change alike."""

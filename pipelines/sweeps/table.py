@@ -15,6 +15,7 @@ from pipelines.markdown import code, signed
 from pipelines.plan.hours import duration
 from pipelines.sweeps.results import Difference, Results, Row, Score
 from pipelines.sweeps.run import State
+from pipelines.sweeps.spec import Point
 from pixelproof.core.table import markdown_table
 
 SHOWN_SPLIT = "test"
@@ -126,13 +127,13 @@ def as_csv(state: State, found: Results) -> str:
     for row in found.rows:
         scores = [row.scores[split] for split in (GATE_SPLIT, SHOWN_SPLIT)]
         numbers = [_cell(value) for score in scores for value in (score.value, score.low, score.high)]
-        settings = [_setting(row.point.overrides.get(key)) for key in varying]
+        settings = [_setting(row.point, key) for key in varying]
         cost = [len(row.seeds) or "", f"{row.record.seconds:.1f}", row.record.commit]
         lines.append([row.point.name, *settings, row.architecture, "done", *numbers, *cost])
     with_rows = {row.point.name for row in found.rows}
     for point in state.sweep.points:
         if point.name not in with_rows:
-            settings = [_setting(point.overrides.get(key)) for key in varying]
+            settings = [_setting(point, key) for key in varying]
             status = "done" if point.name in state.done else "failed"
             lines.append([point.name, *settings, "", status, *[""] * (len(ends) + 3)])
     return _csv(head, lines)
@@ -159,7 +160,7 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def _setting(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value)
+def _setting(point: Point, key: str) -> str:
+    """What a point sets a key to; nothing where it leaves the value of params.yaml."""
+    value = point.overrides.get(key, "")
+    return value if isinstance(value, str) else json.dumps(value)

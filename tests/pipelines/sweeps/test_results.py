@@ -117,3 +117,11 @@ def test_the_table_says_what_is_known(tmp_path: Path) -> None:
     assert evil not in page and "&lt;img" in page
     assert page.count("<circle") == 2 and "differs, p &lt; 0.001" in page
     assert as_csv(state, found).splitlines()[-1].startswith("bad,1,,failed,")
+
+
+def test_a_setting_of_null_is_told_from_one_that_is_left_alone() -> None:
+    sweep = Sweep("tried", "crops", (Point("whole", {"train.crop": None}), Point("as-it-is", {})))
+    state = State(sweep, "d" * 40, {}, {"whole": "failed", "as-it-is": "failed"})
+    head, *lines = as_csv(state, Results("pixel_accuracy", (), ())).splitlines()
+    assert head.startswith("point,train.crop,architecture,")
+    assert [line.split(",")[:2] for line in lines] == [["whole", "null"], ["as-it-is", ""]]

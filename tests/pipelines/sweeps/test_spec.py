@@ -52,6 +52,13 @@ def test_points_are_a_list_or_have_names(tmp_path: Path) -> None:
     assert named.varying() == ["train.batch"]
 
 
+def test_a_setting_of_null_is_not_one_that_is_left_alone(tmp_path: Path) -> None:
+    """Whichever point comes first: what all points share runs once, with the settings of all."""
+    for first, second in (("{}", "{train.crop: null}"), ("{train.crop: null}", "{}")):
+        sweep = written(tmp_path, f"set: {{train.batch: null}}\npoints: {{a: {first}, b: {second}}}\n")
+        assert sweep.varying() == ["train.crop"] and sweep.shared() == {"train.batch": None}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
