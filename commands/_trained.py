@@ -21,6 +21,7 @@ from stages.train.params import Params
 
 PREPARED, CONFIGS, MODELS = Path("data/prepared"), Path("data/configs"), Path("models")
 WEIGHTS = "weights.safetensors"
+SEEDS = range(2**63)  # those that `train.seeds` in params.yaml may have
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,27 @@ def require(arch: str, seed: int, fold: int | None = None) -> Path:
     """The weights of a trained network, which have their facts beside them.
 
     Raises:
-        StateError: they do not exist; the message lists those that do, and what would train this one.
+        StateError: they do not exist; the message lists those that do, and what would train this one. Or no network
+            can have this seed.
     """
+    if seed not in SEEDS:
+        raise StateError(f"seed {seed}", "no such seed", f"0 to {SEEDS[-1]} are possible; trained: {_there()}")
     weights = folder_of(MODELS / arch / str(seed), fold) / WEIGHTS
     if not weights.is_file():
-        paths = [*MODELS.glob(f"*/*/{WEIGHTS}"), *MODELS.glob(f"*/*/fold-*/{WEIGHTS}")]
-        runs = dict.fromkeys(f"{path.parts[1]} (seed {path.parts[2]})" for path in sorted(paths))
-        there = ", ".join(runs) or "none"
-        fix = f"trained: {there}; {what_trains(arch, seed)}; `dvc pull` fetches what a remote has"
+        fix = f"trained: {_there()}; {what_trains(arch, seed)}; `dvc pull` fetches what a remote has"
         raise StateError(str(weights), "no such file", fix)
     facts = weights.with_name("facts.json")
     if not facts.is_file():
         fix = f"train writes it beside the weights; {what_trains(arch, seed)}"
         raise StateError(str(facts), "no such file", fix)
     return weights
+
+
+def _there() -> str:
+    """The networks that are trained."""
+    paths = [*MODELS.glob(f"*/*/{WEIGHTS}"), *MODELS.glob(f"*/*/fold-*/{WEIGHTS}")]
+    runs = dict.fromkeys(f"{path.parts[1]} (seed {path.parts[2]})" for path in sorted(paths))
+    return ", ".join(runs) or "none"
 
 
 def single(arch: str, seed: int) -> None:

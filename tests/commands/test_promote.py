@@ -87,4 +87,6 @@ def test_what_dvc_lock_does_not_record_is_refused(trained: Path) -> None:
         promote(trained, "unet", 0)
     with pytest.raises(StateError, match=r"no such file; trained: unet \(seed 0\); add 1 to `train.seeds`"):
         promote(trained, "unet", 1)
+    with pytest.raises(StateError, match=r"^seed -1: no such seed; 0 to \d+ are possible; trained: unet \(seed 0\)$"):
+        promote(trained, "unet", -1)
     assert not Path("pretrained").exists()

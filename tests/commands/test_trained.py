@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
-from commands._trained import config_of, find
+from commands._trained import SEEDS, config_of, find
 from pipelines.dvc.graph import check_targets
 from pixelproof.core.errors import StateError
+from stages.report.params import Seeds
 from tests.workspace import make_workspace
 
 ARCH = "ocrnet-hr48-hms"  # of README's own example; not among the architectures of params.yaml
@@ -54,3 +56,21 @@ def test_advice_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         config_of("fcn8s")
     check_targets([follow(params, str(raised.value))])
     assert advice("ocrnet-hr48-hm", 0) == f"there is no architecture with this name (did you mean {ARCH!r}?)"
+
+
+def test_a_seed_that_params_refuse_is_named_with_those_that_are_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No advice to add it: nothing trains with it. The bounds are those of `train.seeds`."""
+    monkeypatch.chdir(tmp_path)
+    first, last = SEEDS[0], SEEDS[-1]
+    assert Seeds(seeds=[first, last]).seeds == [first, last]
+    weights = tmp_path / "models/unet/3/weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    for seed in (first - 1, last + 1):
+        with pytest.raises(ValidationError):
+            Seeds(seeds=[seed])
+        said = rf"^seed {seed}: no such seed; 0 to {last} are possible; trained: unet \(seed 3\)$"
+        with pytest.raises(StateError, match=said):
+            find("unet", seed)
