@@ -36,8 +36,9 @@ def preview(name: str, images: int, out: Path | None) -> None:
         out: the file to write.
 
     Raises:
-        PixelproofError: there is no such policy, or no image.
+        PixelproofError: there is no such policy, or no image, or `out` is no name of a PNG.
     """
+    target = target_of(name, out)
     params = load("train", TrainParams)
     policy, split = policy_of(name, params), Split(PREPARED, read_header(PREPARED))
     if not split.samples or images < 1:
@@ -54,10 +55,19 @@ def preview(name: str, images: int, out: Path | None) -> None:
         view = split.view(sample)
         after = [apply(policy, view, generator(params.seed, sample.id, copy), around) for copy in range(1, TIMES + 1)]
         rows.append(np.hstack([cell for each in (view, *after) for cell in cells(each, palette)]))
-    target = out or Path(f"exports/augment/{name}.png")
     target.parent.mkdir(parents=True, exist_ok=True)
     write_png(target, np.vstack(rows))
     print(f"{target}: {count} images and masks, and both after {name}, {TIMES} times")
+
+
+def target_of(name: str, out: Path | None) -> Path:
+    """Where the sheet goes: a PNG, whatever it is called, so another ending would lie."""
+    target = out or Path(f"exports/augment/{name}.png")
+    if target.is_dir():
+        raise StateError(str(target), "a folder", f"give --out a file in it, such as {target / 'sheet.png'}")
+    if target.suffix.lower() != ".png":
+        raise StateError(str(target), "not a .png", "give --out a name that ends with .png")
+    return target
 
 
 def policy_of(name: str, params: TrainParams) -> list[Step]:

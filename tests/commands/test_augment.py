@@ -76,3 +76,19 @@ def test_policies_of_params_can_be_seen_and_others_are_named(
         ParamsError, match=r"train\.crop\.0: found 0 \(int\); input should be greater than or equal to 1"
     ):
         main(["augment", "--preview", "none"])
+
+
+def test_the_sheet_is_a_png_and_is_called_so(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other name is refused before a picture is drawn, and nothing is written."""
+    monkeypatch.chdir(workspace())
+    Path("sheets").mkdir()
+    for out, said in (
+        ("sheets", r"^sheets: a folder; give --out a file in it, such as sheets/sheet\.png$"),
+        ("x.jpg", r"^x\.jpg: not a \.png; give --out a name that ends with \.png$"),
+        ("sheets/new", r"^sheets/new: not a \.png; "),
+    ):
+        with pytest.raises(StateError, match=said):
+            main(["augment", "--preview", "none", "--images", "1", "--out", out])
+    assert not list(Path("sheets").iterdir()) and not Path("x.jpg").exists()
+    assert main(["augment", "--preview", "none", "--images", "1", "--out", "sheets/X.PNG"]) == ExitCode.GOOD
+    assert decode(Path("sheets/X.PNG"), cv2.IMREAD_COLOR).shape == (PLACE, 6 * PLACE, 3)
