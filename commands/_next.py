@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands._csv import csv_text
 from commands._images import check_image, names, read_photo, window_of
 from commands._predict import predict, way_of
 from commands._ranking.origin import INDEX
 from commands._ranking.sheet import Card, page, photo
 from commands._ranking.spread import Choice, candidate, choose
-from commands._ranking.table import check_out, csv_text, page_of
+from commands._ranking.table import check_out, page_of
 from commands._shown import Shown
 from commands._trained import find_all
 from pixelproof.core.errors import StateError

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from commands._csv import csv_text
 from commands._ranking.judging import InFolds, Judge, Judges, OneForAll
 from commands._ranking.origin import Origin, Origins
 from commands._ranking.regions import Box, Labels, Region, find_regions, odds_of
 from commands._ranking.scores import confusions, score, surprise_of
 from commands._ranking.sheet import Card, outlined, page, painted, photo
-from commands._ranking.table import check_out, csv_text, page_of
+from commands._ranking.table import check_out, page_of
 from commands._trained import PREPARED, prepared
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_text

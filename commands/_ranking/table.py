@@ -1,16 +1,13 @@
-"""The CSV that a ranking is written to, and where its page goes."""
+"""Where the CSV of a ranking goes, and its page."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pixelproof.core.errors import StateError
 
-COMPUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")  # how text begins that stands after an apostrophe
 BEGINNING = 1000  # bytes: enough for the columns of a table, and for what comes before a page's style
 
 
@@ -36,29 +33,6 @@ def check_out(out: Path, columns: Sequence[str], title: str) -> None:
 def page_of(out: Path) -> Path:
     """The page beside a table."""
     return out.with_suffix(".html")
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The content of the table; names in it may be other people's.
-
-    Args:
-        columns: the first line.
-        rows: the others. Text that a spreadsheet would compute stands after an apostrophe, and so does text that begins
-            with one: without its first apostrophe, any cell is what it was.
-
-    Example:
-        >>> csv_text(["image"], [["=1+1.png"], ["'a.png"], ["a=1.png"], [-1]]).splitlines()
-        ['image', "'=1+1.png", "''a.png", 'a=1.png', '-1']
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_inert(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def _inert(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(COMPUTED) else cell
 
 
 def _beginning(path: Path) -> bytes:
