@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from commands._csv import csv_text
 from commands._geo import write_mask, write_polygons
 from commands._images import check_image, names, read_photo, window_of
 from commands._shown import Shown
@@ -193,8 +193,4 @@ def scores(name: Path, found: Prediction, classes: int) -> list[str]:
 
 def scores_csv(rows: Sequence[Sequence[str]], header: Header) -> str:
     """The content of scores.csv."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "width", "height", "certainty", *(f"share of {name}" for name in header.names())])
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(["image", "width", "height", "certainty", *(f"share of {name}" for name in header.names())], rows)

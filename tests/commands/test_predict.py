@@ -78,6 +78,18 @@ def test_masks_overlays_and_scores_at_the_images_own_sizes(root: Path, monkeypat
     assert float(rows[1]["certainty"]) == pytest.approx(sure, abs=1e-6)
 
 
+def test_a_name_is_no_formula_in_scores(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files keep their names; in the table, without its first apostrophe, each is what it was."""
+    photos = ["=cmd|x/a", "+1", "-1", "@SUM(1)", "\tt", "\r=r", "x\r=r", "'quoted", "a=1"]
+    for name in photos:
+        write(root / f"photos/{name}.png", halves(32, 48))
+    run(monkeypatch, "photos", "--out", "out")
+    with Path("out/scores.csv").open(newline="") as file:
+        shown = {row["image"]: row["share of tomato"] for row in csv.DictReader(file)}
+    assert set(shown) == {name if name in ("x\r=r", "a=1") else f"'{name}" for name in photos}
+    assert set(shown.values()) == {"0.500000"} and all(Path(f"out/masks/{name}.png").is_file() for name in photos)
+
+
 def test_a_prepared_image_gets_the_mask_that_evaluate_gives_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 48x32, which is what training saw: nothing is resized. With a real network, and by the real command line."""
     torch.manual_seed(3)
