@@ -1,11 +1,10 @@
-"""A small CVAT: an HTTP server on loopback that answers what the SDK asks of CVAT 2.80, and has faults on request."""
+"""A small CVAT: an HTTP server on loopback that answers what the SDK asks of CVAT 2.80. Its faults: cvat_faults.py."""
 
 from __future__ import annotations
 
 import io
 import json
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -325,66 +324,6 @@ _TASK: dict[tuple[str, ...], Callable[[Handler, Task], None]] = {
     ("data",): Handler._chunk,
     ("dataset", "download"): Handler._download,
 }
-
-
-def status(code: int, retry_after: str | None = None, body: Any = None, raw: bytes = b"") -> Fault:
-    """Answer with a status, and with JSON or raw bytes."""
-
-    def fault(handler: Handler) -> bool:
-        if raw:
-            handler.bytes(raw, code)
-            return True
-        handler.json(body or {"detail": "as planned"}, code, **({"Retry-After": retry_after} if retry_after else {}))
-        return True
-
-    return fault
-
-
-def hang_up(handler: Handler) -> bool:
-    """Close the connection without a word."""
-    handler.close_connection = True
-    handler.connection.shutdown(2)
-    return True
-
-
-def cut(after: int) -> Fault:
-    """Send so many bytes of a body, then break the connection."""
-
-    def fault(handler: Handler) -> bool:
-        write, sent = handler.wfile.write, [0]
-
-        def some(content: Any) -> int:
-            if content.startswith(b"HTTP/"):
-                return write(content)
-            sent[0] += write(content[: max(0, after - sent[0])])
-            handler.wfile.flush()
-            handler.connection.shutdown(2)
-            raise ConnectionError
-
-        handler.wfile.write = some  # type: ignore[method-assign]
-        return False
-
-    return fault
-
-
-def redirect(target: str) -> Fault:
-    """Send the client elsewhere."""
-
-    def fault(handler: Handler) -> bool:
-        handler.bytes(b"", 302, Location=target)
-        return True
-
-    return fault
-
-
-def stall(seconds: float) -> Fault:
-    """Say nothing for a while, then answer."""
-
-    def fault(handler: Handler) -> bool:
-        time.sleep(seconds)
-        return False
-
-    return fault
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from commands._cvat.server import connected
 from commands._cvat.transport import Patience
 from pixelproof.core.errors import StateError
 from tests.commands.cvat_place import server
-from tests.cvat_server import TOKEN, CvatServer, hang_up, redirect, serving, status
+from tests.cvat_faults import hang_up, redirect, status
+from tests.cvat_server import TOKEN, CvatServer, serving
 
 __all__ = ["server"]
 

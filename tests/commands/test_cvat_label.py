@@ -27,7 +27,8 @@ from stages.evaluate.predict import Prediction
 from tests.commands.colours import COLOURS, HEADER
 from tests.commands.cvat_place import server
 from tests.commands.test_predict import root
-from tests.cvat_server import TOKEN, CvatServer, Task, cut, hang_up, status
+from tests.cvat_faults import cut, hang_up, status
+from tests.cvat_server import TOKEN, CvatServer, Task
 
 __all__ = ["root", "server"]
 

@@ -17,7 +17,8 @@ from commands.__main__ import main
 from pixelproof.core.errors import PixelproofError, StateError
 from tests.commands.adding import FIRST, Clone, export, in_all, table
 from tests.commands.cvat_place import pauses, server, task, tree
-from tests.cvat_server import TOKEN, CvatServer, Fault, Job, cut, hang_up, redirect, serving, stall, status
+from tests.cvat_faults import cut, hang_up, redirect, stall, status
+from tests.cvat_server import TOKEN, CvatServer, Fault, Job, serving
 
 __all__ = ["pauses", "server"]
 

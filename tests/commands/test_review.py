@@ -23,7 +23,8 @@ from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.dataset import Header, Sample, SplitWriter, write_header
 from tests.commands.colours import COLOURS, HEADER, ROOT, k_means, make_clone, publish
 from tests.commands.cvat_place import server
-from tests.cvat_server import TOKEN, CvatServer, status
+from tests.cvat_faults import status
+from tests.cvat_server import TOKEN, CvatServer
 
 __all__ = ["server"]
 
