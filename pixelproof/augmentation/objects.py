@@ -159,14 +159,15 @@ def put(view: View, piece: Cut, order: Order, things_of: tuple[int, ...]) -> Vie
     own = slice(top - piece.top, bottom - piece.top), slice(left - piece.left, right - piece.left)
     shape[part] = (piece.view.mask[own] != IGNORE) & (view.mask[part] != IGNORE)
     if order == "ground":
-        shape &= ~in_front(things(view, things_of).numbers, piece.top + height - 1)
+        lowest = int(np.flatnonzero((piece.view.mask != IGNORE).any(axis=1)).max(initial=0))
+        shape &= ~in_front(things(view, things_of).numbers, piece.top + lowest)
     image, mask = view.image.copy(), view.mask.copy()
     image[part][shape[part]] = piece.view.image[own][shape[part]]
     mask[shape] = piece.label
     if view.instances is None:
         return View(image, mask)
     instances = view.instances.copy()
-    instances[shape] = piece.number or unused(view.instances)
+    instances[shape] = piece.number or number_for(view, view.instances, things_of)
     return View(image, mask, instances)
 
 
@@ -177,6 +178,13 @@ def in_front(numbers: Array, bottom: int) -> Array:
     lowest[0] = -1
     front: Array = lowest[numbers] > bottom
     return front
+
+
+def number_for(view: View, instances: Array, things_of: tuple[int, ...]) -> int:
+    """The instance id of one more object; 0 where the objects have none: beside one that has, they would not count."""
+    if not instances.any() and np.isin(view.mask, things_of).any():
+        return 0
+    return unused(instances)
 
 
 def unused(instances: Array) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -93,6 +94,38 @@ def test_ground_order_is_behind_what_reaches_further_down() -> None:
         assert spot(found, 2)[4] == 36 - hidden, order
         assert spot(found, 1)[4] == 16 - (9 if not hidden else 0)
         assert found.instances is not None and (found.mask[found.instances == 1] == 2).all()
+
+
+def test_a_turned_object_is_behind_what_reaches_further_down_than_it() -> None:
+    """A bar of 14x2 pixels, turned upright, reaches row 16; a box below it reaches row 17, and hides its foot."""
+    view = box(9, 14, 4, 3, 2)
+    image, mask, instances = view.image, view.mask, view.instances
+    assert instances is not None
+    bar = slice(9, 11), slice(3, 17)
+    image[bar], mask[bar], instances[bar] = 200, 2, 1
+    for order, left in (("front", 16 - 6), ("ground", 16)):
+        rng = Given(random=[0.0, 0.0, 1.0])
+        found = changed(view, rng, AROUND, name="turn_object", degrees=90.0, area=0.5, order=order)
+        assert spot(found, 2)[4] == left, order
+
+
+def test_objects_without_numbers_stay_objects() -> None:
+    """A pasted object with a number would make all others uncounted; one on an image without objects has one."""
+    none = np.zeros((20, 20), np.uint16)
+    view, other = box(2, 2, 4, 2, 1), box(9, 6, 4, 3, 5)
+    for numbers, expected in ((view.instances, [0, 1, 2]), (none, [0, 1, 2])):
+        found = put(View(view.image, view.mask, numbers), cut_of(other), "front", THINGS)
+        assert np.unique(things(found, THINGS).numbers).tolist() == expected
+        assert found.instances is not None and found.instances.any() == (numbers is not none)
+    bare = View(view.image, np.zeros((20, 20), np.uint8), none)
+    assert spot(put(bare, cut_of(other), "front", THINGS), 1)[4] == 16
+
+
+def cut_of(view: View) -> Cut:
+    """The one object of a view, cut out to be pasted."""
+    found = things(view, THINGS)
+    number = int(found.numbers.max())
+    return replace(objects.cut(view, found, number, found.numbers == number), number=0)
 
 
 def test_only_whole_objects_move() -> None:
