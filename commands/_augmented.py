@@ -46,13 +46,13 @@ def preview(name: str, images: int, out: Path | None) -> None:
             "pixelproof augment", f"{len(split.samples)} images, {images} asked for", "ask for one or more"
         )
     size = None if name == KEYS[1] else params.train.crop_size
-    around = split.around(split.shares(), size)
+    shares = split.shares()
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(split.header.classes)] = [info.color for info in split.header.classes]
     rows, count = [], min(images, len(split.samples))
     for number in range(count):
         sample = split.samples[(2 * number + 1) * len(split.samples) // (2 * count)]
-        view = split.view(sample)
+        view, around = split.view(sample), split.around(shares[sample.fold], size, sample.fold)
         after = [apply(policy, view, generator(params.seed, sample.id, copy), around) for copy in range(1, TIMES + 1)]
         rows.append(np.hstack([cell for each in (view, *after) for cell in cells(each, palette)]))
     target.parent.mkdir(parents=True, exist_ok=True)

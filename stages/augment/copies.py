@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from pixelproof.data.images import Array
 from stages.augment.params import Augment
 
 SPLIT = "train"
+Shares = dict[int | None, tuple[float, ...]]  # of the classes, by fold; None without folds
 
 
 def augment(prepared: Path, target: Path, params: Augment, seed: int) -> int:
@@ -46,7 +48,7 @@ def augment(prepared: Path, target: Path, params: Augment, seed: int) -> int:
         write_header(root, header)
         writer = SplitWriter(root, SPLIT, header)
         split = Split(prepared, header)
-        shares = split.shares() if params.rare.copies or needs_shares(params.policy) else ()
+        shares = split.shares() if params.rare.copies or needs_shares(params.policy) else {}
         work = partial(make_copies, split, root, params, seed, shares)
         for made in track(_run(work, samples, params.workers), "augment: images", len(samples)):
             writer.samples.update((sample.id, sample) for sample in made)
@@ -85,13 +87,16 @@ class Split:
         mask = read_mask(self.root, SPLIT, sample, len(self.header.classes))
         return View(read_image(self.root, SPLIT, sample), mask, read_instances(self.root, SPLIT, sample))
 
-    def shares(self) -> tuple[float, ...]:
-        """Each class's share of the labelled pixels."""
+    def shares(self) -> Shares:
+        """Each class's share of the labelled pixels, in each fold: copies must not tell of other folds' labels."""
         classes = len(self.header.classes)
-        counts = np.zeros(256, np.int64)
+        counts: dict[int | None, Array] = defaultdict(lambda: np.zeros(256, np.int64))
         for sample in self.samples:
-            counts += np.bincount(read_mask(self.root, SPLIT, sample, classes).ravel(), minlength=256)
-        return tuple(int(count) / max(int(counts[:classes].sum()), 1) for count in counts[:classes])
+            counts[sample.fold] += np.bincount(read_mask(self.root, SPLIT, sample, classes).ravel(), minlength=256)
+        return {
+            fold: tuple(int(count) / max(int(of[:classes].sum()), 1) for count in of[:classes])
+            for fold, of in counts.items()
+        }
 
     def around(self, shares: tuple[float, ...], size: Size | None = None, fold: int | None = None) -> Around:
         """What steps may know beside an image: others of its fold, or a copy shows a network what it must not see."""
@@ -100,13 +105,12 @@ class Split:
         return Around(size, things, shares, len(others), lambda index: self.view(others[index]))
 
 
-def make_copies(
-    split: Split, root: Path, params: Augment, seed: int, shares: tuple[float, ...], sample: Sample
-) -> list[Sample]:
+def make_copies(split: Split, root: Path, params: Augment, seed: int, shares: Shares, sample: Sample) -> list[Sample]:
     """Write every copy of one image; return their index entries."""
-    view, around = split.view(sample), split.around(shares, fold=sample.fold)
+    own = shares.get(sample.fold, ())
+    view, around = split.view(sample), split.around(own, fold=sample.fold)
     writer = SplitWriter(root, SPLIT, split.header)
-    more = params.rare.copies if has_rare(view.mask, shares, params.rare.below) else 0
+    more = params.rare.copies if has_rare(view.mask, own, params.rare.below) else 0
     for copy in range(1, params.copies + more + 1):
         changed = apply(params.policy, view, generator(seed, sample.id, copy), around)
         writer.add(copy_of(sample, copy), changed.image, changed.mask, changed.instances)

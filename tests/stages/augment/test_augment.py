@@ -29,7 +29,7 @@ from pixelproof.data.dataset import (
 )
 from pixelproof.data.images import Array
 from stages.augment.copies import Split, augment, copy_of, generator
-from stages.augment.params import Augment
+from stages.augment.params import Augment, Rare
 
 GEOMETRY: list[dict[str, Any]] = [
     {"name": "flip", "p": 0.5, "axis": "horizontal"},
@@ -212,6 +212,25 @@ def test_images_with_rare_classes_get_more_copies(tmp_path: Path) -> None:
     ]  # fmt: skip
     augment(tmp_path / "prepared", tmp_path / "none", section([], copies=0), seed=0)
     assert read_split(tmp_path / "none", "train") == []
+
+
+def test_copies_do_not_tell_of_other_folds_labels(tmp_path: Path) -> None:
+    """Class 1 is rare where both folds are counted together; within fold 0, whose images are copied, it is not."""
+    found = []
+    for share in (4, 32):  # columns of class 1 in fold 1
+        root = tmp_path / str(share)
+        write_header(root, HEADER)
+        writer = SplitWriter(root, "train", HEADER)
+        for number in range(4):
+            mask: Array = np.zeros((32, 40), np.uint8)
+            mask[:, : share if number % 2 else 8] = 1
+            sample = Sample(f"a{number}", f"g{number}", 40, 32, "made", fold=number % 2)
+            writer.add(sample, np.zeros((32, 40, 3), np.uint8), mask)
+        writer.close()
+        rare = section([], copies=1, more=2).model_copy(update={"rare": Rare(copies=2, below=0.19)})
+        augment(root, root / "out", rare, seed=0)
+        found.append([s.id for s in read_split(root / "out", "train") if s.fold == 0])
+    assert found[0] == found[1] == ["a0.aug1", "a2.aug1"]
 
 
 def test_a_broken_image_is_one_error_from_any_worker(tmp_path: Path) -> None:
