@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,13 +60,13 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Give the error of a full disk, which names no path, that of what is written."""
+def naming(path: Path, beside: Path | None = None) -> Iterator[None]:
+    """Name what is written in the error of a full disk, which names no path, and in one of the temporary file."""
     try:
         yield
     except OSError as error:
-        if is_full(error) and not error.filename:
-            error.filename = str(path)
+        if (is_full(error) and not error.filename) or (beside is not None and error.filename == str(beside)):
+            error.filename, error.filename2 = str(path), None
         raise
 
 
@@ -86,14 +86,16 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _created(beside) as file:
-            yield file
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        beside.replace(path)
+        with naming(path, beside):
+            with _created(beside) as file:
+                yield file
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            beside.replace(path)
     except BaseException:  # of a killed process, it stays
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise
 
 

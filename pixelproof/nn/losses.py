@@ -94,7 +94,7 @@ def hardest(logits: Tensor, labels: Tensor, threshold: float, least: float, igno
     valid = labels != ignore
     certainty = logits.detach().float().softmax(dim=1).gather(1, labels.where(valid, 0)[:, None])[:, 0]
     every = gathered(certainty.where(valid, torch.inf).flatten()[None])[0]  # ignored pixels come last
-    last = (least * (total(valid.sum()).double() - 1)).clamp(min=0).long()
+    last = ((least * total(valid.sum()).double()).ceil() - 1).clamp(min=0).long()
     bound = every[0].sort().values.gather(0, last[None])
     return valid & (certainty <= bound.clamp(min=threshold))
 

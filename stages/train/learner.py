@@ -23,7 +23,8 @@ Batch = dict[str, Tensor]
 
 def draw_weights(model: Any, seed: int) -> None:
     """Draw the initial weights as the layers' configs say: on the CPU, so that all devices start from the same ones."""
-    MMLogger.get_instance("pixelproof", log_level="ERROR")  # otherwise MMEngine prints a line for each tensor
+    if not MMLogger.check_instance_created("pixelproof"):
+        MMLogger.get_instance("pixelproof", log_level="ERROR")  # otherwise MMEngine prints a line for each tensor
     torch.manual_seed(seed)
     model.init_weights()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelproof.core.files import whole_folder
+from pixelproof.core.files import whole_folder, write_bytes
 
 
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -41,3 +41,13 @@ def test_a_full_disk_is_named_and_other_errors_are_as_they_were(tmp_path: Path) 
     assert failing(errno.EDQUOT, "Quota exceeded", "mine").filename == "mine"
     assert failing(errno.ECONNRESET, "Connection reset").filename is None
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_the_temporary_file_names_what_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    for target in (tmp_path / "file/inside", tmp_path / "folder"):
+        with pytest.raises(OSError) as raised:
+            write_bytes(target, b"new")
+        assert (raised.value.filename, raised.value.filename2) == (str(target), None)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]

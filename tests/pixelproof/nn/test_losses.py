@@ -114,6 +114,7 @@ def test_ohem_by_hand() -> None:
     for threshold, least, expected in (
         (0.3, 0.1, worst),
         (0.1, 0.1, worst),
+        (0.1, 0.3, (worst + 2 * tied) / 3),  # 1.2 of four: two at least
         (0.1, 0.5, (worst + 2 * tied) / 3),
         (0.7, 0.1, (worst + 2 * tied) / 3),
         (0.1, 1.0, (worst + 2 * tied - math.log(0.9)) / 4),
