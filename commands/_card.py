@@ -107,9 +107,12 @@ def training(facts: dict[str, Any], params: Params) -> list[str]:
     optimizer, schedule, balance = train.optimizer, train.schedule, train.balance
     losses = " + ".join(f"{term.weight:g} x {term.name}" for term in train.loss)
     weights = f"{balance.by}, {balance.power:g}" if balance.by == "power" else balance.by
+    why = "the last: there were no labels to validate with"
+    if facts["val_mIoU"] is not None:
+        why = f"the best on validation (mIoU {number(facts['val_mIoU'])})"
     return [
         f"- iterations: {facts['iterations']} with batch size {train.batch}; the weights are those of iteration "
-        f"{facts['best_iteration']}, the best on validation (mIoU {number(facts['val_mIoU'])})",
+        f"{facts['best_iteration']}, {why}",
         f"- loss: {losses}, for every cross-entropy of the architecture; class weights: {weights}",
         f"- optimizer: {optimizer.name}, learning rate {optimizer.lr:g}, weight decay {optimizer.weight_decay:g}, "
         f"gradient clipping {optimizer.clip:g}, accumulation {train.accumulate}",

@@ -42,11 +42,12 @@ def promote(root: Path, arch: str, seed: int) -> list[str]:
         write_bytes(target, contents)
     write_json(target.with_suffix(".json"), facts | {"sha256": digest, "dvc": {folder.as_posix(): recorded}})
     kept = added(root, target.as_posix(), f"bin/python -m dvc add {target}")
-    score = f"val mIoU {facts['val_mIoU']:.3f} at iteration {facts['best_iteration']}"
+    score = f"at iteration {facts['best_iteration']}"
+    if facts["val_mIoU"] is not None:
+        score = f"val mIoU {facts['val_mIoU']:.3f} {score}"
     same = "the same weights as before" if before == contents else "new weights"
     told = [f"{target}: {same}, of {arch} with seed {seed}, {score}; SHA-256 {digest[:16]}..."]
     told += [f"commit {target}.dvc, {target.with_suffix('.json')} and {FOLDER}/.gitignore"] if kept else []
-    told.append("folds that begin with them are not judged out of fold: these weights have seen their images")
     return [*told, _next(target, arch)]
 
 

@@ -35,6 +35,11 @@ class Split(Section):
         description="divide train and val together into so many folds: each image is judged by networks that did not"
         " learn from its fold; 0: train and val as they are",
     )
+    learn_val: bool = Field(
+        default=False,
+        description="learn from the images of val too: none is left to judge by, and the last weights count; for a last"
+        " training, when all is chosen",
+    )
     salt: int = Field(ge=0, description="another number draws another split; do not change it once results count")
     frozen: str = Field(
         min_length=1,
@@ -46,6 +51,12 @@ class Split(Section):
     def _leaves_some_to_train(self) -> Split:
         if self.val + self.test >= 1:
             raise ValueError("val and test together must be below 1")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_or_all(self) -> Split:
+        if self.learn_val and self.folds:
+            raise ValueError("learn_val is for one network that learns from all: set folds to 0, or learn_val to false")
         return self
 
     @field_validator("folds")

@@ -24,6 +24,8 @@ def main() -> None:
         try_overrides(config, trained.get(name), evaluated.get(name))
         if first := pinned(params.train.pretrained, name):
             config["pretrained"] = first
+            if "path" in first and "learnt" not in first:
+                print(f"{name}: not known what {first['path']} has learnt from: if from images judged here, scores lie")
     with whole_folder(Path("data/configs")) as folder:
         for name, config in configs.items():
             write_json(folder / f"{name}.json", config)

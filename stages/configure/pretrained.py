@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pixelproof.core.errors import DataError, ParamsError
-from pixelproof.core.files import sha256
+from pixelproof.core.files import read_json, sha256
 from pixelproof.fetch.package import packaged_file
 from stages.configure.resolve import ARCHITECTURES, names, read
 
@@ -26,7 +27,7 @@ STATED = {
 ALLOWED = f"allowed: none, imagenet, a file in {FOLDER}/, or <http(s):// or file:// url>#sha256=<64 hex digits>"
 
 
-def pinned(value: str, arch: str) -> dict[str, str] | None:
+def pinned(value: str, arch: str) -> dict[str, Any] | None:
     """The location and SHA-256 of an architecture's initial weights; None if they are random."""
     if value == "none":
         return None
@@ -73,7 +74,7 @@ def from_url(value: str) -> dict[str, str]:
     return {"url": url, "sha256": digest}
 
 
-def from_folder(value: str) -> dict[str, str]:
+def from_folder(value: str) -> dict[str, Any]:
     """A file in the folder `pretrained`, the only place for weights that configure depends on."""
     path = PurePosixPath(value)
     if path.is_absolute() or path.parts[:1] != (FOLDER,) or ".." in path.parts or len(path.parts) < 2:
@@ -81,7 +82,24 @@ def from_folder(value: str) -> dict[str, str]:
     check_ending(value, value)
     if not Path(path).is_file():
         raise ParamsError(KEY, repr(value), "no such file; see pretrained/README.md, or `dvc pull` what DVC keeps")
-    return {"path": str(path), "sha256": sha256(Path(path))}
+    digest = sha256(Path(path))
+    return {"path": str(path), "sha256": digest, **learnt_before(Path(path), digest)}
+
+
+def learnt_before(weights: Path, digest: str) -> dict[str, Any]:
+    """Which groups of images promoted weights have learnt from, by the facts beside them; nothing of other weights."""
+    path = weights.with_suffix(".json")
+    if not path.is_file():
+        return {}
+    try:
+        facts = read_json(path)
+        found, groups = facts["sha256"], [*facts.get("learnt", []), *facts.get("learnt_before", [])]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        found, groups = None, []
+    if found != digest or not all(isinstance(group, str) for group in groups):
+        fix = "promote the network again, or bring both back from git and DVC"
+        raise DataError(path, f"the facts of {weights.name}", "those of other weights, or none", fix)
+    return {"learnt": sorted(groups)} if groups else {}
 
 
 def check_ending(value: str, name: str) -> None:

@@ -10,10 +10,10 @@ import argparse
 from pathlib import Path
 
 from pixelproof.core.errors import StateError
-from pixelproof.core.files import whole_folder, write_json
+from pixelproof.core.files import read_json, whole_folder, write_json
 from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
-from pixelproof.data.dataset import read_header, read_split
+from pixelproof.data.dataset import Sample, read_header, read_split
 from pixelproof.data.folds import folder_of, folds_in
 from pixelproof.nn.precision import warn_if_slow
 from pixelproof.nn.runtime import keep_freed_memory, pick_device
@@ -46,6 +46,7 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     for path in (config, *weights):
         if not path.is_file():
             raise StateError(str(path), "no such file", f"run `dvc repro evaluate@{arch}-{seed}`")
+    check_test(weights, read_split(DATA, "test"))
     from pixelproof.nn.deterministic import demanded
 
     header = read_header(DATA)
@@ -66,6 +67,26 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
             network = Network(f"{arch} seed {seed}", predict, judges, batch, DATA, header, settings)
             write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
+
+
+def check_test(weights: list[Path], test: list[Sample]) -> None:
+    """Refuse networks whose initial weights had learnt from test images: under another split, say."""
+    groups = {f"{sample.source}/{sample.group}" for sample in test}
+    for path in weights:
+        if held := sorted(groups.intersection(learnt_before(path.with_name("facts.json")))):
+            found = f"a network that began with weights which have learnt from {len(held)} groups of test: {held[0]}"
+            fix = "set train.pretrained to others: `none`, `imagenet`, or weights promoted under this split"
+            raise StateError(str(path), found + (", ..." if len(held) > 1 else ""), fix)
+
+
+def learnt_before(facts: Path) -> list[str]:
+    """What a network's initial weights had learnt from, as far as it is known."""
+    if not facts.is_file():
+        return []
+    try:
+        return list(read_json(facts).get("learnt_before", ()))
+    except (ValueError, AttributeError, TypeError):
+        raise StateError(str(facts), "not the facts of a training", f"run `dvc checkout {facts.parent}`") from None
 
 
 if __name__ == "__main__":

@@ -97,6 +97,8 @@ def place(sources: list[Source], params: Prepare, frozen: Mapping[str, Frozen]) 
         else Placed(source, split, sample, _split(split, sample, shares))
         for source, split, sample in found
     ]
+    if shares.learn_val:
+        placed = [replace(one, split="train") if one.split == "val" else one for one in placed]
     if shares.folds:
         placed = [_folded(one, shares) if one.split in FOLDED else one for one in placed]
     _check_filled(placed, params, bool(frozen))
@@ -142,7 +144,8 @@ def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
     free = [p for p in placed if p.sample.fold is not None or (p.found_in == UNSPLIT and not frozen)]
     drawn, test = (ours, shares.test) if whole else (free, 0.0)
     groups = Counter(p.sample.group for p in drawn)
-    empty = empty_splits(Counter(p.part for p in placed), shares.val, shares.test, shares.folds)
+    val = 0.0 if shares.learn_val else shares.val
+    empty = empty_splits(Counter(p.part for p in placed), val, shares.test, shares.folds)
     empty = empty if ours else [part for part in empty if part not in SPLITS]
     if not empty:
         return

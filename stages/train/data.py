@@ -52,8 +52,8 @@ class Labelled:
 
     @classmethod
     def open(cls, splits: list[tuple[Path, str]]) -> Labelled:
-        """Open splits that share their classes; all images must have one size."""
-        found = cls.of_any_size(splits)
+        """Open splits that share their classes and have an image; all images must have one size."""
+        found = filled(cls.of_any_size(splits), splits)
         sizes = {(sample.width, sample.height) for _, _, sample in found.items}
         if len(sizes) > 1:
             where = ", ".join(str(root / split) for root, split in splits)
@@ -63,16 +63,13 @@ class Labelled:
 
     @classmethod
     def of_any_size(cls, splits: list[tuple[Path, str]]) -> Labelled:
-        """Open splits that share their classes and have an image."""
+        """Open splits that share their classes."""
         headers = {root: dataset.read_header(root) for root, _ in splits}
         first = headers[splits[0][0]]
         for root, header in headers.items():
             if header.names() != first.names():
                 raise DataError(root, f"the classes {first.names()}", str(header.names()), "run `dvc repro`")
         items = tuple((root, split, sample) for root, split in splits for sample in dataset.read_split(root, split))
-        if not items:
-            where = ", ".join(str(root / split) for root, split in splits)
-            raise DataError(where, "images", "none", "see `prepare` in params.yaml")
         return cls(items, first.names(), tuple(info.id for info in first.classes if info.thing))
 
     def __len__(self) -> int:
@@ -147,7 +144,15 @@ class Windows:
 
 def to_validate(split: list[tuple[Path, str]], size: tuple[int, int]) -> Labelled | Windows:
     """The images of splits at the size of training: as they are if all have it, or else in windows."""
-    return fitting(Labelled.of_any_size(split), size)
+    return fitting(filled(Labelled.of_any_size(split), split), size)
+
+
+def filled(data: Labelled, splits: list[tuple[Path, str]]) -> Labelled:
+    """The images of splits, which must have some."""
+    if not data.items:
+        where = ", ".join(str(root / split) for root, split in splits)
+        raise DataError(where, "images", "none", "see `prepare` in params.yaml")
+    return data
 
 
 def fitting(data: Labelled, size: tuple[int, int]) -> Labelled | Windows:

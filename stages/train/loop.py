@@ -131,12 +131,17 @@ class Run:
     def validation(self, learner: Learner) -> None:
         """Validate, and keep the weights if they are the best so far."""
         with learner.to_validate() as model:
-            scores = self.validate(model)
-            if scores["val/mIoU"] > self.best["mIoU"]:
-                self.keep(model, self.done, scores["val/mIoU"])
+            self.judge(model)
+
+    def judge(self, model: Any) -> None:
+        """Score weights, and keep them if they are the best so far, or if there is nothing to judge them by."""
+        scores = self.validate(model)
+        score = scores.get("val/mIoU")
+        if score is None or score > self.best["mIoU"]:
+            self.keep(model, self.done, score)
         self.curves.add(self.done, scores)
 
-    def keep(self, model: Any, iteration: int, score: float) -> None:
+    def keep(self, model: Any, iteration: int, score: float | None) -> None:
         """Keep a copy of the weights as the best ones so far; of several processes, the first does for all."""
         found = model.state_dict().items() if self.main else ()
         weights = {name: tensor.to("cpu", copy=True) for name, tensor in found}
@@ -149,9 +154,7 @@ class Run:
         images = (self.data.read(index) for index in range(len(self.data)))
         facts = model.fit(images, len(self.data), self.data.classes, seed)
         self.progress.say(", ".join(f"{name} {value}" for name, value in facts.items()))
-        scores = self.validate(model)
-        self.keep(model, self.done, scores["val/mIoU"])
-        self.curves.add(self.done, scores)
+        self.judge(model)
 
     def save(self, learner: Learner) -> None:
         """Write the checkpoint; only the first of several processes does."""

@@ -29,6 +29,7 @@ from stages.train.endings import VALIDATION, explained
 from stages.train.folds import CARD as CARD
 from stages.train.folds import Part, counted, mean_rows, parts_of
 from stages.train.heads import set_losses
+from stages.train.learnt import check_judged, learnt
 from stages.train.params import Balance, Params, Train
 from stages.train.plan import planned
 from stages.train.progress import TrainingProgress
@@ -59,6 +60,7 @@ def train(arch: str, seed: int, params: Params, paced: Callable[[Iterator[Any]],
     data = Labelled.open([(PREPARED, "train"), (AUGMENTED, "train")])
     parts = parts_of(data, Labelled.of_any_size([(PREPARED, "val")]))
     config = read_config(Path(f"data/configs/{arch}.json"))
+    check_judged(parts, config)
     with (
         joined(device, world),
         explained(params.train.batch // world, params.train.crop_size or data.size),
@@ -69,7 +71,7 @@ def train(arch: str, seed: int, params: Params, paced: Callable[[Iterator[Any]],
         task = Task(arch, seed, params, config, data, (device, rank, world), (files, digest))
         done = [task.train(part, paced) for part in parts]
         if rank == 0:
-            publish(arch, seed, done, data.names)
+            publish(task, done)
             Checkpoints(arch, seed, digest).remove()
 
 
@@ -82,6 +84,20 @@ class Done:
     best: dict[str, Any]
     curves: Curves
     progress: TrainingProgress
+
+    @property
+    def score(self) -> float | None:
+        """The best validation mIoU; None if nothing was labelled to validate with."""
+        found = self.best["mIoU"]
+        return None if found is None else round(found, 6)
+
+    @property
+    def told(self) -> str:
+        """Which weights are published, and why."""
+        at = f"at iteration {self.best['iteration']}"
+        if self.score is None:
+            return f"no labelled image to validate with: the last weights are published, {at}"
+        return f"best validation mIoU {self.score:.3f} {at}"
 
 
 @dataclass(frozen=True)
@@ -228,7 +244,7 @@ class Validation:
         self.rank, self.world = place
 
     def __call__(self, model: Any) -> dict[str, float]:
-        """Validate a network."""
+        """Validate a network; no scores if no pixel is labelled."""
         model.eval()
         total = np.zeros((self.data.classes, self.data.classes), np.int64)
         for pairs in self.decoded():
@@ -242,7 +258,9 @@ class Validation:
             summed = torch.from_numpy(total).to(self.device)
             torch.distributed.all_reduce(summed)
             total = summed.cpu().numpy()
-        accuracy = float(np.diag(total).sum() / max(total.sum(), 1))
+        if not total.any():
+            return {}
+        accuracy = float(np.diag(total).sum() / total.sum())
         return {"val/mIoU": float(np.nanmean(confusion.iou(total))), "val/pixel_accuracy": accuracy}
 
     def read(self, part: range) -> list[Pair]:
@@ -263,22 +281,24 @@ class Validation:
                 yield following.result()
 
 
-def publish(arch: str, seed: int, done: list[Done], names: list[str]) -> None:
+def publish(task: Task, done: list[Done]) -> None:
     """Write the best weights with their facts, and the curves; with folds those of each, and the curves' means."""
-    results, of_run = Path(f"results/{arch}/{seed}/train"), {"architecture": arch, "seed": seed, "classes": names}
+    arch, seed = task.arch, task.seed
+    results, of_run = Path(f"results/{arch}/{seed}/train"), {"architecture": arch, "seed": seed}
+    of_run |= {"classes": task.data.names}
     for one in done:
         write_text(results / one.part.name / "curves.csv", one.curves.as_csv())
     with whole_folder(Path(f"models/{arch}/{seed}")) as folder:
         for one in done:
-            found = {
+            found: dict[str, Any] = {
                 "iterations": one.iterations,
                 "best_iteration": one.best["iteration"],
-                "val_mIoU": round(one.best["mIoU"], 6),
-            }
+                "val_mIoU": one.score,
+            } | learnt(one.part, task.config)
             save_weights(folder / one.part.name / "weights.safetensors", one.best["weights"])
             write_json(folder / one.part.name / "facts.json", of_run | found)
         if done[0].part.fold is not None:
             write_text(results / "curves.csv", Curves(None, mean_rows([one.curves.rows for one in done])).as_csv())
             write_json(folder / "facts.json", of_run | {"folds": [one.part.fold for one in done]})
     for one in done:
-        one.progress.say(f"best validation mIoU {one.best['mIoU']:.3f} at iteration {one.best['iteration']}")
+        one.progress.say(one.told)

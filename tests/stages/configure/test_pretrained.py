@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pixelproof.core.errors import FetchError, ParamsError
+from pixelproof.core.errors import DataError, FetchError, ParamsError
 from pixelproof.core.portable import CAPS
 from stages.configure import pretrained
 from stages.configure.pretrained import pinned, stated_by
@@ -46,12 +46,39 @@ def test_the_command_writes_what_a_training_begins_with(tmp_path: Path) -> None:
     assert "pretrained" not in configs["unet"]
     (tmp_path / "pretrained").mkdir()
     (tmp_path / "pretrained/mine.safetensors").write_bytes(b"weights")
-    _, mine = configured(tmp_path, "pretrained/mine.safetensors", ["unet"])
+    told, mine = configured(tmp_path, "pretrained/mine.safetensors", ["unet"])
+    assert "unet: not known what pretrained/mine.safetensors has learnt from" in told.stdout
     digest = hashlib.sha256(b"weights").hexdigest()
     assert mine["unet"] == configs["unet"] | {"pretrained": {"path": "pretrained/mine.safetensors", "sha256": digest}}
     refused, _ = configured(tmp_path, "imagenet", ["unet-r18", "unet"])
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
     assert re.search("unet has no such weights; these have: .*fcn-r18-d8.*unet-r18", refused.stderr)
+
+
+def test_promoted_weights_bring_what_they_have_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the facts beside them, which must be theirs; of other weights nothing is known."""
+    monkeypatch.chdir(tmp_path)
+    Path("pretrained").mkdir()
+    weights, facts = Path("pretrained/unet.safetensors"), Path("pretrained/unet.json")
+    weights.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    pin = {"path": str(weights), "sha256": digest}
+    for content, learnt in (
+        ({"sha256": digest, "learnt": ["cvat/b"], "learnt_before": ["cvat/a"]}, {"learnt": ["cvat/a", "cvat/b"]}),
+        ({"sha256": digest, "val_mIoU": 0.7}, {}),
+    ):
+        facts.write_text(json.dumps(content))
+        assert pinned(str(weights), "unet") == pin | learnt
+    for wrong in (
+        '{"sha256": "abcd", "learnt": []}',
+        "[]",
+        "{",
+        '{"learnt": []}',
+        f'{{"sha256": "{digest}", "learnt": 1}}',
+    ):
+        facts.write_text(wrong)
+        with pytest.raises(DataError, match=r"pretrained/unet.json: expected the facts of unet.safetensors"):
+            pinned(str(weights), "unet")
 
 
 def test_a_url_brings_its_digest() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelproof.core.errors import DataError
+from pixelproof.core.errors import DataError, StateError
 from pixelproof.core.files import write_json
 from pixelproof.data.dataset import Sample, SplitWriter, read_image, read_split, write_header
 from pixelproof.data.images import Array
@@ -70,6 +70,18 @@ def test_each_network_judges_its_own_fold(trained: list[Network]) -> None:
     stored = read_matrices(RESULTS / "matrices.parquet", 3)["val"]
     assert stored.ids == [f"val-{n}" for n in range(4)]
     assert json.loads((RESULTS / "metrics.json").read_text())["val"]["intervals"]["groups"] == 4
+
+
+def test_initial_weights_that_have_learnt_from_test_are_refused(trained: list[Network]) -> None:
+    """Promoted under another split, say; what the network itself has learnt from may be in test, if so published."""
+    facts = Path("models/unet/0/fold-1/facts.json")
+    write_json(facts, {"learnt": ["tiny/flight-0"], "learnt_before": ["tiny/flight-7", "other/flight-0"]})
+    evaluate("unet", 0, PARAMS)
+    write_json(facts, {"learnt": [], "learnt_before": ["tiny/flight-0", "tiny/flight-7"]})
+    with pytest.raises(
+        StateError, match=r"fold-1/weights.*which have learnt from 1 groups of test: tiny/flight-0; set"
+    ):
+        evaluate("unet", 0, PARAMS)
 
 
 def test_one_network_is_not_averaged(trained: list[Network]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.data.dataset import COLUMNS, read_split, verify
@@ -38,6 +39,20 @@ def test_train_and_val_are_divided_and_test_stays(tmp_path: Path) -> None:
     assert digests(tmp_path / "prepared/train") == digests(tmp_path / "prepared/val")
     for sample in read_split(tmp_path / "prepared", "train"):
         assert folds[sample.id] == sample.fold == fold_of(sample.group, 3, 4)
+
+
+def test_val_can_be_learnt_too(tmp_path: Path) -> None:
+    """Published splits and ours; test stays as it is, and val is there, without images."""
+    both(tmp_path)
+    prepare(tmp_path, tmp_path / "cards", section())
+    test = digests(tmp_path / "prepared/test")
+    before = {s.id for split in ("train", "val") for s in read_split(tmp_path / "prepared", split)}
+    prepare(tmp_path, tmp_path / "cards", section(split={"learn_val": True}))
+    verify(tmp_path / "prepared")
+    assert {sample.id for sample in read_split(tmp_path / "prepared", "train")} == before
+    assert read_split(tmp_path / "prepared", "val") == [] and digests(tmp_path / "prepared/test") == test
+    with pytest.raises(ValidationError, match="set folds to 0, or learn_val to false"):
+        section(split={"learn_val": True, "folds": 2})
 
 
 def test_without_folds_the_index_has_no_column(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from pixelproof.core.errors import DataError
+from pixelproof.core.errors import DataError, StateError
 from pixelproof.core.files import write_json
 from pixelproof.data import dataset
 from pixelproof.data.dataset import read_split
 from stages.train.data import Labelled
-from stages.train.folds import mean_rows, parts_of
+from stages.train.folds import Part, mean_rows, parts_of
+from stages.train.learnt import check_judged, learnt
 from stages.train.params import Balance
 from stages.train.run import class_weights
 from tests.stages.train.conftest import CLASSES, Workspace, train_forked, write_split
@@ -28,10 +29,10 @@ SHORT: dict[str, Any] = {"iterations": 2, "val_interval": 2, "checkpoint_interva
 }
 
 
-def fold(root: Path, of: int = 2, changed: int | None = None) -> Path:
+def fold(root: Path, of: int = 2, changed: int | None = None, to: int = 0) -> Path:
     """Put the workspace's val into folds: train and val hold its six images, image i in fold i % 2.
 
-    `changed` is a fold whose masks are all ground.
+    `changed` is a fold whose masks are all of one class, `to`: ground.
     """
     prepared = root / "data/prepared"
     samples = [replace(sample, fold=int(sample.id[-1]) % of) for sample in read_split(prepared, "val")]
@@ -39,7 +40,7 @@ def fold(root: Path, of: int = 2, changed: int | None = None) -> Path:
     for sample in samples:
         mask = dataset.read_mask(prepared, "val", sample, len(CLASSES))
         if sample.fold == changed:
-            mask[2:] = 0
+            mask[2:] = to
         read[sample.id] = dataset.read_image(prepared, "val", sample), mask
     for split in ("train", "val"):
         shutil.rmtree(prepared / split)
@@ -88,6 +89,47 @@ def test_a_network_never_sees_its_own_fold_and_is_not_trained_again(workspace: W
     assert "fold 1: resumed after iteration 1" in again.stdout and "fold 0: resumed" not in again.stdout
     assert outputs(root) == outputs(plain)
     assert not (root / ".pixelproof/checkpoints/unet/0").exists()
+
+
+def test_without_labels_to_validate_with_the_last_weights_count(workspace: Workspace) -> None:
+    """With no image in val, and where nothing in the image of a fold is labelled: no score, and no crash at the end."""
+    short: dict[str, Any] = SHORT | {"iterations": 4, "patience": 1}
+    bare, longer = workspace("bare", **short), workspace("longer", **short | {"val_interval": 4})
+    for root in (bare, longer):
+        empty(root / "data/prepared", "val")
+        assert "no labelled image to validate with: the last weights are published, at iteration 4" in (
+            train_forked(root).stdout
+        )
+        facts = json.loads((root / "models/unet/0/facts.json").read_text())
+        assert (facts["val_mIoU"], facts["best_iteration"], facts["iterations"]) == (None, 4, 4)
+        assert facts["learnt"] == sorted(f"shapes/g{n}" for n in range(16)) and facts["learnt_before"] == []
+    assert (bare / "models/unet/0/weights.safetensors").read_bytes() == (
+        longer / "models/unet/0/weights.safetensors"
+    ).read_bytes()
+    assert "val/" not in (bare / "results/unet/0/train/curves.csv").read_text()
+
+    folded = fold(workspace("folded", **short), changed=0, to=dataset.IGNORE)
+    train_forked(folded)
+    scores = [json.loads((folded / f"models/unet/0/fold-{n}/facts.json").read_text())["val_mIoU"] for n in range(2)]
+    assert scores[0] is None and scores[1] > 0
+
+
+def empty(prepared: Path, split: str) -> None:
+    """Leave no image in a split."""
+    shutil.rmtree(prepared / split)
+    dataset.SplitWriter(prepared, split, dataset.read_header(prepared)).close()
+
+
+def test_weights_that_have_learnt_what_they_would_be_judged_by_are_refused(workspace: Workspace) -> None:
+    """Promoted weights know their groups. What the network learns from itself, as its source publishes it, may be."""
+    root = fold(workspace("leak"))
+    judged = Labelled.open([(root / "data/prepared", "val")])
+    before = {"pretrained": {"path": "pretrained/unet.safetensors", "learnt": ["shapes/g1", "shapes/g3", "other/g0"]}}
+    with pytest.raises(StateError, match=r"learnt from 2 groups of the validation images fold 1: shapes/g1, \.\.\."):
+        check_judged(parts_of(judged, judged), before)
+    check_judged([Part(None, judged, judged)], before)  # in train and val alike
+    check_judged(parts_of(judged, judged), {"pretrained": {"url": "https://host/a.pth"}})
+    assert learnt(Part(None, judged, judged), before)["learnt_before"] == ["other/g0"]
 
 
 def test_class_weights_are_those_of_the_other_folds(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
