@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parent", type=int)
     parser.add_argument("--data", action="append", default=[])
     parser.add_argument("targets", nargs="*")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)  # otherwise no target may stand behind an option
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     began = time.monotonic()
     try:

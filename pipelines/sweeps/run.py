@@ -116,7 +116,7 @@ def look(head: str) -> Clone:
     Raises:
         StateError: files that stages read are changed, or not tracked, so that no experiment would have them.
     """
-    with open_repo() as repo:
+    with open_repo() as repo, repo.lock:  # without its lock DVC compares no data with what a .dvc file says
         if stray := strays(repo):
             raise StateError(stray[0].partition(": ")[0], *_why(stray))
         sources = [stage for stage in repo.index.stages if stage.is_data_source]

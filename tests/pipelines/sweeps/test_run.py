@@ -153,6 +153,28 @@ def test_what_no_experiment_would_have_is_refused(sweeping: Path) -> None:
     assert runs(sweeping) == [] and experiments(sweeping) == []
 
 
+def test_points_have_the_data_of_dvc_files(sweeping: Path) -> None:
+    (sweeping / "extra").mkdir()
+    (sweeping / "extra/x").write_text("labels\n")
+    sh("dvc", "add", "-q", "extra", cwd=sweeping)
+    graph = (sweeping / "dvc.yaml").read_text()
+    (sweeping / "dvc.yaml").write_text(graph.replace("data/prepared/train]", "data/prepared/train, extra]"))
+    (sweeping / "experiments/rate.yaml").write_text("grid: {train.lr: [0.2, 0.3]}\n")
+    commit(sweeping)
+    (sweeping / "control/train-unet").write_text("assert pathlib.Path('extra/x').read_text() == 'labels\\n'")
+    done = python("sweep", "rate", "--jobs", "2", cwd=sweeping)
+    assert done.returncode == 0, done.stderr
+    assert "first what all points share: download, cvat, prepare" in done.stderr
+    assert ends(sweeping)["prepare"] == 1 and ends(sweeping)["train-unet"] == 2
+    assert experiments(sweeping) == ["rate-lr=0.2", "rate-lr=0.3"]
+    (sweeping / "experiments/rate.yaml").write_text("grid: {train.lr: [0.4]}\n")
+    (sweeping / "extra/x").unlink()
+    (sweeping / "extra/x").write_text("others\n")
+    refused = python("sweep", "rate", cwd=sweeping)
+    assert refused.returncode == 2 and "extra.dvc: the data is not what this file says" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
 def test_one_run_of_a_sweep_at_a_time(sweeping: Path) -> None:
     (sweeping / "control/download").write_text("time.sleep(600)")
     command = [sys.executable, "-m", "commands", "sweep", "rate"]
