@@ -64,11 +64,6 @@ class Place:
         """How long all attempts took together."""
         return sum(map(float, self.spent.read_text().split())) if self.spent.is_file() else 0.0
 
-    def last_line(self) -> str:
-        """The last line of the log."""
-        lines = self.log.read_text(errors="replace").split("\n") if self.log.is_file() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
-
 
 def places(sweep: str) -> Path:
     """The folder of the places of a sweep's points."""

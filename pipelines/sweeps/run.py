@@ -22,6 +22,7 @@ from pipelines.dvc.strays import strays
 from pipelines.edit import set_values
 from pipelines.processes import Command, end, start
 from pipelines.sweeps import common
+from pipelines.sweeps.failure import BEGINS, Failure, cause
 from pipelines.sweeps.place import HOME, MARK, Place, dvc_settings, end_left, places, prepare, remove
 from pipelines.sweeps.record import Record, experiment, recorded, save
 from pipelines.sweeps.spec import Overrides, Point, Sweep
@@ -40,7 +41,7 @@ class State:
     sweep: Sweep
     head: str
     done: dict[str, Record]
-    failed: dict[str, str] = field(default_factory=dict)  # point -> the last line of its log, and where that is
+    failed: dict[str, Failure] = field(default_factory=dict)  # by point
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _run_common(sweep: Sweep, clone: Clone) -> None:
         say(f"{sweep.name}: first what all points share: {listed(targets)}")
         with _Attempts() as attempts:
             if attempts.start(place, clone, targets).wait():
-                raise StateError(f"sweep {sweep.name}", place.last_line(), f"all of it: {place.log}")
+                raise StateError(f"sweep {sweep.name}", cause(place.log), f"all of it: {place.log}")
     write_text(told, key)
     remove(place)
 
@@ -172,7 +173,8 @@ class _Attempts:
         """Start an attempt; what it says goes to its log."""
         data = [word for path in clone.data for word in ("--data", path)]
         command = [sys.executable, "-m", "pipelines.sweeps.attempt", str(place.folder.absolute()), str(os.getpid())]
-        with place.log.open("ab") as log:
+        with place.log.open("ab", buffering=0) as log:
+            log.write(f"\n{BEGINS}".encode())
             environment = os.environ | {MARK: str(place.folder.absolute())}
             process = start(Command([*command, *data, *targets], environment=environment), log)
         self.running.append(process)
@@ -202,7 +204,7 @@ def finish(state: State, point: Point, code: int) -> None:
     place = Place(places(state.sweep.name) / point.name)
     number = f"{len(state.done) + len(state.failed) + 1} of {len(state.sweep.points)}"
     if code:
-        state.failed[point.name] = f"{place.last_line()} (all of it: {place.log})"
+        state.failed[point.name] = Failure(cause(place.log), place.log)
         say(f"[{number}] {point.name}: failed: {state.failed[point.name]}")
         return
     seconds = place.seconds()

@@ -13,6 +13,7 @@ from pipelines.compare.words import counted, probability
 from pipelines.compare.words import score as shown
 from pipelines.markdown import code, signed
 from pipelines.plan.hours import duration
+from pipelines.sweeps.failure import Failure
 from pipelines.sweeps.results import Difference, Results, Row, Score
 from pipelines.sweeps.run import State
 from pipelines.sweeps.spec import Point
@@ -82,6 +83,11 @@ def _line(found: Results, each: Difference) -> str:
     return f"{code(name_of(better))} over {code(name_of(other))}: {by}{ends}, p {p_words(each)}"
 
 
+def _why(failure: Failure) -> str:
+    """The cause, and the log in a code span of its own: long ones are cut."""
+    return code(failure.cause) + ("" if failure.log is None else f" (all of it: {code(failure.log)})")
+
+
 def as_markdown(state: State, found: Results) -> str:
     """The table, what differs, and what failed."""
     head = ["point", f"{found.metric}, validation", "interval", "against the first", f"{found.metric}, test"]
@@ -106,7 +112,7 @@ def as_markdown(state: State, found: Results) -> str:
         lines += ["", "## What differs on validation", "", *(f"- {_line(found, each)}" for each in told[:MOST]), *more]
     lines += ["", NOTE] if rows else []
     if state.failed:
-        lines += ["", "## What failed", "", *(f"- {code(name)}: {code(why)}" for name, why in state.failed.items())]
+        lines += ["", "## What failed", "", *(f"- {code(name)}: {_why(each)}" for name, each in state.failed.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from pipelines.compare.labels import Classes
 from pipelines.params import Compare, Gate, Judgement
+from pipelines.sweeps.failure import Failure
 from pipelines.sweeps.page import as_page
 from pipelines.sweeps.record import Record
 from pipelines.sweeps.results import Results, Row, differences, score
@@ -108,20 +109,26 @@ def test_the_table_says_what_is_known(tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)>"
     rows = (row("high", drawn(0.8, 1)), row("low", drawn(0.4, 2)))
     sweep = Sweep("tried", evil, (*(each.point for each in rows), Point("bad", {"train.batch": 1})))
-    state = State(sweep, "d" * 40, {each.point.name: each.record for each in rows}, {"bad": f"{evil} failed"})
+    state = State(
+        sweep,
+        "d" * 40,
+        {each.point.name: each.record for each in rows},
+        {"bad": Failure(f"{evil} " * 20, Path("bad/log"))},
+    )
     found = Results("pixel_accuracy", rows, tuple(differences(rows, HOW)))
     text = as_markdown(state, found)
     assert "2 of 3 points; 1 failed; 1 of 1 pair differ significantly on validation" in text
+    assert text.endswith("…` (all of it: `bad/log`)\n"), "a cause that is cut does not hide the log"
     assert "`high: unet` over `low: unet`: +0." in text and "p < 0.001" in text
     page = as_page(state, found, [])
-    assert evil not in page and "&lt;img" in page
+    assert evil not in page and "&lt;img" in page and "(all of it: <code>bad/log</code>)</li>" in page
     assert page.count("<circle") == 2 and "differs, p &lt; 0.001" in page
     assert as_csv(state, found).splitlines()[-1].startswith("bad,1,,failed,")
 
 
 def test_a_setting_of_null_is_told_from_one_that_is_left_alone() -> None:
     sweep = Sweep("tried", "crops", (Point("whole", {"train.crop": None}), Point("as-it-is", {})))
-    state = State(sweep, "d" * 40, {}, {"whole": "failed", "as-it-is": "failed"})
+    state = State(sweep, "d" * 40, {}, dict.fromkeys(("whole", "as-it-is"), Failure("failed")))
     head, *lines = as_csv(state, Results("pixel_accuracy", (), ())).splitlines()
     assert head.startswith("point,train.crop,architecture,")
     assert [line.split(",")[:2] for line in lines] == [["whole", "null"], ["as-it-is", ""]]
