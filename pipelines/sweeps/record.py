@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 from pipelines.compare.worktree import AUTHOR
@@ -68,21 +69,36 @@ def save(tree: Path, index: Path, sweep: Sweep, point: Point, head: str, seconds
         seconds: how long it took.
 
     Raises:
-        StateError: there is such an experiment already.
+        StateError: there is such an experiment already, or git cannot make one.
     """
+    name = experiment(sweep, point)
+    try:
+        files, message = _files(tree, index, head), _message(sweep, point, seconds)
+        commit = git("commit-tree", files, "-p", head, "-m", message, env=AUTHOR).decode().strip()
+        git("update-ref", f"{_folder(head)}{name}", commit, "")  # "": refused where it exists
+    except CalledProcessError as error:
+        said = " ".join(error.stderr.decode(errors="replace").split())
+        fix = f"if one was made meanwhile, rename the point or `dvc exp remove {name}`; then run the sweep again"
+        raise StateError(f"experiment {name}", f"git did not make it ({said})", fix) from None
+    return commit
+
+
+def _files(tree: Path, index: Path, head: str) -> str:
+    """What stands in a worktree, as git keeps it."""
     index.unlink(missing_ok=True)
     index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
-    own, there = AUTHOR | {"GIT_INDEX_FILE": str(index.absolute())}, ("-C", str(tree))
+    own, there = {"GIT_INDEX_FILE": str(index.absolute())}, ("-C", str(tree))
     git(*there, "read-tree", head, env=own)
     git(*there, "add", "--all", env=own)
     files = git(*there, "write-tree", env=own).decode().strip()
+    index.unlink()
+    return files
+
+
+def _message(sweep: Sweep, point: Point, seconds: float) -> str:
     settings = "\n".join(f"-S {key}={value}" for key, value in point.overrides.items())
     trailers = f"{SWEEP}{sweep.name}\n{OVERRIDES}{_exact(point.overrides)}\n{SECONDS}{seconds:.1f}"
-    message = f"{experiment(sweep, point)}\n\n{settings}\n\n{trailers}"
-    commit = git(*there, "commit-tree", files, "-p", head, "-m", message, env=own).decode().strip()
-    git("update-ref", f"{_folder(head)}{experiment(sweep, point)}", commit, "")  # "": refused where it exists
-    index.unlink(missing_ok=True)
-    return commit
+    return f"{experiment(sweep, point)}\n\n{settings}\n\n{trailers}"
 
 
 def _folder(head: str) -> str:

@@ -203,12 +203,21 @@ def finish(state: State, point: Point, code: int) -> None:
     """Make a point an experiment, or say that it failed."""
     place = Place(places(state.sweep.name) / point.name)
     number = f"{len(state.done) + len(state.failed) + 1} of {len(state.sweep.points)}"
-    if code:
-        state.failed[point.name] = Failure(cause(place.log), place.log)
-        say(f"[{number}] {point.name}: failed: {state.failed[point.name]}")
+    ended = _ended(state, point, place, code)
+    if isinstance(ended, Failure):
+        state.failed[point.name] = ended
+        say(f"[{number}] {point.name}: failed: {ended}")
         return
-    seconds = place.seconds()
-    commit = save(place.tree, place.index, state.sweep, point, state.head, seconds)
-    state.done[point.name] = Record(commit, seconds)
-    say(f"[{number}] {point.name}: done in {seconds:.0f} s, as experiment {experiment(state.sweep, point)}")
+    state.done[point.name] = ended
+    say(f"[{number}] {point.name}: done in {ended.seconds:.0f} s, as experiment {experiment(state.sweep, point)}")
     remove(place)
+
+
+def _ended(state: State, point: Point, place: Place, code: int) -> Record | Failure:
+    if code:
+        return Failure(cause(place.log), place.log)
+    seconds = place.seconds()
+    try:
+        return Record(save(place.tree, place.index, state.sweep, point, state.head, seconds), seconds)
+    except StateError as error:  # of this point alone: the others go on
+        return Failure(str(error))

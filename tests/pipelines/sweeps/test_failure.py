@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.sweeps.failure import BEGINS, cause
-from tests.pipelines.conftest import commit, python
+from tests.pipelines.conftest import commit, python, sh
+from tests.pipelines.sweeps.conftest import ends
 
 FAILED = "ERROR: failed to reproduce 'train': failed to run: python train, exited with 2\n"
 
@@ -39,6 +40,25 @@ def test_the_error_of_a_stage_that_all_points_share_is_shown(sweeping: Path) -> 
     assert failed.returncode == 2
     last = failed.stderr.splitlines()[-1]
     assert last == "error: sweep rate: prepare: no images; add some; all of it: .pixelproof/sweeps/rate/common/log"
+
+
+def test_an_experiment_that_somebody_makes_meanwhile_fails_its_point_alone(sweeping: Path) -> None:
+    head = commit(sweeping)
+    ref = f"refs/exps/{head[:2]}/{head[2:]}/rate-lr=0.3"
+    make = f"import subprocess\nsubprocess.run(['git', 'update-ref', '{ref}', '{head}'], check=True)"
+    (sweeping / "control/train-unet").write_text(f"if '0.3' in open('params.yaml').read(): exec({make!r})")
+    failed = python("sweep", "rate", cwd=sweeping)
+    assert failed.returncode == 2
+    told = {line.split("] ")[1].split(": ")[0]: line for line in failed.stderr.splitlines() if line.startswith("[")}
+    assert list(told) == ["lr=0.2", "lr=0.3", "lr=0.4"] and len(failed.stderr.splitlines()) == 4, failed.stderr
+    assert "lr=0.3: failed: experiment rate-lr=0.3: git did not make it" in told["lr=0.3"]
+    assert "done" in told["lr=0.2"] and "done" in told["lr=0.4"] and "2 of 3 points; 1 failed" in failed.stdout
+    assert sh("git", "rev-parse", ref, cwd=sweeping).stdout.strip() == head, "theirs is as they made it"
+
+    sh("dvc", "exp", "remove", "rate-lr=0.3", cwd=sweeping)
+    done = python("sweep", "rate", cwd=sweeping)
+    assert done.returncode == 0 and "lr=0.3: done" in done.stderr, done.stderr
+    assert ends(sweeping)["train-unet"] == 3, "what had run does not run again"
 
 
 def test_the_cause_is_found_in_the_last_stage_of_the_last_attempt(tmp_path: Path) -> None:
