@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Check all points before the first one runs; then run them, or apply one."""
-    from pipelines.sweeps.spec import read_sweep
+    from pipelines.sweeps.spec import file_of, read_sweep
 
     first, *rest = arguments.what
     if first == "apply":
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             raise StateError("sweep apply", f"{len(rest)} arguments", "expected `sweep apply NAME POINT`")
         from pipelines.sweeps.apply import apply
 
-        apply(read_sweep(Path(rest[0])), rest[1])
+        apply(file_of(Path(rest[0])), rest[1])
         return ExitCode.GOOD
     if rest:
         raise StateError(f"sweep {first} {rest[0]}", "more than one sweep", "name one, or `sweep apply NAME POINT`")

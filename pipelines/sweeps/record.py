@@ -29,6 +29,14 @@ class Record:
     seconds: float  # of all that was tried, work that was killed included
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """A commit that is called like a point, whatever its settings."""
+
+    commit: str
+    message: str
+
+
 def experiment(sweep: Sweep, point: Point) -> str:
     """The point's name among DVC's experiments."""
     return f"{sweep.name}-{point.name}"
@@ -40,21 +48,35 @@ def recorded(sweep: Sweep, head: str) -> dict[str, Record]:
     Raises:
         StateError: an experiment of such a name has other settings.
     """
-    names = {experiment(sweep, point): point for point in sweep.points}
+    return {name: record_of(sweep, sweep.point(name), found) for name, found in named(sweep, head).items()}
+
+
+def named(sweep: Sweep, head: str) -> dict[str, Experiment]:
+    """The experiments of a commit that are called like points of the sweep, by the point's name."""
+    names = {experiment(sweep, point): point.name for point in sweep.points}
     found = {}
     form = "%(refname)%00%(objectname)%00%(contents)%00%00"
     for entry in git("for-each-ref", f"--format={form}", _folder(head)).decode().split("\0\0"):
         if not entry.strip():
             continue
         ref, commit, message = entry.strip("\n").split("\0")
-        if (point := names.get(ref.rsplit("/", 1)[-1])) is None:
-            continue
-        if not _is_of(message, sweep, point):
-            name = experiment(sweep, point)
-            fix = f"rename the point, or `dvc exp remove {name}`"
-            raise StateError(f"experiment {name}", "of this commit, but of another sweep or other settings", fix)
-        found[point.name] = Record(commit, float(_trailer(message, SECONDS) or 0))
+        if (name := names.get(ref.rsplit("/", 1)[-1])) is not None:
+            found[name] = Experiment(commit, message)
     return found
+
+
+def record_of(sweep: Sweep, point: Point, found: Experiment) -> Record:
+    """What an experiment that is called like a point says of it.
+
+    Raises:
+        StateError: it has other settings.
+    """
+    stated = _trailer(found.message, SWEEP), _trailer(found.message, OVERRIDES)
+    if stated != (sweep.name, _exact(point.overrides)):
+        name = experiment(sweep, point)
+        fix = f"rename the point, or `dvc exp remove {name}`"
+        raise StateError(f"experiment {name}", "of this commit, but of another sweep or other settings", fix)
+    return Record(found.commit, float(_trailer(found.message, SECONDS) or 0))
 
 
 def save(tree: Path, index: Path, sweep: Sweep, point: Point, head: str, seconds: float) -> str:
@@ -104,10 +126,6 @@ def _message(sweep: Sweep, point: Point, seconds: float) -> str:
 def _folder(head: str) -> str:
     """Where DVC keeps the experiments of a commit."""
     return f"refs/exps/{head[:2]}/{head[2:]}/"
-
-
-def _is_of(message: str, sweep: Sweep, point: Point) -> bool:
-    return (_trailer(message, SWEEP), _trailer(message, OVERRIDES)) == (sweep.name, _exact(point.overrides))
 
 
 def _trailer(message: str, name: str) -> str | None:

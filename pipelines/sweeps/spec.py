@@ -73,6 +73,11 @@ class Sweep:
         raise StateError(f"sweep {self.name}", f"no point {name!r}", f"points: {names}")
 
 
+def file_of(path: Path) -> Path:
+    """Of a file the path, of NAME alone that of experiments/NAME.yaml."""
+    return path if path.suffix in (".yaml", ".yml") else FOLDER / f"{path.name}.yaml"
+
+
 def read_sweep(path: Path) -> Sweep:
     """Read experiments/NAME.yaml; `path` may also be NAME alone.
 
@@ -80,7 +85,7 @@ def read_sweep(path: Path) -> Sweep:
         DataError: the file is not a sweep.
         StateError: there is no such file.
     """
-    path = path if path.suffix in (".yaml", ".yml") else FOLDER / f"{path.name}.yaml"
+    path = file_of(path)
     if not path.is_file():
         there = ", ".join(sorted(each.stem for each in FOLDER.glob("*.yaml"))) or "none"
         raise StateError(str(path), "no such file", f"in {FOLDER}: {there}")

@@ -194,6 +194,25 @@ def test_the_winner_becomes_the_working_tree_and_edits_are_not_lost(sweeping: Pa
     assert unknown.returncode == 2 and "points: lr=0.2, lr=0.3" in unknown.stderr
 
 
+def test_a_point_is_applied_whatever_has_become_of_the_others(sweeping: Path) -> None:
+    file = sweeping / "experiments/rate.yaml"
+    file.write_text("points: {low: {train.lr: 0.2}, high: {train.lr: 0.4}}\n")
+    commit(sweeping)
+    assert python("sweep", "rate", "--jobs", "2", cwd=sweeping).returncode == 0
+    assert python("sweep", "apply", "rate", "high", cwd=sweeping).returncode == 0
+    changed = "points: {low: {train.lr: 0.2}, high: {train.lr: 0.5}, new: {train.lr: 0.6}}\n"
+    file.write_text(changed)
+    applied = python("sweep", "apply", "rate", "low", cwd=sweeping)  # what stands here is what `high` was
+    assert applied.returncode == 0, applied.stderr
+    assert "lr: 0.2" in (sweeping / "params.yaml").read_text() and file.read_text() == changed
+    refused = python("sweep", "apply", "rate", "high", cwd=sweeping)
+    assert refused.returncode == 2 and "experiment rate-high" in refused.stderr and "settings" in refused.stderr
+    file.write_text(f"set: {{seed: 1}}\n{changed}")
+    refused = python("sweep", "apply", "rate", "low", cwd=sweeping)
+    assert refused.returncode == 2 and "experiment rate-low" in refused.stderr and "settings" in refused.stderr
+    assert "lr: 0.2" in (sweeping / "params.yaml").read_text()
+
+
 def test_a_name_with_other_settings_is_refused(sweeping: Path) -> None:
     (sweeping / "experiments/rate.yaml").write_text("points: {low: {train.lr: 0.2}}\n")
     commit(sweeping)
