@@ -40,7 +40,11 @@ class Room:
 
     def steps(self, batch: int, size: Size) -> int:
         """How many steps fit into the time."""
-        return int(self.seconds / (batch * millions(size) * self.pace.seconds))
+        return int(self.seconds / self.step(batch, size))
+
+    def step(self, batch: int, size: Size) -> float:
+        """The seconds that a step takes."""
+        return self.pace.step + batch * millions(size) * self.pace.seconds
 
     def needs(self, batch: int, size: Size) -> float:
         """The bytes that a step takes."""
@@ -71,7 +75,7 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
     batch, batched = _batch(facts, room, crop, learnt)
     most = int(MOST_VIEWS * learnt / batch)
     steps = _rounded(min(room.steps(batch, crop), most))
-    views, rate = steps * batch / learnt, 1 / (millions(crop) * pace.seconds)
+    views, rate = steps * batch / learnt, batch / room.step(batch, crop)
     span = f"{minutes:g} minutes" + (f" for {folds} folds" if folds else "")
     speed = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
     times = f"{views:.0f}" if views >= 10 else f"{views:.1f}"
@@ -159,8 +163,9 @@ def _rounded(steps: int) -> int:
 
 
 def _validations(facts: Facts, room: Room, steps: int, judged: float) -> tuple[int, str]:
-    """How often to validate: within its part of the time."""
-    one = judged * millions(facts.size) * room.pace.seconds * FORWARD
+    """How often to validate: within its part of the time, in batches about as large as those of training."""
+    batch = BATCH[facts.device]
+    one = judged / batch * room.step(batch, facts.size) * FORWARD
     there = room.seconds * (1 - TRAINING) / TRAINING
     least, most = VALIDATIONS
     number = min(most, max(least, int(there / max(one, 1e-9))), steps)

@@ -73,8 +73,9 @@ class Facts:
 class Pace:
     """What a training step takes on this machine, measured."""
 
-    seconds: float  # for a million pixels
-    held: int  # bytes of weights and of the optimizer
+    step: float  # seconds, whatever its images: for small ones that is most of it
+    seconds: float  # for a million pixels, beside these
+    held: int  # bytes, whatever its images: of weights, of the optimizer
     bytes: float  # for a million pixels, beside these
 
 

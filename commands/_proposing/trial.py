@@ -10,9 +10,10 @@ import os
 import statistics
 import subprocess
 import sys
-import time
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter as clock
 from typing import Any
 
 from commands._proposing.facts import Pace
@@ -21,9 +22,20 @@ from pixelproof.core.params import load
 from pixelproof.core.portable import CAPS, missing_instructions
 from pixelproof.core.progress import say
 
+SMALL = 32  # pixels: networks halve a side five times; what such a step takes, it takes for images of any size
 SIDE, BATCH = 256, 2  # as much as a small machine holds, and enough to keep it busy
 ON_CUDA = 16
-STEPS = 3  # that are timed, after one that is not
+STEPS = 3  # of each size that are timed, after one that is not
+LEAST = 0.5  # of a large step is for its pixels: a GPU that waits for its next operation hides what they take
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a step on some images took."""
+
+    millions: float  # of pixels
+    seconds: float
+    peak: int  # bytes above what there was before
 
 
 def timed(arch: str, scale: str, classes: int, portable: bool, root: Path) -> Pace:
@@ -32,7 +44,7 @@ def timed(arch: str, scale: str, classes: int, portable: bool, root: Path) -> Pa
     Raises:
         StateError: It could not be timed.
     """
-    say(f"timing {STEPS} training steps of {arch}")
+    say(f"timing {STEPS} training steps of {arch}, on small images and on large ones")
     caps = CAPS if portable and not missing_instructions() else {}
     asked = json.dumps({"arch": arch, "scale": scale, "classes": classes})
     command = [sys.executable, "-m", "commands._proposing.trial", asked]
@@ -64,25 +76,57 @@ def trial(arch: str, scale: str, classes: int) -> Pace:
     learner = Learner(model, [], train, params.compute, device)
     learner.train_mode()
     images = ON_CUDA if device == "cuda" else BATCH
-    batch = {
-        "inputs": torch.randint(0, 256, (images, 3, SIDE, SIDE), dtype=torch.uint8).to(device),
-        "masks": torch.randint(0, classes, (images, SIDE, SIDE), dtype=torch.uint8).to(device),
-    }
 
-    def step() -> None:
-        float(learner.learn(batch, 0, 0.0))  # waits for the device
+    def step_on(side: int) -> Callable[[], None]:
+        batch = {
+            "inputs": torch.randint(0, 256, (images, 3, side, side), dtype=torch.uint8).to(device),
+            "masks": torch.randint(0, classes, (images, side, side), dtype=torch.uint8).to(device),
+        }
 
-    step()
-    seconds = []
-    for _ in range(STEPS):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    peak = peak_on_cuda(step) if device == "cuda" else peak_on_cpu(step)
-    weights = sum(each.nbytes for each in model.parameters())
-    millions = images * SIDE * SIDE / 1e6
-    held = 4 * weights  # themselves, their gradients, and two averages of these
-    return Pace(statistics.median(seconds) / millions, held, max(peak - weights, 0) / millions)
+        def step() -> None:
+            float(learner.learn(batch, 0, 0.0))  # waits for the device
+            learner.update_average()
+
+        return step
+
+    steps = {side: step_on(side) for side in (SMALL, SIDE)}
+    seconds = in_turns(steps)
+    peak_of = peak_on_cuda if device == "cuda" else peak_on_cpu
+    small, large = (Taken(images * side**2 / 1e6, seconds[side], peak_of(step)) for side, step in steps.items())
+    return pace_of(small, large, sum(each.nbytes for each in model.parameters()))
+
+
+def in_turns(steps: Mapping[int, Callable[[], object]]) -> dict[int, float]:
+    """The median seconds of some steps, one after the other: what else the machine does then slows all of them."""
+    seconds: dict[int, list[float]] = {side: [] for side in steps}
+    for turn in range(1 + STEPS):
+        for side, step in steps.items():
+            start = clock()
+            step()
+            if turn:
+                seconds[side].append(clock() - start)
+    return {side: statistics.median(found) for side, found in seconds.items()}
+
+
+def pace_of(small: Taken, large: Taken, weights: int) -> Pace:
+    """Tell what each step takes from what its pixels take.
+
+    Args:
+        small: A step on small images.
+        large: The same on large ones.
+        weights: The bytes of the weights.
+
+    Example:
+        >>> pace_of(Taken(0.5, 1.5, 550), Taken(2.5, 5.5, 2550), 40)
+        Pace(step=0.5, seconds=2.0, held=170, bytes=1000.0)
+    """
+    more = large.millions - small.millions
+    seconds = max(large.seconds - small.seconds, LEAST * large.seconds) / more
+    per_million = max(large.peak - small.peak, 0) / more
+    step = max(small.seconds - small.millions * seconds, 0.0)
+    alike = max(small.peak - small.millions * per_million, weights)  # gradients at least
+    held = 3 * weights + int(alike)  # the weights, and two averages of their gradients
+    return Pace(step, seconds, held, per_million)
 
 
 def main(arguments: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ PLACES = {f"t{n}": "train" for n in range(40)} | {f"v{n}": "val" for n in range(
 CONTENT = Content({"ground": 0.6, "car": 0.4}, {"car": 20.0}, 40.0, 0.02, 0.02, 10.0)
 # A million pixels of an image: a quarter of a second and a billion bytes for each.
 FACTS = Facts((1000, 1000), False, 1000, 100, Division(PLACES, SPLIT, False), CONTENT, "cpu", 16 * 10**9, False)
-PACE = Pace(0.25, 0, 1e9)
+PACE = Pace(0.0, 0.25, 0, 1e9)
 
 
 def proposed(facts: Facts = FACTS, pace: Pace = PACE, minutes: float = 50) -> dict[str, object]:
@@ -47,6 +47,17 @@ def test_the_time_is_spent() -> None:
     assert found["train.val_interval"] == 65
     # 1,500 images take 125 s: two fit, but four are the least.
     assert proposed(replace(FACTS, judged=1500))["train.val_interval"] == 325
+
+
+def test_what_each_step_takes_counts_beside_its_pixels() -> None:
+    """Images of 16x16: a step of 4 takes 0.25 s, and a thousandth of that for its pixels. So it is 16 images/s."""
+    tiny, pace = replace(FACTS, size=(16, 16), learnt=20, judged=8), replace(PACE, step=0.25)
+    lines = {line.key: line for line in propose(tiny, pace, 1)}
+    assert "16 images/s measured here: 200 steps of 4 show" in lines["train.iterations"].why
+    # 8 images are one batch: a third of 0.25 s.
+    assert "of about 0.1 s" in lines["train.val_interval"].why
+    # Large ones as well: 1,000 steps of 8 images of a million pixels take 2,000 s, and 250 more.
+    assert "time for 1200 steps" in {line.key: line.why for line in propose(FACTS, pace, 50)}["train.batch"]
 
 
 def test_an_image_is_shown_often_enough_and_no_more() -> None:
@@ -176,14 +187,15 @@ def test_the_network_follows_the_machine_and_the_smallest_objects() -> None:
     assert (taught["train.optimizer.lr"], random["train.optimizer.lr"]) == (0.001, 0.003)
     assert taught["train.optimizer.lr_factors"] == {"backbone": 0.3} and random["train.optimizer.lr_factors"] == {}
     assert proposed()["train.schedule.name"] == "onecycle"
-    assert proposed(replace(on_gpu, learnt=10_000), Pace(0.001, 0, 1e8))["train.schedule.name"] == "poly"
+    assert proposed(replace(on_gpu, learnt=10_000), Pace(0.0, 0.001, 0, 1e8))["train.schedule.name"] == "poly"
 
 
 def test_what_no_setting_mends_is_told() -> None:
     content = replace(CONTENT, sides={"car": 20.0, "nail": 6.0}, shares={"ground": 1.0, "car": 0.0})
     assert [line.split(":")[1] for line in warnings(replace(FACTS, content=content), 8)] == [
-        " the median nail is 6.0 pixels in side; below 8, few are learnt", " no training image shows car",
-    ]  # fmt: skip
+        " the median nail is 6.0 pixels in side; below 8, few are learnt",
+        " no training image shows car",
+    ]
 
 
 def test_params_take_whatever_is_proposed() -> None:

@@ -24,6 +24,7 @@ from pixelproof.core.portable import CAPS
 from pixelproof.data import dataset
 from pixelproof.data.images import Array
 from pixelproof.data.splitting import Split, split_of
+from stages.train import learner
 from tests.stages.train.conftest import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ SKY, GROUND, CAR = range(3)
 CLASSES = tuple(
     dataset.ClassInfo(i, name, (90 * i, 0, 0), thing=name == "car") for i, name in enumerate(("sky", "ground", "car"))
 )
-PACE = Pace(0.5, 0, 1e9)
+PACE = Pace(0.0, 0.5, 0, 1e9)
 
 
 @pytest.fixture
@@ -178,15 +179,42 @@ def test_stale_data_is_refused_and_an_export_is_prepared_first(tmp_path: Path, m
 
 
 def test_a_training_step_is_timed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice the pixels take no more memory for each, and its weights the same."""
+    """Four times the pixels take no more memory for each, and its weights about the same."""
     monkeypatch.chdir(workspace())
     shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
     found = []
-    for side in (32, 64):
+    for side in (64, 128):
         monkeypatch.setattr(trial, "SIDE", side)
         found.append(trial.trial("fcn-r18-d8", "small", 3))
-    assert found[0].held == found[1].held > 0 and all(pace.seconds > 0 for pace in found)
-    assert 0.4 < found[1].bytes / found[0].bytes < 1.5
+    assert all(pace.seconds > 0 and pace.step >= 0 and pace.held > 0 for pace in found)
+    assert 0.4 < found[1].bytes / found[0].bytes < 1.5 and 0.7 < found[1].held / found[0].held < 1.5
+
+
+def test_what_each_step_takes_is_told_from_what_its_pixels_take(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that takes 20 ms for a step, and 10 ms more for 64x64 pixels; whatever size is timed."""
+    monkeypatch.chdir(workspace())
+    shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
+    monkeypatch.setattr(trial, "SIDE", 128)
+    now, sides = [0.0], list[tuple[int, int]]()
+
+    def learn(_: object, batch: dict[str, Any], *__: object) -> float:
+        images, _channels, side, _width = batch["inputs"].shape
+        sides.append((images, side))
+        now[0] += 0.02 + 0.01 * images * (side / 64) ** 2
+        return 0.0
+
+    monkeypatch.setattr(learner.Learner, "learn", learn)
+    monkeypatch.setattr(trial, "clock", lambda: now[0])
+    pace = trial.trial("fcn-r18-d8", "small", 3)
+    assert pace.step == pytest.approx(0.02) and pace.seconds * 64**2 / 1e6 == pytest.approx(0.01)
+    assert {*sides} == {(2, 32), (2, 128)}
+
+
+def test_a_gpu_that_waits_is_not_taken_for_one_whose_pixels_cost_nothing() -> None:
+    small, large = trial.Taken(0.0, 0.1, 100), trial.Taken(2.0, 0.1, 300)
+    assert trial.pace_of(small, large, 40) == Pace(0.1, 0.025, 220, 100.0)
 
 
 @pytest.mark.parametrize("portable", [True, False])
@@ -195,14 +223,14 @@ def test_it_is_timed_as_it_will_train(portable: bool, tmp_path: Path, monkeypatc
 
     def record(command: list[str], env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
         calls.append(env)
-        answer = 'a line of a library\n{"seconds": 1.0, "held": 2, "bytes": 3.0}\n'
+        answer = 'a line of a library\n{"step": 0.5, "seconds": 1.0, "held": 2, "bytes": 3.0}\n'
         return subprocess.CompletedProcess(command, len(calls) - 1, answer, "Traceback\nStateError: no room\n")
 
     monkeypatch.setattr(subprocess, "run", record)
     monkeypatch.setattr(trial, "missing_instructions", list)
     for name in CAPS:
         monkeypatch.delenv(name, raising=False)
-    assert trial.timed("unet", "small", 3, portable, tmp_path) == Pace(1.0, 2, 3.0)
+    assert trial.timed("unet", "small", 3, portable, tmp_path) == Pace(0.5, 1.0, 2, 3.0)
     assert (CAPS.items() <= calls[0].items()) == portable
     with pytest.raises(StateError, match="timing unet: StateError: no room"):
         trial.timed("unet", "small", 3, portable, tmp_path)
