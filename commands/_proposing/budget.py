@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from commands._proposing.facts import Facts, Line, Pace, Size
+from pipelines.compare.words import counted
 
 STEPS = 1000  # at least: with fewer, batch norm and the learning rate's rise and fall have no time
 BATCH = {"cpu": 8, "cuda": 16}  # at most: what the settings here were tuned with
@@ -76,7 +77,7 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
     most = int(MOST_VIEWS * learnt / batch)
     steps = _rounded(min(room.steps(batch, crop), most))
     views, rate = steps * batch / learnt, batch / room.step(batch, crop)
-    span = f"{minutes:g} minutes" + (f" for {folds} folds" if folds else "")
+    span = ("1 minute" if minutes == 1 else f"{minutes:g} minutes") + (f" for {folds} folds" if folds else "")
     speed = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
     times = f"{views:.0f}" if views >= 10 else f"{views:.1f}"
     shown = f"{speed} images/s measured here: {steps} steps of {batch} show each image {times} times"
@@ -136,24 +137,26 @@ def _crop(facts: Facts, room: Room) -> tuple[Size, str]:
     if not room.holds(LEAST, whole):
         need, there = (f"{number / 2**30:.1f}" for number in (room.needs(LEAST, whole), room.memory))
         return crop, f"{LEAST} whole images of {said} need {need} GiB, of {there} that a training may take"
-    return crop, f"whole images of {said} leave time for {room.steps(LEAST, whole)} steps; crops for more of them"
+    steps = counted(room.steps(LEAST, whole), "step")
+    return crop, f"whole images of {said} leave time for {steps}; crops for more of them"
 
 
 def _batch(facts: Facts, room: Room, crop: Size, learnt: float) -> tuple[int, str]:
     """The largest batch that the images, the memory and the time allow."""
     batch, why = BATCH[facts.device], ""
     while batch > 1:
-        half = batch // 2
+        half, steps = batch // 2, counted(room.steps(batch, crop), "step")
         if not room.holds(batch, crop):
             why = f"{batch} would need {room.needs(batch, crop) / 2**30:.1f} GiB, too much of the memory"
         elif batch > LEAST and batch > OF_IMAGES * learnt:
-            why = f"{batch} would be more than {100 * OF_IMAGES:.0f} % of {learnt:.0f} images"
+            why = f"{batch} would be more than {100 * OF_IMAGES:.0f} % of {counted(round(learnt), 'image')}"
         elif batch > LEAST and room.steps(batch, crop) < STEPS:
-            why = f"with {batch} only {room.steps(batch, crop)} steps would fit into the time"
+            why = f"with {batch} only {steps} would fit into the time"
         else:
             break
         batch = half
-    usual = f"as usual: {room.needs(batch, crop) / 2**30:.1f} GiB, and time for {room.steps(batch, crop)} steps"
+    steps = counted(room.steps(batch, crop), "step")
+    usual = f"as usual: {room.needs(batch, crop) / 2**30:.1f} GiB, and time for {steps}"
     return batch, why or usual
 
 

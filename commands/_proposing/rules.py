@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from commands._proposing.budget import STEPS, Effort, effort, most_steps
 from commands._proposing.facts import Division, Facts, Line, Pace
+from pipelines.compare.words import counted
+from pipelines.words import listed
 from pixelproof.data.splitting import SALTS, best_salt, fold_of, part_of
 
 GROUPS = 12  # of validation: with as many, the gate sees a drop of 0.05 in 86 % of cases (significance.md)
@@ -44,7 +46,7 @@ def network(facts: Facts) -> Network:
     """The network to train, which is timed before the rest is proposed."""
     name, side = facts.content.least
     objects = f"the median {name} is {side:.0f} pixels in side" if name else "no objects are known"
-    few = f"{facts.learnt:.0f} images are few to learn an encoder from nothing"
+    few = f"{counted(round(facts.learnt), 'image')}: few to learn an encoder from nothing"
     if facts.device == "cuda":
         fine = f"a GPU, and small objects ({objects}): U-Net's maps are finest"
         coarse = f"a GPU, and no small objects ({objects}): a map at a quarter of the size will do"
@@ -92,12 +94,12 @@ def _folds(facts: Facts, pace: Pace, minutes: float) -> tuple[int, list[Line]]:
             Line(key, 0, f"validation has {judging} groups: enough for intervals, and for the gate (metrics.md)")
         ]
     if number < 2:
-        return 0, [Line(key, 0, f"{groups} group outside test: no fold could be left out")]
+        return 0, [Line(key, 0, f"{counted(groups, 'group')} outside test: no fold could be left out")]
     few = f"{judging} of {groups} groups for validation are too few to judge by (metrics.md)"
     steps = most_steps(facts, pace, minutes, number)
     if steps < STEPS:
         need = math.ceil(minutes * STEPS / max(steps, 1))
-        short = f"but {number} folds leave each network time for {steps} steps: --minutes {need} would do"
+        short = f"but {number} folds leave each network time for {counted(steps, 'step')}: --minutes {need} would do"
         return 0, [Line(key, 0, f"{few}, {short}")]
     if not _fills(division, salt, number):
         found = _salt(division, number)
@@ -204,6 +206,6 @@ def warnings(facts: Facts, legible: int) -> Iterable[str]:
                 f"warning: the median {name} is {side:.1f} pixels in side; below {legible}, few are learnt:"
                 " prepare.shape decides"
             )
-    for name, share in facts.content.shares.items():
-        if not share:
-            yield f"warning: no training image shows {name}"
+    shares = facts.content.shares
+    if unseen := [name for name, share in shares.items() if not share]:
+        yield f"warning: no training image shows {listed(unseen)} ({len(unseen)} of {len(shares)} classes)"

@@ -54,10 +54,21 @@ def test_what_each_step_takes_counts_beside_its_pixels() -> None:
     tiny, pace = replace(FACTS, size=(16, 16), learnt=20, judged=8), replace(PACE, step=0.25)
     lines = {line.key: line for line in propose(tiny, pace, 1)}
     assert "16 images/s measured here: 200 steps of 4 show" in lines["train.iterations"].why
+    assert "in 1 minute;" in lines["train.iterations"].why
     # 8 images are one batch: a third of 0.25 s.
     assert "of about 0.1 s" in lines["train.val_interval"].why
     # Large ones as well: 1,000 steps of 8 images of a million pixels take 2,000 s, and 250 more.
-    assert "time for 1200 steps" in {line.key: line.why for line in propose(FACTS, pace, 50)}["train.batch"]
+    assert "time for 1,200 steps" in {line.key: line.why for line in propose(FACTS, pace, 50)}["train.batch"]
+
+
+def test_one_of_a_kind_is_told_in_the_singular() -> None:
+    """One image, and time for one step: of 4 images of 1000x1000, a second."""
+    single = replace(FACTS, learnt=1, packaged=True)
+    assert why("train.pretrained", single) == "1 image: few to learn an encoder from nothing"
+    assert "leave time for 1 step;" in why("train.crop", FACTS, 0.02)
+    assert "more than 5 % of 1 image" in why("train.batch", single)
+    assert why("train.iterations", FACTS, 1).endswith(", in 1 minute")
+    assert why("train.iterations", FACTS, 2).endswith(", in 2 minutes")
 
 
 def test_an_image_is_shown_often_enough_and_no_more() -> None:
@@ -194,7 +205,11 @@ def test_what_no_setting_mends_is_told() -> None:
     content = replace(CONTENT, sides={"car": 20.0, "nail": 6.0}, shares={"ground": 1.0, "car": 0.0})
     assert [line.split(":")[1] for line in warnings(replace(FACTS, content=content), 8)] == [
         " the median nail is 6.0 pixels in side; below 8, few are learnt",
-        " no training image shows car",
+        " no training image shows car (1 of 2 classes)",
+    ]
+    many = {f"c{n}": 0.0 for n in range(200)} | {"ground": 1.0}
+    assert list(warnings(shown(CONTENT, sides={}, shares=many), 8)) == [
+        "warning: no training image shows c0, c1, c2 and 197 more (200 of 201 classes)"
     ]
 
 
