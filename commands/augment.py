@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a policy's name, such as street, or where params.yaml has one: train.augment or augment.policy",
     )
     parser.add_argument("--images", type=int, default=6, help="how many, spread over the split (default: 6)")
-    parser.add_argument("--out", type=path_from, help="the sheet, a PNG (default: exports/augment/POLICY.png)")
+    parser.add_argument(
+        "--out",
+        type=path_from,
+        help="the sheet, a PNG that is not there, or that this command wrote (default: exports/augment/POLICY.png)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -78,6 +78,24 @@ def test_policies_of_params_can_be_seen_and_others_are_named(
         main(["augment", "--preview", "none"])
 
 
+def test_a_file_of_others_is_not_written_over(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training image stays; a sheet of an earlier call may go."""
+    monkeypatch.chdir(workspace())
+    image = next(Path("data/prepared/train/images").iterdir())
+    Path("empty.png").touch()
+    before = image.read_bytes()
+    for path in (str(image), "empty.png"):
+        with pytest.raises(
+            StateError, match=rf"^{path}: it exists, and this command did not write it; give --out another file$"
+        ):
+            main(["augment", "--preview", "none", "--images", "1", "--out", path])
+    assert image.read_bytes() == before and not Path("empty.png").read_bytes()
+    for count, out in (("1", ["--out", "seen.png"]), ("2", ["--out", "seen.png"]), ("1", []), ("2", [])):
+        assert main(["augment", "--preview", "none", "--images", count, *out]) == ExitCode.GOOD
+    for path in ("seen.png", "exports/augment/none.png"):
+        assert decode(Path(path), cv2.IMREAD_COLOR).shape[0] == 2 * PLACE
+
+
 def test_the_sheet_is_a_png_and_is_called_so(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any other name is refused before a picture is drawn, and nothing is written."""
     monkeypatch.chdir(workspace())
