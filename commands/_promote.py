@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 
 from commands._adding.dvc import added
-from commands._trained import MODELS, WEIGHTS, require, single, what_trains
+from commands._trained import MODELS, WEIGHTS, facts_in, require, single, what_trains
 from pipelines.dvc.content import hash_of
 from pipelines.dvc.lock import read_lock
 from pipelines.dvc.revision import WORKSPACE, open_revision
 from pixelproof.core.errors import StateError
-from pixelproof.core.files import files_below, read_json, write_bytes, write_json
+from pixelproof.core.files import files_below, write_bytes, write_json
 from pixelproof.core.params import pick, read_yaml
 from stages.configure.pretrained import FOLDER, named
 
@@ -27,35 +27,46 @@ def promote(root: Path, arch: str, seed: int) -> list[str]:
         seed: The seed it was trained with.
 
     Raises:
-        StateError: The network is not trained, or is not the one that dvc.lock records.
+        PixelproofError: The network is not trained, or is not the one that dvc.lock records; or a file that says which
+            weights there are is damaged.
     """
     single(arch, seed)
     require(arch, seed)
     folder, target = MODELS / arch / str(seed), Path(FOLDER) / f"{arch}.safetensors"
     recorded, contents = _as_recorded(folder, arch, seed), (folder / WEIGHTS).read_bytes()
-    facts, digest = read_json(folder / "facts.json"), hashlib.sha256(contents).hexdigest()
-    before = target.read_bytes() if target.is_file() else None
-    if before not in (None, contents) and not _kept(target, before or b""):
+    facts, digest = facts_in(folder, "best_iteration", "val_mIoU"), hashlib.sha256(contents).hexdigest()
+    before, kept = target.read_bytes() if target.is_file() else None, _kept(target)
+    if before not in (None, contents) and hashlib.md5(before or b"", usedforsecurity=False).hexdigest() != kept:
         fix = f"`bin/python -m dvc add {target}` keeps them, or move them away"
         raise StateError(str(target), "weights that DVC does not keep would be lost", fix)
     if before != contents:
         write_bytes(target, contents)
     write_json(target.with_suffix(".json"), facts | {"sha256": digest, "dvc": {folder.as_posix(): recorded}})
-    kept = added(root, target.as_posix(), f"bin/python -m dvc add {target}")
+    is_added = added(root, target.as_posix(), f"bin/python -m dvc add {target}")
     score = f"at iteration {facts['best_iteration']}"
     if facts["val_mIoU"] is not None:
         score = f"val mIoU {facts['val_mIoU']:.3f} {score}"
     same = "the same weights as before" if before == contents else "new weights"
     told = [f"{target}: {same}, of {arch} with seed {seed}, {score}; SHA-256 {digest[:16]}..."]
-    told += [f"commit {target}.dvc, {target.with_suffix('.json')} and {FOLDER}/.gitignore"] if kept else []
+    told += [f"commit {target}.dvc, {target.with_suffix('.json')} and {FOLDER}/.gitignore"] if is_added else []
     return [*told, _next(target, arch)]
 
 
-def _kept(target: Path, contents: bytes) -> bool:
-    """Whether the .dvc file beside it names these contents."""
+def _kept(target: Path) -> str | None:
+    """The MD5 of the weights that the .dvc file beside them names, if there is one.
+
+    Raises:
+        StateError: It names none: `dvc add` would refuse it once the weights are copied.
+    """
     named = target.with_name(f"{target.name}.dvc")
-    found = read_yaml(named)["outs"][0].get("md5") if named.is_file() else None
-    return found == hashlib.md5(contents, usedforsecurity=False).hexdigest()
+    if not named.is_file():
+        return None
+    try:
+        (out,) = read_yaml(named)["outs"]
+        return str(out["md5"])
+    except (StateError, LookupError, TypeError, ValueError):
+        fix = f"restore it from git, or remove it and run `bin/python -m dvc add {target}`"
+        raise StateError(str(named), f"damaged: it does not say which {target.name} DVC keeps", fix) from None
 
 
 def _as_recorded(folder: Path, arch: str, seed: int) -> str:

@@ -20,7 +20,7 @@ from stages.configure.resolve import names
 from stages.train.params import Params
 
 PREPARED, CONFIGS, MODELS = Path("data/prepared"), Path("data/configs"), Path("models")
-WEIGHTS = "weights.safetensors"
+WEIGHTS, FACTS = "weights.safetensors", "facts.json"
 SEEDS = range(2**63)  # those that `train.seeds` in params.yaml may have
 
 
@@ -100,11 +100,35 @@ def require(arch: str, seed: int, fold: int | None = None) -> Path:
     if not weights.is_file():
         fix = f"trained: {_there()}; {what_trains(arch, seed)}; `dvc pull` fetches what a remote has"
         raise StateError(str(weights), "no such file", fix)
-    facts = weights.with_name("facts.json")
+    facts = weights.with_name(FACTS)
     if not facts.is_file():
         fix = f"train writes it beside the weights; {what_trains(arch, seed)}"
         raise StateError(str(facts), "no such file", fix)
     return weights
+
+
+def facts_in(folder: Path, *keys: str) -> dict[str, Any]:
+    """What train wrote beside weights.
+
+    Args:
+        folder: Theirs.
+        keys: What must be there.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    path, run = folder / FACTS, Path(*folder.parts[: len(MODELS.parts) + 2])
+    try:
+        found = read_json(path)
+        problem = "" if isinstance(found, dict) else f"JSON that is a {type(found).__name__}"
+    except (ValueError, RecursionError):  # of JSON, and of UTF-8
+        problem = "a file that is no JSON"
+    if not problem and (missing := [key for key in keys if key not in found]):
+        problem = f"nothing about {', '.join(missing)}"
+    if problem:
+        fix = f"`bin/python -m dvc checkout {run}` brings back those that dvc.lock records"
+        raise DataError(path, "what train wrote", problem, fix)
+    return dict(found)
 
 
 def _there() -> str:
@@ -126,14 +150,14 @@ def single(arch: str, seed: int) -> None:
 
 
 def _folds(arch: str, seed: int) -> list[int]:
-    facts = MODELS / arch / str(seed) / "facts.json"
-    return (read_json(facts).get("folds") if facts.is_file() else None) or []
+    folder = MODELS / arch / str(seed)
+    return (facts_in(folder).get("folds") if (folder / FACTS).is_file() else None) or []
 
 
 def _found(arch: str, seed: int, fold: int | None) -> Trained:
     """One of them."""
     weights, config = require(arch, seed, fold), config_of(arch)
-    found, header = read_json(weights.with_name("facts.json")), read_header(PREPARED)
+    found, header = facts_in(weights.parent, "classes"), read_header(PREPARED)
     if found["classes"] != header.names():
         expected = f"the classes of {PREPARED}, {header.names()}"
         raise DataError(weights, expected, str(found["classes"]), what_trains(arch, seed))

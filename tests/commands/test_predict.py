@@ -311,6 +311,13 @@ def test_probabilities_are_resized_as_pytorch_resizes_them() -> None:
             lambda root: write_json(root / "models/unnet/0/facts.json", {"classes": ["a", "b"]}),
             r"weights\.safetensors: expected the classes of data/prepared, \['tomato', .*found \['a', 'b'\]; there is",
         ),
+        *(
+            (
+                lambda root, text=text: (root / "models/unnet/0/facts.json").write_text(text),
+                r"unnet/0/facts\.json: expected what train wrote, found .*`bin/python -m dvc checkout models/unnet/0`",
+            )
+            for text in ("", '{"classes": ["tomato"', "[1]", "{}")
+        ),
         (lambda root: (root / "models/unnet/0/facts.json").unlink(), r"facts\.json: no such file; train writes it"),
         (
             lambda root: (root / "data/configs/unnet.json").unlink(),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from commands._promote import promote
-from pixelproof.core.errors import StateError
+from pixelproof.core.errors import DataError, StateError
 from pixelproof.core.files import read_json, write_json
 from stages.configure.pretrained import pinned
 
@@ -31,11 +31,13 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def retrain(weights: bytes) -> None:
+def retrain(weights: bytes, facts: bytes | None = None) -> None:
     """Other weights, with a dvc.lock that says so: DVC's hash of a folder is the MD5 of the list of its files."""
     MODEL.mkdir(parents=True, exist_ok=True)
     (MODEL / "weights.safetensors").write_bytes(weights)
     write_json(MODEL / "facts.json", {"architecture": "unet", "seed": 0, "val_mIoU": 0.75, "best_iteration": 8})
+    if facts is not None:
+        (MODEL / "facts.json").write_bytes(facts)
     listed = [{"md5": md5(path.read_bytes()), "relpath": path.name} for path in sorted(MODEL.iterdir())]
     out = {"path": str(MODEL), "hash": "md5", "md5": md5(json.dumps(listed).encode()) + ".dir"}
     stages = {"train@unet-0": {"cmd": "train", "outs": [out]}}
@@ -75,6 +77,30 @@ def test_weights_of_others_are_not_replaced(trained: Path) -> None:
     with pytest.raises(StateError, match=r"^pretrained/unet.safetensors: weights that DVC does not keep would be lost"):
         promote(trained, "unet", 0)
     assert Path(COPY).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("text", ["outs: []", "", "- one", "outs: [one]", "outs: [{path: a}]", "outs: {}", "a: b: c"])
+def test_a_damaged_dvc_file_is_one_line(trained: Path, text: str) -> None:
+    """With its folder and what to do; the weights that it is about stay."""
+    promote(trained, "unet", 0)
+    retrain(b"second")
+    Path(f"{COPY}.dvc").write_text(text)
+    said = rf"^{COPY}\.dvc: damaged: [^\n]*; restore it from git, or remove it and run `bin/python -m dvc add {COPY}`$"
+    with pytest.raises(StateError, match=said):
+        promote(trained, "unet", 0)
+    assert Path(COPY).read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("text", ["", '{"val_mIoU": 0.7', "[1, 2]", "null", '{"seed": 0}', "\udcff"])
+def test_damaged_facts_are_one_line(trained: Path, text: str) -> None:
+    """Such as dvc.lock records, too: nothing is written."""
+    retrain(b"first", text.encode("utf-8", "surrogateescape"))
+    said = (
+        r"^models/unet/0/facts\.json: expected what train wrote, found [^\n]*; `bin/python -m dvc checkout models/unet"
+    )
+    with pytest.raises(DataError, match=said):
+        promote(trained, "unet", 0)
+    assert not Path("pretrained").exists()
 
 
 def test_what_dvc_lock_does_not_record_is_refused(trained: Path) -> None:
