@@ -23,6 +23,7 @@ from pixelproof.sources.pairs import Pair, find_pairs, has_pairs, slug
 from pixelproof.sources.table import IGNORED, NAME, Line, read_table, table_text
 
 FOLDER = "data/folders"
+GROUPED = "the folders around `images` that name no split are the groups, and an image in none is one"
 
 
 def is_folder(path: Path, root: Path) -> bool:
@@ -141,7 +142,9 @@ def _split(
     groups = Counter(pair.group for pair in pairs)
     salt = best_salt(groups, shares.val, shares.test, holds, shares.folds)
     if salt is None:
-        raise DataError(folder, "images of three groups or more", f"{len(groups)}", "train, val and test need one each")
+        enough = f"of enough groups for {shares.folds} folds and test" if shares.folds else "of three groups or more"
+        fix = f"{'each needs one' if shares.folds else 'train, val and test need one each'}; {GROUPED}"
+        raise DataError(folder, f"images {enough}", f"{len(groups)}", fix)
     images = images_per_split(groups, shares.val, shares.test, salt, shares.folds)
     listed = ", ".join(f"{split} {number}" for split, number in images.items())
     return {"prepare.split.salt": salt}, [f"splits: {listed} images, by prepare.split.salt over {len(groups)} groups"]

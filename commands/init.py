@@ -76,9 +76,21 @@ def add_first(arguments: argparse.Namespace) -> None:
     from commands._folder import init_folder, is_folder
 
     if is_folder(arguments.export, Path.cwd()):
+        refuse_options(arguments)
         print(*init_folder(arguments.export, Path.cwd(), portable), sep="\n")
     else:
         bring_in(arguments, [arguments.export], portable)
+
+
+def refuse_options(arguments: argparse.Namespace) -> None:
+    """Refuse what is for exports alone, where a folder of images and masks decides the same by its folders."""
+    given = [f"--{name}" for name in ("group", "subset", "replace") if getattr(arguments, name)]
+    if given:
+        from commands._folder import GROUPED
+
+        what, options = f"{arguments.export}, a folder of images and masks", ", ".join(given)
+        found = f"{options}, which are for exports of CVAT and other tools; here {GROUPED}"
+        raise StateError(what, found, f"leave out {options}")
 
 
 def agreed(question: str) -> bool:

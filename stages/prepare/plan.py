@@ -155,7 +155,7 @@ def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
         fix = "the test split is frozen: bring more groups, or try another number"
     elif salt is None:
         what = "fold" if shares.folds else "split"
-        fix = f"no salt fills every {what}: more groups are needed (with `cvat.group: image`, each image is one)"
+        fix = f"no salt fills every {what}: more groups are needed ({_grouped(drawn)})"
     else:
         share = images_per_split(groups, shares.val, test, salt, shares.folds)
         share = {part: images for part, images in share.items() if images or part != "test"}
@@ -165,6 +165,13 @@ def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
         f"{shares.salt}, which puts none of the {len(groups)} groups into {' or '.join(empty)}",
         fix,
     )
+
+
+def _grouped(drawn: list[Placed]) -> str:
+    """How there come to be more groups."""
+    if any(one.source.name == "cvat" for one in drawn):
+        return "with `cvat.group: image`, each image is one"
+    return "in a folder of images and masks, those around `images` are the groups, and an image in none is one"
 
 
 def _holdings(drawn: list[Placed], params: Prepare) -> dict[str, Counter[str]]:

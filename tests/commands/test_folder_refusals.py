@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands.__main__ import main
 from commands._folder import init_folder
-from pixelproof.core.errors import DataError
+from pipelines.edit import set_values
+from pixelproof.core.errors import DataError, StateError
 from pixelproof.data.images import Array
 from tests.pixelproof.sources.miniatures import photo, save
 
@@ -34,6 +36,37 @@ def own(clone: Path, *masks: Array) -> Path:
         photo(raw / f"images/{number}.png", rng, *mask.shape[:2])
         save(raw / f"masks/{number}.png", mask)
     return raw
+
+
+@pytest.mark.parametrize("option", [("--group", "task"), ("--subset", "a=val"), ("--replace", "12")])
+def test_options_of_exports_are_refused_and_folders_decide_groups(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, str]
+) -> None:
+    raw = own(clone, *[np.eye(12, 16, dtype=np.uint8)] * 4)
+    before = (clone / "params.yaml").read_text()
+    monkeypatch.chdir(clone)
+    said = r"own, a folder [^\n]*: {0}, which [^\n]*; here the folders around `images` [^\n]*; leave out {0}$"
+    with pytest.raises(StateError, match=said.format(option[0])):
+        main(["init", str(raw), *option, "--no-portable"])
+    assert not (raw / "classes.csv").exists() and (clone / "params.yaml").read_text() == before
+
+
+def test_too_few_groups_are_told_with_what_decides_them(clone: Path) -> None:
+    """Images in one folder are one group; of eight, none fill twenty folds."""
+    raw = own(clone, *[np.eye(12, 16, dtype=np.uint8)] * 8)
+    said = (
+        r"found {}; [^\n]*; the folders around `images` that name no split are the groups, and an image in none is one$"
+    )
+    params = clone / "params.yaml"
+    params.write_text(set_values(params.read_text(), {"prepare.split.folds": 20}))
+    with pytest.raises(DataError, match="of enough groups for 20 folds and test, " + said.format(8)):
+        init_folder(raw, clone)
+    (raw / "flight").mkdir()
+    for name in ("images", "masks"):
+        (raw / name).rename(raw / "flight" / name)
+    params.write_text(set_values(params.read_text(), {"prepare.split.folds": 0}))
+    with pytest.raises(DataError, match="own: expected images of three groups or more, " + said.format(1)):
+        init_folder(raw, clone)
 
 
 def test_more_values_than_classes_are_merged_in_jpegs_alone(clone: Path) -> None:

@@ -318,6 +318,11 @@ def test_an_empty_split_names_the_salt_that_fills_it(tmp_path: Path) -> None:
         ParamsError, match=r"no salt fills every split: more groups are needed \(with `cvat.group: image"
     ):
         prepare(tmp_path, tmp_path / "cards", section(sources=["cvat"], map={}))
+    write(tmp_path, "download", PUBLIC, all=[f"g{n}/own{n}" for n in range(8)])
+    with pytest.raises(
+        ParamsError, match=r"every fold: more groups are needed \(in a folder of images and masks, those"
+    ):
+        prepare(tmp_path, tmp_path / "cards", section(sources=["download"], map={}, split={"folds": 20}))
     prepare(tmp_path, tmp_path / "cards", section(sources=["cvat"], map={}, split={"val": 0.0, "test": 0.0, "salt": 0}))
     assert set(splits_of(tmp_path).values()) == {"train"}
 
