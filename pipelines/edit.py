@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import reduce
 from io import StringIO
@@ -12,12 +13,17 @@ from ruamel.yaml import YAML
 
 from pixelproof.core.params import pick
 
+KEY = re.compile(r"^[A-Za-z_][\w-]*:", re.MULTILINE)  # of a section at the top level
+# Comments before one, which ruamel takes for a part of whatever stands above them.
+BEFORE = re.compile(rf"(?:^(?:#.*|[ \t]*)\n)+(?P<key>{KEY.pattern})", re.MULTILINE)
+
 
 def set_values(text: str, changes: Mapping[str, Any]) -> str:
     """Replace the values of some keys.
 
-    In a file of that form every other line stays as it is. A comment after a list belongs to the list's last line and
-    is lost with it, so params.yaml has none there.
+    In a file of that form every other line stays as it is, but for a comment behind a value that becomes a list or a
+    section: it is of the old value, and is dropped. A comment after a list belongs to the list's last line and is lost
+    with it, so params.yaml has none there; those before a section at the top level stay before it.
 
     Args:
         text: the content of params.yaml.
@@ -26,22 +32,38 @@ def set_values(text: str, changes: Mapping[str, Any]) -> str:
     Raises:
         ParamsError: there is no such key.
 
-    >>> print(set_values("a:  # of a\\n  b: 1\\n  c: 2  # of c\\n", {"a.b": [3]}), end="")
+    >>> text = "a:  # of a\\n  b: 1\\n  c:  # empty\\n\\n# of d\\nd: 2  # of its value\\n"
+    >>> print(set_values(text, {"a.b": [3], "a.c": {"e": 4}}), end="")
     a:  # of a
       b:
       - 3
-      c: 2  # of c
+      c:
+        e: 4
+    <BLANKLINE>
+    # of d
+    d: 2  # of its value
     """
     yaml = YAML()  # as DVC sets it up: dvc/utils/serialize/_yaml.py
     yaml.default_flow_style = False
-    tree = yaml.load(text)
+    tree = yaml.load(BEFORE.sub(r"\g<key>", text))
     for path, value in changes.items():
         pick(tree, path)  # refuses a key that is not there
         *parents, last = path.split(".")
-        reduce(getitem, parents, tree)[last] = value
+        section = reduce(getitem, parents, tree)
+        if isinstance(value, dict | list) and not isinstance(section[last], dict | list):
+            _drop_comment(section, last)
+        section[last] = value
     changed = StringIO()
     yaml.dump(tree, changed)
-    return changed.getvalue()
+    before = {found["key"]: found[0] for found in BEFORE.finditer(text)}
+    return KEY.sub(lambda found: before.get(found[0], found[0]), changed.getvalue())
+
+
+def _drop_comment(section: Any, key: str) -> None:
+    """Drop the comment behind a value, but no line after it."""
+    comments = section.ca.items.get(key)
+    if comments and comments[2]:
+        comments[2].value = "\n" + comments[2].value.partition("\n")[2]
 
 
 def with_reasons(text: str, reasons: Mapping[str, str]) -> str:

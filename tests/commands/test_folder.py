@@ -146,6 +146,10 @@ def test_the_window_of_16_bits_is_measured_once_and_used(clone: Path, tmp_path: 
     assert f"4 images have 16 bits per channel: {stated}" in "\n".join(init_folder(raw, clone))
     options = yaml.safe_load((clone / "params.yaml").read_text())["download"]["folder"]
     assert options["window"] == {"low": low, "high": high}
+    lines = (clone / "params.yaml").read_text().splitlines()
+    at = lines.index("    window:")  # without "empty", and the section `cvat` keeps its comment
+    assert lines[at + 1 : at + 4] == [f"      low: {low}", f"      high: {high}", ""]
+    assert lines[at + 4].startswith("# Your own annotations") and lines[at + 5] == "cvat:"
     out = convert(folder, None, tmp_path / "out", workers=2, options=options | {"path": str(clone / options["path"])})
     assert read_header(out).sources[0]["window"] == f"{{low: {low}, high: {high}}}"
     expected = np.floor((dim.clip(low, high) - float(low)) / (high - low) * 255 + 0.5)
