@@ -38,6 +38,7 @@ SETTINGS: dict[str, Any] = {
         {"name": "color", "p": 0.8, "brightness": 0.5, "contrast": 0.5, "saturation": 0.5},
     ],
     "train.flips": ["horizontal"],
+    "train.augment": "none",
     "train.loss": [{"name": "cross_entropy", "weight": 1.0}, {"name": "dice", "weight": 1.0}],
     "train.iterations": 1500,
     "train.val_interval": 250,

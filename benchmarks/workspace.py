@@ -22,6 +22,7 @@ DATA = {
     "prepare.sources": ["download"],
     "prepare.map": {},
     "augment.copies": 0,
+    "train.augment": "none",
     "compute.device": "cpu",
     "compute.portable": False,  # what we are compared with uses all instructions too
     # What stock does not do.
