@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -45,6 +46,8 @@ class Run:
 def reproduce(repo: Path, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the flow here, on the server of the session; its many short runs of DVC are forked."""
     monkeypatch.setattr(sys, "executable", str(programs(tmp_path / "programs")))
+    # Prefect's services end with the process. In a child that a later test forks this fails, and the child with it.
+    monkeypatch.setattr(threading, "_register_atexit", lambda *_, **__: None)
     monkeypatch.setenv("PREFECT_API_URL", served.api)
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", ":".join(served.login))
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
