@@ -167,7 +167,7 @@ def put(view: View, piece: Cut, order: Order, things_of: tuple[int, ...]) -> Vie
     if view.instances is None:
         return View(image, mask)
     instances = view.instances.copy()
-    instances[shape] = piece.number or number_for(view, view.instances, things_of)
+    instances[shape] = piece.number or number_for(view.mask, view.instances, things_of)
     return View(image, mask, instances)
 
 
@@ -180,9 +180,9 @@ def in_front(numbers: Array, bottom: int) -> Array:
     return front
 
 
-def number_for(view: View, instances: Array, things_of: tuple[int, ...]) -> int:
+def number_for(mask: Array, instances: Array, things_of: tuple[int, ...]) -> int:
     """The instance id of one more object; 0 where the objects have none: beside one that has, they would not count."""
-    if not instances.any() and np.isin(view.mask, things_of).any():
+    if not instances.any() and np.isin(mask, things_of).any():
         return 0
     return unused(instances)
 

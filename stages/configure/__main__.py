@@ -25,7 +25,8 @@ def main() -> None:
         if first := pinned(params.train.pretrained, name):
             config["pretrained"] = first
             if "path" in first and "learnt" not in first:
-                print(f"{name}: not known what {first['path']} has learnt from: if from images judged here, scores lie")
+                what = f"{name}: it is not known which images {first['path']} has learnt from"
+                print(f"{what}; where they are of val or test, scores are too good")
     with whole_folder(Path("data/configs")) as folder:
         for name, config in configs.items():
             write_json(folder / f"{name}.json", config)

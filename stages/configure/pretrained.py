@@ -93,10 +93,10 @@ def learnt_before(weights: Path, digest: str) -> dict[str, Any]:
         return {}
     try:
         facts = read_json(path)
-        found, groups = facts["sha256"], [*facts.get("learnt", []), *facts.get("learnt_before", [])]
+        found, groups = facts["sha256"], facts.get("learnt", []) + facts.get("learnt_before", [])
     except (ValueError, TypeError, KeyError, AttributeError):
         found, groups = None, []
-    if found != digest or not all(isinstance(group, str) for group in groups):
+    if found != digest or not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         fix = "promote the network again, or bring both back from git and DVC"
         raise DataError(path, f"the facts of {weights.name}", "those of other weights, or none", fix)
     return {"learnt": sorted(groups)} if groups else {}

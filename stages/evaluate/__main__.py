@@ -15,6 +15,7 @@ from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import Sample, read_header, read_split
 from pixelproof.data.folds import folder_of, folds_in
+from pixelproof.data.learnt import first_of, groups_of
 from pixelproof.nn.precision import warn_if_slow
 from pixelproof.nn.runtime import keep_freed_memory, pick_device
 from stages.evaluate.form import cost, usual_size
@@ -71,12 +72,12 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
 
 def check_test(weights: list[Path], test: list[Sample]) -> None:
     """Refuse networks whose initial weights had learnt from test images: under another split, say."""
-    groups = {f"{sample.source}/{sample.group}" for sample in test}
+    groups = groups_of(test)
     for path in weights:
-        if held := sorted(groups.intersection(learnt_before(path.with_name("facts.json")))):
-            found = f"a network that began with weights which have learnt from {len(held)} groups of test: {held[0]}"
+        if held := groups.intersection(learnt_before(path.with_name("facts.json"))):
+            found = f"a network that began with weights which have learnt from groups of test: {first_of(held)}"
             fix = "set train.pretrained to others: `none`, `imagenet`, or weights promoted under this split"
-            raise StateError(str(path), found + (", ..." if len(held) > 1 else ""), fix)
+            raise StateError(str(path), found, fix)
 
 
 def learnt_before(facts: Path) -> list[str]:

@@ -150,14 +150,14 @@ def _check_filled(placed: list[Placed], params: Prepare, frozen: bool) -> None:
     if not empty:
         return
     stuck = frozen and (not shares.folds or "test" in empty)
-    salt = None if stuck else best_salt(groups, shares.val, test, _holdings(drawn, params), shares.folds)
+    salt = None if stuck else best_salt(groups, val, test, _holdings(drawn, params), shares.folds)
     if stuck:
         fix = "the test split is frozen: bring more groups, or try another number"
     elif salt is None:
         what = "fold" if shares.folds else "split"
         fix = f"no salt fills every {what}: more groups are needed ({_grouped(drawn)})"
     else:
-        share = images_per_split(groups, shares.val, test, salt, shares.folds)
+        share = images_per_split(groups, val, test, salt, shares.folds)
         share = {part: images for part, images in share.items() if images or part != "test"}
         fix = f"set it to {salt}, which gives " + ", ".join(f"{part} {images}" for part, images in share.items())
     raise ParamsError(

@@ -1,27 +1,16 @@
-"""Which groups of images a network has learnt from, also those that its initial weights had learnt from before.
+"""What a network has learnt from, and what its initial weights had learnt from before.
 
-A group that is learnt from must not be judged: with folds or another split, weights that were promoted earlier may have
-seen what is held out now.
+With folds or another split, weights that were promoted earlier may have seen what is held out now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pixelproof.core.errors import StateError
-from pixelproof.data.dataset import Sample
+from pixelproof.data.learnt import first_of, groups_of
 from stages.train.folds import Part
-
-
-def groups_of(samples: Iterable[Sample]) -> set[str]:
-    """The groups of images; those of different sources may share a name.
-
-    Example:
-        >>> groups_of([Sample("a", "flight-1", 4, 4, "cvat"), Sample("b", "flight-1", 4, 4, "cvat")])
-        {'cvat/flight-1'}
-    """
-    return {f"{sample.source}/{sample.group}" for sample in samples}
 
 
 def inherited(config: Mapping[str, Any]) -> set[str]:
@@ -44,11 +33,7 @@ def check_judged(parts: Sequence[Part], config: Mapping[str, Any]) -> None:
     before = inherited(config)
     for part in parts if before else ():
         own, judged = (groups_of(sample for _, _, sample in data.items) for data in (part.data, part.judged))
-        held = sorted(judged & before - own)  # a source may publish a group in two splits, which prepare tells
-        if held:
-            raise StateError(
-                config["pretrained"]["path"],
-                f"weights that have learnt from {len(held)} groups of the validation images{part.said}: {held[0]}"
-                f"{', ...' if len(held) > 1 else ''}",
-                "set train.pretrained to others: `none`, `imagenet`, or weights promoted under this split and folds",
-            )
+        if held := judged & before - own:  # a source may publish a group in two splits, which prepare tells
+            found = f"weights that have learnt from groups of the validation images{part.said}: {first_of(held)}"
+            fix = "set train.pretrained to others: `none`, `imagenet`, or weights promoted under this split and folds"
+            raise StateError(config["pretrained"]["path"], found, fix)

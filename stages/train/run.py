@@ -283,12 +283,11 @@ class Validation:
 
 def publish(task: Task, done: list[Done]) -> None:
     """Write the best weights with their facts, and the curves; with folds those of each, and the curves' means."""
-    arch, seed = task.arch, task.seed
-    results, of_run = Path(f"results/{arch}/{seed}/train"), {"architecture": arch, "seed": seed}
-    of_run |= {"classes": task.data.names}
+    results, models = Path(f"results/{task.arch}/{task.seed}/train"), Path(f"models/{task.arch}/{task.seed}")
+    of_run = {"architecture": task.arch, "seed": task.seed, "classes": task.data.names}
     for one in done:
         write_text(results / one.part.name / "curves.csv", one.curves.as_csv())
-    with whole_folder(Path(f"models/{arch}/{seed}")) as folder:
+    with whole_folder(models) as folder:
         for one in done:
             found: dict[str, Any] = {
                 "iterations": one.iterations,

@@ -47,7 +47,7 @@ def test_the_command_writes_what_a_training_begins_with(tmp_path: Path) -> None:
     (tmp_path / "pretrained").mkdir()
     (tmp_path / "pretrained/mine.safetensors").write_bytes(b"weights")
     told, mine = configured(tmp_path, "pretrained/mine.safetensors", ["unet"])
-    assert "unet: not known what pretrained/mine.safetensors has learnt from" in told.stdout
+    assert "it is not known which images pretrained/mine.safetensors has learnt from" in told.stdout
     digest = hashlib.sha256(b"weights").hexdigest()
     assert mine["unet"] == configs["unet"] | {"pretrained": {"path": "pretrained/mine.safetensors", "sha256": digest}}
     refused, _ = configured(tmp_path, "imagenet", ["unet-r18", "unet"])
@@ -75,6 +75,7 @@ def test_promoted_weights_bring_what_they_have_learnt_from(tmp_path: Path, monke
         "{",
         '{"learnt": []}',
         f'{{"sha256": "{digest}", "learnt": 1}}',
+        f'{{"sha256": "{digest}", "learnt": "a", "learnt_before": "b"}}',
     ):
         facts.write_text(wrong)
         with pytest.raises(DataError, match=r"pretrained/unet.json: expected the facts of unet.safetensors"):

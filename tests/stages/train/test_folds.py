@@ -125,7 +125,7 @@ def test_weights_that_have_learnt_what_they_would_be_judged_by_are_refused(works
     root = fold(workspace("leak"))
     judged = Labelled.open([(root / "data/prepared", "val")])
     before = {"pretrained": {"path": "pretrained/unet.safetensors", "learnt": ["shapes/g1", "shapes/g3", "other/g0"]}}
-    with pytest.raises(StateError, match=r"learnt from 2 groups of the validation images fold 1: shapes/g1, \.\.\."):
+    with pytest.raises(StateError, match=r"learnt from groups of the validation images fold 1: shapes/g1 and 1 more"):
         check_judged(parts_of(judged, judged), before)
     check_judged([Part(None, judged, judged)], before)  # in train and val alike
     check_judged(parts_of(judged, judged), {"pretrained": {"url": "https://host/a.pth"}})
