@@ -61,7 +61,7 @@ def propose(sizes: Sequence[Size], objects: Mapping[str, Sequence[Seen]]) -> Pro
         shape = _shape("tile", tile := _tile(objects), tile, tile // OVERLAP)
         lost = f"the median {least} would be {side:.1f} pixels in side" if least else "details would be lost"
         why = f"images are up to {longest} pixels long; scaled to {WHOLE}, {lost}: they are cut into tiles instead"
-    said = [f"prepare.shape: {described(shape)}: {why}", covered(sizes, shape), *_warnings(objects, shape)]
+    said = [f"prepare.shape: {described(shape)}: {why}", covered(sizes, shape), *too_small(_medians(objects, shape))]
     return Proposal(shape.mode, shape.width, shape.height, shape.overlap, said)
 
 
@@ -102,12 +102,20 @@ def _medians(objects: Mapping[str, Sequence[Seen]], shape: Shape) -> dict[str, f
     return {name: statistics.median(sides_of(found, shape)) for name, found in objects.items() if found}
 
 
-def _warnings(objects: Mapping[str, Sequence[Seen]], shape: Shape) -> list[str]:
-    return [
-        f"warning: the median {name} is {side:.1f} pixels in side at this shape; below {LEGIBLE}, few are learnt"
-        for name, side in _medians(objects, shape).items()
-        if side < LEGIBLE
-    ]
+def too_small(sides: Mapping[str, float]) -> list[str]:
+    """A line that names every class whose objects are hardly learnt, the smallest first; none without such classes.
+
+    Args:
+        sides: By class, that of its median object, in pixels of the images that networks are trained on.
+
+    Example:
+        >>> too_small({"car": 20.0, "nail": 7.0, "pin": 3.0})
+        ['warning: too small to learn, with a median side below 8 pixels: pin (3.0), nail (7.0); prepare.shape decides']
+    """
+    small = sorted((side, name) for name, side in sides.items() if side < LEGIBLE)
+    listed = ", ".join(f"{name} ({side:.1f})" for side, name in small)
+    what = f"warning: too small to learn, with a median side below {LEGIBLE} pixels"
+    return [f"{what}: {listed}; prepare.shape decides"] if small else []
 
 
 def _shape(mode: Mode, width: int, height: int, overlap: int = 0) -> Shape:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from commands._proposing.budget import STEPS, Effort, effort, most_steps
 from commands._proposing.facts import Division, Facts, Line, Pace
+from commands._shape import too_small
 from pipelines.compare.words import counted
 from pipelines.words import listed
 from pixelproof.data.splitting import SALTS, best_salt, fold_of, part_of
@@ -198,14 +199,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def warnings(facts: Facts, legible: int) -> Iterable[str]:
+def warnings(facts: Facts) -> Iterable[str]:
     """What no setting of a training mends."""
-    for name, side in facts.content.sides.items():
-        if side < legible:
-            yield (
-                f"warning: the median {name} is {side:.1f} pixels in side; below {legible}, few are learnt:"
-                " prepare.shape decides"
-            )
+    yield from too_small(facts.content.sides)
     shares = facts.content.shares
     if unseen := [name for name, share in shares.items() if not share]:
         yield f"warning: no training image shows {listed(unseen)} ({len(unseen)} of {len(shares)} classes)"

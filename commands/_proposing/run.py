@@ -16,7 +16,6 @@ from commands._proposing.facts import Line
 from commands._proposing.reading import PREPARED, read
 from commands._proposing.rules import network, propose, warnings
 from commands._proposing.trial import timed
-from commands._shape import LEGIBLE
 from pipelines.edit import set_values, with_reasons
 from pipelines.processes import Command
 from pipelines.processes import run as run_command
@@ -83,7 +82,7 @@ def show(root: Path, minutes: float, write: bool | None, ask: Callable[[str], bo
     lines = propose(facts, timed(chosen.arch, chosen.scale, classes, portable, root), minutes)
     changed = [line for line in lines if pick(values, line.key) != line.value]
     edited((root / "params.yaml").read_text(encoding="utf-8"), lines, root)
-    print(*table(lines, values), "", *warnings(facts, LEGIBLE), sep="\n", flush=True)
+    print(*table(lines, values), "", *warnings(facts), sep="\n", flush=True)
     if not changed:
         return ["params.yaml has all of it already"]
     if write is None:

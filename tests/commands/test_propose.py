@@ -202,13 +202,17 @@ def test_the_network_follows_the_machine_and_the_smallest_objects() -> None:
 
 
 def test_what_no_setting_mends_is_told() -> None:
-    content = replace(CONTENT, sides={"car": 20.0, "nail": 6.0}, shares={"ground": 1.0, "car": 0.0})
-    assert [line.split(":")[1] for line in warnings(replace(FACTS, content=content), 8)] == [
-        " the median nail is 6.0 pixels in side; below 8, few are learnt",
-        " no training image shows car (1 of 2 classes)",
+    """All classes that are too small in one line, the smallest first; a side of 8 is not too small."""
+    small = {"car": 8.0, "nail": 6.0, "pin": 2.5, "screw": 7.9, "tack": 3.0}
+    content = replace(CONTENT, sides=small, shares={"ground": 1.0, "car": 0.0})
+    assert list(warnings(replace(FACTS, content=content))) == [
+        "warning: too small to learn, with a median side below 8 pixels: pin (2.5), tack (3.0), nail (6.0), screw"
+        " (7.9); prepare.shape decides",
+        "warning: no training image shows car (1 of 2 classes)",
     ]
+    assert not list(warnings(FACTS))
     many = {f"c{n}": 0.0 for n in range(200)} | {"ground": 1.0}
-    assert list(warnings(shown(CONTENT, sides={}, shares=many), 8)) == [
+    assert list(warnings(shown(CONTENT, sides={}, shares=many))) == [
         "warning: no training image shows c0, c1, c2 and 197 more (200 of 201 classes)"
     ]
 

@@ -56,10 +56,10 @@ def test_without_objects_large_images_are_not_shrunk() -> None:
     assert found.mode == "tile" and "details would be lost" in found.reasons[0]
 
 
-def test_a_class_too_small_to_learn_is_a_warning() -> None:
-    found = propose([PHOTO], {"nail": objects(PHOTO, 3, 7, 90), "hut": objects(PHOTO, 8, 8)})
+def test_classes_too_small_to_learn_are_one_warning() -> None:
+    found = propose([PHOTO], {"nail": objects(PHOTO, 3, 7, 90), "hut": objects(PHOTO, 8, 8), "pin": objects(PHOTO, 2)})
     assert [line for line in found.reasons if line.startswith("warning")] == [
-        "warning: the median nail is 7.0 pixels in side at this shape; below 8, few are learnt"
+        "warning: too small to learn, with a median side below 8 pixels: pin (2.0), nail (7.0); prepare.shape decides"
     ]
 
 
