@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from commands import _onnx_file
 from commands._export import export, write_both
 from commands._trained import find
-from pixelproof.core.errors import StateError
-from pixelproof.core.files import read_json, sha256
+from pixelproof.core.errors import DataError, StateError
+from pixelproof.core.files import read_json, sha256, write_json
 from pixelproof.data import dataset
 from pixelproof.data.images import decode
 from pixelproof.nn.build import class_ids
@@ -170,3 +170,17 @@ def test_what_is_missing_or_of_other_params_is_an_error(workspace: Workspace, mo
         StateError, match=r"metrics\.json: no such file; run `bin/pixelproof reproduce evaluate@unet-0`"
     ):
         export("unet", 0, Path("out"))
+
+
+@pytest.mark.parametrize("lost", ["iterations", "best_iteration", "val_mIoU"])
+def test_facts_that_the_card_tells_must_be_there(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    as_trained(workspace, monkeypatch, "unet")
+    facts = Path("models/unet/0/facts.json")
+    write_json(facts, {key: value for key, value in read_json(facts).items() if key != lost})
+    with pytest.raises(
+        DataError, match=rf"facts\.json: .*nothing about {lost}; `bin/python -m dvc checkout models/unet/0`"
+    ):
+        export("unet", 0, Path("out"))
+    assert not Path("out").exists()

@@ -103,6 +103,35 @@ def test_damaged_facts_are_one_line(trained: Path, text: str) -> None:
     assert not Path("pretrained").exists()
 
 
+@pytest.mark.parametrize("step", ["write_bytes", "write_json", "added"])
+def test_killed_at_any_step_it_is_told_and_promoting_again_mends(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Weights are never taken for those of other facts, and it ends in the files of a promotion that was not killed."""
+    learnt = {"architecture": "unet", "val_mIoU": 0.5, "best_iteration": 4, "learnt": ["a"]}
+    promote(trained, "unet", 0)
+    retrain(b"second", json.dumps(learnt).encode())
+    before = {path: path.read_bytes() for path in Path("pretrained").iterdir()}
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(f"commands._promote.{step}", killed)
+        promote(trained, "unet", 0)
+    match step:
+        case "write_bytes":
+            assert {path: path.read_bytes() for path in Path("pretrained").iterdir()} == before
+        case "write_json":
+            with pytest.raises(DataError, match=r"unet\.json: .*promote the network again"):
+                pinned(COPY, "unet")
+        case _:
+            assert pinned(COPY, "unet")["learnt"] == ["a"]
+    promote(trained, "unet", 0)
+    assert pinned(COPY, "unet")["learnt"] == ["a"]
+    assert yaml.safe_load(Path(f"{COPY}.dvc").read_text())["outs"][0]["md5"] == md5(b"second")
+
+
 def test_what_dvc_lock_does_not_record_is_refused(trained: Path) -> None:
     """One line, and nothing is written."""
     (MODEL / "weights.safetensors").write_bytes(b"edited")
