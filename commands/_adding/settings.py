@@ -111,7 +111,8 @@ def places(lines: Sequence[Line], params: Cvat, split: Split, tables: Path) -> d
     """The split and the group of each image, by id, as `prepare` will divide them."""
     found = {}
     for name, (where, group) in places_of(lines, tables, params).items():
-        found[name] = (split_of(group, split.val, split.test, split.salt) if where == UNSPLIT else where, group)
+        place = split_of(group, split.val, split.test, split.salt) if where == UNSPLIT else where
+        found[name] = ("train" if split.learn_val and place == "val" else place, group)
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from commands._adding.labels import Comparer
 from commands._adding.settings import Settings
+from pipelines.compare.words import counted
 from pixelproof.data.dataset import SPLITS
 from stages.cvat.convert import Opened, count_skipped
 from stages.cvat.store import Line, effective
@@ -72,11 +73,13 @@ def told(
     changed = sorted(settings.changes)
     lines = [names, *_table(old, new, change)]
     if change.moved:
-        lines.append(f"{change.moved} images change their split, as their subset or group changed")
+        lines.append(
+            f"of another split than before, as their subset or group changed: {counted(change.moved, 'image')}"
+        )
     if change.replaced:
-        lines.append(f"{change.replaced} images have another photograph than before")
+        lines.append(f"with another photograph than before: {counted(change.replaced, 'image')}")
     if change.copies:
-        lines.append(f"{change.copies} images are in another task too, with the same labels: each is one image")
+        lines.append(f"in another task too, with the same labels: {counted(change.copies, 'image')}, kept once")
     if change.elsewhere:
         lines.append(f"{change.elsewhere} of them are in another subset there: they stay where they came first")
     if undrawn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 
 from commands import add
 from commands.__main__ import main
@@ -106,7 +108,7 @@ def test_one_picture_in_two_tasks_is_one_image(clone: Clone, tmp_path: Path) -> 
     old = clone.images()
     again = {f"other/{number}.JPG": value for number, value in enumerate(FIRST.values())}
     told = clone.told(export(again, "13").zip(tmp_path / "b.zip"))
-    assert "24 images are in another task too, with the same labels: each is one image" in told
+    assert "in another task too, with the same labels: 24 images, kept once" in told
     assert clone.images() == old
     other = project(t14=("Test", {"x.JPG": (0, 3)})).zip(tmp_path / "x.zip")
     assert "1 of them are in another subset there: they stay where they came first" in clone.told(other)
@@ -273,7 +275,7 @@ def test_another_task_of_the_same_name_is_no_replacement(clone: Clone, tmp_path:
         clone.told(names_restart)
     one_new = export({"b0.JPG": (70, 3), "b1.JPG": (90, 3), "b2.JPG": (72, 3)}).zip(tmp_path / "d/export.zip")
     told = clone.told(one_new)
-    assert in_all(table(told)) == (0, 1, 0, 2) and "1 images have another photograph than before" in told
+    assert in_all(table(told)) == (0, 1, 0, 2) and "with another photograph than before: 1 image" in told
 
 
 def test_an_image_keeps_its_id_in_another_subset_and_by_another_name(clone: Clone, tmp_path: Path) -> None:
@@ -285,9 +287,18 @@ def test_an_image_keeps_its_id_in_another_subset_and_by_another_name(clone: Clon
     assert [split for _, (split, _) in sorted(old.items())] == ["train"] * 8 + ["val"] * 2 + ["test"] * 2
     moved["renamed.JPG"] = moved.pop("DJI_0007.JPG")
     told = clone.told(project(t3=("Validation", moved)).zip(tmp_path / "b.zip"))
-    assert "8 images change their split, as their subset or group changed" in told
+    assert "of another split than before, as their subset or group changed: 8 images" in told
     now = clone.images()
     assert now.keys() == old.keys() and {now[name][0] for name in now if name.startswith("3-")} == {"val"}
+
+
+def test_where_all_is_learnt_from_no_image_is_counted_for_validation(clone: Clone, tmp_path: Path) -> None:
+    values = clone.params()
+    values["prepare"]["split"]["learn_val"] = True
+    (clone.folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    rows = clone.add(export(FIRST).zip(tmp_path / "a.zip"))
+    counts = Counter(splits(clone.images()).values())
+    assert rows["new"] == [counts["train"], 0, counts["test"], 24] and counts["test"] > 0
 
 
 def test_subsets_of_other_names_are_asked_for_or_listed(clone: Clone, tmp_path: Path) -> None:
