@@ -39,16 +39,20 @@ def promote(root: Path, arch: str, seed: int) -> list[str]:
     if before not in (None, contents) and hashlib.md5(before or b"", usedforsecurity=False).hexdigest() != kept:
         fix = f"`bin/python -m dvc add {target}` keeps them, or move them away"
         raise StateError(str(target), "weights that DVC does not keep would be lost", fix)
+    again, told_by = f"bin/pixelproof promote {arch} --seed {seed}", target.with_suffix(".json")
+    if not told_by.is_file():  # without facts, configure would take them for somebody else's weights
+        write_json(told_by, {"unfinished": again})
     if before != contents:
         write_bytes(target, contents)
-    write_json(target.with_suffix(".json"), facts | {"sha256": digest, "dvc": {folder.as_posix(): recorded}})
-    is_added = added(root, target.as_posix(), f"bin/python -m dvc add {target}")
+    is_added = added(root, target.as_posix(), again)
+    # Last of all: killed before, it leaves facts of other weights, which configure refuses.
+    write_json(told_by, facts | {"sha256": digest, "dvc": {folder.as_posix(): recorded}})
     score = f"at iteration {facts['best_iteration']}"
     if facts["val_mIoU"] is not None:
         score = f"val mIoU {facts['val_mIoU']:.3f} {score}"
     same = "the same weights as before" if before == contents else "new weights"
     told = [f"{target}: {same}, of {arch} with seed {seed}, {score}; SHA-256 {digest[:16]}..."]
-    told += [f"commit {target}.dvc, {target.with_suffix('.json')} and {FOLDER}/.gitignore"] if is_added else []
+    told += [f"commit {target}.dvc, {told_by} and {FOLDER}/.gitignore"] if is_added else []
     return [*told, _next(target, arch)]
 
 

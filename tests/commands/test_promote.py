@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from commands._promote import promote
-from pixelproof.core.errors import DataError, StateError
+from pixelproof.core.errors import DataError, ParamsError, StateError
 from pixelproof.core.files import read_json, write_json
 from stages.configure.pretrained import pinned
 
@@ -103,30 +103,34 @@ def test_damaged_facts_are_one_line(trained: Path, text: str) -> None:
     assert not Path("pretrained").exists()
 
 
-@pytest.mark.parametrize("step", ["write_bytes", "write_json", "added"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("step", ["write_bytes", "added", "write_json"])
 def test_killed_at_any_step_it_is_told_and_promoting_again_mends(
-    trained: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    trained: Path, monkeypatch: pytest.MonkeyPatch, step: str, first: bool
 ) -> None:
-    """Weights are never taken for those of other facts, and it ends in the files of a promotion that was not killed."""
+    """Weights are never taken for those of other facts, nor for a stranger's; and it ends as if it was not killed."""
+    if not first:
+        promote(trained, "unet", 0)
+    old = pinned(COPY, "unet") if not first else None
     learnt = {"architecture": "unet", "val_mIoU": 0.5, "best_iteration": 4, "learnt": ["a"]}
-    promote(trained, "unet", 0)
     retrain(b"second", json.dumps(learnt).encode())
-    before = {path: path.read_bytes() for path in Path("pretrained").iterdir()}
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
+    def killed(path: Path, content: object, *_: object) -> None:
+        if step != "write_json" or content != {"unfinished": "bin/pixelproof promote unet --seed 0"}:
+            raise KeyboardInterrupt
+        write_json(path, content)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(f"commands._promote.{step}", killed)
         promote(trained, "unet", 0)
-    match step:
-        case "write_bytes":
-            assert {path: path.read_bytes() for path in Path("pretrained").iterdir()} == before
-        case "write_json":
-            with pytest.raises(DataError, match=r"unet\.json: .*promote the network again"):
-                pinned(COPY, "unet")
-        case _:
-            assert pinned(COPY, "unet")["learnt"] == ["a"]
+    if step != "write_bytes":
+        with pytest.raises(DataError, match=r"unet\.json: .*promote the network again"):
+            pinned(COPY, "unet")
+    elif old is None:
+        with pytest.raises(ParamsError, match="no such file"):
+            pinned(COPY, "unet")
+    else:
+        assert pinned(COPY, "unet") == old
     promote(trained, "unet", 0)
     assert pinned(COPY, "unet")["learnt"] == ["a"]
     assert yaml.safe_load(Path(f"{COPY}.dvc").read_text())["outs"][0]["md5"] == md5(b"second")
