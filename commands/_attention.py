@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from commands._trained import PREPARED, Trained, find
+from commands._trained import PREPARED, Trained
 from pixelproof.core.errors import StateError, nearest
 from pixelproof.data.dataset import read_image, read_split
+from pixelproof.data.folds import folder_of
 from pixelproof.data.images import write_png
 
 SPLIT = "test"
 
 
-def attention(arch: str, seed: int, ids: list[str], out: Path | None) -> None:
+def attention(trained: Trained, ids: list[str], out: Path | None) -> None:
     """Write the pictures of one network, and print where they are."""
-    trained = find(arch, seed)
-    folder = out or Path("exports/attention") / trained.name
+    folder = out or folder_of(Path("exports/attention") / trained.name, trained.fold)
     print(f"wrote {draw(trained, ids, folder)} pictures to {folder}")
 
 

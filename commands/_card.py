@@ -39,12 +39,13 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
         "Metrics": [
             *metrics_table(metrics),
             "",
+            *in_folds(trained.fold),
             "Each score comes from one confusion matrix over the whole split, computed in "
             f"{trained.params.compute.precision}. `-`: undefined on that split. The ONNX file computes in fp32; "
             f"it gives {exported.same:.4%} of the test set's pixels the same class as PyTorch in fp32.",
         ],
         "Use and limits": limits(exported.shape),
-        "The ONNX file": usage(trained.arch, exported.shape, trained.header),
+        "The ONNX file": usage(trained.told, exported.shape, trained.header),
         "Digests and versions": [
             *markdown_table(
                 ["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in exported.digests.items()]
@@ -55,7 +56,7 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
     }
     scale = read_config(trained.config)["scale"]
     lines = [
-        f"# {trained.arch}",
+        f"# {trained.told}",
         "",
         f"A semantic segmentation network for {len(trained.header.classes)} classes. Architecture `{trained.arch}` at "
         f"scale `{scale}`, {exported.parameters:,} parameters, trained with seed {trained.seed}.",
@@ -63,6 +64,18 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]
     return "\n".join(lines) + "\n"
+
+
+def in_folds(fold: int | None) -> list[str]:
+    """Whose scores those are, as such a run has a network for each fold."""
+    if fold is None:
+        return []
+    return [
+        "**These are scores of the networks of all folds, not of this one alone**: each image of val is judged by the "
+        "one that did not learn from it, test by all of them, averaged. This one learnt from all of train but fold "
+        f"{fold}.",
+        "",
+    ]
 
 
 def metrics_table(metrics: dict[str, Any]) -> list[str]:
@@ -136,7 +149,7 @@ def limits(size: tuple[int, int]) -> list[str]:
     ]
 
 
-def usage(arch: str, size: tuple[int, int], header: Header) -> list[str]:
+def usage(name: str, size: tuple[int, int], header: Header) -> list[str]:
     """Inputs, outputs and code that runs them."""
     (height, width), classes = size, len(header.classes)
     return [
@@ -152,7 +165,7 @@ def usage(arch: str, size: tuple[int, int], header: Header) -> list[str]:
         "```python",
         "import numpy as np, onnxruntime",
         "from PIL import Image",
-        f'session = onnxruntime.InferenceSession("{arch}.onnx")',
+        f'session = onnxruntime.InferenceSession("{name}.onnx")',
         f'image = Image.open("image.png").convert("RGB").resize(({width}, {height}))',
         'logits, classes = session.run(None, {"image": np.asarray(image)[None]})',
         'Image.fromarray(classes[0]).save("classes.png")',

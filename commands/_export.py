@@ -11,7 +11,7 @@ from typing import Any
 
 from commands._card import Exported, card
 from commands._onnx_file import as_onnx, compare
-from commands._trained import PREPARED, Trained, facts_in, find, what_trains
+from commands._trained import PREPARED, Trained, facts_in, what_trains
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data.dataset import SPLITS
@@ -21,9 +21,9 @@ VERSIONS = Path(__file__).parents[1] / "pixelproof/core/versions.json"
 TOLD = ("iterations", "best_iteration", "val_mIoU")  # facts of a training that the card tells
 
 
-def export(arch: str, seed: int, out: Path) -> None:
+def export(trained: Trained, out: Path) -> None:
     """Export a trained network, compare it with PyTorch on the test set, and write the file and its card."""
-    trained = find(arch, seed)
+    name = trained.told
     results = evidence(trained)
     test = to_validate([(PREPARED, "test")], Labelled.open([(PREPARED, "train")]).size)
     images = (test.read(index)[0] for index in range(len(test)))
@@ -34,14 +34,14 @@ def export(arch: str, seed: int, out: Path) -> None:
     if not found.holds:
         unlike = f"a logit differs from PyTorch's by {found.difference:.2g} (at most {found.bound:.2g} is allowed)"
         raise StateError(f"ONNX of {trained.name}", unlike, "nothing was written; please report this")
-    digests = {f"{trained.arch}.onnx": hashlib.sha256(content).hexdigest(), "weights": sha256(trained.weights)}
+    digests = {f"{name}.onnx": hashlib.sha256(content).hexdigest(), "weights": sha256(trained.weights)}
     parameters = sum(weight.numel() for weight in model.parameters())
     text = card(trained, results, Exported((height, width), parameters, found.same, digests, versions()))
-    write_both({out / f"{trained.arch}.onnx": content, out / f"{trained.arch}.md": text.encode()})
+    write_both({out / f"{name}.onnx": content, out / f"{name}.md": text.encode()})
     what = "windows of test images" if isinstance(test, Windows) else "test images"
     print(f"{len(test)} {what}: the largest logit difference is {found.difference:.2g}", end=" ")
     print(f"(at most {found.bound:.2g} is allowed), {found.same:.4%} of the pixels have the same class")
-    print(f"wrote {out / trained.arch}.onnx ({len(content) / 1e6:.1f} MB) and {out / trained.arch}.md")
+    print(f"wrote {out / name}.onnx ({len(content) / 1e6:.1f} MB) and {out / name}.md")
 
 
 def evidence(trained: Trained) -> dict[str, Any]:

@@ -41,6 +41,11 @@ class Trained:
         return f"{self.arch}-{self.seed}"
 
     @property
+    def told(self) -> str:
+        """Its name where the seed stands apart: `unet`, or `unet-fold-2`."""
+        return self.arch if self.fold is None else f"{self.arch}-fold-{self.fold}"
+
+    @property
     def weights(self) -> Path:
         """The weights file."""
         return folder_of(MODELS / self.arch / str(self.seed), self.fold) / WEIGHTS
@@ -75,6 +80,23 @@ def find(arch: str, seed: int) -> Trained:
     """
     single(arch, seed)
     return _found(arch, seed, None)
+
+
+def find_one(arch: str, seed: int, fold: int | None = None) -> Trained:
+    """A trained network, or of one that was trained in folds, the network that was kept from a fold.
+
+    Raises:
+        StateError: it does not exist; or there are several and no fold is named, or one and a fold is named.
+        DataError: it was trained on other classes than those of data/prepared.
+    """
+    folds = _folds(arch, seed)
+    if fold in folds or (fold is None and not folds):
+        return _found(arch, seed, fold)
+    if not folds:
+        weights = require(arch, seed)
+        raise StateError(str(weights), f"one network and no fold {fold}", "leave --fold away")
+    found = f"the networks of folds {', '.join(map(str, folds))}"
+    raise StateError(str(MODELS / arch / str(seed)), found, "name one with --fold; `predict` averages them")
 
 
 def find_all(arch: str, seed: int) -> list[Trained]:

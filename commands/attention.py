@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network, which images, and where the pictures go."""
     parser.add_argument("--arch", required=True, help="a trained architecture that predicts attention over scales")
     parser.add_argument("--seed", type=int, default=0, help="the seed it was trained with (default: 0)")
+    parser.add_argument("--fold", type=int, help="of networks in folds: the one that did not learn from this fold")
     parser.add_argument("--out", type=path_from, help="the folder to write to (default: exports/attention/NAME-SEED)")
     parser.add_argument("ids", nargs="*", metavar="ID", help="ids of test images (default: all)")
 
@@ -24,5 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the pictures."""
     from commands._attention import attention
+    from commands._trained import find_one
 
-    attention(arguments.arch, arguments.seed, arguments.ids, arguments.out)
+    attention(find_one(arguments.arch, arguments.seed, arguments.fold), arguments.ids, arguments.out)

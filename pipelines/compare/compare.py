@@ -87,6 +87,10 @@ def through_gate(found: Comparison, require_evidence: bool = False) -> ExitCode:
     if found.gate == "passed" and found.facts.unexplained:
         return untold  # results that nothing explains prove nothing
     if found.gate == "not computed":
+        if found.facts.unvalidated and not found.unjudged:
+            which = f"{words.NOT_COMPUTED} (no labelled image in val of {', '.join(found.facts.unvalidated)})"
+            fix = "leave it away there: where `prepare.split.learn_val` is true, nothing is left to judge by"
+            raise StateError("--fail-on regression", which, fix)
         names = ", ".join(found.unjudged) or words.NOTHING_SHARED
         other = "evaluate both revisions" + ("" if found.facts.crossed else ", or --cross-evaluate")
         fix = "; ".join(f"`{command}`" for command in found.pulls) or other
@@ -142,6 +146,7 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
             tuple(partial[1]),
             gone=facts.only_in((asked[0], stated[0]), (asked[1], stated[1])),
             new=facts.only_in((asked[1], stated[1]), (asked[0], stated[0])),
+            unvalidated=unvalidated(base, head, runs),
             seeds=facts.differing_seeds(*asked),
             crossed=cross,
             code=facts.computing_code(),
@@ -174,7 +179,10 @@ def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | 
     if other is None:
         return sides_of(stored, new, runs, data)
     answers = other.base_on_head[name]
-    old = {seed: of | {split: answers[seed][split] for split in of if data.of(split)} for seed, of in stored.items()}
+    old = {
+        seed: of | {split: found for split, found in answers[seed].items() if split in of and data.of(split)}
+        for seed, of in stored.items()
+    }
     return sides_of(old, new, runs, DataChange())
 
 
@@ -213,6 +221,8 @@ def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:
             text = "compared as it is on disk, which is not what dvc.lock records (`dvc repro`, or `dvc commit`)"
             found.append(Note(text, tuple(sorted(side.unlike_lock))))
     found += folded(base, head)
+    if names := unvalidated(base, head, runs):
+        found.append(Note("no labelled image in val (as `prepare.split.learn_val` has it): no verdict on it", names))
     missing = tuple(sorted(base.lacking | head.lacking))
     if missing and not base.store.remote:
         found.append(Note("not here, and no default DVC remote is configured to fetch it from", missing))
@@ -222,6 +232,13 @@ def notes(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> list[Note]:
     if all(classes) and sorted(classes[0]) != sorted(classes[1]):
         found.append(Note("the classes are not the same, so mIoU is a mean over different classes"))
     return found
+
+
+def unvalidated(base: Outputs, head: Outputs, runs: tuple[Runs, Runs]) -> tuple[str, ...]:
+    """The revisions whose networks were evaluated, but on no labelled image of validation."""
+    judged = [[GATE_SPLIT in of for seeds in side.found.values() for of in seeds.values()] for side in runs]
+    names = [of.side.name for of, found in zip((base, head), judged, strict=True) if found and not any(found)]
+    return tuple(dict.fromkeys(names))
 
 
 def folded(base: Outputs, head: Outputs) -> list[Note]:

@@ -102,13 +102,17 @@ def _answers(model: Outputs, data: Outputs, runs: Runs, names: list[str], classe
 
 
 def crossed(other: Other, runs: tuple[Runs, Runs], changed: set[str]) -> list[Crossed]:
-    """The four scores of each architecture for the splits that changed, over the same seeds."""
+    """The four scores of each architecture for the splits that changed, over the same seeds.
+
+    A split that a revision has no images of is left out: its networks may have learnt from those of the other.
+    """
     rows = []
     for name in sorted(other.base_on_head):
         own = [side.found[name] for side in runs]
         base, head = (set(seeds) for seeds in zip(*same_seeds(*own), strict=True))
         asked = (own[0], base), (other.base_on_head[name], base), (other.head_on_base[name], head), (own[1], head)
-        for split in (split for split in SPLITS if split in changed):
+        both = {split for split in changed if all(split in of for seeds in own for of in seeds.values())}
+        for split in (split for split in SPLITS if split in both):
             cells = (score({seed: of[seed] for seed in seeds}, split) for of, seeds in asked)
             rows.append(Crossed(name, split, *cells))
     return rows

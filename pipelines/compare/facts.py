@@ -60,6 +60,7 @@ class Facts:
     unlike_data: tuple[str, ...] = ()  # where the head's matrices are not of its data
     gone: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    unvalidated: tuple[str, ...] = ()  # the revisions without a labelled image in validation
     seeds: tuple[SeedsOf, ...] = ()  # of the architectures whose seeds differ
     crossed: bool = False  # whether --cross-evaluate was asked for
     code: str = ""  # which code computed the scores

@@ -18,13 +18,14 @@ import yaml
 from torch import Tensor, nn
 
 from commands import _onnx_file
+from commands.__main__ import main
 from commands._export import export, write_both
-from commands._trained import find
+from commands._trained import find, find_one
 from pixelproof.core.errors import DataError, StateError
 from pixelproof.core.files import read_json, sha256, write_json
 from pixelproof.data import dataset
 from pixelproof.data.images import decode
-from pixelproof.nn.build import class_ids
+from pixelproof.nn.build import class_ids, save_weights
 from tests.commands.trained import FP32, as_trained, forward, network
 from tests.stages.train.conftest import Workspace
 
@@ -54,7 +55,7 @@ FAMILIES = [*IN_CI, *(pytest.param(name, marks=pytest.mark.slow) for name in SLO
 def test_the_file_answers_as_the_network_does(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, arch: str) -> None:
     """One image and five at once; the normalisation of the reference is written out, not taken from the network."""
     as_trained(workspace, monkeypatch, arch)
-    export(arch, 0, Path("out"))
+    export(find_one(arch, 0), Path("out"))
     session = onnxruntime.InferenceSession(f"out/{arch}.onnx")
     images = np.stack([image for _, image, _ in dataset.iterate(PREPARED, "test")])
     model = network(arch)
@@ -72,7 +73,7 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = as_trained(workspace, monkeypatch, "unet")
-    export("unet", 0, Path("out"))
+    export(find_one("unet", 0), Path("out"))
     assert "100.0000% of the pixels have the same class" in capsys.readouterr().out
     content, card = Path("out/unet.onnx").read_bytes(), Path("out/unet.md").read_text()
     metrics = read_json(Path("results/unet/0/evaluate/metrics.json"))
@@ -95,13 +96,48 @@ def test_a_card_says_what_was_measured_and_its_example_runs(
     classes = decode(Path("out/classes.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(classes, class_ids(network("unet"), [image], FP32, "cpu")[0])
 
-    export("unet", 0, Path("again"))
+    export(find_one("unet", 0), Path("again"))
     assert (Path("again/unet.onnx").read_bytes(), Path("again/unet.md").read_text()) == (content, card)
 
     monkeypatch.setattr(_onnx_file, "TOLERANCE", 0.0)
     with pytest.raises(StateError, match=r"unet-0: a logit differs from PyTorch's by .*; nothing was written"):
-        export("unet", 0, Path("refused"))
+        export(find_one("unet", 0), Path("refused"))
     assert not Path("refused").exists()
+
+
+def test_of_networks_in_folds_one_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is of that one, and its card does not claim the scores of all as its own."""
+    as_trained(workspace, monkeypatch, "unet")
+    run, model = Path("models/unet/0"), network("unet")
+    facts = read_json(run / "facts.json")
+    for fold in (0, 1):
+        with torch.no_grad():
+            model.decode_head.conv_seg.bias += torch.tensor([0.0, fold, 0])
+        save_weights(run / f"fold-{fold}/weights.safetensors", model.state_dict())
+        write_json(run / f"fold-{fold}/facts.json", facts | {"best_iteration": fold + 6})
+    (run / "weights.safetensors").unlink()
+    write_json(run / "facts.json", {"classes": facts["classes"], "folds": [0, 1]})
+    main(["export", "--arch", "unet", "--fold", "1", "--out", "out"])
+    assert sorted(path.name for path in Path("out").iterdir()) == ["unet-fold-1.md", "unet-fold-1.onnx"]
+    _, image, _ = next(dataset.iterate(PREPARED, "test"))
+    logits, _ = onnxruntime.InferenceSession("out/unet-fold-1.onnx").run(None, {"image": image[None]})
+    with torch.inference_mode():
+        expected = forward(model, torch.from_numpy(image).permute(2, 0, 1)[None]).numpy()
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-3 * max(1, np.abs(expected).max()))
+    card = Path("out/unet-fold-1.md").read_text()
+    for said in (
+        "# unet-fold-1\n",
+        "scores of the networks of all folds",
+        "all of train but fold 1.",
+        "those of iteration 7,",
+        'InferenceSession("unet-fold-1.onnx")',
+        f"| `unet-fold-1.onnx` | `{sha256(Path('out/unet-fold-1.onnx'))}` |",
+        f"| `weights` | `{sha256(run / 'fold-1/weights.safetensors')}` |",
+    ):
+        assert card.count(said) == 1, said
+    with pytest.raises(StateError, match=r"^models/unet/0: the networks of folds 0, 1; name one with --fold; `"):
+        main(["export", "--arch", "unet", "--out", "again"])
+    assert not Path("again").exists()
 
 
 def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
@@ -146,7 +182,7 @@ def test_an_operation_that_onnx_lacks_is_named() -> None:
 def test_k_means_cannot_be_exported(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     as_trained(workspace, monkeypatch, "kmeans")
     with pytest.raises(StateError, match=r"^kmeans: it processes the images of a batch one by one"):
-        export("kmeans", 0, Path("out"))
+        export(find_one("kmeans", 0), Path("out"))
     assert not Path("out").exists()
 
 
@@ -163,13 +199,13 @@ def test_what_is_missing_or_of_other_params_is_an_error(workspace: Workspace, mo
     lock["stages"]["train@unet-0"]["params"]["params.yaml"]["train.batch"] = 8
     (root / "dvc.lock").write_text(yaml.safe_dump(lock))
     with pytest.raises(StateError, match=r"params\.yaml: train.batch is 4, but train@unet-0 ran with 8"):
-        export("unet", 0, Path("out"))
+        export(find_one("unet", 0), Path("out"))
     (root / "dvc.lock").unlink()
     Path("results/unet/0/evaluate/metrics.json").unlink()
     with pytest.raises(
         StateError, match=r"metrics\.json: no such file; run `bin/pixelproof reproduce evaluate@unet-0`"
     ):
-        export("unet", 0, Path("out"))
+        export(find_one("unet", 0), Path("out"))
 
 
 @pytest.mark.parametrize("lost", ["iterations", "best_iteration", "val_mIoU"])
@@ -182,5 +218,5 @@ def test_facts_that_the_card_tells_must_be_there(
     with pytest.raises(
         DataError, match=rf"facts\.json: .*nothing about {lost}; `bin/python -m dvc checkout models/unet/0`"
     ):
-        export("unet", 0, Path("out"))
+        export(find_one("unet", 0), Path("out"))
     assert not Path("out").exists()

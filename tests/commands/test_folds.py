@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from commands import _attention
 from commands.__main__ import main
 from commands._ranking.judging import InFolds
-from commands._trained import find, find_all
+from commands._trained import Trained, find, find_all
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, write_json
 from pixelproof.data.dataset import Sample, SplitWriter, write_header
@@ -114,3 +115,25 @@ def test_a_command_that_takes_one_network_says_so(clone: Path) -> None:
         find("kmeans", 0)
     with pytest.raises(StateError, match=r"kmeans/1/weights.safetensors: no such file; trained: kmeans \(seed 0\);"):
         find("kmeans", 1)
+
+
+def test_attention_is_of_the_named_fold(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And goes to a folder of its own; where there is nothing to choose, or not that, one line says so."""
+    drawn: list[tuple[Path, Path]] = []
+
+    def draw(trained: Trained, ids: list[str], out: Path) -> int:
+        drawn.append((trained.weights, out))
+        return len(ids)
+
+    monkeypatch.setattr(_attention, "draw", draw)
+    main(["attention", "--arch", "kmeans", "--fold", "1"])
+    assert drawn == [(Path("models/kmeans/0/fold-1/weights.safetensors"), Path("exports/attention/kmeans-0/fold-1"))]
+    for wrong in ([], ["--fold", "2"], ["--fold", "-1"]):
+        with pytest.raises(StateError, match=r"^models/kmeans/0: the networks of folds 0, 1; name one with --fold;"):
+            main(["attention", "--arch", "kmeans", *wrong])
+    publish(clone, "kmeans", k_means(RIGHT), seed=1)
+    with pytest.raises(StateError, match=r"^models/kmeans/1/weights.safetensors: one network and no fold 0; leave"):
+        main(["attention", "--arch", "kmeans", "--seed", "1", "--fold", "0"])
+    with pytest.raises(StateError, match=r"kmeans/2/weights.safetensors: no such file; trained: kmeans \(seed 0\)"):
+        main(["attention", "--arch", "kmeans", "--seed", "2", "--fold", "0"])
+    assert len(drawn) == 1

@@ -198,6 +198,31 @@ def test_out_of_fold_is_said_and_not_crossed(history: History) -> None:
         found(history.base, head, cross=True)
 
 
+def test_without_images_in_val_there_is_no_verdict_on_it(history: History) -> None:
+    """As where `prepare.split.learn_val` gave all to train: networks are not judged by what they have learnt from."""
+    changed = labels()
+    changed["train"] |= changed["val"]
+    changed["val"] = {}
+    changed["test"]["test-00"][1] = 6
+    write_labels(history.repo, changed)
+    write_params(history.repo, prepare={"split": {"learn_val": True}})
+    head = reproduced(history.repo)
+    for base, other, cross in ((history.base, head, False), (history.base, head, True), (head, history.base, True)):
+        result = found(base, other, cross)
+        assert ({row.split for row in result.rows}, result.gate) == ({"test"}, "not computed")
+        assert {one.split for one in result.crossed} == ({"test"} if cross else set())
+        assert result.facts.unvalidated == (head,) and result.worse == result.better == ()
+        said = "no labelled image in val (as `prepare.split.learn_val` has it): no verdict on it"
+        assert f"- {said}: `{head}`" in as_markdown(result) and "no labelled image in val" in as_page(result, [], [])
+        assert as_markdown(result).startswith("### Comparison: validation was not compared")
+    assert {row.split for row in found(head, head).rows} == {"test"}
+    assert found(history.base, history.data).facts.unvalidated == ()
+    for option in (["--fail-on", "regression"], ["--require-evidence", "--cross-evaluate"]):
+        done = python("compare", history.base, head, *option, cwd=history.repo)
+        line = f"error: --fail-on regression: significance was not computed (no labelled image in val of {head});"
+        assert (done.returncode, done.stderr.splitlines()[-1].startswith(line)) == (2, True), done.stderr
+
+
 def test_crossed_scores_are_of_the_same_seeds(history: History) -> None:
     changed = labels()
     changed["val"]["val-00"][1] = 6
