@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import ROOT
 from benchmarks.repro import clone_apart
+from pipelines.edit import set_values
 from pixelproof.core.files import write_text
 from pixelproof.core.machine import machine
 from pixelproof.core.params import pick, read_yaml
@@ -90,17 +91,6 @@ def shared(proposed: Overrides) -> Overrides:
     return {key: value for key, value in proposed.items() if key.startswith(SHARED)}
 
 
-def put(values: dict[str, Any], settings: Overrides) -> dict[str, Any]:
-    """The contents of params.yaml, with settings."""
-    for key, value in settings.items():
-        *sections, last = key.split(".")
-        section = values
-        for name in sections:
-            section = section[name]
-        section[last] = value
-    return values
-
-
 def planned(clone: Path, environ: dict[str, str], dataset: Dataset, arguments: argparse.Namespace) -> Overrides:
     """What `init --propose` changes for a dataset; the clone's last commit has the dataset without it."""
     params = clone / "params.yaml"
@@ -112,15 +102,14 @@ def planned(clone: Path, environ: dict[str, str], dataset: Dataset, arguments: a
 
     more = dict(text.partition("=")[::2] for text in arguments.set)
     wanted = dataset.settings | {key: yaml.safe_load(value) for key, value in more.items()}
-    params.write_text(yaml.safe_dump(put(read_yaml(params), wanted), sort_keys=False))
+    params.write_text(before := set_values(params.read_text(), wanted))
     run("bin/python", "-m", "dvc", "repro", "-q", "prepare")
-    before = read_yaml(params)
     told = run("bin/pixelproof", "init", "--propose", "--minutes", str(arguments.minutes), "--write")
     print(told, file=sys.stderr)
     after = read_yaml(params)
     keys = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("| ") and "." in line]
     keys = ["architectures", *(key for key in keys if key not in ("key", "architectures"))]
-    params.write_text(yaml.safe_dump(before, sort_keys=False))
+    params.write_text(before)
     return {key: pick(after, key) for key in keys}
 
 

@@ -9,7 +9,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from benchmarks.common import ROOT
-from benchmarks.proposals import DATASETS, points, put, section, shared
+from benchmarks.proposals import DATASETS, points, section, shared
 from commands._params import checked
 from pipelines.edit import set_values
 from pipelines.sweeps.spec import read_sweep
@@ -49,12 +49,3 @@ def test_how_far_the_proposal_is_from_the_best_of_the_others() -> None:
     assert section("scenes", PROPOSED, rows)[0] == "## scenes: -0.015 from the best of eight (b)"
     assert section("scenes", PROPOSED, rows[:2])[0] == "## scenes: +0.120 from the best of eight (a)"
     assert "| b" in section("scenes", PROPOSED, rows)[6] and "0.635" in section("scenes", PROPOSED, rows)[6]
-
-
-def test_settings_are_put_where_they_belong() -> None:
-    """Whole values; what stands beside them stays."""
-    values = {"prepare": {"split": {"val": 0.1, "test": 0.2}}, "seed": 0}
-    assert put(values, {"prepare.split.val": 0.25, "seed": 1}) == {
-        "prepare": {"split": {"val": 0.25, "test": 0.2}},
-        "seed": 1,
-    }
