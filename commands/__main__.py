@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from commands._catalogue import entries, listing, load
+from commands._catalogue import anchor_folders, entries, listing, load
 from commands._parser import Parser
 from pixelproof.core.errors import ExitCode, PixelproofError, StateError, is_full, run_main
 
@@ -66,7 +66,9 @@ def _run(given: Sequence[str]) -> ExitCode:
         prog=f"pixelproof {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.add_arguments(parser)
-    return command.run(parser.parse_args(rest)) or ExitCode.GOOD
+    arguments = parser.parse_args(rest)
+    anchor_folders(os.environ)
+    return command.run(arguments) or ExitCode.GOOD
 
 
 def enter() -> None:

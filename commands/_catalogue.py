@@ -6,7 +6,7 @@ import argparse
 import ast
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
@@ -14,6 +14,7 @@ from typing import Literal, Protocol, cast, get_args
 from pixelproof.core.errors import ExitCode, StateError, nearest
 
 FOLDER = Path(__file__).parent
+FOLDERS = ("DATA_MIRROR", "PIXELPROOF_CACHE")  # variables that a stage reads; tests compare them with its own
 Group = Literal["data", "run", "networks", "trust"]
 
 
@@ -88,6 +89,14 @@ def folder_from(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder in which the command was typed, where relative paths start; `Path()` if that is the current one."""
     folder = environ.get("PIXELPROOF_FROM", "")
     return Path() if not folder or Path(folder) == Path.cwd() else Path(folder)
+
+
+def anchor_folders(environ: MutableMapping[str, str]) -> None:
+    """Make the folders absolute that variables name: what runs in a worktree of its own looks for them too."""
+    for name in FOLDERS:
+        value = environ.get(name, "")
+        if value and "://" not in value and not value.startswith("~"):
+            environ[name] = str((folder_from(environ) / value).resolve())
 
 
 def path_from(text: str) -> Path:

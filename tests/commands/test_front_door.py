@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from commands._catalogue import entries, listing
+from commands._catalogue import FOLDERS, entries, listing
 from pixelproof.core.errors import StateError
+from pixelproof.fetch.obtain import CACHE, MIRROR
 
 ROOT = Path(__file__).parents[2]
 GROUND = ("pixelproof/__init__.py", "pixelproof/core/errors.py", "pixelproof/core/progress.py")
 WHERE = '''"""Where it runs."""
 import argparse
+import os
 from pathlib import Path
 from commands._catalogue import folder_from, path_from
 GROUP = "data"
@@ -27,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=path_from)
 def run(arguments: argparse.Namespace) -> None:
     print(Path.cwd(), arguments.path, folder_from())
+    if arguments.path.name == "variables":
+        print(os.environ["DATA_MIRROR"], os.environ["PIXELPROOF_CACHE"])
 '''
 
 
@@ -71,6 +75,21 @@ def test_paths_are_meant_from_where_a_person_is(clone: Path) -> None:
     for folder in (below, beside):
         assert call(door, "where", "x.png", cwd=folder).stdout == f"{clone} {folder}/x.png {folder}\n"
     assert call(door, "where", "/a/x.png", cwd=below).stdout == f"{clone} /a/x.png {below}\n"
+
+
+def test_folders_of_variables_are_meant_from_there_too(clone: Path) -> None:
+    """A sweep's stages run in worktrees: `DATA_MIRROR=../mirror` would be another folder there."""
+    assert FOLDERS == (MIRROR, CACHE)
+    door, below = clone / "bin/pixelproof", clone / "photos/deep"
+
+    def named(mirror: str, cache: str, cwd: Path) -> str:
+        done = call(door, "where", "variables", cwd=cwd, DATA_MIRROR=mirror, PIXELPROOF_CACHE=cache)
+        return done.stdout.splitlines()[1]
+
+    assert named("../mirror", "cache", clone) == f"{clone.parent}/mirror {clone}/cache"
+    assert named("../mirror", "cache", below) == f"{clone}/photos/mirror {below}/cache"
+    for kept in ("https://example.org/x", "file:///data/x", "/data/x", "~/x"):
+        assert named(kept, kept, clone) == f"{kept} {kept}"
 
 
 def test_a_copy_elsewhere_runs_the_nearest_clone(clone: Path, tmp_path: Path) -> None:
