@@ -11,14 +11,13 @@ from typing import Any
 
 from commands._card import Exported, card
 from commands._onnx_file import as_onnx, compare
-from commands._trained import PREPARED, Trained, facts_in, what_trains
+from commands._trained import NUMBERS, PREPARED, Trained, facts_in, what_trains
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data.dataset import SPLITS
 from stages.train.data import Labelled, Windows, to_validate
 
 VERSIONS = Path(__file__).parents[1] / "pixelproof/core/versions.json"
-TOLD = ("iterations", "best_iteration", "val_mIoU")  # facts of a training that the card tells
 
 
 def export(trained: Trained, out: Path) -> None:
@@ -46,7 +45,7 @@ def export(trained: Trained, out: Path) -> None:
 
 def evidence(trained: Trained) -> dict[str, Any]:
     """What the stages wrote about the data and the network, whose facts must be whole: data cards and metrics."""
-    facts_in(trained.weights.parent, *TOLD)
+    facts_in(trained.weights.parent, *NUMBERS)
     paths = {split: Path(f"results/data/{split}.json") for split in SPLITS}
     paths["metrics"] = Path(f"results/{trained.arch}/{trained.seed}/evaluate/metrics.json")
     for path in paths.values():

@@ -146,6 +146,8 @@ def _split(
         fix = f"{'each needs one' if shares.folds else 'train, val and test need one each'}; {GROUPED}"
         raise DataError(folder, f"images {enough}", f"{len(groups)}", fix)
     images = images_per_split(groups, shares.val, shares.test, salt, shares.folds)
+    if shares.learn_val:
+        images["train"] += images.pop("val")
     listed = ", ".join(f"{split} {number}" for split, number in images.items())
     return {"prepare.split.salt": salt}, [f"splits: {listed} images, by prepare.split.salt over {len(groups)} groups"]
 

@@ -21,6 +21,7 @@ from stages.train.params import Params
 
 PREPARED, CONFIGS, MODELS = Path("data/prepared"), Path("data/configs"), Path("models")
 WEIGHTS, FACTS = "weights.safetensors", "facts.json"
+NUMBERS = ("iterations", "best_iteration", "val_mIoU")  # of the facts; the last is null where nothing validates
 SEEDS = range(2**63)  # those that `train.seeds` in params.yaml may have
 
 
@@ -147,6 +148,8 @@ def facts_in(folder: Path, *keys: str) -> dict[str, Any]:
         problem = "a file that is no JSON"
     if not problem and (missing := [key for key in keys if key not in found]):
         problem = f"nothing about {', '.join(missing)}"
+    elif not problem and (wrong := [key for key in NUMBERS if not isinstance(found.get(key), int | float | None)]):
+        problem = f"no number for {', '.join(wrong)}"
     if problem:
         fix = f"`bin/python -m dvc checkout {run}` brings back those that dvc.lock records"
         raise DataError(path, "what train wrote", problem, fix)

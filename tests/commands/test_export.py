@@ -214,9 +214,12 @@ def test_facts_that_the_card_tells_must_be_there(
 ) -> None:
     as_trained(workspace, monkeypatch, "unet")
     facts = Path("models/unet/0/facts.json")
-    write_json(facts, {key: value for key, value in read_json(facts).items() if key != lost})
-    with pytest.raises(
-        DataError, match=rf"facts\.json: .*nothing about {lost}; `bin/python -m dvc checkout models/unet/0`"
-    ):
-        export(find_one("unet", 0), Path("out"))
+    whole = read_json(facts)
+    without = {key: value for key, value in whole.items() if key != lost}
+    for damaged, found in ((without, "nothing about"), (whole | {lost: "much"}, "no number for")):
+        write_json(facts, damaged)
+        with pytest.raises(
+            DataError, match=rf"facts\.json: .*{found} {lost}; `bin/python -m dvc checkout models/unet/0`"
+        ):
+            export(find_one("unet", 0), Path("out"))
     assert not Path("out").exists()

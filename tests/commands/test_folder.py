@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -84,6 +85,24 @@ def test_a_shape_that_was_chosen_stays(clone: Path) -> None:
     path.write_text(yaml.safe_dump(values, sort_keys=False))
     init_folder(clone / "examples/folder", clone)
     assert yaml.safe_load(path.read_text())["prepare"]["shape"] == values["prepare"]["shape"]
+
+
+def test_the_split_is_told_as_it_will_be_learnt(clone: Path) -> None:
+    """With `learn_val`, what would be val is part of train."""
+    rng, folder = np.random.default_rng(0), clone / "data/photos"
+    for number in range(20):
+        photo(folder / f"images/{number}.png", rng, 40, 40)
+        save(folder / f"masks/{number}.png", np.eye(40, dtype=np.uint8))
+
+    def told() -> dict[str, int]:
+        (line,) = (line for line in init_folder(folder, clone) if line.startswith("splits: "))
+        return {name: int(count) for name, count in re.findall(r"(train|val|test) (\d+)", line)}
+
+    apart, path = told(), clone / "params.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["prepare"]["split"]["learn_val"] = True
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert told() == {"train": apart["train"] + apart["val"], "test": apart["test"]}
 
 
 def test_black_and_white_is_background_and_foreground_and_255_among_ids_is_void(clone: Path) -> None:
