@@ -36,7 +36,8 @@ def pad(batch: torch.Tensor, value: float) -> torch.Tensor:
 class Normalize(BaseDataPreprocessor):  # type: ignore[misc]
     """Normalises and pads a batch.
 
-    Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW); returns float inputs and data samples.
+    Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW) and perhaps `objects` (int32, NHW, the number
+    of each pixel's object); returns float inputs and data samples.
     """
 
     def __init__(self, mean: list[float], std: list[float]) -> None:
@@ -57,4 +58,7 @@ class Normalize(BaseDataPreprocessor):  # type: ignore[misc]
                 SegDataSample(gt_sem_seg=PixelData(data=mask[None].long()), metainfo={"img_shape": size})
                 for mask in pad(data["masks"], IGNORE)
             ]
+        if samples is not None and "objects" in data:
+            for sample, numbers in zip(samples, pad(data["objects"], 0), strict=True):
+                sample.gt_objects = PixelData(data=numbers[None])
         return {"inputs": inputs, "data_samples": samples}
