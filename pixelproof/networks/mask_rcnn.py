@@ -1,7 +1,7 @@
 """Mask R-CNN over a feature pyramid, with a branch for what is no object.
 
 He, Gkioxari, Dollár, Girshick, "Mask R-CNN", ICCV 2017: proposed boxes, and for each its class, a better box and a
-mask. Beside it the branch of Kirillov, Girshick, He, Dollár, "Panoptic Feature Pyramid Networks", CVPR 2019, gives every
+mask. Beside it the branch of Kirillov, Girshick, He, Dollár, "Panoptic Feature Pyramid Networks", CVPR 2019, gives each
 pixel a class: so the network stands in the same tables as those that only do that.
 """
 
@@ -55,8 +55,8 @@ class MaskRCNN(EncoderDecoder):  # type: ignore[misc]
         """The features of the boxes of each image; the last map is for proposals alone."""
         return pooled(maps[:-1], boxes, side, self.finest, self.proposals.strides[:-1])
 
-    def objects(self, maps: Sequence[Tensor]) -> list[Detections]:
-        """The objects of each image, the best score first."""
+    def objects(self, maps: Sequence[Tensor], things: Sequence[int]) -> list[Detections]:
+        """The objects of each image, the best score first; of `things`, the only classes that it has seen."""
         stride = self.proposals.strides[0]
         size = (maps[0].shape[2] * stride, maps[0].shape[3] * stride)
         proposals = self.proposals.propose(maps)

@@ -36,8 +36,8 @@ def pad(batch: torch.Tensor, value: float) -> torch.Tensor:
 class Normalize(BaseDataPreprocessor):  # type: ignore[misc]
     """Normalises and pads a batch.
 
-    Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW) and perhaps `objects` (int32, NHW, the number
-    of each pixel's object); returns float inputs and data samples.
+    Takes `inputs` (uint8 RGB, NCHW) and, in training, `masks` (uint8, NHW) and perhaps `objects` (int32, NHW: the
+    number of each pixel's object); returns float inputs and data samples.
     """
 
     def __init__(self, mean: list[float], std: list[float]) -> None:
