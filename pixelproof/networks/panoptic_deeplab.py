@@ -2,8 +2,8 @@
 
 Cheng, Collins, Zhu, Liu, Huang, Adam, Chen, "Panoptic-DeepLab: A Simple, Strong, and Fast Baseline for Bottom-Up
 Panoptic Segmentation", CVPR 2020. Two decoders, each with its own spatial pyramid of dilated convolutions (ASPP) over
-the last map of the encoder, and its own way back up over the maps of strides 8 and 4: one for classes, a slimmer one for
-objects.
+the last map of the encoder, and its own way back up over the maps of strides 8 and 4: one for classes, a slimmer one
+for objects.
 """
 
 from __future__ import annotations
