@@ -33,6 +33,7 @@ Instances = NDArray[np.uint16]
 Numbers = NDArray[np.integer[Any]]  # of pixels, int32: an image has fewer than 2**31, and large ones have many
 Where = NDArray[np.bool_]
 AT_ONCE = 2**20  # pixels that are looked through together
+CROWD = -1
 
 
 class Pair(NamedTuple):
@@ -127,6 +128,27 @@ def true_objects(truth: Labels, instances: Instances | None, things: Sequence[in
         _joined([rank[ids], rest.numbers + np.int32(len(keys))]),
         np.concatenate([keys >> 16, rest.classes]),
     )
+
+
+def numbered(truth: Labels, instances: Instances | None, things: Sequence[int]) -> Numbers:
+    """The number of each pixel's true object: 0 for none, `CROWD` where objects of a class were not told apart.
+
+    That is where an image with instance ids has a thing without one. Without any ids, objects are components.
+
+    Args:
+        truth: class ids, 255 for ignored pixels.
+        instances: instance ids, 0 for none; None if the dataset has no instance map.
+        things: ids of the classes to find objects of.
+
+    Example:
+        >>> numbered(np.array([[1, 1, 0, 1]], np.uint8), np.array([[4, 0, 0, 9]], np.uint16), [1]).tolist()
+        [[1, -1, 0, 2]]
+    """
+    if instances is None:
+        return components(truth, things).as_map()
+    found = true_objects(np.where(instances > 0, truth, np.uint8(IGNORE)), instances, things).as_map()
+    found[np.isin(truth, things) & (instances == 0)] = CROWD
+    return found
 
 
 def components(labels: Labels, things: Sequence[int]) -> Objects:

@@ -104,9 +104,9 @@ def matches(overlaps: Floats, ignored: Flags, crowd: Flags) -> tuple[Flags, NDAr
     for number in range(detections):
         possible = np.where(free & (overlaps[number] >= enough), overlaps[number], -1.0)
         regular = np.where(ignored, -1.0, possible)
-        chosen: Floats = np.where((regular >= 0).any(1)[:, None], regular, possible)
+        chosen: Floats = np.where(regular.max(1, keepdims=True) >= 0, regular, possible)
         last = objects - 1 - chosen[:, ::-1].argmax(1)
-        hit = chosen.max(1) >= 0
+        hit: Flags = np.any(chosen >= 0, axis=1)
         matched[:, number], of[:, number] = hit, last
         free[hit, last[hit]] = crowd[last[hit]]
     return matched, of

@@ -47,7 +47,7 @@ def resolve(name: str, scale: str, overrides: Mapping[str, Any] | None = None) -
         "model": overridden(model, overrides or {}, f"configure.overrides.{name}"),
         "modules": modules,
         "digests": {module: digest(name, module) for module in modules},
-    }
+    } | ({"task": config.task} if "task" in config else {})
 
 
 def read(path: Path) -> Any:

@@ -27,6 +27,7 @@ from pixelproof.data import dataset
 from pixelproof.data.dataset import IGNORE
 from pixelproof.data.grid import Grid
 from pixelproof.data.resize import pad
+from pixelproof.scoring.objects import numbered
 from stages.train.endings import outlive
 from stages.train.params import Flip
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+Example = tuple[NDArray[Any], ...]  # image and mask, and for networks that learn objects the number of each pixel's
 ORDER, SAMPLE = 1, 2  # separate streams of random numbers
 ALONE = Around()
 FLIPS: dict[str, Step] = {
@@ -98,6 +100,10 @@ class Labelled:
         """Instance ids; None if the image has none."""
         root, split, sample = self.items[index]
         return dataset.read_instances(root, split, sample)
+
+    def has_instances(self) -> bool:
+        """Whether an image has instance ids."""
+        return any((root / split / "instances").is_dir() for root, split in {item[:2] for item in self.items})
 
 
 class Windows:
@@ -186,21 +192,25 @@ class TrainSet:
     flips: tuple[Flip, ...]
     policy: tuple[Step, ...] = ()
     around: Around = ALONE
+    things: tuple[int, ...] = ()  # the classes whose objects are learnt
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, key: tuple[int, int]) -> Pair:
+    def __getitem__(self, key: tuple[int, int]) -> Example:
         position, index = key
         steps = [step for axis, step in FLIPS.items() if axis in self.flips] + list(self.policy)
         around = replace(self.around, others=len(self), read=self.view)
         name = int.from_bytes(hashlib.sha256(self.data.id(index).encode()).digest()[:8], "big")
         changed = apply(steps, self.view(index), np.random.default_rng([*self.seed, SAMPLE, position, name]), around)
-        return changed.image, changed.mask
+        if not self.things:
+            return changed.image, changed.mask
+        return changed.image, changed.mask, numbered(changed.mask, changed.instances, self.things)
 
     def view(self, index: int) -> View:
-        """An image and its labels, with instances if a step looks at them."""
-        return View(*self.data.read(index), self.data.instances(index) if needs_objects(self.policy) else None)
+        """An image and its labels, with instances if they are learnt, or if a step looks at them."""
+        needed = self.things or needs_objects(self.policy)
+        return View(*self.data.read(index), self.data.instances(index) if needed else None)
 
 
 @dataclass
@@ -238,15 +248,12 @@ def permutation(seed: tuple[int, int], epoch: int, images: int) -> NDArray[np.in
     return np.random.default_rng([*seed, ORDER, epoch]).permutation(images)
 
 
-def collate(pairs: list[Pair]) -> dict[str, Any]:
-    """A batch as the network's preprocessor expects it: uint8 images NCHW and masks NHW."""
+def collate(examples: list[Example]) -> dict[str, Any]:
+    """A batch as the network's preprocessor expects it: uint8 images NCHW, masks NHW, and perhaps objects NHW."""
     import torch
 
-    images, masks = zip(*pairs, strict=True)
-    return {
-        "inputs": torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
-        "masks": torch.from_numpy(np.stack(masks)),
-    }
+    images, *labels = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*examples, strict=True))
+    return {"inputs": images.permute(0, 3, 1, 2)} | dict(zip(("masks", "objects"), labels, strict=False))
 
 
 def loader(train_set: TrainSet, order: Order, workers: int, pin: bool) -> DataLoader[Any]:

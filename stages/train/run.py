@@ -156,9 +156,8 @@ class Task:
                 run.resume(state, learner)
             del state
             images = part.images(Decoded(self.data, key(self.inputs[0]), train.decoded))
-            train_set = TrainSet(
-                images, seeds, tuple(train.flips), tuple(train.augment), around(data, train, part.fold)
-            )
+            policy, things = tuple(train.augment), objects_of(self.config, data)
+            train_set = TrainSet(images, seeds, tuple(train.flips), policy, around(data, train, part.fold), things)
             batches = loader(train_set, order, train.workers, pin=device == "cuda")
             run.iterate(learner, paced(on_device(batches, device)))
         if part.fold is not None and rank == 0:
@@ -173,6 +172,21 @@ def around(data: Labelled, train: Train, fold: int | None = None) -> Around:
         pixels = counted(data.names, "pixels", fold)
         shares = tuple(count / max(sum(pixels), 1) for count in pixels)
     return Around(train.crop_size, data.things, shares)
+
+
+def objects_of(config: dict[str, Any], data: Labelled) -> tuple[int, ...]:
+    """The classes whose objects a network learns; none if it learns classes alone.
+
+    Raises:
+        StateError: The data does not tell objects apart.
+    """
+    if config.get("task", "semantic") == "semantic":
+        return ()
+    if not data.things or not data.has_instances():
+        found = "no class that is a thing" if not data.things else "no image whose objects are numbered"
+        fix = "label instances (docs/data.md), or choose a network that learns classes alone"
+        raise StateError(f"{config['architecture']}: {PREPARED}/train", found, fix)
+    return data.things
 
 
 def start(model: Any, config: dict[str, Any], seed: int, say: Callable[[str], None]) -> None:

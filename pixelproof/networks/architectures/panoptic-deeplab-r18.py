@@ -12,6 +12,7 @@ model = dict(
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))
 modules = ['panoptic_deeplab']
+task = 'panoptic'
 
 small = dict(
     backbone=dict(stem_channels=16, base_channels=16),

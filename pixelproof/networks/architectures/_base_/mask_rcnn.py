@@ -14,6 +14,7 @@ model = dict(
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))
 modules = ['mask_rcnn', 'region_heads', 'rpn']
+task = 'instance'
 
 small = dict(
     neck=dict(out_channels=64),
