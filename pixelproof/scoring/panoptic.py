@@ -11,16 +11,22 @@ of a crowd of its class, counts only if it matches (section 4.2). Numbers are ad
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import IGNORE
+from pixelproof.data.grid import strips
+from pixelproof.scoring.precision import THRESHOLDS
 
-Numbers = NDArray[np.integer]
+Numbers = NDArray[np.integer[Any]]
 BITS = 32
+AT_ONCE = 2**20  # pixels that are counted together
+ROWS = 3 + len(THRESHOLDS)
 
 
 class Quality(NamedTuple):
@@ -45,44 +51,71 @@ class Segments:
     objects: Numbers
     crowd: NDArray[np.bool_] | None = None
 
+    def part(self, rows: slice) -> Segments:
+        """Some rows."""
+        return Segments(self.classes[rows], self.objects[rows], None if self.crowd is None else self.crowd[rows])
 
-def count(truth: Segments, predicted: Segments, classes: int, things: list[int]) -> NDArray[np.float64]:
+
+def count(truth: Segments, predicted: Segments, classes: int, things: Sequence[int]) -> NDArray[np.float64]:
     """What PQ follows from, of one image.
 
     Returns:
-        [4, classes]: the sum of IoUs of matches, matches, predicted segments without one, and true ones without one.
+        [ROWS, classes]: the sum of IoUs of matches, predicted segments without one, true ones without one, and how many
+        matches have an IoU above each of `THRESHOLDS`, of which the first is 0.5.
 
     Example:
         >>> truth = Segments(np.array([[0, 1, 1, 1]], np.uint8), np.array([[0, 1, 1, 2]]))
         >>> found = Segments(np.array([[0, 1, 1, 1]], np.uint8), np.array([[0, 1, 1, 1]]))
-        >>> count(truth, found, 2, [1]).round(2).tolist()
-        [[1.0, 0.67], [1.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
+        >>> count(truth, found, 2, [1])[:4].round(2).tolist()
+        [[1.0, 0.67], [0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
-    is_thing = np.zeros(IGNORE + 1, bool)
-    is_thing[things] = True
-    known = truth.classes != IGNORE
-    crowd = np.zeros_like(known) if truth.crowd is None else truth.crowd & known
-    judged = known & ~crowd
-    true, guessed = keys(truth, is_thing), keys(predicted, is_thing)
-    areas, sizes = areas_of(true[judged]), areas_of(guessed[known & (predicted.classes != IGNORE)])
-    pairs, pixels = np.unique(np.stack([true[judged], guessed[judged]]), axis=1, return_counts=True)
-    found = np.zeros((4, classes))
+    seen = _Seen()
+    for rows in strips(truth.classes.shape, AT_ONCE):
+        seen.add(truth.part(rows), predicted.part(rows), things)
+    found = np.zeros((ROWS, classes))
     matched = set[int](), set[int]()
-    for one, other, both in zip(*pairs.tolist(), pixels.tolist(), strict=True):
-        if one >> BITS == other >> BITS and 2 * both > (either := areas[one] + sizes[other] - both):
-            found[:2, one >> BITS] += both / either, 1
+    for (one, other), both in seen.pairs.items():
+        if one >> BITS == other >> BITS and 2 * both > (either := seen.true[one] + seen.judged[other] - both):
+            found[0, one >> BITS] += both / either
+            found[3:, one >> BITS] += both / either > THRESHOLDS
             matched[0].add(one)
             matched[1].add(other)
-    whole, of_crowd = areas_of(guessed), areas_of(guessed[crowd & (truth.classes == predicted.classes)])
-    for other in sizes.keys() - matched[1]:
-        hidden = whole[other] - sizes[other] + of_crowd.get(other, 0)
-        found[2, other >> BITS] += 2 * hidden <= whole[other]
-    for one in areas.keys() - matched[0]:
-        found[3, one >> BITS] += 1
+    for other in seen.judged.keys() - matched[1]:
+        hidden = seen.whole[other] - seen.judged[other] + seen.crowd[other]
+        found[1, other >> BITS] += 2 * hidden <= seen.whole[other]
+    for one in seen.true.keys() - matched[0]:
+        found[2, one >> BITS] += 1
     return found
 
 
-def quality(counts: NDArray[np.float64], classes: list[int]) -> Quality:
+class _Seen:
+    """How many pixels each segment has, and each pair of a true and a predicted one."""
+
+    def __init__(self) -> None:
+        self.pairs = Counter[tuple[int, int]]()
+        self.true = Counter[int]()
+        self.whole, self.judged, self.crowd = Counter[int](), Counter[int](), Counter[int]()  # of predicted ones
+
+    def add(self, truth: Segments, predicted: Segments, things: Sequence[int]) -> None:
+        """Count some rows."""
+        is_thing = np.zeros(IGNORE + 1, bool)
+        is_thing[list(things)] = True
+        known, said = truth.classes != IGNORE, predicted.classes != IGNORE
+        crowd = np.zeros_like(known) if truth.crowd is None else truth.crowd & known
+        true, guessed = keys(truth, is_thing), keys(predicted, is_thing)
+        self.true.update(counted(true[known & ~crowd]))
+        self.whole.update(counted(guessed[said]))
+        self.judged.update(counted(guessed[known & said]))
+        self.crowd.update(counted(guessed[crowd & (truth.classes == predicted.classes)]))
+        both = known & ~crowd & (truth.classes == predicted.classes)
+        ones, of = np.unique(true[both], return_inverse=True)
+        others, to = np.unique(guessed[both], return_inverse=True)
+        for key, pixels in counted(of.astype(np.int64) * len(others) + to).items():
+            one, other = divmod(key, len(others))
+            self.pairs[int(ones[one]), int(others[other])] += pixels
+
+
+def quality(counts: NDArray[np.float64], classes: Sequence[int]) -> Quality:
     """The means of PQ, SQ and RQ over classes that occur, in truth or in prediction; None if none does.
 
     Args:
@@ -90,10 +123,10 @@ def quality(counts: NDArray[np.float64], classes: list[int]) -> Quality:
         classes: Which to take.
 
     Example:
-        >>> quality(np.array([[1.0, 0.67], [1, 1], [0, 0], [0, 1]]), [0, 1])
-        Quality(pq=0.7233..., sq=0.835, rq=0.833...)
+        >>> quality(np.array([[1.0, 0.67], [0, 0], [0, 1], [1, 1]]), [0, 1])
+        Quality(pq=0.72..., sq=0.835, rq=0.83...)
     """
-    iou, matches, invented, missed = counts[:, classes]
+    iou, invented, missed, matches = counts[:4, classes]
     segments = matches + (invented + missed) / 2
     there = segments > 0
     if not there.any():
@@ -103,13 +136,24 @@ def quality(counts: NDArray[np.float64], classes: list[int]) -> Quality:
     return Quality(*(float(values.mean()) for values in (iou / segments, mean_iou, matches / segments)))
 
 
+def challenge(counts: NDArray[np.float64], classes: Sequence[int]) -> float | None:
+    """The score of the 2018 Data Science Bowl, of one image: the mean over thresholds of hits / (all objects, once).
+
+    Caicedo et al., "Nucleus segmentation across imaging experiments", Nature Methods 2019. Nothing to find and nothing
+    found is None.
+    """
+    table = counts[:, classes].sum(1)
+    either = 2 * table[3] + table[1] + table[2] - table[3:]
+    return float((table[3:] / either).mean()) if either[0] else None
+
+
 def keys(segments: Segments, is_thing: NDArray[np.bool_]) -> NDArray[np.int64]:
     """A number for each pixel's segment: its class, and the number of its object if that is a thing."""
     found = segments.classes.astype(np.int64) << BITS
     return np.where(is_thing[segments.classes], found + segments.objects, found)
 
 
-def areas_of(numbers: NDArray[np.int64]) -> dict[int, int]:
+def counted(numbers: NDArray[np.int64]) -> dict[int, int]:
     """How often each number occurs."""
     found, times = np.unique(numbers, return_counts=True)
     return dict(zip(found.tolist(), times.tolist(), strict=True))

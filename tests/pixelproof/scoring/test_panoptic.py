@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pixelproof.data.dataset import IGNORE
-from pixelproof.scoring.panoptic import Segments, count, quality
+from pixelproof.scoring.panoptic import Segments, challenge, count, quality
 
 CLASSES, THINGS = 4, [2, 3]
 
@@ -29,7 +29,7 @@ def as_in_the_paper(truth: Segments, predicted: Segments) -> Any:
     """Section 4, word by word."""
     void = truth.classes == IGNORE
     crowd = np.zeros_like(void) if truth.crowd is None else truth.crowd
-    table = np.zeros((4, CLASSES))
+    table = np.zeros((13, CLASSES))
     without = Segments(np.where(crowd, IGNORE, truth.classes).astype(np.uint8), truth.objects)
     true, found = segments(without), segments(predicted)
     taken: list[int] = []
@@ -38,15 +38,16 @@ def as_in_the_paper(truth: Segments, predicted: Segments) -> Any:
             union = (pixels | guess) & ~void
             iou = (pixels & guess).sum() / union.sum()
             if label == other and iou > 0.5:
-                table[:2, label] += iou, 1
+                table[0, label] += iou
+                table[3:, label] += [iou > t for t in np.linspace(0.5, 0.95, 10)]
                 taken.append(number)
                 break
         else:
-            table[3, label] += 1
+            table[2, label] += 1
     for number, (label, guess) in enumerate(found):
         hidden = guess & (void | (crowd & (truth.classes == label)))
         if number not in taken and (guess & ~void).any() and hidden.sum() <= 0.5 * guess.sum():
-            table[2, label] += 1
+            table[1, label] += 1
     return table
 
 
@@ -84,7 +85,11 @@ def test_pq_by_hand() -> None:
     found = Segments(np.array([[2, 2, 2, 0, 0, 0, 0, 1, 1]], np.uint8), np.array([[7] * 9]))
     table = count(truth, found, CLASSES, THINGS)
     assert table[0].tolist() == pytest.approx([3 / 5, 0, 3 / 4, 0])
-    assert table[1:].tolist() == [[1, 0, 1, 0], [0, 1, 0, 0], [0, 1, 0, 0]]  # 1/2 is not above 1/2
+    assert table[1:4].tolist() == [[0, 1, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0]]  # 1/2 is not above 1/2
+    assert table[4:].sum(0).tolist() == [1, 0, 4, 0]  # 0.55; 0.55, 0.6, 0.65, 0.7
+    assert challenge(table, THINGS) == pytest.approx(5 / 10)
+    assert challenge(table, [0, 1, 2]) == pytest.approx((2 / 4 + 2 / 4 + 3 * 1 / 5) / 10)
+    assert challenge(table, [3]) is None
     pq, sq, rq = quality(table, [0, 1, 2, 3])
     assert (pq, sq, rq) == pytest.approx(((0.6 + 0 + 0.75) / 3, (0.6 + 0 + 0.75) / 3, 2 / 3))
     assert quality(table, [3]) == (None, None, None)
