@@ -6,7 +6,8 @@ crowd, an area in which objects were not told apart: what lies mostly in it coun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from pixelproof.scoring.objects import CROWD, Labels, Numbers, Objects
 from pixelproof.scoring.panoptic import Segments
 from pixelproof.scoring.precision import Found
 
+Certainty = NDArray[np.float32]
 SURE = 0.5  # the score from which on an object is laid over a map of classes
 
 
@@ -103,11 +105,41 @@ def compared(truth: Labels, numbers: Numbers, instances: Sequence[Instance], lab
     return Found(np.array([one.score for one in own]), areas, overlaps, areas_of_all, crowd)
 
 
-def laid_over(labels: Labels, instances: Sequence[Instance], things: Sequence[int]) -> Segments:
-    """A map of classes with the objects over it: each pixel belongs to the best of those that hold it.
+def boxed(masks: Found, truth: Labels, numbers: Numbers, instances: Sequence[Instance], label: int) -> Found:
+    """The same by the boxes around masks; what is ignored, and areas, stay those of masks."""
+    own = np.array([ends(one) for one in instances if one.label == label], np.float64).reshape(-1, 4)
+    true = true_boxes(truth, numbers, label)
+    corner = np.maximum(own[:, None, :2], true[None, :, :2])
+    opposite = np.minimum(own[:, None, 2:], true[None, :, 2:])
+    both = np.clip(opposite - corner, 0, None).prod(2)
+    area, true_area = ((boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (own, true))
+    overlaps = masks.overlaps.copy()
+    overlaps[:, : len(true)] = both / (area[:, None] + true_area[None] - both)
+    return replace(masks, overlaps=overlaps)
 
-    An object of which less than half is left under better ones is left out (Kirillov et al., "Panoptic Feature Pyramid
-    Networks", CVPR 2019). A pixel of a thing without an object is of none: its class stays in `labels` alone.
+
+def ends(one: Instance) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom."""
+    height, width = one.mask.shape
+    return one.left, one.top, one.left + width, one.top + height
+
+
+def true_boxes(truth: Labels, numbers: Numbers, label: int) -> NDArray[np.float64]:
+    """Left, top, right and bottom of each true object of a class, in the order of their numbers."""
+    rows, columns = np.nonzero((truth == label) & (numbers > 0))
+    there, of = np.unique(numbers[rows, columns], return_inverse=True)
+    found = np.zeros((len(there), 4))
+    found[:, :2] = np.inf
+    for place, along in enumerate((columns, rows)):
+        np.minimum.at(found[:, place], of, along)
+        np.maximum.at(found[:, place + 2], of, along + 1)
+    return found
+
+
+def laid_over(labels: Labels, instances: Sequence[Instance], things: Sequence[int]) -> Segments:
+    """A map of classes with the objects over it.
+
+    A pixel of a thing without an object is of none: its class stays in `labels` alone.
 
     Args:
         labels: Class ids.
@@ -116,12 +148,57 @@ def laid_over(labels: Labels, instances: Sequence[Instance], things: Sequence[in
     """
     classes, numbers = labels.copy(), np.zeros(labels.shape, np.int32)
     classes[np.isin(labels, things)] = IGNORE
-    count = 0
-    for one in instances:
-        free = one.mask & (numbers[one.window] == 0)
-        if one.score < SURE or 2 * free.sum() < one.mask.sum():
-            continue
-        count += 1
-        numbers[one.window][free] = count
+    for number, (one, free) in enumerate(visible(instances, labels.shape), start=1):
+        numbers[one.window][free] = number
         classes[one.window][free] = one.label
     return Segments(classes, numbers)
+
+
+def painted(labels: Labels, certainty: Certainty, instances: Sequence[Instance]) -> tuple[Labels, Certainty]:
+    """Class and certainty of each pixel: those of the object that it belongs to, if there is one."""
+    labels, certainty = labels.copy(), certainty.copy()
+    for one, free in visible(instances, labels.shape):
+        labels[one.window][free] = one.label
+        certainty[one.window][free] = one.score
+    return labels, certainty
+
+
+def visible(instances: Sequence[Instance], shape: tuple[int, ...]) -> Iterator[tuple[Instance, NDArray[np.bool_]]]:
+    """The objects that are sure, the best first, and which of their pixels no better one holds.
+
+    One of which less than half is left is left out (Kirillov et al., "Panoptic Feature Pyramid Networks", CVPR 2019).
+    """
+    taken = np.zeros(shape, bool)
+    for one in instances:
+        free = one.mask & ~taken[one.window]
+        if one.score >= SURE and 2 * free.sum() >= one.mask.sum():
+            taken[one.window] |= free
+            yield one, free
+
+
+def merged(parts: Sequence[Sequence[Instance]], above: float = 0.5) -> list[Instance]:
+    """The objects that several networks found: of those of one class that overlap, the best alone."""
+    kept: list[Instance] = []
+    for one in sorted((one for part in parts for one in part), key=lambda one: -one.score):
+        if all(one.label != other.label or overlap(one, other) <= above for other in kept):
+            kept.append(one)
+    return kept
+
+
+def overlap(one: Instance, other: Instance) -> float:
+    """The IoU of two objects.
+
+    Example:
+        >>> first = Instance(1, 0.9, 0, 0, np.ones((2, 2), bool))
+        >>> overlap(first, Instance(1, 0.8, 1, 0, np.ones((2, 3), bool)))
+        0.25
+    """
+    left, top, right, bottom = ends(one)
+    from_left, from_top, to_right, to_bottom = ends(other)
+    x, y = max(left, from_left), max(top, from_top)
+    width, height = min(right, to_right) - x, min(bottom, to_bottom) - y
+    if width <= 0 or height <= 0:
+        return 0.0
+    parts = [each.mask[y - each.top :, x - each.left :][:height, :width] for each in (one, other)]
+    both = int((parts[0] & parts[1]).sum())
+    return both / (int(one.mask.sum()) + int(other.mask.sum()) - both)

@@ -45,6 +45,10 @@ class Pieces:
     counted: Flags
     truths: NDArray[np.int64]
 
+    def of_any_area(self) -> Pieces:
+        """Those of the first range alone."""
+        return Pieces(self.scores, self.right[:1], self.counted[:1], self.truths[:1])
+
 
 @dataclass(frozen=True)
 class Found:

@@ -7,6 +7,7 @@ did not learn from it; those of test by all networks together, whose probabiliti
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from pixelproof.core.errors import StateError
@@ -16,12 +17,14 @@ from pixelproof.core.stage import run_stage
 from pixelproof.data.dataset import Sample, read_header, read_split
 from pixelproof.data.folds import folder_of, folds_in
 from pixelproof.data.learnt import first_of, groups_of
+from pixelproof.nn.build import class_logits
 from pixelproof.nn.precision import warn_if_slow
 from pixelproof.nn.runtime import keep_freed_memory, pick_device
+from stages.evaluate.detect import detector, jointly
 from stages.evaluate.form import cost, usual_size
 from stages.evaluate.params import Params
-from stages.evaluate.predict import Tiles, build_network, load_logits, predictor, window_size
-from stages.evaluate.split import Network, evaluate_split
+from stages.evaluate.predict import Tiles, build_network, load_model, predictor, window_size
+from stages.evaluate.split import Network, Whole, evaluate_split
 from stages.evaluate.together import together
 from stages.evaluate.write import write_results
 
@@ -59,13 +62,18 @@ def evaluate(arch: str, seed: int, params: Params) -> None:
     with whole_folder(Path("results") / arch / str(seed) / "evaluate") as out:
         with demanded(params.train.deterministic):
             classes = len(header.classes)
-            networks = [load_logits(config, path, classes, params.compute, overrides) for path in weights]
-            predict = predictor(together(networks), settings, tiles)
-            judges = {fold: predictor(of, settings, tiles) for fold, of in zip(folds, networks, strict=False)}
+            models = [load_model(config, path, classes, params.compute, overrides) for path in weights]
+            things = [info.id for info in header.classes if info.thing]
+            networks = [partial(class_logits, model, compute=params.compute, device=on) for model, on in models]
+            finders = [detector(model, things, params.compute, on) for model, on in models]
+            whole = Whole(predictor(together(networks), settings, tiles), jointly(finders))
+            each = zip(networks, finders, strict=True)
+            alone = [Whole(predictor(network, settings, tiles), detect) for network, detect in each]
+            judges = dict(zip(folds, alone, strict=False))
             batch = 1 if tiles else settings.batch
             if tiles:
                 keep_freed_memory(largest=2**20)  # not the maps of large images
-            network = Network(f"{arch} seed {seed}", predict, judges, batch, DATA, header, settings)
+            network = Network(f"{arch} seed {seed}", whole, judges, batch, DATA, header, settings)
             write_results(out, {split: evaluate_split(network, split, out) for split in EVALUATED})
         write_json(out / "cost.json", cost(build_network(config, len(header.classes), params.compute, overrides), size))
 

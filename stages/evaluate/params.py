@@ -52,6 +52,22 @@ class Objects(Section):
     sizes: Sizes = Field(
         description="bounds of areas; 64 and 576 are COCO's 32^2 and 96^2, for images with a quarter of the side"
     )
+    split: Literal["components", "watershed"] = Field(
+        default="components",
+        description="the objects of networks that know classes alone: what hangs together, or that cut at its necks",
+    )
+    neck: float = Field(
+        default=2.0,
+        gt=0,
+        le=1000,
+        description="watershed: how many pixels nearer to the outline the middle of a neck is",
+    )
+    most: int = Field(
+        default=100,
+        ge=1,
+        le=100000,
+        description="detections of each class in an image that count for AP, the best ones",
+    )
 
 
 class Calibration(Section):

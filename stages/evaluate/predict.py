@@ -96,11 +96,19 @@ def load_logits(
 
     Overrides change the network but not its weights: other rates and strides, denser maps.
     """
+    model, device = load_model(config, weights, classes, compute, overrides)
+    return partial(class_logits, model, compute=compute, device=device)
+
+
+def load_model(
+    config: Path, weights: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None
+) -> tuple[Any, str]:
+    """The network itself, ready to predict, and the device that it is on."""
     device = set_up(compute)
     model = build_network(config, classes, compute, overrides)
     fix = f"remove from evaluate.overrides.{config.stem} what needs other weights"
     load_weights(model, weights, *([fix] if overrides else []))
-    return partial(class_logits, model.to(device).eval(), compute=compute, device=device)
+    return model.to(device).eval(), device
 
 
 def build_network(config: Path, classes: int, compute: Compute, overrides: Mapping[str, Any] | None = None) -> Any:

@@ -16,7 +16,11 @@ from pixelproof.data.grid import strips
 from pixelproof.data.images import Array, write_png
 from pixelproof.scoring.confusion import confusion
 from pixelproof.scoring.counts import counts, unstacked
+from pixelproof.scoring.instances import Instance, laid_over, painted
+from pixelproof.scoring.objects import numbered
 from stages.evaluate import boundary, calibration, objects
+from stages.evaluate.detect import Detect
+from stages.evaluate.instances import InstanceTally, Seen, of_classes
 from stages.evaluate.metrics import Labels, Matrix, compute, image_means, intervals, update, validate
 from stages.evaluate.params import Evaluate, Quality
 from stages.evaluate.predict import Predict, batches
@@ -35,6 +39,17 @@ class Evaluation:
     rows: list[Row]  # the matrix of each image, row by row, only counts above 0
     objects: list[ObjectRow] = field(default_factory=list)
     calibration: dict[str, Any] = field(default_factory=dict)  # the data of its diagrams
+    detections: list[ObjectRow] = field(default_factory=list)  # what AP follows from
+    segments: list[ObjectRow] = field(default_factory=list)  # what PQ follows from
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a network says of an image; objects are None if it knows classes alone."""
+
+    labels: Labels
+    certainty: Certainty
+    objects: list[Instance] | None = None
 
 
 class Tally:
@@ -48,11 +63,17 @@ class Tally:
         self.certain = calibration.empty()
         self.counts, self.groups = list[Matrix](), list[str]()  # of each image
         self.rows, self.objects = list[Row](), list[ObjectRow]()
+        self.instances = InstanceTally(header, params.objects)
 
     def add(
-        self, sample: Sample, truth: Labels, labels: Labels, certainty: Certainty, instances: Array | None = None
+        self,
+        sample: Sample,
+        truth: Labels,
+        said: Said,
+        instances: Array | None = None,
     ) -> None:
         """Add one image's ground truth and prediction."""
+        labels, certainty = said.labels, said.certainty
         where, classes, quality = f"{self.split}/{sample.id}", len(self.names), self.params
         validate(where, truth, labels, classes)
         calibration.validate(where, truth, certainty)
@@ -69,6 +90,11 @@ class Tally:
         self.certain = calibration.update(self.certain, certain)
         found = objects.find(truth, labels, instances, list(self.things), quality.objects.match)
         self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
+        if things := list(self.things):
+            apart = said.objects
+            if apart is None:
+                apart = of_classes(labels, certainty, things, quality.objects)
+            self.instances.add(Seen(sample, truth, numbered(truth, instances, things), labels, apart))
 
     def evaluation(self) -> Evaluation:
         """The numbers of all images added."""
@@ -83,11 +109,24 @@ class Tally:
             "sizes": objects.compute_by_area(found, self.things, sizes.medium, sizes.large),
             "calibration": calibration.compute(self.certain, bins),
         }
+        if self.things:
+            metrics["instances"] = self.instances.metrics(self.params.intervals.confidence)
         diagrams = {
             "bins": calibration.reliability(self.certain, bins),
             "risk_coverage": calibration.risk_coverage(self.certain),
         }
-        return Evaluation(metrics, self.rows, self.objects, diagrams)
+        each = self.instances
+        return Evaluation(
+            metrics, self.rows, self.objects, diagrams, each.detections(self.split), each.segments(self.split)
+        )
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A network, or several together: what gives classes, and what gives objects, if it knows them."""
+
+    predict: Predict
+    detect: Detect | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +134,8 @@ class Network:
     """A trained network, the data to evaluate it on, and the settings."""
 
     name: str  # in the progress line
-    predict: Predict
-    judges: Mapping[int, Predict]  # of the images in folds: by fold, what did not learn from it
+    whole: Whole
+    judges: Mapping[int, Whole]  # of the images in folds: by fold, what did not learn from it
     batch: int  # images at once
     data: Path
     header: Header
@@ -108,10 +147,13 @@ def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
     data, tally = network.data, Tally(split, network.header, network.params)
     count = len(read_split(data, split))
     seen = predictions(network, split)
-    for sample, truth, labels, certainty in track(seen, f"{network.name}: {split} images", count):
-        tally.add(sample, truth, labels, certainty, read_instances(data, split, sample) if tally.things else None)
-        write_png(out / "masks" / split / f"{sample.id}.png", labels)
-        write_png(out / "certainty" / split / f"{sample.id}.png", in_bytes(certainty))
+    for sample, truth, said in track(seen, f"{network.name}: {split} images", count):
+        tally.add(sample, truth, said, read_instances(data, split, sample) if tally.things else None)
+        write_png(out / "masks" / split / f"{sample.id}.png", said.labels)
+        write_png(out / "certainty" / split / f"{sample.id}.png", in_bytes(said.certainty))
+        if said.objects is not None:
+            numbers = laid_over(said.labels, said.objects, list(tally.things)).objects
+            write_png(out / "instances" / split / f"{sample.id}.png", numbers.astype(np.uint16))
     return tally.evaluation()
 
 
@@ -123,16 +165,22 @@ def in_bytes(certainty: Certainty) -> Array:
     return found
 
 
-def predictions(network: Network, split: str) -> Iterator[tuple[Sample, Labels, Labels, Certainty]]:
-    """Every image's ground truth, prediction and certainty, in the order of the index."""
+def predictions(network: Network, split: str) -> Iterator[tuple[Sample, Labels, Said]]:
+    """Every image's ground truth and prediction, in the order of the index."""
     for examples in batches(iterate(network.data, split), network.batch):
         fold = examples[0][0].fold
-        predict = network.predict if fold is None else network.judges[fold]
-        found = predict([image for _, image, _ in examples])
+        whole = network.whole if fold is None else network.judges[fold]
+        images = [image for _, image, _ in examples]
+        found, objects = whole.predict(images), whole.detect(images) if whole.detect else [None] * len(images)
         known = [(sample, truth) for sample, _, truth in examples]
+        del images
         examples.clear()  # large images should not outlive their use
-        for (sample, truth), labels, certainty in zip(known, found.labels, found.certainty, strict=True):
-            yield sample, truth, labels, certainty
+        for (sample, truth), labels, certainty, apart in zip(
+            known, found.labels, found.certainty, objects, strict=True
+        ):
+            if apart is not None:
+                labels, certainty = painted(labels, certainty, apart)
+            yield sample, truth, Said(labels, certainty, apart)
 
 
 def image_rows(split: str, sample: Sample, matrix: Matrix) -> list[Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelproof.core.files import write_bytes, write_json
+from pixelproof.scoring.precision import THRESHOLDS
 from stages.evaluate.split import Evaluation
 
 IMAGE = {"split": "string", "id": "string", "group": "string"}
@@ -20,6 +21,15 @@ OBJECTS = IMAGE | {
     "iou": "float64",
     **dict.fromkeys(("left", "top", "width", "height"), "uint32"),
 }
+DETECTIONS = IMAGE | {"class": "uint8", "kind": "string", "score": "float64", "right": "uint64", "counted": "uint64"}
+SEGMENTS = IMAGE | {
+    "class": "uint8",
+    **dict.fromkeys(("objects", "small", "medium", "large"), "uint32"),
+    "iou": "float64",
+    "invented": "uint32",
+    "missed": "uint32",
+    **dict.fromkeys((f"hits_{round(100 * threshold)}" for threshold in THRESHOLDS), "uint32"),
+}
 
 
 def write_results(out: Path, evaluations: dict[str, Evaluation]) -> None:
@@ -30,6 +40,10 @@ def write_results(out: Path, evaluations: dict[str, Evaluation]) -> None:
     write_bytes(out / "matrices.parquet", parquet(rows, MATRICES))
     objects = [row for found in evaluations.values() for row in found.objects]
     write_bytes(out / "objects.parquet", parquet(objects, OBJECTS))
+    detections = [row for found in evaluations.values() for row in found.detections]
+    write_bytes(out / "detections.parquet", parquet(detections, DETECTIONS))
+    segments = [row for found in evaluations.values() for row in found.segments]
+    write_bytes(out / "segments.parquet", parquet(segments, SEGMENTS))
 
 
 def parquet(rows: Iterable[tuple[Any, ...]], kinds: Mapping[str, str]) -> bytes:

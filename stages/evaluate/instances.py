@@ -1,0 +1,188 @@
+"""Scores of objects, one by one: AP of masks and boxes, PQ, and the score of the nuclei challenge. Pure: no files.
+
+pixelproof/scoring says how each is counted. Networks that know classes alone take part too: their objects are what
+hangs together, or what a watershed leaves of that, each as certain as its pixels are on average.
+
+AP of boxes is that of the boxes around masks. Areas are of pixels that are not ignored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelproof.data.dataset import Header, Sample
+from pixelproof.scoring.instances import Instance, boxed, compared, from_objects, laid_over
+from pixelproof.scoring.objects import CROWD, Labels, Numbers, components
+from pixelproof.scoring.panoptic import ROWS, Quality, Segments, challenge, count, quality
+from pixelproof.scoring.precision import THRESHOLDS, Floats, Pieces, average_precisions, pieces, summary
+from pixelproof.scoring.resampling import group_sums, interval, jackknife
+from pixelproof.scoring.touching import watershed
+from stages.evaluate.params import Objects
+
+KINDS = ("mask", "box")
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image, what is true of it, and what a network says of it."""
+
+    sample: Sample
+    truth: Labels
+    numbers: Numbers  # of the true objects, `CROWD` where they were not told apart
+    labels: Labels  # predicted
+    found: Sequence[Instance]  # the best first
+
+
+def of_classes(labels: Labels, certainty: NDArray[np.floating[Any]], things: list[int], how: Objects) -> list[Instance]:
+    """The objects of a network that knows classes alone."""
+    apart = components(labels, things) if how.split == "components" else watershed(labels, things, how.neck)
+    return from_objects(apart, certainty)
+
+
+class InstanceTally:
+    """What the scores of a split are computed from, collected image by image."""
+
+    def __init__(self, header: Header, how: Objects) -> None:
+        self.names, self.how = header.names(), how
+        self.things = [info.id for info in header.classes if info.thing]
+        sizes, end = how.sizes, np.inf
+        ranges = {"all": (0, end), "small": (0, sizes.medium - 1), "medium": (sizes.medium, sizes.large - 1)}
+        self.ranges = ranges | {"large": (sizes.large, end)}
+        self.samples = list[Sample]()
+        self.pieces = {kind: {label: list[Pieces]() for label in self.things} for kind in KINDS}
+        self.panoptic = list[NDArray[np.float64]]()  # of each image
+
+    def add(self, seen: Seen) -> None:
+        """Add one image."""
+        self.samples.append(seen.sample)
+        for label in self.things:
+            masks = compared(seen.truth, seen.numbers, seen.found, label)
+            both = {"mask": masks, "box": boxed(masks, seen.truth, seen.numbers, seen.found, label)}
+            for kind, found in both.items():
+                self.pieces[kind][label].append(pieces(found, list(self.ranges.values()), self.how.most))
+        true = Segments(seen.truth, seen.numbers, seen.numbers == CROWD)
+        predicted = laid_over(seen.labels, seen.found, self.things)
+        self.panoptic.append(count(true, predicted, len(self.names), self.things))
+
+    def metrics(self, confidence: float) -> dict[str, Any]:
+        """The scores of all images added, with intervals over groups of images."""
+        return {
+            **{kind: self.precision(kind, confidence) for kind in KINDS},
+            "panoptic": self.panoptic_quality(confidence),
+            "challenge": mean([challenge(table, self.things) for table in self.panoptic]),
+        }
+
+    def precision(self, kind: str, confidence: float) -> dict[str, Any]:
+        """AP of masks or of boxes: of all things, and of each class."""
+        parts = {self.names[label]: found for label, found in self.pieces[kind].items()}
+        tables = {name: average_precisions(found) for name, found in parts.items()}
+        classes = {name: summary({name: table}, list(self.ranges)) for name, table in tables.items()}
+        ends = intervals_of(parts, [sample.group for sample in self.samples], confidence)
+        return {**summary(tables, list(self.ranges)), "intervals": ends, "classes": classes}
+
+    def panoptic_quality(self, confidence: float) -> dict[str, Any]:
+        """PQ, SQ and RQ of all classes, of things and of the others, and of each class."""
+        every = range(len(self.names))
+        total = np.sum(self.panoptic, axis=0) if self.panoptic else np.zeros((ROWS, len(self.names)))
+        parts = {"all": list(every), "things": self.things, "stuff": [c for c in every if c not in self.things]}
+        told = {name: named(quality(total, classes)) for name, classes in parts.items()}
+        classes = {name: named(quality(total, [label])) for label, name in enumerate(self.names)}
+        return {**told.pop("all"), **told, "interval": self.interval_of_pq(confidence), "classes": classes}
+
+    def interval_of_pq(self, confidence: float) -> list[float] | None:
+        """Where PQ of all classes would lie for other images of the same kind."""
+        if not self.panoptic:
+            return None
+        units = group_sums(np.stack(self.panoptic), [sample.group for sample in self.samples])
+        weights = (units[:, 2] + units[:, 3]).sum(1, keepdims=True)
+        every = list(range(len(self.names)))
+        found, variance = jackknife(units, lambda sums: columns(sums, every))
+        (low,), (high,) = interval(found, variance, weights, confidence)
+        return None if np.isnan(low) else [float(low), float(high)]
+
+    def detections(self, split: str) -> list[Row]:
+        """For each detection its score, its area's place, and, as bits, where it is right and where it counts."""
+        rows = []
+        for label in self.things:
+            for number, sample in enumerate(self.samples):
+                both = [self.pieces[kind][label][number] for kind in KINDS]
+                for kind, part in zip(KINDS, both, strict=True):
+                    flags = bits(part.right), bits(part.counted)
+                    each = zip(part.scores.tolist(), *(flag.tolist() for flag in flags), strict=True)
+                    rows += [(split, sample.id, sample.group, label, kind, *values) for values in each]
+        return rows
+
+    def segments(self, split: str) -> list[Row]:
+        """For each image and class, the true objects by range of areas, and what PQ follows from."""
+        rows = []
+        for number, (sample, table) in enumerate(zip(self.samples, self.panoptic, strict=True)):
+            for label in range(len(self.names)):
+                truths = self.pieces["mask"][label][number].truths.tolist() if label in self.things else [0] * 4
+                if any(truths) or table[:, label].any():
+                    numbers = [float(table[0, label]), *table[1:, label].astype(int).tolist()]
+                    rows.append((split, sample.id, sample.group, label, *truths, *numbers))
+        return rows
+
+
+def named(found: Quality) -> dict[str, float | None]:
+    """As metrics.json has it."""
+    return {name.upper(): value for name, value in found._asdict().items()}
+
+
+def bits(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Flags [ranges, thresholds, D] as one number for each detection, the first range and threshold lowest."""
+    flat = flags.reshape(math.prod(flags.shape[:-1]), flags.shape[-1]).astype(np.uint64)
+    found: NDArray[np.uint64] = (flat << np.arange(len(flat), dtype=np.uint64)[:, None]).sum(axis=0, dtype=np.uint64)
+    return found
+
+
+def columns(sums: NDArray[Any], classes: Sequence[int]) -> Floats:
+    """PQ of sums, or of a stack of them, as one column."""
+    if sums.ndim == 2:
+        return np.array([nan(quality(sums, classes).pq)])
+    return np.array([[nan(quality(one, classes).pq)] for one in sums])
+
+
+def intervals_of(parts: Mapping[str, list[Pieces]], groups: Sequence[str], confidence: float) -> dict[str, Any]:
+    """Intervals of AP, AP50 and AP75 over groups of images (delete-one jackknife)."""
+    names, of = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
+    whole = headline(parts, np.ones(len(of), bool))
+    without = np.array([headline(parts, of != group) for group in range(len(names))]).reshape(-1, len(whole))
+    number = max(len(names), 1)
+    variance = ((without - whole) ** 2).sum(axis=0) * (number - 1) / number
+    weights = np.zeros(len(names))
+    for found in parts.values():
+        np.add.at(weights, of, [int(part.truths[0]) for part in found])
+    low, high = interval(whole, variance, np.repeat(weights[:, None], len(whole), axis=1), confidence)
+    ends = zip(("AP", "AP50", "AP75"), low, high, strict=True)
+    return {name: None if np.isnan(least) else [float(least), float(most)] for name, least, most in ends}
+
+
+def headline(parts: Mapping[str, list[Pieces]], kept: NDArray[np.bool_]) -> Floats:
+    """AP, AP50 and AP75 over some of the images; NaN where there are no objects."""
+    found = []
+    for images in parts.values():
+        chosen = [image.of_any_area() for image, keep in zip(images, kept, strict=True) if keep]
+        found.append(average_precisions(chosen)[0] if chosen else np.full(len(THRESHOLDS), np.nan))
+    known = np.array([row for row in found if not np.isnan(row[0])]).reshape(-1, len(THRESHOLDS))
+    if not len(known):
+        return np.full(3, np.nan)
+    return np.array([known.mean(), known[:, 0].mean(), known[:, 5].mean()])
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def nan(value: float | None) -> float:
+    """NaN for None."""
+    return np.nan if value is None else value
