@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import Header, Sample
-from pixelproof.scoring.instances import Instance, boxed, compared, from_objects, laid_over
+from pixelproof.scoring.instances import Instance, boxed, compared, laid_over
 from pixelproof.scoring.objects import CROWD, Labels, Numbers, components
+from pixelproof.scoring.objects import Objects as Map
 from pixelproof.scoring.panoptic import ROWS, Quality, Segments, challenge, count, quality
 from pixelproof.scoring.precision import THRESHOLDS, Floats, Pieces, average_precisions, pieces, summary
 from pixelproof.scoring.resampling import group_sums, interval, jackknife
@@ -40,10 +41,9 @@ class Seen:
     found: Sequence[Instance]  # the best first
 
 
-def of_classes(labels: Labels, certainty: NDArray[np.floating[Any]], things: list[int], how: Objects) -> list[Instance]:
+def apart(labels: Labels, things: Sequence[int], how: Objects) -> Map:
     """The objects of a network that knows classes alone."""
-    apart = components(labels, things) if how.split == "components" else watershed(labels, things, how.neck)
-    return from_objects(apart, certainty)
+    return components(labels, things) if how.split == "components" else watershed(labels, things, how.neck)
 
 
 class InstanceTally:
@@ -77,12 +77,21 @@ class InstanceTally:
             **{kind: self.precision(kind, confidence) for kind in KINDS},
             "panoptic": self.panoptic_quality(confidence),
             "challenge": mean([challenge(table, self.things) for table in self.panoptic]),
+            "counting": self.counting(),
         }
+
+    def counting(self) -> dict[str, Any]:
+        """By class, how far the number of predicted objects of an image is from that of the true ones, on average."""
+        tables = np.array(self.panoptic).reshape(-1, ROWS, len(self.names))
+        more = tables[:, 1] - tables[:, 2]  # those that match are on both sides
+        each = {self.names[label]: more[:, label] for label in self.things}
+        return {name: {"error": mean(np.abs(of).tolist()), "bias": mean(of.tolist())} for name, of in each.items()}
 
     def precision(self, kind: str, confidence: float) -> dict[str, Any]:
         """AP of masks or of boxes: of all things, and of each class."""
         parts = {self.names[label]: found for label, found in self.pieces[kind].items()}
-        tables = {name: average_precisions(found) for name, found in parts.items()}
+        nothing: Floats = np.full((len(self.ranges), len(THRESHOLDS)), np.nan)
+        tables = {name: average_precisions(found) if found else nothing for name, found in parts.items()}
         classes = {name: summary({name: table}, list(self.ranges)) for name, table in tables.items()}
         ends = intervals_of(parts, [sample.group for sample in self.samples], confidence)
         return {**summary(tables, list(self.ranges)), "intervals": ends, "classes": classes}

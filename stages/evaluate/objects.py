@@ -10,13 +10,14 @@ true one, that of an invented one is the predicted one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import IGNORE
-from pixelproof.scoring.objects import Instances, Labels, Objects, components, match, true_objects
+from pixelproof.scoring.objects import Instances, Labels, Objects, match, true_objects
 from stages.evaluate.shares import mean, precision, share
 
 
@@ -34,14 +35,21 @@ class Object(NamedTuple):
     height: int
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """The predicted classes of an image, and the predicted objects."""
+
+    labels: Labels
+    objects: Objects
+
+
 def find(
-    truth: Labels, prediction: Labels, instances: Instances | None, things: Sequence[int], threshold: float
+    truth: Labels, prediction: Prediction, instances: Instances | None, things: Sequence[int], threshold: float
 ) -> list[Object]:
     """One image's objects: the true ones by class and number, then the invented ones."""
-    known, right = truth != IGNORE, truth == prediction
-    true, whole = true_objects(truth, instances, things), components(prediction, things)
-    hidden, guessed = whole.mostly_outside(known), whole.within(known)
-    del whole
+    known, right = truth != IGNORE, truth == prediction.labels
+    true = true_objects(truth, instances, things)
+    hidden, guessed = prediction.objects.mostly_outside(known), prediction.objects.within(known)
     pairs = match(true, guessed, threshold)
     iou_of, taken = {pair.true: pair.iou for pair in pairs}, {pair.predicted for pair in pairs}
     objects = []

@@ -16,11 +16,11 @@ from pixelproof.data.grid import strips
 from pixelproof.data.images import Array, write_png
 from pixelproof.scoring.confusion import confusion
 from pixelproof.scoring.counts import counts, unstacked
-from pixelproof.scoring.instances import Instance, laid_over, painted
-from pixelproof.scoring.objects import numbered
+from pixelproof.scoring.instances import Instance, from_objects, laid_over, painted
+from pixelproof.scoring.objects import numbered, true_objects
 from stages.evaluate import boundary, calibration, objects
 from stages.evaluate.detect import Detect
-from stages.evaluate.instances import InstanceTally, Seen, of_classes
+from stages.evaluate.instances import InstanceTally, Seen, apart
 from stages.evaluate.metrics import Labels, Matrix, compute, image_means, intervals, update, validate
 from stages.evaluate.params import Evaluate, Quality
 from stages.evaluate.predict import Predict, batches
@@ -88,13 +88,21 @@ class Tally:
         edges = boundary.count(truth, labels, classes, quality.boundary.tolerances)
         self.edges = boundary.update(self.edges, edges)
         self.certain = calibration.update(self.certain, certain)
-        found = objects.find(truth, labels, instances, list(self.things), quality.objects.match)
+        if self.things:
+            self.add_objects(sample, truth, said, instances)
+
+    def add_objects(self, sample: Sample, truth: Labels, said: Said, instances: Array | None) -> None:
+        """Add one image's objects."""
+        things, how = list(self.things), self.params.objects
+        if said.objects is None:
+            predicted = apart(said.labels, things, how)
+            each = from_objects(predicted, said.certainty)
+        else:
+            over, each = laid_over(said.labels, said.objects, things), said.objects
+            predicted = true_objects(over.classes, over.objects.astype(np.uint16), things)
+        found = objects.find(truth, objects.Prediction(said.labels, predicted), instances, things, how.match)
         self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
-        if things := list(self.things):
-            apart = said.objects
-            if apart is None:
-                apart = of_classes(labels, certainty, things, quality.objects)
-            self.instances.add(Seen(sample, truth, numbered(truth, instances, things), labels, apart))
+        self.instances.add(Seen(sample, truth, numbered(truth, instances, things), said.labels, each))
 
     def evaluation(self) -> Evaluation:
         """The numbers of all images added."""
@@ -175,12 +183,11 @@ def predictions(network: Network, split: str) -> Iterator[tuple[Sample, Labels, 
         known = [(sample, truth) for sample, _, truth in examples]
         del images
         examples.clear()  # large images should not outlive their use
-        for (sample, truth), labels, certainty, apart in zip(
-            known, found.labels, found.certainty, objects, strict=True
-        ):
-            if apart is not None:
-                labels, certainty = painted(labels, certainty, apart)
-            yield sample, truth, Said(labels, certainty, apart)
+        each = zip(known, found.labels, found.certainty, objects, strict=True)
+        for (sample, truth), labels, certainty, own in each:
+            if own is not None:
+                labels, certainty = painted(labels, certainty, own)
+            yield sample, truth, Said(labels, certainty, own)
 
 
 def image_rows(split: str, sample: Sample, matrix: Matrix) -> list[Row]:

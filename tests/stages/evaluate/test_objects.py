@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from stages.evaluate.objects import Object, compute, compute_by_area, find
+from pixelproof.scoring.objects import components
+from stages.evaluate.objects import Object, Prediction, compute, compute_by_area, find
 
 Labels = NDArray[np.uint8]
 GREY = 255
@@ -24,10 +25,15 @@ def drawn(text: str) -> Labels:
     return np.array([[codes.get(c) if c in codes else int(c) for c in line] for line in text.split()], np.uint8)
 
 
+def said(labels: Labels) -> Prediction:
+    """Predicted classes, and what hangs together as objects."""
+    return Prediction(labels, components(labels, list(THINGS)))
+
+
 def seen(truth: str, prediction: str, instances: str | None = None, threshold: float = 0.5) -> list[Object]:
     """The objects of a drawn image."""
     numbers = None if instances is None else drawn(instances).astype(np.uint16)
-    return find(drawn(truth), drawn(prediction), numbers, list(THINGS), threshold)
+    return find(drawn(truth), said(drawn(prediction)), numbers, list(THINGS), threshold)
 
 
 def test_found_missed_and_invented() -> None:
@@ -171,7 +177,7 @@ def test_equals_every_pair_tried(ignored: float, numbered: bool) -> None:
                 cv2.ellipse(prediction, moved, axes, turn, 0, 360, category if draw.random() < 0.9 else 2, -1)
         truth[draw.random(truth.shape) < ignored] = GREY
         numbers = instances if numbered else None
-        found = find(truth, prediction, numbers, list(THINGS), 0.5)
+        found = find(truth, said(prediction), numbers, list(THINGS), 0.5)
         assert Counter(found) == expected(truth, prediction, numbers)
         kinds.update(one.kind for one in found)
     assert min(kinds[kind] for kind in ("found", "missed", "invented")) > 20  # else this test would say little

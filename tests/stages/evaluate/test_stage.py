@@ -22,6 +22,7 @@ from pixelproof.data.shape import Shape
 from pixelproof.nn.build import build_model, save_weights
 from pixelproof.nn.runtime import Compute
 from pixelproof.scoring.matrices import read_matrices
+from pixelproof.scoring.objects import components
 from stages.configure.resolve import resolve
 from stages.evaluate import boundary, objects
 from stages.evaluate.__main__ import evaluate
@@ -191,7 +192,8 @@ def test_boundaries_objects_and_calibration_agree_with_what_is_written(there: Ca
         instances = image(Path("data/prepared/val/instances/val-0.png")) if i == 0 else None
         assert sure.dtype == np.uint8 and sure.min() >= 255 // 3  # of three classes the likeliest has a third or more
         edges = boundary.update(edges, boundary.count(truth, guess, 3, [1, 2]))
-        table += [("val", f"val-{i}", f"flight-{i}", *one) for one in objects.find(truth, guess, instances, [2], 0.5)]
+        said = objects.Prediction(guess, components(guess, [2]))
+        table += [("val", f"val-{i}", f"flight-{i}", *one) for one in objects.find(truth, said, instances, [2], 0.5)]
         kept = truth != 255
         pixels, right = pixels + kept.sum(), right + (truth == guess)[kept].sum()
         certain += sure[kept].sum() / 255
@@ -225,7 +227,7 @@ def test_same_bytes_every_time(there: Callable[[str], Path]) -> None:
         files = sorted(path for path in (root / RESULTS).rglob("*") if path.is_file())
         written.append({path.relative_to(root): path.read_bytes() for path in files})
     assert written[0] == written[1]
-    assert len(written[0]) == 5 + 2 * 3
+    assert len(written[0]) == 7 + 2 * 3
     parquet = written[0][RESULTS / "matrices.parquet"]
     assert b"pandas" not in parquet and b"ARROW:schema" not in parquet
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pixelproof.scoring.objects import Objects, Pair, match
-from stages.evaluate.objects import find
+from pixelproof.scoring.objects import Objects, Pair, components, match
+from stages.evaluate.objects import Prediction, find
 from stages.measure.measurable import predicted_ones, true_ones
 from tests.stages.measure.shapes import rectangle
 
@@ -72,7 +72,8 @@ def test_what_is_measured_is_what_evaluate_counts_as_found(above: float) -> None
         guess = np.where(draw.random(SIZE) < 0.15, draw.integers(0, 3, SIZE), truth).astype(np.uint8)
         instances = np.where(truth > 0, draw.integers(0, 3, SIZE), 0).astype(np.uint16)
         truth[draw.random(SIZE) < 0.05] = 255
-        counted = [one.iou for one in find(truth, guess, instances, THINGS, above) if one.kind == "found"]
+        said = Prediction(guess, components(guess, THINGS))
+        counted = [one.iou for one in find(truth, said, instances, THINGS, above) if one.kind == "found"]
         true, predicted = true_ones(truth, instances, THINGS, 1), predicted_ones(guess, truth, THINGS, 1)
         pairs = match(true.objects, predicted.objects, above)
         assert sorted(pair.iou for pair in pairs) == sorted(filter(None, counted))

@@ -19,7 +19,7 @@ from pixelproof.data.images import write_png
 from stages.augment.copies import augment
 from stages.augment.params import Augment
 from stages.evaluate.params import Boundary, Calibration, Intervals, Objects, Quality, Sizes
-from stages.evaluate.split import Tally
+from stages.evaluate.split import Said, Tally
 from stages.evaluate.write import write_results
 from stages.measure.__main__ import measure
 from stages.measure.params import Measure
@@ -180,7 +180,7 @@ def make_run(
         for sample, truth in truths[split]:
             prediction = predicted(draw, truth, skill, len(known.classes))
             certainty = np.where(prediction == truth, 0.9, 0.6).astype(np.float32)
-            tally.add(sample, truth, prediction, certainty)
+            tally.add(sample, truth, Said(prediction, certainty))
             write_png(folder / "evaluate/masks" / split / f"{sample.id}.png", prediction)
             write_png(folder / "evaluate/certainty" / split / f"{sample.id}.png", (255 * certainty).astype(np.uint8))
         found[split] = tally.evaluation()
