@@ -16,7 +16,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from pixelproof.networks.region_heads import pooled
-from pixelproof.nn.boxes import truth_of
+from pixelproof.nn.boxes import truths_of
 from pixelproof.nn.detections import Detections, pasted
 
 
@@ -41,7 +41,7 @@ class MaskRCNN(EncoderDecoder):  # type: ignore[misc]
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Any]:
         """The losses of all heads."""
         maps = self.extract_feat(inputs)
-        truths = [truth_of(sample.gt_sem_seg.data[0], sample.gt_objects.data[0]) for sample in data_samples]
+        truths = truths_of(data_samples)
         losses: dict[str, Any] = dict(self._decode_head_forward_train(maps, data_samples))
         proposed, boxes = self.proposals.loss(maps, truths)
         chosen = self.box_head.chosen(boxes, truths)

@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmengine.model import BaseModule
-from mmseg.models.decode_heads.aspp_head import ASPPModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPModule
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from pixelproof.nn.boxes import truth_of
+from pixelproof.nn.boxes import truths_of
 from pixelproof.nn.detections import Detections
 from pixelproof.nn.grouping import grouped, targets
 
@@ -46,7 +46,9 @@ class Decoder(BaseModule):  # type: ignore[misc]
         super().__init__()
         convolution = {"conv_cfg": None, "norm_cfg": norm, "act_cfg": {"type": "ReLU"}}
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), ConvModule(inputs[2], pyramid, 1, **convolution))
-        self.pyramid = ASPPModule((1, *rates), inputs[2], pyramid, **convolution)
+        self.pyramid = DepthwiseSeparableASPPModule(
+            dilations=(1, *rates), in_channels=inputs[2], channels=pyramid, **convolution
+        )
         self.project = ConvModule((len(rates) + 2) * pyramid, pyramid, 1, **convolution)
         self.skips = nn.ModuleList([ConvModule(inputs[1 - i], skips[1 - i], 1, **convolution) for i in range(2)])
         self.fuse = nn.ModuleList(
@@ -124,7 +126,7 @@ class PanopticHead(BaseDecodeHead):  # type: ignore[misc]
         losses: dict[str, Tensor] = self.loss_by_feat(self(inputs), batch_data_samples)
         size = batch_data_samples[0].gt_sem_seg.data.shape[-2:]
         heat, ways = self.places(inputs, size)
-        truths = [truth_of(sample.gt_sem_seg.data[0], sample.gt_objects.data[0]) for sample in batch_data_samples]
+        truths = truths_of(batch_data_samples)
         wanted, towards, inside = (
             torch.stack(each) for each in zip(*(targets(truth, self.sigma) for truth in truths), strict=True)
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,16 @@ class Truth:
     classes: Tensor
     masks: Tensor
     ignored: Tensor
+
+
+def truths_of(samples: Sequence[Any]) -> list[Truth]:
+    """The objects of a batch's data samples; without any numbers of objects, there are none."""
+    found = []
+    for sample in samples:
+        mask = sample.gt_sem_seg.data[0]
+        objects = sample.gt_objects.data[0] if "gt_objects" in sample else torch.zeros_like(mask)
+        found.append(truth_of(mask, objects))
+    return found
 
 
 def truth_of(mask: Tensor, objects: Tensor, smallest: int = 4) -> Truth:

@@ -45,6 +45,7 @@ def train(model: Any, steps: int) -> float:
     batch = {
         "inputs": torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
         "masks": torch.from_numpy(np.stack(masks)),
+        "objects": torch.from_numpy(np.stack(masks) == 1).int(),  # the square; only some networks look at it
     }
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps + 1)
