@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import Header, Sample
-from pixelproof.scoring.instances import Instance, boxed, compared, laid_over
-from pixelproof.scoring.objects import CROWD, Labels, Numbers, components
+from pixelproof.scoring.instances import Certainty, Instance, boxed, compared, from_objects, laid_over, painted
+from pixelproof.scoring.objects import CROWD, Labels, Numbers, components, true_objects
 from pixelproof.scoring.objects import Objects as Map
 from pixelproof.scoring.panoptic import ROWS, Quality, Segments, challenge, count, quality
 from pixelproof.scoring.precision import THRESHOLDS, Floats, Pieces, average_precisions, pieces, summary
@@ -39,6 +39,28 @@ class Seen:
     numbers: Numbers  # of the true objects, `CROWD` where they were not told apart
     labels: Labels  # predicted
     found: Sequence[Instance]  # the best first
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a network says of an image: classes, certainties, a map of objects, and each by itself, the best first."""
+
+    labels: Labels
+    certainty: Certainty
+    objects: Map
+    each: Sequence[Instance]
+
+
+def said_of(
+    labels: Labels, certainty: Certainty, own: Sequence[Instance] | None, things: Sequence[int], how: Objects
+) -> Said:
+    """Objects that a network found, laid over its classes; None for those of a network that knows classes alone."""
+    if own is None:
+        objects = apart(labels, things, how)
+        return Said(labels, certainty, objects, from_objects(objects, certainty))
+    labels, certainty = painted(labels, certainty, own)
+    over = laid_over(labels, own, things)
+    return Said(labels, certainty, true_objects(over.classes, over.objects.astype(np.uint16), things), own)
 
 
 def apart(labels: Labels, things: Sequence[int], how: Objects) -> Map:

@@ -16,11 +16,10 @@ from pixelproof.data.grid import strips
 from pixelproof.data.images import Array, write_png
 from pixelproof.scoring.confusion import confusion
 from pixelproof.scoring.counts import counts, unstacked
-from pixelproof.scoring.instances import Instance, from_objects, laid_over, painted
-from pixelproof.scoring.objects import numbered, true_objects
+from pixelproof.scoring.objects import Objects, numbered
 from stages.evaluate import boundary, calibration, objects
 from stages.evaluate.detect import Detect
-from stages.evaluate.instances import InstanceTally, Seen, apart
+from stages.evaluate.instances import InstanceTally, Said, Seen, said_of
 from stages.evaluate.metrics import Labels, Matrix, compute, image_means, intervals, update, validate
 from stages.evaluate.params import Evaluate, Quality
 from stages.evaluate.predict import Predict, batches
@@ -41,15 +40,6 @@ class Evaluation:
     calibration: dict[str, Any] = field(default_factory=dict)  # the data of its diagrams
     detections: list[ObjectRow] = field(default_factory=list)  # what AP follows from
     segments: list[ObjectRow] = field(default_factory=list)  # what PQ follows from
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a network says of an image; objects are None if it knows classes alone."""
-
-    labels: Labels
-    certainty: Certainty
-    objects: list[Instance] | None = None
 
 
 class Tally:
@@ -93,16 +83,10 @@ class Tally:
 
     def add_objects(self, sample: Sample, truth: Labels, said: Said, instances: Array | None) -> None:
         """Add one image's objects."""
-        things, how = list(self.things), self.params.objects
-        if said.objects is None:
-            predicted = apart(said.labels, things, how)
-            each = from_objects(predicted, said.certainty)
-        else:
-            over, each = laid_over(said.labels, said.objects, things), said.objects
-            predicted = true_objects(over.classes, over.objects.astype(np.uint16), things)
-        found = objects.find(truth, objects.Prediction(said.labels, predicted), instances, things, how.match)
+        things, known = list(self.things), objects.Prediction(said.labels, said.objects)
+        found = objects.find(truth, known, instances, things, self.params.objects.match)
         self.objects += [(self.split, sample.id, sample.group, *one) for one in found]
-        self.instances.add(Seen(sample, truth, numbered(truth, instances, things), said.labels, each))
+        self.instances.add(Seen(sample, truth, numbered(truth, instances, things), said.labels, said.each))
 
     def evaluation(self) -> Evaluation:
         """The numbers of all images added."""
@@ -159,10 +143,15 @@ def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
         tally.add(sample, truth, said, read_instances(data, split, sample) if tally.things else None)
         write_png(out / "masks" / split / f"{sample.id}.png", said.labels)
         write_png(out / "certainty" / split / f"{sample.id}.png", in_bytes(said.certainty))
-        if said.objects is not None:
-            numbers = laid_over(said.labels, said.objects, list(tally.things)).objects
-            write_png(out / "instances" / split / f"{sample.id}.png", numbers.astype(np.uint16))
+        write_png(out / "instances" / split / f"{sample.id}.png", in_ids(said.objects))
     return tally.evaluation()
+
+
+def in_ids(found: Objects) -> NDArray[np.uint16]:
+    """The number of each pixel's object; objects beyond the 65,535 that a PNG can tell apart are left out."""
+    numbers = found.as_map()
+    numbers[numbers > np.iinfo(np.uint16).max] = 0
+    return numbers.astype(np.uint16)
 
 
 def in_bytes(certainty: Certainty) -> Array:
@@ -175,6 +164,7 @@ def in_bytes(certainty: Certainty) -> Array:
 
 def predictions(network: Network, split: str) -> Iterator[tuple[Sample, Labels, Said]]:
     """Every image's ground truth and prediction, in the order of the index."""
+    things = [info.id for info in network.header.classes if info.thing]
     for examples in batches(iterate(network.data, split), network.batch):
         fold = examples[0][0].fold
         whole = network.whole if fold is None else network.judges[fold]
@@ -185,9 +175,7 @@ def predictions(network: Network, split: str) -> Iterator[tuple[Sample, Labels, 
         examples.clear()  # large images should not outlive their use
         each = zip(known, found.labels, found.certainty, objects, strict=True)
         for (sample, truth), labels, certainty, own in each:
-            if own is not None:
-                labels, certainty = painted(labels, certainty, own)
-            yield sample, truth, Said(labels, certainty, own)
+            yield sample, truth, said_of(labels, certainty, own, things, network.params.objects)
 
 
 def image_rows(split: str, sample: Sample, matrix: Matrix) -> list[Row]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pixelproof.data.dataset import IGNORE
 from pixelproof.data.images import Array
-from pixelproof.scoring.objects import Objects, components, true_objects
+from pixelproof.scoring.objects import Objects, true_objects
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,10 @@ def true_ones(truth: Array, instances: Array | None, things: Sequence[int], smal
     return Measurable(in_reading_order(objects, large), objects.classes[~large].tolist(), [])
 
 
-def predicted_ones(labels: Array, truth: Array, things: Sequence[int], smallest: int) -> Measurable:
+def predicted_ones(labels: Array, instances: Array, truth: Array, things: Sequence[int], smallest: int) -> Measurable:
     """The predicted objects, cut to known pixels, without those that are mostly ignored and without the specks."""
-    whole, known = components(labels, things), truth != IGNORE
+    numbered = np.where(instances > 0, labels, np.uint8(IGNORE))
+    whole, known = true_objects(numbered, instances, things), truth != IGNORE
     ignored = whole.mostly_outside(known)[1:]
     objects = whole.within(known)
     large = objects.areas()[1:] >= smallest

@@ -46,7 +46,7 @@ def add_image(tally: Tally, example: Example, split: str, header: Header, params
     """Find, match and measure the objects of one image."""
     things = [info.id for info in header.classes if info.thing]
     true = true_ones(example.truth, example.instances, things, params.smallest)
-    predicted = predicted_ones(example.labels, example.truth, things, params.smallest)
+    predicted = predicted_ones(example.labels, example.objects, example.truth, things, params.smallest)
     tally.specks.update(("true", number) for number in true.specks)
     tally.specks.update(("predicted", number) for number in predicted.specks)
     tally.ignored.update(predicted.ignored)

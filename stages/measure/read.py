@@ -24,6 +24,7 @@ class Example:
     truth: Array  # class ids, 255 = ignored
     instances: Array | None  # true objects, where the source has them
     labels: Array  # predicted class ids
+    objects: Array  # uint16: the number of each pixel's predicted object, 0 for none
     certainty: Array  # uint8: 255 times the probability of the predicted class
     metres_per_pixel: float | None
 
@@ -48,6 +49,7 @@ def examples(
             truth,
             read_instances(data, split, sample),
             _labels(evaluated / "masks" / split / f"{sample.id}.png", sample, classes, rerun),
+            _numbers(evaluated / "instances" / split / f"{sample.id}.png", sample, rerun),
             certainty,
             metres_per_pixel if own is None else own,
         )
@@ -57,6 +59,13 @@ def _labels(path: Path, sample: Sample, classes: int, rerun: str) -> Array:
     labels = _grey(path, rerun)
     check_mask(path, labels, (sample.height, sample.width), classes)
     return labels
+
+
+def _numbers(path: Path, sample: Sample, rerun: str) -> Array:
+    numbers, size = _grey(path, rerun), (sample.height, sample.width)
+    if numbers.shape != size or numbers.dtype != np.uint16:
+        raise DataError(path, f"objects of {size} in uint16", f"{numbers.shape} {numbers.dtype}", f"run `{rerun}`")
+    return numbers
 
 
 def _certainty(path: Path, sample: Sample, rerun: str) -> Array:

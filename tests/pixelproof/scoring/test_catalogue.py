@@ -13,7 +13,8 @@ import pytest
 from pixelproof.core.errors import StateError
 from pixelproof.data.dataset import Sample
 from pixelproof.scoring.catalogue import BEGIN, CATALOGUE, END, METRICS, headlines, markdown, with_table
-from stages.evaluate.split import Said, Tally
+from stages.evaluate.instances import said_of
+from stages.evaluate.split import Tally
 from tests.stages.report import fake
 from tests.workspace import ROOT, make_workspace
 
@@ -23,7 +24,9 @@ def test_an_entry_has_one_name_and_one_line_and_leads_to_a_number_of_evaluate() 
     car = fake.header().names().index("car")
     truth[8:14, 8:14], labels[8:14, 8:13] = car, car
     tally = Tally("test", fake.header(), fake.QUALITY)
-    tally.add(Sample("a", "g", 32, 32, "synthetic"), truth, Said(labels, np.full((32, 32), 0.9, np.float32)))
+    things = [info.id for info in fake.header().classes if info.thing]
+    said = said_of(labels, np.full((32, 32), 0.9, np.float32), None, things, fake.QUALITY.objects)
+    tally.add(Sample("a", "g", 32, 32, "synthetic"), truth, said)
     found = tally.evaluation().metrics
     for metric in METRICS:
         keys = [str(fake.QUALITY.boundary.tolerances[-1]) if key == "*" else key for key in metric.keys]

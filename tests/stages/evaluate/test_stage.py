@@ -227,7 +227,7 @@ def test_same_bytes_every_time(there: Callable[[str], Path]) -> None:
         files = sorted(path for path in (root / RESULTS).rglob("*") if path.is_file())
         written.append({path.relative_to(root): path.read_bytes() for path in files})
     assert written[0] == written[1]
-    assert len(written[0]) == 7 + 2 * 3
+    assert len(written[0]) == 7 + 3 * 3
     parquet = written[0][RESULTS / "matrices.parquet"]
     assert b"pandas" not in parquet and b"ARROW:schema" not in parquet
 

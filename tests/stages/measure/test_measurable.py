@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -31,6 +33,11 @@ def pixels(objects: Objects) -> list[int]:
     return counted
 
 
+def seen(guess: Labels) -> tuple[Labels, Any]:
+    """Predicted classes, and the numbers of what hangs together."""
+    return guess, components(guess, THINGS).as_map().astype(np.uint16)
+
+
 def test_objects_are_numbered_as_they_are_met_row_by_row() -> None:
     truth = labels((TREE, 1, 20, 3, 3), (CAR, 1, 1, 3, 4), (CAR, 10, 30, 2, 2), (TREE, 9, 5, 2, 5))
     found = true_ones(truth, None, THINGS, 1).objects
@@ -42,7 +49,7 @@ def test_what_the_truth_ignores_is_measured_in_neither() -> None:
     truth = labels((CAR, 2, 2, 4, 10))
     truth[:, 7:17] = 255
     guess = labels((CAR, 2, 2, 4, 9), (TREE, 12, 10, 4, 9), (CAR, 12, 35, 4, 4))
-    true, predicted = true_ones(truth, None, THINGS, 1), predicted_ones(guess, truth, THINGS, 1)
+    true, predicted = true_ones(truth, None, THINGS, 1), predicted_ones(*seen(guess), truth, THINGS, 1)
     assert (predicted.objects.classes.tolist(), predicted.ignored) == ([CAR, CAR], [TREE])  # 7 of the tree's 9 columns
     assert pixels(predicted.objects) == [20, 16]  # 5 columns of 9
     assert match(true.objects, predicted.objects, 0.5) == [Pair(1.0, 1, 1)]
@@ -51,7 +58,7 @@ def test_what_the_truth_ignores_is_measured_in_neither() -> None:
 def test_just_half_unknown_is_measured_from_its_first_known_pixel_on() -> None:
     truth, guess = labels((CAR, 1, 10, 2, 2)), labels((CAR, 0, 2, 8, 2), (TREE, 1, 10, 2, 2))
     truth[:4, :8] = 255
-    predicted = predicted_ones(guess, truth, THINGS, 1)
+    predicted = predicted_ones(*seen(guess), truth, THINGS, 1)
     assert (predicted.objects.classes.tolist(), predicted.ignored) == ([TREE, CAR], [])
 
 
@@ -59,7 +66,7 @@ def test_specks_are_counted_and_not_measured() -> None:
     truth = labels((CAR, 1, 1, 2, 4), (TREE, 8, 8, 3, 3))
     found = true_ones(truth, None, THINGS, 9)
     assert (found.objects.classes.tolist(), found.specks, pixels(found.objects)) == ([TREE], [CAR], [9])
-    none = predicted_ones(labels(), truth, THINGS, 9)
+    none = predicted_ones(*seen(labels()), truth, THINGS, 9)
     assert (none.objects.classes.tolist(), match(found.objects, none.objects, 0.5)) == ([], [])
 
 
@@ -74,7 +81,7 @@ def test_what_is_measured_is_what_evaluate_counts_as_found(above: float) -> None
         truth[draw.random(SIZE) < 0.05] = 255
         said = Prediction(guess, components(guess, THINGS))
         counted = [one.iou for one in find(truth, said, instances, THINGS, above) if one.kind == "found"]
-        true, predicted = true_ones(truth, instances, THINGS, 1), predicted_ones(guess, truth, THINGS, 1)
+        true, predicted = true_ones(truth, instances, THINGS, 1), predicted_ones(*seen(guess), truth, THINGS, 1)
         pairs = match(true.objects, predicted.objects, above)
         assert sorted(pair.iou for pair in pairs) == sorted(filter(None, counted))
         found += len(counted)

@@ -14,6 +14,7 @@ import pytest
 from pixelproof.core.errors import PixelproofError
 from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, write_header
 from pixelproof.data.images import write_png
+from pixelproof.scoring.objects import components
 from stages.measure.__main__ import measure
 from stages.measure.params import Measure
 from tests.stages.measure.shapes import rectangle
@@ -85,6 +86,8 @@ def write_tree(root: Path) -> None:
             writer.add(Sample(name, "flight", SIZE[1], SIZE[0], "tiny", scale), image, truth)
             write_png(evaluated / "masks" / split / f"{name}.png", guess)
             write_png(evaluated / "certainty" / split / f"{name}.png", np.full(SIZE, 255, np.uint8))
+            numbers = components(guess, [CAR, PERSON]).as_map().astype(np.uint16)
+            write_png(evaluated / "instances" / split / f"{name}.png", numbers)
         writer.close()
 
 

@@ -18,8 +18,9 @@ from pixelproof.data.dataset import ClassInfo, Header, Sample, SplitWriter, writ
 from pixelproof.data.images import write_png
 from stages.augment.copies import augment
 from stages.augment.params import Augment
+from stages.evaluate.instances import said_of
 from stages.evaluate.params import Boundary, Calibration, Intervals, Objects, Quality, Sizes
-from stages.evaluate.split import Said, Tally
+from stages.evaluate.split import Tally, in_ids
 from stages.evaluate.write import write_results
 from stages.measure.__main__ import measure
 from stages.measure.params import Measure
@@ -180,7 +181,9 @@ def make_run(
         for sample, truth in truths[split]:
             prediction = predicted(draw, truth, skill, len(known.classes))
             certainty = np.where(prediction == truth, 0.9, 0.6).astype(np.float32)
-            tally.add(sample, truth, Said(prediction, certainty))
+            said = said_of(prediction, certainty, None, list(tally.things), QUALITY.objects)
+            tally.add(sample, truth, said)
+            write_png(folder / "evaluate/instances" / split / f"{sample.id}.png", in_ids(said.objects))
             write_png(folder / "evaluate/masks" / split / f"{sample.id}.png", prediction)
             write_png(folder / "evaluate/certainty" / split / f"{sample.id}.png", (255 * certainty).astype(np.uint8))
         found[split] = tally.evaluation()
