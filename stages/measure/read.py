@@ -34,7 +34,7 @@ def examples(
 ) -> Iterator[Example]:
     """Every image of a split in the order of its index; `metres_per_pixel` is for those without one."""
     samples = read_split(data, split)
-    for folder in (evaluated / "masks" / split, evaluated / "certainty" / split) if samples else ():
+    for folder in (evaluated / kind / split for kind in ("masks", "instances", "certainty")) if samples else ():
         if not folder.is_dir():
             raise StateError(str(folder), "no such folder", f"run `{rerun}`")
     for sample in samples:

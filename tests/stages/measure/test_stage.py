@@ -84,11 +84,16 @@ def write_tree(root: Path) -> None:
         for name, (scale, truth, guess) in SCENES.items() if split == "test" else ():
             image = draw.integers(0, 256, (*SIZE, 3)).astype(np.uint8)
             writer.add(Sample(name, "flight", SIZE[1], SIZE[0], "tiny", scale), image, truth)
-            write_png(evaluated / "masks" / split / f"{name}.png", guess)
+            write_guess(evaluated, f"{split}/{name}", guess)
             write_png(evaluated / "certainty" / split / f"{name}.png", np.full(SIZE, 255, np.uint8))
-            numbers = components(guess, [CAR, PERSON]).as_map().astype(np.uint16)
-            write_png(evaluated / "instances" / split / f"{name}.png", numbers)
         writer.close()
+
+
+def write_guess(evaluated: Path, name: str, guess: Any) -> None:
+    """Predicted classes, and the objects that hang together."""
+    write_png(evaluated / "masks" / f"{name}.png", guess)
+    numbers = components(guess, [CAR, PERSON]).as_map().astype(np.uint16)
+    write_png(evaluated / "instances" / f"{name}.png", numbers)
 
 
 def tables(root: Path, name: str) -> pandas.DataFrame:
@@ -181,7 +186,7 @@ def test_places_and_their_score(root: Path) -> None:
 
 def test_a_perfect_prediction_has_no_error_and_loses_nothing(root: Path) -> None:
     for name, (_, truth, _) in SCENES.items():
-        write_png(root / f"results/unet/0/evaluate/masks/test/{name}.png", truth)
+        write_guess(root / "results/unet/0/evaluate", f"test/{name}", truth)
     measure("unet", 0, params())
     objects, landing = tables(root, "objects"), tables(root, "landing")
     assert (objects["kind"] == "found").all() and (objects["iou"] == 1).all()
@@ -274,6 +279,7 @@ def test_a_scale_in_the_params_is_for_images_without_one(root: Path) -> None:
             np.zeros((2, 2), np.uint8),
             r"certainty/test/b.png: expected certainties of \(40, 48\)",
         ),
+        ("instances/test/b.png", np.zeros(SIZE, np.uint8), r"instances/test/b.png: expected objects of .* in uint16"),
         ("masks/test/b.png", np.full(SIZE, 9, np.uint8), r"masks/test/b.png: expected class ids 0 to 3"),
         ("masks/test/b.png", np.zeros((2, 2), np.uint8), r"masks/test/b.png: expected 48x40 pixels, found 2x2"),
         ("", None, r"results/unet/0/evaluate: no such folder; run `dvc repro evaluate@unet-0`"),
@@ -309,7 +315,7 @@ def test_nobody_lands_on_padding(root: Path) -> None:
                 path.unlink()
     writer.close()
     evaluated = root / "results/unet/0/evaluate"
-    write_png(evaluated / "masks/test/e.png", scene())
+    write_guess(evaluated, "test/e", scene())
     write_png(evaluated / "certainty/test/e.png", np.full(SIZE, 255, np.uint8))
     measure("unet", 0, params())
     disks = tables(root, "landing")
