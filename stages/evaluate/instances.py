@@ -71,12 +71,13 @@ def apart(labels: Labels, things: Sequence[int], how: Objects) -> Map:
 class InstanceTally:
     """What the scores of a split are computed from, collected image by image."""
 
-    def __init__(self, header: Header, how: Objects) -> None:
+    def __init__(self, header: Header, how: Objects, own: bool = False) -> None:
         self.names, self.how = header.names(), how
         self.things = [info.id for info in header.classes if info.thing]
         sizes, end = how.sizes, np.inf
         ranges = {"all": (0, end), "small": (0, sizes.medium - 1), "medium": (sizes.medium, sizes.large - 1)}
         self.ranges = ranges | {"large": (sizes.large, end)}
+        self.source = "network" if own else how.split
         self.samples = list[Sample]()
         self.pieces = {kind: {label: list[Pieces]() for label in self.things} for kind in KINDS}
         self.panoptic = list[NDArray[np.float64]]()  # of each image
@@ -96,6 +97,7 @@ class InstanceTally:
     def metrics(self, confidence: float) -> dict[str, Any]:
         """The scores of all images added, with intervals over groups of images."""
         return {
+            "from": self.source,
             **{kind: self.precision(kind, confidence) for kind in KINDS},
             "panoptic": self.panoptic_quality(confidence),
             "challenge": mean([challenge(table, self.things) for table in self.panoptic]),

@@ -45,7 +45,7 @@ class Evaluation:
 class Tally:
     """What the numbers of a split are computed from, collected image by image."""
 
-    def __init__(self, split: str, header: Header, params: Quality) -> None:
+    def __init__(self, split: str, header: Header, params: Quality, own_objects: bool = False) -> None:
         self.split, self.params, self.names = split, params, header.names()
         self.things = {c.id: c.name for c in header.classes if c.thing}
         self.matrix: Matrix = np.zeros((len(self.names), len(self.names)), np.int64)
@@ -53,7 +53,7 @@ class Tally:
         self.certain = calibration.empty()
         self.counts, self.groups = list[Matrix](), list[str]()  # of each image
         self.rows, self.objects = list[Row](), list[ObjectRow]()
-        self.instances = InstanceTally(header, params.objects)
+        self.instances = InstanceTally(header, params.objects, own_objects)
 
     def add(
         self,
@@ -136,7 +136,7 @@ class Network:
 
 def evaluate_split(network: Network, split: str, out: Path) -> Evaluation:
     """One pass over a split in the order of its index; writes a mask and a certainty map for each image."""
-    data, tally = network.data, Tally(split, network.header, network.params)
+    data, tally = network.data, Tally(split, network.header, network.params, network.whole.detect is not None)
     count = len(read_split(data, split))
     seen = predictions(network, split)
     for sample, truth, said in track(seen, f"{network.name}: {split} images", count):
