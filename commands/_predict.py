@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,23 +16,28 @@ from numpy.typing import NDArray
 from commands._csv import csv_text
 from commands._geo import write_mask, write_polygons
 from commands._images import check_image, names, read_photo, window_of
+from commands._objects import Coco, enlarged, outlined, said, write_numbers
 from commands._shown import Shown
 from commands._trained import Trained, find_all
 from pixelproof.core.errors import StateError
-from pixelproof.core.files import whole_folder, write_bytes, write_text
+from pixelproof.core.files import whole_folder, write_bytes, write_json, write_text
 from pixelproof.core.params import load
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import Header
-from pixelproof.data.images import Array, content_of
+from pixelproof.data.images import Array, content_of, write_png
 from pixelproof.data.resize import resize_image
-from pixelproof.data.tiff import place_of
+from pixelproof.data.tiff import Place, place_of
+from pixelproof.nn.build import class_logits
 from pixelproof.nn.runtime import out_of_memory
-from stages.evaluate.params import Inference, Params
-from stages.evaluate.predict import Prediction, Tiles, load_logits, predictor, through
+from pixelproof.scoring.instances import Instance
+from pixelproof.sources.pairs import slug
+from stages.evaluate.detect import Detect, detector, jointly
+from stages.evaluate.params import Inference, Objects, Params
+from stages.evaluate.predict import Prediction, Tiles, load_model, predictor, through
 from stages.evaluate.slide import Image, Network
 from stages.evaluate.together import together
 
-OURS = {"masks", "overlays", "polygons", "scores.csv"}
+OURS = {"masks", "overlays", "polygons", "instances", "objects.json", "probabilities", "scores.csv"}
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
 
@@ -43,6 +50,8 @@ class Request:
     window: int | None
     stride: int | None
     geojson: bool = False
+    objects: bool = False
+    probabilities: bool = False
 
 
 def predict_all(archs: Sequence[str], seeds: Sequence[int], paths: Sequence[Path], asked: Request) -> None:
@@ -58,7 +67,10 @@ def predict_all(archs: Sequence[str], seeds: Sequence[int], paths: Sequence[Path
     if asked.geojson and not any(place_of(content_of(path)) for path in paths):
         fix = "name GeoTIFFs with a coordinate system, or leave --geojson out"
         raise StateError("--geojson", "no image says where it lies", fix)
-    write(paths, way_of(trained, params, inference, asked.size), header, asked)
+    way = way_of(trained, params, inference, asked.size)
+    if asked.objects and not any(info.thing for info in header.classes):
+        raise StateError("--objects", "no class that is a thing", "leave it away, or mark classes as things")
+    write(paths, way, header, asked)
     said = f"; {len(trained)} networks, averaged" if len(trained) > 1 else ""
     print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}{said}")
 
@@ -71,6 +83,9 @@ class Way:
     inference: Inference
     tiles: Tiles | None
     shown: Shown
+    detect: Detect | None
+    objects: Objects
+    names: list[str]  # of the classes
 
 
 def way_of(trained: Sequence[Trained], params: Params, inference: Inference, size: Shown | None = None) -> Way:
@@ -79,12 +94,20 @@ def way_of(trained: Sequence[Trained], params: Params, inference: Inference, siz
     Of several, the probabilities are averaged at each pixel.
     """
     shape, overrides = params.prepare.shape, params.evaluate.overrides
-    networks = [
-        load_logits(one.config, one.weights, len(one.header.classes), params.compute, overrides.get(one.arch))
+    models = [
+        load_model(one.config, one.weights, len(one.header.classes), params.compute, overrides.get(one.arch))
         for one in trained
     ]
+    things = [info.id for info in trained[0].header.classes if info.thing]
+    tiles = Tiles.of(shape, inference, params.evaluate.batch)
     return Way(
-        together(networks), inference, Tiles.of(shape, inference, params.evaluate.batch), size or Shown.learnt(shape)
+        together([partial(class_logits, model, compute=params.compute, device=on) for model, on in models]),
+        inference,
+        tiles,
+        size or Shown.learnt(shape),
+        jointly([detector(model, things, params.compute, on) for model, on in models]),
+        params.evaluate.objects,
+        trained[0].header.names(),
     )
 
 
@@ -109,42 +132,82 @@ def check_out(out: Path, paths: Sequence[Path]) -> None:
 
 def write(paths: Sequence[Path], way: Way, header: Header, asked: Request) -> None:
     """Predict images one by one; the folder appears once all of them are written."""
-    rows, out, window = [], asked.out, window_of(header)
+    rows, out, window, coco = [], asked.out, window_of(header), Coco(header)
     work = zip(paths, names(paths), strict=True)
     try:
         with whole_folder(out) as folder:
             for path, name in track(work, "images predicted", len(paths)):
                 image = read_photo(path, window)
-                found = predict(way, image, path)
-                if place := place_of(content_of(path)):
-                    write_mask(folder / "masks" / f"{name}.tif", found.labels, header, place)
-                else:
-                    write_bytes(folder / "masks" / f"{name}.png", mask_png(found.labels, header))
-                if place and asked.geojson:
-                    write_polygons(folder / "polygons" / f"{name}.geojson", found, header, place)
-                write_bytes(folder / "overlays" / f"{name}.jpg", overlay_jpg(image, found.labels, header))
+                found = predict(way, image, path, folder / "probabilities" / name if asked.probabilities else None)
+                picture = overlay(image, found.labels, header)
+                if asked.objects or way.detect:
+                    of = said(found, own_objects(way, image, path), header, way.objects)
+                    found = Prediction(of.labels, of.certainty)
+                    picture = outlined(overlay(image, found.labels, header), of)
+                    write_numbers(folder / "instances" / f"{name}.png", of)
+                    coco.add(f"{name.as_posix()}{path.suffix}", of)
+                write_masks(folder, name, found, header, place_of(content_of(path)), asked.geojson)
+                write_bytes(folder / "overlays" / f"{name}.jpg", overlay_jpg(picture))
                 rows.append(scores(name, found, len(header.classes)))
+            if coco.images:
+                write_json(folder / "objects.json", coco.content())
             write_text(folder / "scores.csv", scores_csv(rows, header))
     except OSError as error:
         raise StateError(str(error.filename or out), str(error.strerror).lower(), "give --out another folder") from None
 
 
-def predict(way: Way, image: Image, path: Path) -> Prediction:
-    """Predict the classes of an image at its own size, whatever size the network sees."""
+def write_masks(
+    folder: Path, name: Path, found: Prediction, header: Header, place: Place | None, polygons: bool
+) -> None:
+    """Class ids as a PNG; of an image that lies somewhere as a GeoTIFF, with polygons if they are asked for."""
+    if place is None:
+        write_bytes(folder / "masks" / f"{name}.png", mask_png(found.labels, header))
+        return
+    write_mask(folder / "masks" / f"{name}.tif", found.labels, header, place)
+    if polygons:
+        write_polygons(folder / "polygons" / f"{name}.geojson", found, header, place)
+
+
+def predict(way: Way, image: Image, path: Path, keep: Path | None = None) -> Prediction:
+    """Predict the classes of an image at its own size, whatever size the network sees.
+
+    With `keep`, the probability of each class is written there.
+    """
     height, width = image.shape[:2]
     rows, columns = way.shown.of(height, width)
-    same = (rows, columns) == (height, width)
-    try:
-        if same:
+    with in_memory(path, rows, columns):
+        if (rows, columns) == (height, width) and keep is None:
             found = predictor(way.network, way.inference, way.tiles)([image])
             return Prediction(found.labels[0], found.certainty[0])
         logits = through(way.network, way.inference, way.tiles)([resize_image(image, columns, rows)])
         probabilities = logits.float().softmax(dim=1)[0].cpu().numpy()
+    if keep:
+        for number, (name, plane) in enumerate(zip(way.names, probabilities, strict=True)):
+            file = keep / f"{number:03}-{slug(name)}.png"
+            write_png(file, np.rint(255 * resize_image(plane, width, height)).astype(np.uint8))
+    return resized(probabilities, height, width)
+
+
+def own_objects(way: Way, image: Image, path: Path) -> list[Instance] | None:
+    """The objects that the network finds, as large as the image; None if it knows classes alone."""
+    if way.detect is None:
+        return None
+    size = image.shape[0], image.shape[1]
+    seen = way.shown.of(*size)
+    with in_memory(path, *seen):
+        (found,) = way.detect([resize_image(image, seen[1], seen[0])])
+    return enlarged(found, seen, size)
+
+
+@contextmanager
+def in_memory(path: Path, rows: int, columns: int) -> Iterator[None]:
+    """Say in one line that an image is too large for the memory."""
+    try:
+        yield
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
         raise StateError(f"{path} at {columns}x{rows}", "out of memory", "give a smaller --size or --window") from None
-    return resized(probabilities, height, width)
 
 
 def resized(probabilities: NDArray[np.float32], height: int, width: int) -> Prediction:
@@ -168,13 +231,18 @@ def mask_png(labels: NDArray[np.uint8], header: Header) -> bytes:
     return content.getvalue()
 
 
-def overlay_jpg(image: Array, labels: NDArray[np.uint8], header: Header) -> bytes:
+def overlay(image: Array, labels: NDArray[np.uint8], header: Header) -> Array:
     """The class colours blended with the image, half and half."""
-    mixed = cv2.addWeighted(image, 0.5, palette(header)[labels], 0.5, 0)
+    mixed: Array = cv2.addWeighted(image, 0.5, palette(header)[labels], 0.5, 0)
+    return mixed
+
+
+def overlay_jpg(picture: Array) -> bytes:
+    """The picture as a JPEG."""
     try:
-        return bytes(cv2.imencode(".jpg", cv2.cvtColor(mixed, cv2.COLOR_RGB2BGR), QUALITY)[1].tobytes())
+        return bytes(cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), QUALITY)[1].tobytes())
     except cv2.error:  # the format's limit is 65,535 pixels a side
-        found = f"a JPEG cannot have {labels.shape[1]}x{labels.shape[0]} pixels"
+        found = f"a JPEG cannot have {picture.shape[1]}x{picture.shape[0]} pixels"
         raise StateError("an overlay", found, "cut the image into tiles") from None
 
 

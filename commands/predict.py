@@ -13,6 +13,11 @@ OUT/masks/NAME.png         class ids, with the class colours as palette (read it
 OUT/masks/NAME.tif         the same of a GeoTIFF, as a GeoTIFF where the image lies
 OUT/overlays/NAME.jpg      the class colours blended with the image
 OUT/polygons/NAME.geojson  with --geojson, of a GeoTIFF: the regions of each class, with area and mean certainty
+OUT/instances/NAME.png     the number of each pixel's object (16 bits, 0 for none): of networks that learn objects, or
+                           with --objects, where those that know classes alone have what `evaluate.objects.split` says
+OUT/objects.json           the same objects in COCO's format, with scores, masks as run lengths, boxes and areas; the
+                           overlays then have their outlines and numbers
+OUT/probabilities/NAME/    with --probabilities, ID-CLASS.png for each class: 255 times its probability
 OUT/scores.csv             the share of each class, and the mean certainty (the probability of the predicted class)
 
 NAME is the path below the folder common to all IMAGES. Either everything is written, or nothing.
@@ -60,6 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", type=positive, help="sliding windows of this side (default: evaluate.window)")
     parser.add_argument("--stride", type=positive, help="step between windows (default: evaluate.stride, or half)")
     parser.add_argument("--geojson", action="store_true", help="also write polygons of GeoTIFFs, as GeoJSON")
+    parser.add_argument("--objects", action="store_true", help="also write objects, of any network with things")
+    parser.add_argument("--probabilities", action="store_true", help="also write the probability of each class")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -68,7 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
     from commands._predict import Request, predict_all
     from pixelproof.core.errors import StateError
 
-    asked = Request(arguments.out, arguments.size, arguments.window, arguments.stride, arguments.geojson)
+    more = {key: getattr(arguments, key) for key in ("geojson", "objects", "probabilities")}
+    asked = Request(arguments.out, arguments.size, arguments.window, arguments.stride, **more)
     if len(arguments.arch) * len(arguments.seed) > 1 and not arguments.average:
         found = f"{len(arguments.arch)} architectures and {len(arguments.seed)} seeds"
         raise StateError("--arch and --seed", found, "name one of each, or add --average")
