@@ -51,6 +51,7 @@ TAKES_LONG = {
     "bin/pixelproof export --arch unet": "tests/commands/test_export.py",
     "bin/pixelproof info segformer-b0": "tests/commands/test_info.py",
     "bin/pixelproof attention --arch ocrnet-hr48-hms": "wants that network; tests/commands/test_attention.py",
+    "bin/pixelproof predict photos --arch mask-rcnn-lite0-fpn --out out": "tests/commands/test_predict_objects.py",
     "bin/pixelproof augment --preview street": "tests/commands/test_augment.py",
     "bin/python benchmarks/portable.py": "measures",
     "bin/python benchmarks/portable.py --emulate Haswell EPYC-Rome": "measures, and needs qemu-user",
