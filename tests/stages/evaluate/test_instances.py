@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from pixelproof.scoring.objects import components, numbered, true_objects
 from pixelproof.scoring.precision import Pieces, average_precisions
 from stages.evaluate.instances import InstanceTally, Seen, apart
 from stages.evaluate.params import Objects, Sizes
+from tests.test_setup import locked
 
 HEADER = Header(
     "tiny",
@@ -117,3 +120,8 @@ def test_what_is_stored_gives_the_same_ap() -> None:
             parts.append(Pieces(np.array([row[5] for row in own], float), right, counted, truths))
         assert average_precisions(parts)[0].mean() == pytest.approx(wanted["mask"]["classes"][name]["AP"])
         assert 0 < wanted["mask"]["classes"][name]["AP"] < 1
+
+
+def test_the_version_that_a_watershed_depends_on_is_the_locked_one() -> None:
+    versions = json.loads((Path(__file__).parents[3] / "stages/evaluate/versions.json").read_text())
+    assert versions == {"scikit-image": locked()["scikit-image"]}
