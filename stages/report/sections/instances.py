@@ -28,7 +28,7 @@ COLUMNS = {
     "PQ stuff": ("panoptic", "stuff", "PQ"),
     "nuclei challenge": ("challenge",),
 }
-CHARTED = ("AP50", "AP", "PQ")
+CHARTED = ("AP50", "PQ")
 SOURCES = {
     "network": "its own",
     "components": "what hangs together",
@@ -61,9 +61,9 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def chart(results: Results, names: list[str]) -> Chart | None:
-    """The three scores that are quoted."""
+    """The two scores that are quoted."""
     groups = {key: {name: scored(results.runs[name], *COLUMNS[key]) for name in names} for key in CHARTED}
-    note = "AP50 and AP of masks, and PQ of all classes; 1 is best"
+    note = "AP50 of masks, and PQ of all classes; 1 is best"
     return dots(groups, names, list(results.runs), "Objects", note)
 
 
