@@ -18,16 +18,18 @@ from cvat_sdk.datasets.task_dataset import TaskDataset
 from commands._cvat.reading import Reading
 from commands._cvat.scratch import scratch
 from commands._cvat.server import connected, transport_of
-from commands._cvat.shapes import Counts, Rules, draw
+from commands._cvat.shapes import Counts, Rules, draw, draw_objects
 from commands._cvat.transport import Patience
 from commands._images import pixels_of, window_of
-from commands._predict import Way, predict, way_of
+from commands._predict import Way, own_objects, predict, way_of
 from commands._trained import find_all
 from pixelproof.core.errors import StateError
 from pixelproof.core.params import load
 from pixelproof.core.progress import Progress, say
 from pixelproof.data.dataset import Header
+from pixelproof.scoring.instances import painted
 from stages.evaluate.params import Params
+from stages.evaluate.predict import Prediction
 
 AUTOMATIC = "auto"  # CVAT's word for the source of a shape that no person drew
 
@@ -103,8 +105,14 @@ class Labeller:
         if context.frame_name in self.skipped:
             return []
         pixels = pixels_of(context.frame_name, self.content(context.frame_name), self.window)
-        found_here = predict(self.way, pixels, Path(context.frame_name))
-        shapes = draw(found_here, self.things, self.stuff, self.rules, self.counts)
+        path = Path(context.frame_name)
+        seen, own = predict(self.way, pixels, path), own_objects(self.way, pixels, path)
+        if own is None:
+            shapes = draw(seen, self.things, self.stuff, self.rules, self.counts)
+        else:
+            over = Prediction(*painted(seen.labels, seen.certainty, own))
+            shapes = draw(over, (), self.stuff, self.rules, self.counts)
+            shapes += draw_objects(own, self.things, self.rules, self.counts)
         return [shape(each.label, type=self.rules.kind, points=each.points, score=each.score) for each in shapes]
 
 

@@ -1,14 +1,15 @@
 """Draws a prediction as CVAT's shapes: masks or polygons, each with its mean certainty. Pure: arrays in, shapes out.
 
-A thing is one shape for each connected component (8 neighbours). What is no thing, such as road, is one mask in each
-image; a polygon has one part only, so as polygons it is one for each component as well. Polygons follow the edges of
-pixels to within one pixel, and have no holes: CVAT knows none.
+An object that a network finds by itself is a shape; of one that knows classes alone, a thing is a shape for each
+connected component (8 neighbours). What is no thing, such as road, is one mask in each image; a polygon has one part
+only, so as polygons it is one for each component as well. Polygons follow the edges of pixels to within one pixel, and
+have no holes: CVAT knows none.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from cvat_sdk.masks import encode_mask
 from numpy.typing import NDArray
 
+from pixelproof.scoring.instances import Instance
 from stages.evaluate.predict import Prediction
 
 Kind = Literal["mask", "polygon"]
@@ -83,6 +85,30 @@ def draw(
             points = _mask(part, corner) if rules.kind == "mask" else _polygon(part, corner)
             shapes.append(Drawn(label, score, points))
             counts.drawn[label] += 1
+    return shapes
+
+
+def draw_objects(instances: Sequence[Instance], things: Collection[int], rules: Rules, counts: Counts) -> list[Drawn]:
+    """The shapes of the objects that a network finds by itself, of some classes; they may overlap.
+
+    Args:
+        instances: the objects of one image.
+        things: the classes to draw.
+        rules: how.
+        counts: to add to.
+    """
+    shapes = []
+    for one in instances:
+        if one.label not in things:
+            continue
+        if one.score < rules.threshold:
+            counts.unsure += 1
+        elif one.mask.sum() < rules.min_area:
+            counts.small += 1
+        else:
+            outline = _mask if rules.kind == "mask" else _polygon
+            shapes.append(Drawn(one.label, min(1.0, one.score), outline(one.mask, (one.left, one.top))))
+            counts.drawn[one.label] += 1
     return shapes
 
 

@@ -61,6 +61,19 @@ def publish(root: Path, arch: str, model: Any, seed: int = 0) -> None:
     write_json(root / f"models/{arch}/{seed}/facts.json", {"classes": HEADER.names()})
 
 
+def publish_panoptic(root: Path) -> None:
+    """A network that learns objects, with drawn weights: it finds what it likes, but many tomatoes."""
+    config = resolve("panoptic-deeplab-r18", "small")
+    write_json(root / "data/configs/panoptic-deeplab-r18.json", config)
+    torch.manual_seed(3)
+    model = build_model(config, 3, FP32)
+    model.init_weights()
+    with torch.no_grad():
+        model.decode_head.centre[1].bias.fill_(0.9)
+        model.decode_head.conv_seg.bias[0] = 1.0
+    publish(root, "panoptic-deeplab-r18", model)
+
+
 def halves(height: int, width: int, left: int = 0, right: int = 2) -> NDArray[np.uint8]:
     """An image of two colours side by side."""
     classes = np.full((height, width), left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from cvat_sdk.masks import decode_mask
 from numpy.typing import NDArray
 from PIL import Image
+from pycocotools import mask as rle
 from scipy import ndimage
 from skimage.draw import polygon2mask
 
@@ -24,7 +26,7 @@ from pixelproof.core.errors import DataError, PixelproofError, StateError
 from pixelproof.data.dataset import ClassInfo, Header, read_header, write_header
 from pixelproof.networks.kmeans import RARE
 from stages.evaluate.predict import Prediction
-from tests.commands.colours import COLOURS, HEADER
+from tests.commands.colours import COLOURS, HEADER, publish_panoptic
 from tests.commands.cvat_place import server
 from tests.commands.test_predict import root
 from tests.cvat_faults import cut, hang_up, status
@@ -108,6 +110,25 @@ def test_a_dry_run_counts_the_same_and_uploads_nothing(
     assert not task.shapes and server.count("PATCH") == 0
     run("--min-area", 9)
     assert len(task.shapes) == 9 and server.count("PATCH") == 1
+
+
+def test_a_network_that_learns_objects_draws_each_as_its_own_mask(task: Task, root: Path) -> None:
+    """The same that `predict` writes of the frame."""
+    publish_panoptic(root)
+    arch = "panoptic-deeplab-r18"
+    main(["cvat", "label", "--task", "7", "--arch", arch, "--threshold", "0.3", "--min-area", "1"])
+    for name, content in task.frames.items():
+        (root / "frames").mkdir(exist_ok=True)
+        (root / "frames" / name).write_bytes(content)
+    main(["predict", str(root / "frames"), "--arch", arch, "--out", str(root / "out")])
+    written = json.loads((root / "out/objects.json").read_text())
+    for frame in range(3):
+        wanted = [rle.decode(one["segmentation"]) > 0 for one in written["annotations"] if one["image_id"] == frame + 1]
+        drawn = areas(task, frame, 30)
+        sure = [one["score"] >= 0.3 for one in written["annotations"] if one["image_id"] == frame + 1]
+        assert len(drawn) == sum(sure) > 0
+        kept = [mask for mask, good in zip(wanted, sure, strict=True) if good]
+        assert all((one == other).all() for one, other in zip(drawn, kept, strict=True))
 
 
 def test_nothing_is_added_twice_and_what_people_drew_stays(

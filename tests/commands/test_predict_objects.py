@@ -10,20 +10,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from pycocotools import mask as rle
 
 from commands._objects import enlarged
 from commands._trained import find
 from pixelproof.core.errors import StateError
-from pixelproof.core.files import write_json
 from pixelproof.data.dataset import write_header
-from pixelproof.nn.build import build_model
 from pixelproof.scoring.instances import Instance
 from pixelproof.scoring.objects import components
-from stages.configure.resolve import resolve
-from tests.commands.colours import COLOURS, FP32, HEADER, halves, make_clone, publish, write
+from tests.commands.colours import COLOURS, HEADER, halves, make_clone, publish_panoptic, write
 from tests.commands.test_predict import run
 
 TOMATOES = replace(HEADER, classes=tuple(replace(info, thing=info.name == "tomato") for info in HEADER.classes))
@@ -86,15 +82,7 @@ def test_what_hangs_together_is_an_object_if_that_is_asked(root: Path, monkeypat
 
 def test_a_network_that_learns_objects_says_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With drawn weights it finds what it likes, but pixels, JSON and classes agree at the image's own size."""
-    config = resolve("panoptic-deeplab-r18", "small")
-    write_json(root / "data/configs/panoptic-deeplab-r18.json", config)
-    torch.manual_seed(3)
-    model = build_model(config, 3, FP32)
-    model.init_weights()
-    with torch.no_grad():
-        model.decode_head.centre[1].bias.fill_(0.9)
-        model.decode_head.conv_seg.bias[0] = 1.0  # tomatoes are likely
-    publish(root, "panoptic-deeplab-r18", model)
+    publish_panoptic(root)
     write(root / "photos/a.png", garden())
     run(monkeypatch, "photos", "--out", "out", arch="panoptic-deeplab-r18")
     found, map_of = check("a"), numbers("out/instances/a.png")
