@@ -1,22 +1,24 @@
 """The published CamVid table beside ours: accuracy and loss of train and val, by the last weights of each cell.
 
-    DATA_MIRROR=... python benchmarks/camvid_table.py [--sweep camvid-table] [--jobs 1] [--clone FOLDER]
+    DATA_MIRROR=... python benchmarks/camvid_table.py [--sweep camvid-table] [--only POINTS] [--jobs 1]
 
-Runs experiments/SWEEP.yaml in a fresh clone of the last commit, or in one where it has run. The published numbers are
+Runs experiments/SWEEP.yaml, or some of its points, in a fresh clone of the last commit. The published numbers are
 of the end of an epoch, over batches as they were learnt from; ours are of the published weights, over the images of
-train and val as they are, whole, each pixel counted once, void as a class. Writes benchmarks/results/SWEEP.md.
+train and val as they are, whole, each pixel counted once, void as a class. Writes benchmarks/results/SWEEP.md, where
+the rows of other points stay.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -89,7 +91,23 @@ def line(row: dict[str, str], found: dict[str, Fit]) -> list[str]:
     return [cell, published, numbers[0], beaten, *numbers[1:], f"{float(row['seconds']) / 60:.0f} min"]
 
 
-def page(sweep: str, jobs: int, lines: list[list[str]]) -> str:
+def kept(path: Path) -> dict[str, list[str]]:
+    """The rows of an earlier page, by cell."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return {row[0]: row for row in rows[2:]}
+
+
+def some_of(clone: Path, sweep: str, points: list[str]) -> None:
+    """Leave only some points in a sweep's file, in a commit of the clone."""
+    file = clone / f"experiments/{sweep}.yaml"
+    content = read_yaml(file)
+    content["points"] = {point: content["points"][point] for point in points}
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    subprocess.run(["git", "commit", "-qam", f"Only {', '.join(points)}"], cwd=clone, check=True)
+
+
+def page(sweep: str, jobs: int, lines: list[list[str]], lacking: int) -> str:
     """The table, and what is to be known of it."""
     head = ["cell", "published", "accuracy on val", "beaten", "its loss", "accuracy on train", "its loss", "all of it"]
     told = [
@@ -103,6 +121,7 @@ def page(sweep: str, jobs: int, lines: list[list[str]]) -> str:
         "",
         f"The settings of each cell are in [{sweep}.yaml](../../experiments/{sweep}.yaml). One seed each; nothing is",
         "selected on val. A loss is the mean cross-entropy of a pixel.",
+        *([f"{lacking} more cells are not measured yet."] if lacking else []),
         "",
     ]
     return "\n".join(told)
@@ -113,22 +132,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweep", choices=["camvid-table", "camvid-table-vgg16"], default="camvid-table")
     parser.add_argument("--jobs", type=int, default=1, help="points side by side; default 1")
-    parser.add_argument("--clone", type=Path, metavar="FOLDER", help="use this clone, and leave it")
+    parser.add_argument("--only", nargs="+", metavar="POINT", help="default: all")
     arguments = parser.parse_args()
-    name = arguments.sweep
+    name, out = arguments.sweep, ROOT / f"benchmarks/results/{arguments.sweep}.md"
+    every = list(read_yaml(ROOT / f"experiments/{name}.yaml")["points"])
+    points = arguments.only or every
     with tempfile.TemporaryDirectory() as temporary:
-        if arguments.clone:
-            clone, environ = arguments.clone.absolute(), dict(os.environ)
-        else:
-            clone, environ = clone_apart(Path(temporary))
+        clone, environ = clone_apart(Path(temporary))
+        if points != every:
+            some_of(clone, name, points)
         command = ["bin/pixelproof", "sweep", f"experiments/{name}.yaml", "--jobs", str(arguments.jobs), "--out", name]
         if code := subprocess.call(command, cwd=clone, env=environ, stdout=sys.stderr):
             sys.exit(f"error: the sweep ended with {code}")
         with (clone / name / "sweep.csv").open(newline="") as rows:
             by_point = {row["point"]: row for row in csv.DictReader(rows)}
-        points = list(read_yaml(clone / f"experiments/{name}.yaml")["points"])
-        lines = [line(by_point[point], fits(clone, environ, by_point[point])) for point in points]
-        write_text(ROOT / f"benchmarks/results/{name}.md", told := page(name, arguments.jobs, lines))
+        found = [line(by_point[point], fits(clone, environ, by_point[point])) for point in points]
+        rows = kept(out) | {row[0]: row for row in found}
+        lines = [rows[cell] for cell in (point.rpartition("-")[0] for point in every) if cell in rows]
+        write_text(out, told := page(name, arguments.jobs, lines, len(every) - len(lines)))
         print(told)
 
 

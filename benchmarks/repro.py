@@ -25,6 +25,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import ROOT, print_table
+from commands._catalogue import anchor_folders
 
 PAUSE = 0.2  # seconds between two samples
 COMPARED = ("metrics", "tables", "models", "results", "reports")
@@ -90,6 +91,7 @@ def clone_apart(folder: Path) -> tuple[Path, dict[str, str]]:
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
         (clone / ".venv").symlink_to(sys.prefix)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "DVC_", "PIXELPROOF"))}
+    anchor_folders(environ)
     for variable in ("HOME", "TMPDIR", "DVC_SITE_CACHE_DIR"):
         (folder / variable.lower()).mkdir(exist_ok=True)
         environ[variable] = str(folder / variable.lower())
