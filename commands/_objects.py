@@ -15,18 +15,10 @@ from pixelproof.data.dataset import Header
 from pixelproof.data.images import Array
 from pixelproof.data.resize import resize_image
 from pixelproof.scoring.instances import Instance, cut_out
-from stages.evaluate.instances import Said, said_of
-from stages.evaluate.params import Objects
-from stages.evaluate.predict import Prediction
+from stages.evaluate.instances import Said
+from stages.evaluate.split import in_ids
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
-MOST = 65535  # objects that a PNG can tell apart
-
-
-def said(found: Prediction, own: Sequence[Instance] | None, header: Header, how: Objects) -> Said:
-    """Classes and objects of an image; without objects of its own, those of its classes."""
-    things = [info.id for info in header.classes if info.thing]
-    return said_of(found.labels, found.certainty, own, things, how)
 
 
 def enlarged(instances: Sequence[Instance], seen: tuple[int, int], size: tuple[int, int]) -> list[Instance]:
@@ -49,9 +41,7 @@ def enlarged(instances: Sequence[Instance], seen: tuple[int, int], size: tuple[i
 
 def write_numbers(path: Path, of: Said) -> None:
     """The number of each pixel's object, 0 for none, as a PNG of 16 bits."""
-    numbers = of.objects.as_map()
-    numbers[numbers > MOST] = 0
-    write_bytes(path, cv2.imencode(".png", numbers.astype(np.uint16))[1].tobytes())
+    write_bytes(path, cv2.imencode(".png", in_ids(of.objects))[1].tobytes())
 
 
 class Coco:
@@ -97,17 +87,19 @@ def run_lengths(one: Instance, size: tuple[int, int]) -> dict[str, Any]:
 
 def outlined(picture: Array, of: Said) -> Array:
     """A picture with the outline and the number of each object."""
+    from scipy.ndimage import find_objects
+
     found: NDArray[np.uint8] = picture.copy()
     numbers = of.objects.as_map()
-    for number in range(1, len(of.objects.classes) + 1):
-        rows, columns = np.nonzero(numbers == number)
-        if not len(rows):
+    for number, window in enumerate(find_objects(numbers), start=1):
+        if window is None:
             continue
-        top, left = int(rows.min()), int(columns.min())
-        part = (numbers[top : rows.max() + 1, left : columns.max() + 1] == number).astype(np.uint8)
-        outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=(left, top))
+        part, (top, left) = numbers[window] == number, (side.start for side in window)
+        how = (cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outlines, _ = cv2.findContours(part.astype(np.uint8), *how, offset=(left, top))
         cv2.drawContours(found, outlines, -1, WHITE, 1)
-        at = (int(columns.mean()) - 4, int(rows.mean()) + 4)
+        row, column = (int(along.mean()) for along in np.nonzero(part))
+        at = (left + column - 4, top + row + 4)
         for colour, thickness in ((BLACK, 3), (WHITE, 1)):
             cv2.putText(found, str(number), at, cv2.FONT_HERSHEY_PLAIN, 0.8, colour, thickness, cv2.LINE_AA)
     return found

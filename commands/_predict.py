@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from commands._csv import csv_text
 from commands._geo import write_mask, write_polygons
 from commands._images import check_image, names, read_photo, window_of
-from commands._objects import Coco, enlarged, outlined, said, write_numbers
+from commands._objects import Coco, enlarged, outlined, write_numbers
 from commands._shown import Shown
 from commands._trained import Trained, find_all
 from pixelproof.core.errors import StateError
@@ -32,6 +32,7 @@ from pixelproof.nn.runtime import out_of_memory
 from pixelproof.scoring.instances import Instance
 from pixelproof.sources.pairs import slug
 from stages.evaluate.detect import Detect, detector, jointly
+from stages.evaluate.instances import Said, said_of
 from stages.evaluate.params import Inference, Objects, Params
 from stages.evaluate.predict import Prediction, Tiles, load_model, predictor, through
 from stages.evaluate.slide import Image, Network
@@ -67,10 +68,9 @@ def predict_all(archs: Sequence[str], seeds: Sequence[int], paths: Sequence[Path
     if asked.geojson and not any(place_of(content_of(path)) for path in paths):
         fix = "name GeoTIFFs with a coordinate system, or leave --geojson out"
         raise StateError("--geojson", "no image says where it lies", fix)
-    way = way_of(trained, params, inference, asked.size)
     if asked.objects and not any(info.thing for info in header.classes):
         raise StateError("--objects", "no class that is a thing", "leave it away, or mark classes as things")
-    write(paths, way, header, asked)
+    write(paths, way_of(trained, params, inference, asked.size), header, asked)
     said = f"; {len(trained)} networks, averaged" if len(trained) > 1 else ""
     print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}{said}")
 
@@ -85,7 +85,8 @@ class Way:
     shown: Shown
     detect: Detect | None
     objects: Objects
-    names: list[str]  # of the classes
+    things: list[int]  # the classes that have objects
+    names: list[str]  # of all classes
 
 
 def way_of(trained: Sequence[Trained], params: Params, inference: Inference, size: Shown | None = None) -> Way:
@@ -107,6 +108,7 @@ def way_of(trained: Sequence[Trained], params: Params, inference: Inference, siz
         size or Shown.learnt(shape),
         jointly([detector(model, things, params.compute, on) for model, on in models]),
         params.evaluate.objects,
+        things,
         trained[0].header.names(),
     )
 
@@ -139,11 +141,11 @@ def write(paths: Sequence[Path], way: Way, header: Header, asked: Request) -> No
             for path, name in track(work, "images predicted", len(paths)):
                 image = read_photo(path, window)
                 found = predict(way, image, path, folder / "probabilities" / name if asked.probabilities else None)
+                of = objects_of(way, image, found, path) if asked.objects or way.detect else None
+                found = Prediction(of.labels, of.certainty) if of else found
                 picture = overlay(image, found.labels, header)
-                if asked.objects or way.detect:
-                    of = said(found, own_objects(way, image, path), header, way.objects)
-                    found = Prediction(of.labels, of.certainty)
-                    picture = outlined(overlay(image, found.labels, header), of)
+                if of:
+                    picture = outlined(picture, of)
                     write_numbers(folder / "instances" / f"{name}.png", of)
                     coco.add(f"{name.as_posix()}{path.suffix}", of)
                 write_masks(folder, name, found, header, place_of(content_of(path)), asked.geojson)
@@ -186,6 +188,12 @@ def predict(way: Way, image: Image, path: Path, keep: Path | None = None) -> Pre
             file = keep / f"{number:03}-{slug(name)}.png"
             write_png(file, np.rint(255 * resize_image(plane, width, height)).astype(np.uint8))
     return resized(probabilities, height, width)
+
+
+def objects_of(way: Way, image: Image, found: Prediction, path: Path) -> Said:
+    """Classes and objects of an image: those that the network finds, or what its classes say."""
+    own = own_objects(way, image, path)
+    return said_of(found.labels, found.certainty, own, way.things, way.objects)
 
 
 def own_objects(way: Way, image: Image, path: Path) -> list[Instance] | None:

@@ -8,7 +8,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from pixelproof.data.dataset import IGNORE
-from pixelproof.scoring.instances import Instance, compared, cut_out, from_objects, laid_over
+from pixelproof.scoring.instances import Instance, compared, cut_out, from_objects, laid_over, merged, overlap
 from pixelproof.scoring.objects import CROWD, components, numbered
 from pixelproof.scoring.precision import average_precisions, pieces
 from pixelproof.scoring.touching import watershed
@@ -100,6 +100,16 @@ def test_objects_are_cut_out_and_laid_over() -> None:
     half = Instance(CAR, 0.7, 0, 0, np.ones((2, 4), bool))
     over = laid_over(np.zeros((2, 5), np.uint8), [best, hidden, half], [CAR, TREE])
     assert over.objects.tolist() == [[1, 1, 2, 2, 0]] * 2 and over.classes.tolist() == [[2, 2, 1, 1, 0]] * 2
+
+
+def test_of_what_several_networks_found_the_best_is_kept() -> None:
+    first = Instance(CAR, 0.9, 0, 0, np.ones((8, 10), bool))
+    again = Instance(CAR, 0.8, 2, 0, np.ones((8, 10), bool))  # 64 / 96
+    other = Instance(TREE, 0.7, 0, 0, np.ones((8, 10), bool))
+    apart = Instance(CAR, 0.95, 8, 0, np.ones((8, 10), bool))  # 16 / 144 of the first, 32 / 128 of the second
+    assert merged([[first, other], [again], [apart]]) == [apart, first, other]
+    assert overlap(first, again) == 64 / 96 and overlap(apart, first) == 16 / 144
+    assert merged([[], []]) == []
 
 
 def test_an_empty_mask_is_no_object() -> None:
