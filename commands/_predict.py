@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commands._csv import csv_text
+from commands._cut_out import Scissors
 from commands._geo import write_mask, write_polygons
 from commands._images import check_image, names, read_photo, window_of
 from commands._objects import Coco, enlarged, outlined, write_numbers
@@ -38,7 +39,7 @@ from stages.evaluate.predict import Prediction, Tiles, load_model, predictor, th
 from stages.evaluate.slide import Image, Network
 from stages.evaluate.together import together
 
-OURS = {"masks", "overlays", "polygons", "instances", "objects.json", "probabilities", "scores.csv"}
+OURS = {"masks", "overlays", "polygons", "instances", "objects.json", "cutouts", "probabilities", "scores.csv"}
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 
 
@@ -53,15 +54,18 @@ class Request:
     geojson: bool = False
     objects: bool = False
     probabilities: bool = False
+    cut_out: Sequence[str] = ()
+    onto: Path | None = None
 
 
 def predict_all(archs: Sequence[str], seeds: Sequence[int], paths: Sequence[Path], asked: Request) -> None:
     """Predict and write, with the networks of all these architectures and seeds, and of all their folds, together."""
     params = load("evaluate", Params)
     inference = windows(params.evaluate, asked.window, asked.stride)
-    check_out(asked.out, paths)
+    check_out(asked.out, [*paths, *([asked.onto] if asked.onto else [])])
     trained = [one for arch in archs for seed in seeds for one in find_all(arch, seed)]
     header = trained[0].header
+    scissors = Scissors.of(asked.cut_out, asked.onto, header)
     window = window_of(header)
     for path in track(paths, "images checked", len(paths)):
         check_image(path, window)
@@ -70,7 +74,7 @@ def predict_all(archs: Sequence[str], seeds: Sequence[int], paths: Sequence[Path
         raise StateError("--geojson", "no image says where it lies", fix)
     if asked.objects and not any(info.thing for info in header.classes):
         raise StateError("--objects", "no class that is a thing", "leave it away, or mark classes as things")
-    write(paths, way_of(trained, params, inference, asked.size), header, asked)
+    write(paths, way_of(trained, params, inference, asked.size), header, asked, scissors)
     said = f"; {len(trained)} networks, averaged" if len(trained) > 1 else ""
     print(f"wrote {len(paths)} masks, as many overlays, and scores.csv to {asked.out}{said}")
 
@@ -132,7 +136,7 @@ def check_out(out: Path, paths: Sequence[Path]) -> None:
             raise StateError(str(path), f"lies in {out}, which would be replaced", "give --out another folder")
 
 
-def write(paths: Sequence[Path], way: Way, header: Header, asked: Request) -> None:
+def write(paths: Sequence[Path], way: Way, header: Header, asked: Request, scissors: Scissors | None = None) -> None:
     """Predict images one by one; the folder appears once all of them are written."""
     rows, out, window, coco = [], asked.out, window_of(header), Coco(header)
     work = zip(paths, names(paths), strict=True)
@@ -150,6 +154,8 @@ def write(paths: Sequence[Path], way: Way, header: Header, asked: Request) -> No
                     coco.add(f"{name.as_posix()}{path.suffix}", of)
                 write_masks(folder, name, found, header, place_of(content_of(path)), asked.geojson)
                 write_bytes(folder / "overlays" / f"{name}.jpg", overlay_jpg(picture))
+                if scissors:
+                    scissors.write(folder / "cutouts" / f"{name}.png", image, found.labels)
                 rows.append(scores(name, found, len(header.classes)))
             if coco.images:
                 write_json(folder / "objects.json", coco.content())

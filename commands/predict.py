@@ -17,6 +17,8 @@ OUT/instances/NAME.png     the number of each pixel's object (16 bits, 0 for non
                            with --objects, where those that know classes alone have what `evaluate.objects.split` says
 OUT/objects.json           the same objects in COCO's format, with scores, masks as run lengths, boxes and areas; the
                            overlays then have their outlines and numbers
+OUT/cutouts/NAME.png       with --cut-out, the image's pixels of these classes, all else transparent, or with --onto,
+                           another photo, scaled to cover the image and cropped around its middle
 OUT/probabilities/NAME/    with --probabilities, ID-CLASS.png for each class: 255 times its probability
 OUT/scores.csv             the share of each class, and the mean certainty (the probability of the predicted class)
 
@@ -35,7 +37,7 @@ GROUP = "networks"
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Architectures, separated by commas."""
+    """Architectures or classes, separated by commas."""
     found = tuple(text.split(","))
     if not all(found) or len(set(found)) < len(found):
         raise argparse.ArgumentTypeError(f"expected names, each once and separated by commas, found {text!r}")
@@ -66,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", type=positive, help="step between windows (default: evaluate.stride, or half)")
     parser.add_argument("--geojson", action="store_true", help="also write polygons of GeoTIFFs, as GeoJSON")
     parser.add_argument("--objects", action="store_true", help="also write objects, of any network with things")
+    parser.add_argument("--cut-out", type=names, default=(), metavar="CLASSES", help="also cut these classes out")
+    parser.add_argument("--onto", type=path_from, metavar="PHOTO", help="what --cut-out lays them over")
     parser.add_argument("--probabilities", action="store_true", help="also write the probability of each class")
 
 
@@ -75,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     from commands._predict import Request, predict_all
     from pixelproof.core.errors import StateError
 
-    more = {key: getattr(arguments, key) for key in ("geojson", "objects", "probabilities")}
+    more = {key: getattr(arguments, key) for key in ("geojson", "objects", "probabilities", "cut_out", "onto")}
     asked = Request(arguments.out, arguments.size, arguments.window, arguments.stride, **more)
     if len(arguments.arch) * len(arguments.seed) > 1 and not arguments.average:
         found = f"{len(arguments.arch)} architectures and {len(arguments.seed)} seeds"
