@@ -116,8 +116,8 @@ def _changed(
         return None
     if classes[0] is None or classes[1] is None or classes[0].names != classes[1].names:
         return None
-    small = (_shrunk(labels, cv2.INTER_NEAREST) for labels in (truth, old, new))  # first: colours take much memory
-    return _uri(change_map(*small)[..., ::-1])
+    small = (shrunk(labels, cv2.INTER_NEAREST) for labels in (truth, old, new))  # first: colours take much memory
+    return as_uri(change_map(*small)[..., ::-1])
 
 
 def fetch(found: Sequence[Extreme], base: Outputs, head: Outputs) -> None:
@@ -132,23 +132,28 @@ def photo_of(content: bytes | None) -> str | None:
     import cv2
 
     array = None if not content else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    return None if array is None else _uri(_shrunk(array, cv2.INTER_AREA))
+    return None if array is None else as_uri(shrunk(array, cv2.INTER_AREA))
 
 
 def painted(mask: NDArray[np.uint8] | None, truth: NDArray[np.uint8] | None, classes: Classes | None) -> str | None:
     """A label map in its class colours; where the image is unlabelled, the prediction is not shown either."""
+    return None if mask is None else as_uri(coloured(mask, truth, classes)[..., ::-1])
+
+
+def coloured(mask: NDArray[np.uint8], truth: NDArray[np.uint8] | None, classes: Classes | None) -> NDArray[np.uint8]:
+    """The same as RGB."""
     import cv2
 
-    if mask is None:
-        return None
     palette = np.full((256, 3), BEHIND, np.uint8)
     if classes and classes.colors:
         palette[: len(classes.colors)] = classes.colors
     shown = mask if truth is None or truth.shape != mask.shape else np.where(truth == IGNORE, IGNORE, mask)
-    return _uri(palette[_shrunk(shown.astype(np.uint8, copy=False), cv2.INTER_NEAREST)][..., ::-1])
+    colours: NDArray[np.uint8] = palette[shrunk(shown.astype(np.uint8, copy=False), cv2.INTER_NEAREST)]
+    return colours
 
 
-def _shrunk(array: NDArray[np.uint8], how: int) -> NDArray[np.uint8]:
+def shrunk(array: NDArray[np.uint8], how: int) -> NDArray[np.uint8]:
+    """An image not wider than `WIDTH`, by one of OpenCV's interpolations."""
     import cv2
 
     height, width = array.shape[:2]
@@ -158,7 +163,8 @@ def _shrunk(array: NDArray[np.uint8], how: int) -> NDArray[np.uint8]:
     return np.asarray(smaller, np.uint8)
 
 
-def _uri(bgr: NDArray[np.uint8]) -> str:
+def as_uri(bgr: NDArray[np.uint8]) -> str:
+    """An image as the data URI of a PNG."""
     import cv2
 
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(bgr), [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -69,7 +69,7 @@ def as_page(state: State, found: Results, strips: Sequence[Strip]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": table.number, "interval": table.interval, "duration": duration}
-    environment.filters |= {"p": table.p_words, "signed": signed}
+    environment.filters |= {"p": table.p_words, "signed": signed, "name": table.name_of}
     classes = next((row.classes for row in found.rows if row.classes), None)
     style = environment.get_template("style.css").render(colors=classes.colors if classes else ())
     return environment.get_template("sweep.html").render(
@@ -81,7 +81,10 @@ def as_page(state: State, found: Results, strips: Sequence[Strip]) -> str:
         strips=strips,
         classes=classes,
         headline=table.headline(state, found),
+        columns=found.columns(),
+        networks=table.in_order(state, found),
         note=table.NOTE,
+        of_networks=table.OF_NETWORKS,
         gate_split=GATE_SPLIT,
         shown_split=table.SHOWN_SPLIT,
         across=ACROSS,

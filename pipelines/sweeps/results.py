@@ -23,6 +23,7 @@ from pipelines.compare.significance import GATE_SPLIT, Pair, estimates, measure
 from pipelines.compare.store import Outputs, Store
 from pipelines.dvc.revision import Revision
 from pipelines.params import Compare
+from pipelines.sweeps.networks import UNKNOWN, Column, Network, columns, network_of
 from pipelines.sweeps.record import Record
 from pipelines.sweeps.spec import Point, Sweep
 from pixelproof.scoring.catalogue import CATALOGUE
@@ -64,6 +65,7 @@ class Row:
     scores: Mapping[str, Score]  # by split
     stored: Mapping[str, Mapping[int, Matrices]] = field(default_factory=dict)  # split -> seed -> matrices
     classes: Classes | None = None
+    network: Network = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class Results:
         wanted = {one, other}
         return next((each for each in self.differences if {each.first, each.second} == wanted), None)
 
+    def columns(self) -> list[Column]:
+        """What tells the networks apart beside their scores."""
+        return columns([(row.architecture, row.network) for row in self.rows])
+
 
 def results(repo: Any, sweep: Sweep, done: Mapping[str, Record], how: Compare) -> Results:
     """Read what the points wrote, and test what differs."""
@@ -121,10 +127,11 @@ def _rows(point: Point, record: Record, store: Store, metric: str, confidence: f
         of = runs.found.get(name, {})
         stored = {split: by_split(of, split) for split in SPLITS}
         scores = {
-            split: score(seeds, metric, confidence) if seeds else Score(_number(stated.get(name, {}), split, metric))
-            for split, seeds in stored.items()
+            split: score(each, metric, confidence) if each else Score(_number(stated.get(name, {}), split, metric))
+            for split, each in stored.items()
         }
-        rows.append(Row(point, name, record, tuple(sorted(of)), scores, stored, runs.classes))
+        seeds = tuple(sorted(of))
+        rows.append(Row(point, name, record, seeds, scores, stored, runs.classes, network_of(outputs, name, seeds)))
     return rows
 
 

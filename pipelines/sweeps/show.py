@@ -22,7 +22,8 @@ def show(state: State, out: Path | None) -> None:
         if out is None:
             print(as_markdown(state, found), end="")
             return
-        write_text(out / "index.html", as_page(state, found, strips(repo, found.rows)))
+        pictures = strips(repo, found.rows, [point.name for point in state.sweep.points])
+        write_text(out / "index.html", as_page(state, found, pictures))
     write_text(out / "sweep.md", as_markdown(state, found))
     write_text(out / "sweep.csv", as_csv(state, found))
     write_text(out / "differences.csv", differences_csv(found))

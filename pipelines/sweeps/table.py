@@ -111,6 +111,7 @@ def as_markdown(state: State, found: Results) -> str:
         more = [f"- and {len(told) - MOST} more"] if len(told) > MOST else []
         lines += ["", "## What differs on validation", "", *(f"- {_line(found, each)}" for each in told[:MOST]), *more]
     lines += ["", NOTE] if rows else []
+    lines += _networks(state, found)
     if state.failed:
         lines += ["", "## What failed", "", *(f"- {code(name)}: {_why(each)}" for name, each in state.failed.items())]
     return "\n".join(lines) + "\n"
@@ -123,25 +124,58 @@ NOTE = (
     "restored costs nothing."
 )
 
+OF_NETWORKS = (
+    "In the order of the sweep. Small objects found are the share of the true ones on validation, small by "
+    "`evaluate.objects.sizes`; AP50, of masks, and PQ, of all classes, are of validation too. The objects of a network "
+    "that knows classes alone are what hangs together, or what `evaluate.objects.split` says. Weights are those that "
+    "predict; MACs are multiply-adds for one image."
+)
+
+
+def in_order(state: State, found: Results) -> list[Row]:
+    """The rows in the order of the sweep's points."""
+    places = {point.name: at for at, point in enumerate(state.sweep.points)}
+    return sorted(found.rows, key=lambda row: places[row.point.name])
+
+
+def _networks(state: State, found: Results) -> list[str]:
+    """What the networks are, where there are several; for the lecture, its comparison table."""
+    if not (columns := found.columns()):
+        return []
+    head = ["point", f"{found.metric}, validation", *(column.heading for column in columns), "time"]
+    rows = [
+        [
+            code(name_of(row)),
+            number(row.scores[GATE_SPLIT]),
+            *(column.of(row.network) for column in columns),
+            duration(row.record.seconds),
+        ]
+        for row in in_order(state, found)
+    ]
+    return ["", "## The networks", "", *markdown_table(head, rows), "", OF_NETWORKS]
+
 
 def as_csv(state: State, found: Results) -> str:
     """A line for each network of each point, those that failed included."""
     varying = state.sweep.varying()
     ends = [f"{split}.{found.metric}{end}" for split in (GATE_SPLIT, SHOWN_SPLIT) for end in ("", ".low", ".high")]
-    head = ["point", *varying, "architecture", "status", *ends, "seeds", "seconds", "experiment"]
+    facts = ["type", "up_sampling", "small_objects_found", "AP50", "PQ", "parameters", "flops"]
+    head = ["point", *varying, "architecture", "status", *ends, *facts, "seeds", "seconds", "experiment"]
     lines = []
     for row in found.rows:
         scores = [row.scores[split] for split in (GATE_SPLIT, SHOWN_SPLIT)]
         numbers = [_cell(value) for score in scores for value in (score.value, score.low, score.high)]
         settings = [_setting(row.point, key) for key in varying]
         cost = [len(row.seeds) or "", f"{row.record.seconds:.1f}", row.record.commit]
-        lines.append([row.point.name, *settings, row.architecture, "done", *numbers, *cost])
+        of = row.network
+        told = [of.kind, of.rising, *map(_cell, (of.small, of.ap50, of.pq)), _text(of.parameters), _text(of.flops)]
+        lines.append([row.point.name, *settings, row.architecture, "done", *numbers, *told, *cost])
     with_rows = {row.point.name for row in found.rows}
     for point in state.sweep.points:
         if point.name not in with_rows:
             settings = [_setting(point, key) for key in varying]
             status = "done" if point.name in state.done else "failed"
-            lines.append([point.name, *settings, "", status, *[""] * (len(ends) + 3)])
+            lines.append([point.name, *settings, "", status, *[""] * (len(ends) + len(facts) + 3)])
     return _csv(head, lines)
 
 
@@ -164,6 +198,10 @@ def _csv(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
+
+
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def _setting(point: Point, key: str) -> str:
