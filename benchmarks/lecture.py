@@ -4,10 +4,10 @@
     upsampling     bilinear interpolation against transposed convolutions
     regions        RoIPool against RoIAlign
     boundaries     U-Net against DeconvNet, both trained
-    cut-out        what K-means and U-Net cut out, on another background
+    cut-out        what K-means cuts out, on another background
 
 The first three are computed in seconds and come out the same every time. The last two train in a folder of their own,
-on drawn scenes; `--tree DIR` keeps it for the next time, or names a clone that has the results.
+on 128 drawn scenes; `--tree DIR` keeps it for the next time, or names a clone that has the results.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import upsampling as up
 from benchmarks.common import ROOT
-from benchmarks.lecture_trained import boundaries, cut_out, save, trained
+from benchmarks.lecture_trained import PAIR, boundaries, cut_out, save, trained
 from pixelproof.core.table import markdown_table
 
 
@@ -120,7 +120,10 @@ COMPUTED: dict[str, Callable[[Path], None]] = {
     "upsampling": upsampling,
     "regions": regions,
 }
-TRAINED: dict[str, Callable[[Path, Path], None]] = {"boundaries": boundaries, "cut-out": cut_out}
+TRAINED: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
+    "boundaries": (boundaries, PAIR),
+    "cut-out": (cut_out, ("kmeans",)),
+}
 
 
 def main() -> None:
@@ -137,8 +140,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as scratch:
         tree = (given.tree or Path(scratch) / "tree").resolve()
-        trained(tree, given.iterations)
-        TRAINED[given.figure](out, tree)
+        figure, names = TRAINED[given.figure]
+        trained(tree, names, given.iterations)
+        figure(out, tree)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures of docs/lecture.md that show trained networks: U-Net against DeconvNet, and what K-means cuts out."""
+"""The lecture's figures that show trained networks: U-Net against DeconvNet, and what K-means cuts out."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ from pixelproof.core.table import markdown_table
 from pixelproof.data.dataset import iterate, read_header
 
 Picture = NDArray[np.uint8]
-NETWORKS = ("kmeans", "unet", "deconvnet")
+PAIR = ("unet", "deconvnet")
 PREPARED, SPLIT = "data/prepared", "test"
-CLASSES = "water,roof"  # that are cut out
+CLASS = "roof"  # that is cut out
 SQUARE, LIGHT, DARK = 8, 255, 215  # pixels and greys of what shows through transparency
+SMALL = {
+    "download.synthetic.val_flights": 4,
+    "download.synthetic.test_flights": 8,
+    "compute.threads": 1,
+}
 
 
-def trained(tree: Path, iterations: int) -> None:
-    """Train and evaluate the networks in a new folder; one that is there must have their results."""
+def trained(tree: Path, names: Sequence[str], iterations: int) -> None:
+    """Train and evaluate networks in a new folder; one that is there must have their results."""
     if not tree.exists():
-        changes = {"architectures": list(NETWORKS), "train.iterations": iterations, "train.val_interval": iterations}
-        make_workspace(tree, DATA | changes)
-        for name in NETWORKS:
+        changes = {"architectures": list(names), "train.iterations": iterations, "train.val_interval": iterations}
+        make_workspace(tree, DATA | SMALL | changes)
+        for name in names:
             print(f"training {name}", file=sys.stderr)
             for stage in ("train", "evaluate"):
                 run_stage(tree, stage, "--arch", name, "--seed", "0")
-    for name in NETWORKS:
+    for name in names:
         if not (evaluated(tree, name) / "metrics.json").is_file():
             sys.exit(f"error: {tree}: no results of {name}; name a new folder, or a clone that has them")
 
@@ -47,11 +52,10 @@ def evaluated(tree: Path, name: str) -> Path:
 
 def boundaries(out: Path, tree: Path) -> None:
     """What U-Net and DeconvNet find in one image, and how well their boundaries fit in all of them."""
-    names = ("unet", "deconvnet")
-    found = {name: read_json(evaluated(tree, name) / "metrics.json")[SPLIT] for name in names}
-    image, truth, masks = in_the_middle(tree, names)
+    found = {name: read_json(evaluated(tree, name) / "metrics.json")[SPLIT] for name in PAIR}
+    image, truth, masks = in_the_middle(tree, PAIR)
     shown = {"image": image, "truth": truth}
-    for name, mask in zip(names, masks, strict=True):
+    for name, mask in zip(PAIR, masks, strict=True):
         shown[f"{name}, boundary IoU {boundary(found[name], '1'):.3f}"] = mask
     draw(out, shown, 2.9)
     rows = [
@@ -79,22 +83,28 @@ def in_the_middle(tree: Path, names: Sequence[str]) -> tuple[Picture, Picture, l
 
 
 def cut_out(out: Path, tree: Path) -> None:
-    """What K-means and U-Net cut out of an image, on nothing and on another image."""
-    samples = [sample for sample, _, _ in iterate(tree / PREPARED, SPLIT)]
-    of, onto = (next((tree / PREPARED / SPLIT / "images").glob(f"{each.id}.*")) for each in (samples[0], samples[-1]))
-    shown = {"image": read(of), "the other": read(onto)}
+    """What K-means cuts out of the image with most roofs, on nothing and on the image with fewest."""
+    most, fewest = by_share(tree)
     with tempfile.TemporaryDirectory(prefix="pixelproof-") as scratch:
-        for name in NETWORKS[:2]:
-            alone = cut(tree, name, of, Path(scratch) / name)
-            laid = cut(tree, name, of, Path(scratch) / f"{name}-onto", "--onto", str(onto))
-            shown |= {f"{name}, cut out": over_squares(alone), f"{name}, laid over": laid}
-    draw(out, shown, 2.1)
-    print(f"of {of.name}, onto {onto.name}: {CLASSES}")
+        alone = cut(tree, "kmeans", most, Path(scratch) / "alone")
+        laid = cut(tree, "kmeans", most, Path(scratch) / "laid", "--onto", str(fewest))
+    pictures = {"image": read(most), f"kmeans: {CLASS}": over_squares(alone), "another": read(fewest)}
+    draw(out, pictures | {"laid over it": laid}, 2.9)
+    print(f"{CLASS} of {most.name}, onto {fewest.name}")
+
+
+def by_share(tree: Path) -> tuple[Path, Path]:
+    """The image with the most pixels of the class, and that with the fewest."""
+    label = read_header(tree / PREPARED).names().index(CLASS)
+    found = [(int((truth == label).sum()), sample.id) for sample, _, truth in iterate(tree / PREPARED, SPLIT)]
+    images = tree / PREPARED / SPLIT / "images"
+    most, fewest = (next(images.glob(f"{name}.*")) for _, name in (max(found), min(found)))
+    return most, fewest
 
 
 def cut(tree: Path, name: str, image: Path, out: Path, *more: str) -> Picture:
     """The pixels that `predict --cut-out` writes."""
-    asked = [str(image), "--arch", name, "--out", str(out), "--cut-out", CLASSES, *more]
+    asked = [str(image), "--arch", name, "--out", str(out), "--cut-out", CLASS, *more]
     command = [sys.executable, "-m", "commands", "predict", *asked]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)

@@ -52,10 +52,16 @@ TAKES_LONG = {
     "bin/pixelproof info segformer-b0": "tests/commands/test_info.py",
     "bin/pixelproof attention --arch ocrnet-hr48-hms": "wants that network; tests/commands/test_attention.py",
     "bin/pixelproof predict photos --arch mask-rcnn-lite0-fpn --out out": "tests/commands/test_predict_objects.py",
+    "bin/pixelproof predict photos --arch kmeans --out cut --cut-out roof": "tests/commands/test_cut_out.py",
     "bin/pixelproof augment --preview street": "tests/commands/test_augment.py",
     "bin/python benchmarks/portable.py": "measures",
     "bin/python benchmarks/portable.py --emulate Haswell EPYC-Rome": "measures, and needs qemu-user",
     "bin/python benchmarks/train.py": "measures",
+    "bin/python benchmarks/lecture.py checkerboard": "writes into docs/; tests/pipelines/sweeps/test_lecture.py",
+    "bin/python benchmarks/lecture.py upsampling": "writes into docs/; tests/pipelines/sweeps/test_lecture.py",
+    "bin/python benchmarks/lecture.py regions": "writes into docs/; tests/pipelines/sweeps/test_lecture.py",
+    "bin/python benchmarks/lecture.py boundaries": "trains; tests/pipelines/sweeps/test_lecture.py",
+    "bin/python benchmarks/lecture.py cut-out": "trains; tests/pipelines/sweeps/test_lecture.py",
 }
 # Run by another test, or by none.
 ELSEWHERE = {

@@ -77,10 +77,10 @@ def test_the_image_in_the_middle_is_shown(tmp_path: Path) -> None:
 
 
 def test_results_that_are_not_there_are_named(tmp_path: Path) -> None:
-    (tmp_path / "results/kmeans/0/evaluate").mkdir(parents=True)
-    (tmp_path / "results/kmeans/0/evaluate/metrics.json").write_text(json.dumps({}))
-    with pytest.raises(SystemExit, match="no results of unet"):
-        lecture_trained.trained(tmp_path, 1)
+    (tmp_path / "results/unet/0/evaluate").mkdir(parents=True)
+    (tmp_path / "results/unet/0/evaluate/metrics.json").write_text(json.dumps({}))
+    with pytest.raises(SystemExit, match="no results of deconvnet"):
+        lecture_trained.trained(tmp_path, ("unet", "deconvnet"), 1)
 
 
 def test_squares_show_through_what_was_cut_away() -> None:
