@@ -21,6 +21,7 @@ from pixelproof.data.dataset import iterate, read_header
 
 Picture = NDArray[np.uint8]
 PAIR = ("unet", "deconvnet")
+NETWORKS = ("kmeans", *PAIR)
 PREPARED, SPLIT = "data/prepared", "test"
 CLASS = "roof"  # that is cut out
 SQUARE, LIGHT, DARK = 8, 255, 215  # pixels and greys of what shows through transparency
@@ -32,17 +33,17 @@ SMALL = {
 
 
 def trained(tree: Path, names: Sequence[str], iterations: int) -> None:
-    """Train and evaluate networks in a new folder; one that is there must have their results."""
+    """Train and evaluate networks in a new folder, or in one that this made before; a clone must have their results."""
     if not tree.exists():
-        changes = {"architectures": list(names), "train.iterations": iterations, "train.val_interval": iterations}
+        changes = {"architectures": list(NETWORKS), "train.iterations": iterations, "train.val_interval": iterations}
         make_workspace(tree, DATA | SMALL | changes)
-        for name in names:
-            print(f"training {name}", file=sys.stderr)
-            for stage in ("train", "evaluate"):
-                run_stage(tree, stage, "--arch", name, "--seed", "0")
-    for name in names:
-        if not (evaluated(tree, name) / "metrics.json").is_file():
-            sys.exit(f"error: {tree}: no results of {name}; name a new folder, or a clone that has them")
+    lacking = [name for name in names if not (evaluated(tree, name) / "metrics.json").is_file()]
+    if lacking and not (tree / "dvc.yaml").is_symlink():
+        sys.exit(f"error: {tree}: no results of {lacking[0]}; name a new folder, or a clone that has them")
+    for name in lacking:
+        print(f"training {name}", file=sys.stderr)
+        for stage in ("train", "evaluate"):
+            run_stage(tree, stage, "--arch", name, "--seed", "0")
 
 
 def evaluated(tree: Path, name: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class Shown:
 
     row: Row
     outputs: Outputs
+    by_image: Mapping[str, float]  # mIoU
 
     @property
     def folder(self) -> str:
@@ -80,7 +81,8 @@ def strips(repo: Any, rows: Sequence[Row], points: Sequence[str]) -> list[Strip]
         return []
     names, store = furthest_apart(asked), Store(repo)
     asked.sort(key=lambda row: points.index(row.point.name))
-    shown = [Shown(row, Outputs(Revision(f"point {row.point.name}", row.record.commit), store)) for row in asked]
+    sides = [Outputs(Revision(f"point {row.point.name}", row.record.commit), store) for row in asked]
+    shown = [Shown(row, outputs, by_image(row)) for row, outputs in zip(asked, sides, strict=True)]
     for each in shown:
         each.outputs.fetch((each.folder, file) for name in names for file in each.files(name))
     return [_strip(name, shown) for name in names]
@@ -93,7 +95,7 @@ def _strip(name: str, shown: Sequence[Shown]) -> Strip:
     tiles = [Tile("image", photo_of(photo)), Tile("truth", painted(truth, truth, first.row.classes))]
     for each in shown:
         mask, *objects = (each.outputs.read(each.folder, file) for file in each.files(name))
-        value = by_image(each.row)[name]
+        value = each.by_image[name]
         title = name_of(each.row) if np.isnan(value) else f"{name_of(each.row)}, mIoU {value:.3f}"
         found, numbers = decoded(mask), _numbers(objects[0]) if objects else None
         if found is None or numbers is None or numbers.shape != found.shape:
