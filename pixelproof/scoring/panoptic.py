@@ -136,6 +136,20 @@ def quality(counts: NDArray[np.float64], classes: Sequence[int]) -> Quality:
     return Quality(*(float(values.mean()) for values in (iou / segments, mean_iou, matches / segments)))
 
 
+def quality_by_class(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """PQ of each class.
+
+    Args:
+        counts: Sums of what `count` gives of each image, [..., ROWS, classes].
+
+    Returns:
+        [..., classes]; NaN where a class has no segment, in truth or in prediction.
+    """
+    iou, invented, missed, matches = np.moveaxis(counts, -2, 0)[:4]
+    segments = matches + (invented + missed) / 2
+    return np.divide(iou, segments, out=np.full(iou.shape, np.nan), where=segments > 0)
+
+
 def challenge(counts: NDArray[np.float64], classes: Sequence[int]) -> float | None:
     """The score of the 2018 Data Science Bowl, of one image: the mean over thresholds of hits / (all objects, once).
 

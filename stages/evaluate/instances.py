@@ -21,7 +21,17 @@ from pixelproof.scoring.instances import Certainty, Instance, boxed, compared, f
 from pixelproof.scoring.objects import CROWD, Labels, Numbers, components, true_objects
 from pixelproof.scoring.objects import Objects as Map
 from pixelproof.scoring.panoptic import ROWS, Quality, Segments, challenge, count, quality
-from pixelproof.scoring.precision import THRESHOLDS, Floats, Pieces, average_precisions, pieces, summary
+from pixelproof.scoring.precision import (
+    HEADLINES,
+    THRESHOLDS,
+    Floats,
+    Pieces,
+    average_precisions,
+    headlines,
+    leaving_out,
+    pieces,
+    summary,
+)
 from pixelproof.scoring.resampling import group_sums, interval, jackknife
 from pixelproof.scoring.touching import watershed
 from stages.evaluate.params import Objects
@@ -186,28 +196,17 @@ def columns(sums: NDArray[Any], classes: Sequence[int]) -> Floats:
 def intervals_of(parts: Mapping[str, list[Pieces]], groups: Sequence[str], confidence: float) -> dict[str, Any]:
     """Intervals of AP, AP50 and AP75 over groups of images (delete-one jackknife)."""
     names, of = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
-    whole = headline(parts, np.ones(len(of), bool))
-    without = np.array([headline(parts, of != group) for group in range(len(names))]).reshape(-1, len(whole))
+    if not parts:
+        return dict.fromkeys(HEADLINES)
+    whole, *without = headlines(np.stack([leaving_out(found, of, len(names)) for found in parts.values()], axis=1))
     number = max(len(names), 1)
-    variance = ((without - whole) ** 2).sum(axis=0) * (number - 1) / number
+    variance = ((np.array(without).reshape(-1, len(whole)) - whole) ** 2).sum(axis=0) * (number - 1) / number
     weights = np.zeros(len(names))
     for found in parts.values():
         np.add.at(weights, of, [int(part.truths[0]) for part in found])
     low, high = interval(whole, variance, np.repeat(weights[:, None], len(whole), axis=1), confidence)
-    ends = zip(("AP", "AP50", "AP75"), low, high, strict=True)
+    ends = zip(HEADLINES, low, high, strict=True)
     return {name: None if np.isnan(least) else [float(least), float(most)] for name, least, most in ends}
-
-
-def headline(parts: Mapping[str, list[Pieces]], kept: NDArray[np.bool_]) -> Floats:
-    """AP, AP50 and AP75 over some of the images; NaN where there are no objects."""
-    found = []
-    for images in parts.values():
-        chosen = [image.of_any_area() for image, keep in zip(images, kept, strict=True) if keep]
-        found.append(average_precisions(chosen)[0] if chosen else np.full(len(THRESHOLDS), np.nan))
-    known = np.array([row for row in found if not np.isnan(row[0])]).reshape(-1, len(THRESHOLDS))
-    if not len(known):
-        return np.full(3, np.nan)
-    return np.array([known.mean(), known[:, 0].mean(), known[:, 5].mean()])
 
 
 def mean(values: Sequence[float | None]) -> float | None:
