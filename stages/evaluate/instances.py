@@ -9,7 +9,7 @@ AP of boxes is that of the boxes around masks. Areas are of pixels that are not 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import Header, Sample
+from pixelproof.scoring.formulas import ratio
 from pixelproof.scoring.instances import Certainty, Instance, boxed, compared, from_objects, laid_over, painted
 from pixelproof.scoring.objects import CROWD, Labels, Numbers, components, true_objects
 from pixelproof.scoring.objects import Objects as Map
-from pixelproof.scoring.panoptic import ROWS, Quality, Segments, challenge, count, quality
+from pixelproof.scoring.panoptic import BITS, ROWS, Quality, Segments, challenge, match, quality, touching
 from pixelproof.scoring.precision import (
     HEADLINES,
     THRESHOLDS,
@@ -91,6 +92,7 @@ class InstanceTally:
         self.samples = list[Sample]()
         self.pieces = {kind: {label: list[Pieces]() for label in self.things} for kind in KINDS}
         self.panoptic = list[NDArray[np.float64]]()  # of each image
+        self.touching = list[NDArray[np.int64]]()  # likewise, [2, classes]: objects that touch another, and those found
 
     def add(self, seen: Seen) -> None:
         """Add one image."""
@@ -102,7 +104,14 @@ class InstanceTally:
                 self.pieces[kind][label].append(pieces(found, list(self.ranges.values()), self.how.most))
         true = Segments(seen.truth, seen.numbers, seen.numbers == CROWD)
         predicted = laid_over(seen.labels, seen.found, self.things)
-        self.panoptic.append(count(true, predicted, len(self.names), self.things))
+        matched = match(true, predicted, len(self.names), self.things)
+        self.panoptic.append(matched.table)
+        close = touching(true, self.things)
+        self.touching.append(np.stack([self.by_class(close), self.by_class(close & matched.found)]))
+
+    def by_class(self, objects: Collection[int]) -> NDArray[np.int64]:
+        """How many of some objects each class has."""
+        return np.bincount([key >> BITS for key in objects], minlength=len(self.names)).astype(np.int64)
 
     def metrics(self, confidence: float) -> dict[str, Any]:
         """The scores of all images added, with intervals over groups of images."""
@@ -112,6 +121,25 @@ class InstanceTally:
             "panoptic": self.panoptic_quality(confidence),
             "challenge": mean([challenge(table, self.things) for table in self.panoptic]),
             "counting": self.counting(),
+            "touching": self.found_touching(confidence),
+        }
+
+    def found_touching(self, confidence: float) -> dict[str, Any]:
+        """Of the objects that touch another of their class, how many there are and the share that is found."""
+        images = np.array(self.touching, np.int64).reshape(-1, 2, len(self.names))
+        units = group_sums(images, [sample.group for sample in self.samples])
+        every, hits = units[:, 0].sum(1, keepdims=True), units[:, 1].sum(1, keepdims=True)
+        share, variance = jackknife(
+            np.stack([every, hits], axis=1), lambda sums: ratio(sums[..., 1, :], sums[..., 0, :])
+        )
+        (low,), (high,) = interval(share, variance, every.astype(np.float64), confidence)
+        total = images.sum(axis=0)
+        shares = ratio(total[1], total[0])
+        return {
+            "objects": int(total[0].sum()),
+            "found": known(share[0]),
+            "interval": None if np.isnan(low) else [float(low), float(high)],
+            "classes": {self.names[c]: {"objects": int(total[0, c]), "found": known(shares[c])} for c in self.things},
         }
 
     def counting(self) -> dict[str, Any]:
@@ -170,6 +198,7 @@ class InstanceTally:
                 truths = self.pieces["mask"][label][number].truths.tolist() if label in self.things else [0] * 4
                 if any(truths) or table[:, label].any():
                     numbers = [float(table[0, label]), *table[1:, label].astype(int).tolist()]
+                    numbers += self.touching[number][:, label].tolist()
                     rows.append((split, sample.id, sample.group, label, *truths, *numbers))
         return rows
 
@@ -213,6 +242,11 @@ def mean(values: Sequence[float | None]) -> float | None:
     """The mean of those that are known."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def known(value: float) -> float | None:
+    """None for NaN."""
+    return None if np.isnan(value) else float(value)
 
 
 def nan(value: float | None) -> float:

@@ -111,6 +111,7 @@ def test_scores_are_those_of_evaluate_and_intervals_those_of_scoring_the_rest_ag
             kept = [place for place, sample in enumerate(tally.samples) if sample.id in ids]
             part.samples = [tally.samples[place] for place in kept]
             part.panoptic = [tally.panoptic[place] for place in kept]
+            part.touching = [tally.touching[place] for place in kept]
             part.pieces = {
                 kind: {label: [each[place] for place in kept] for label, each in of.items()}
                 for kind, of in tally.pieces.items()
