@@ -1,15 +1,16 @@
 """Decides whether AP and PQ changed between two revisions by more than chance: significance.py, of objects. Pure.
 
-The scores are those of masks: AP and AP50 over all classes, AP50 of each class, and PQ of all and of each. AP is no
-quotient of sums, so that leaving out a group of images means to score the others again, for each seed. All else is as
-for pixels: the jackknife over groups, the spread of the seeds, Student's t, two-sided tests with Holm's correction
-among themselves, and the same verdicts. They decide no gate.
+The scores are those of masks: AP and AP50 over all classes, AP50 of each class, PQ of all and of each, and the share
+that is found of the objects that touch another one. AP is no quotient of sums, so that leaving out a group of images
+means to score the others again, for each seed. All else is as for pixels: the jackknife over groups, the spread of the
+seeds, Student's t, two-sided tests with Holm's correction among themselves, and the same verdicts. They decide no gate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,12 @@ from pipelines.compare.estimate import Estimate, Spread, seed_spread
 from pipelines.compare.pieces import ObjectPieces
 from pipelines.compare.significance import Column, Known, Row, judged, spreads_of
 from pipelines.params import Compare, Judgement
-from pixelproof.scoring.formulas import Floats, mean
+from pixelproof.scoring.formulas import Floats, mean, ratio
 from pixelproof.scoring.panoptic import quality_by_class
 from pixelproof.scoring.precision import Pieces, headlines, leaving_out
 from pixelproof.scoring.resampling import effective, group_sums
 
-AP, AP50, PQ = "AP", "AP50", "PQ"
+AP, AP50, PQ, TOUCHING = "AP", "AP50", "PQ", "touching"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ObjectPair:
 
 @dataclass(frozen=True)
 class Shown:
-    """The rows of a pair: AP, AP50 and PQ, AP50 of each class that has objects, PQ of each that occurs."""
+    """The rows of a pair: those of all classes, AP50 of each class that has objects, PQ of each that occurs."""
 
     things: Sequence[int]
     every: Sequence[int]
@@ -52,15 +53,27 @@ class Shown:
     def columns(self, classes: Sequence[str], how: Judgement) -> list[Column]:
         """Their names."""
         of_things, of_all = ([classes[label] for label in labels] for labels in (self.things, self.every))
-        whole: list[tuple[str, str | None]] = [(AP, None), (AP50, None), (PQ, None)]
+        whole: list[tuple[str, str | None]] = [(AP, None), (AP50, None), (PQ, None), (TOUCHING, None)]
         named = [*whole, *((AP50, name) for name in of_things), *((PQ, name) for name in of_all)]
         return [Column(metric, label, how, primary=False) for metric, label in named]
 
-    def rows(self, of_things: Floats, of_all: Floats) -> Floats:
-        """What AP's rows have of the numbers of objects, and PQ's of those of segments; [..., classes] both."""
-        ap, pq = of_things.sum(axis=-1), of_all.sum(axis=-1)
-        each = [*(of_things[..., label] for label in self.things), *(of_all[..., label] for label in self.every)]
-        return np.stack([ap, ap, pq, *each], axis=-1)
+    def rows(self, of: Counted) -> Floats:
+        """What each row rests on."""
+        whole = [of.objects.sum(axis=-1), of.objects.sum(axis=-1), of.segments.sum(axis=-1), of.touching]
+        things = [of.objects[..., label] for label in self.things]
+        return np.stack([*whole, *things, *(of.segments[..., label] for label in self.every)], axis=-1)
+
+
+class Counted(NamedTuple):
+    """How many there are of something in each image, or in each group."""
+
+    objects: Floats  # [..., classes]
+    segments: Floats  # [..., classes]
+    touching: Floats  # [...]
+
+    def by_group(self, groups: Sequence[str]) -> Counted:
+        """Those of images, added up."""
+        return Counted(*(group_sums(each.astype(np.float64), groups) for each in self))
 
 
 def judge_objects(pairs: Sequence[ObjectPair], classes: Sequence[str], params: Compare) -> list[Row]:
@@ -82,10 +95,9 @@ def judge_objects(pairs: Sequence[ObjectPair], classes: Sequence[str], params: C
 
 def measure(pair: ObjectPair, shown: Shown, base: Floats, head: Floats) -> Known:
     """What is known of a pair by itself; `base` and `head` are the scores of each seed, [seeds, rows]."""
-    truth, moved = (pair.truth.objects, pair.truth.segments), differing(pair)
-    weights, changes = (
-        shown.rows(*(group_sums(each.astype(np.float64), pair.groups) for each in both)) for both in (truth, moved)
-    )
+    truth = pair.truth
+    there = Counted(truth.objects, truth.segments, truth.touching[:, 0])
+    weights, changes = (shown.rows(each.by_group(pair.groups)) for each in (there, differing(pair)))
     of_moved = np.where(changes > 0, weights, 0.0)
     return Known(
         scores=np.stack([mean(side, axis=0) for side in (base, head)]),
@@ -119,24 +131,31 @@ def scores(found: ObjectPieces, groups: Sequence[str], shown: Shown) -> Floats:
     """The same of one seed, [1 + groups, rows]."""
     names, of = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
     precision = np.stack([leaving_out(images, of, len(names)) for images in found.detections], axis=1)
-    units = group_sums(found.counts, groups)
-    whole = units.sum(axis=0)
-    quality = quality_by_class(np.concatenate([whole[None], whole - units]))
+    quality = quality_by_class(_without_each(group_sums(found.counts, groups)))
+    close, hits = _without_each(group_sums(found.touching, groups)).T
     ap, ap50, _ = np.moveaxis(headlines(precision), -1, 0)
     of_things = [precision[:, label, 0] for label in shown.things]
-    return np.stack([ap, ap50, mean(quality), *of_things, *(quality[:, label] for label in shown.every)], axis=1)
+    whole = [ap, ap50, mean(quality), ratio(hits, close)]
+    return np.stack([*whole, *of_things, *(quality[:, label] for label in shown.every)], axis=1)
 
 
-def differing(pair: ObjectPair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where what AP follows from differs, and what PQ follows from, both [images, classes]."""
+def _without_each(units: NDArray[Any]) -> NDArray[Any]:
+    whole = units.sum(axis=0)
+    return np.concatenate([whole[None], whole - units])
+
+
+def differing(pair: ObjectPair) -> Counted:
+    """Where what each score follows from differs."""
     shape = pair.truth.segments.shape
-    of_ap, of_pq = (np.full(shape, len(pair.base) != len(pair.head)) for _ in range(2))
+    unlike = len(pair.base) != len(pair.head)
+    of_ap, of_pq, close = np.full(shape, unlike), np.full(shape, unlike), np.full(shape[0], unlike)
     for before, after in zip(sorted(pair.base), sorted(pair.head), strict=False):
         old, new = pair.base[before], pair.head[after]
         for label, both in enumerate(zip(old.detections, new.detections, strict=True)):
             of_ap[:, label] |= [not same(*each) for each in zip(*both, strict=True)]
         of_pq |= (old.counts != new.counts).any(axis=1)
-    return of_ap, of_pq
+        close |= (old.touching != new.touching).any(axis=1)
+    return Counted(of_ap, of_pq, close)
 
 
 def same(old: Pieces, new: Pieces) -> bool:

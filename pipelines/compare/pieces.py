@@ -20,7 +20,8 @@ IMAGE = {"split": "string", "id": "string"}
 DETECTED = IMAGE | {"class": "int64", "kind": "string", "score": "float64", "right": "uint64", "counted": "uint64"}
 HITS = tuple(f"hits_{round(100 * threshold)}" for threshold in THRESHOLDS)
 COUNTS = ("iou", "invented", "missed", *HITS)
-COUNTED = IMAGE | {"class": "int64", "objects": "int64"} | dict.fromkeys(COUNTS, "float64")
+CLOSE = ("touching", "touching_found")
+COUNTED = IMAGE | dict.fromkeys(("class", "objects", *CLOSE), "int64") | dict.fromkeys(COUNTS, "float64")
 MASK = "mask"  # AP is compared by masks
 
 
@@ -30,6 +31,9 @@ class ObjectPieces:
 
     detections: Sequence[Sequence[Pieces]]  # by class, of each image: masks of any area
     counts: Floats  # [images, ROWS, classes], as pixelproof/scoring/panoptic.py has them
+    touching: NDArray[
+        np.int64
+    ]  # [images, 2]: objects that touch another of their class, and how many of them are found
 
     @property
     def objects(self) -> NDArray[np.int64]:
@@ -44,7 +48,8 @@ class ObjectPieces:
 
     def select(self, rows: NDArray[np.int64]) -> ObjectPieces:
         """Those of some of the images."""
-        return ObjectPieces([[images[row] for row in rows] for images in self.detections], self.counts[rows])
+        detections = [[images[row] for row in rows] for images in self.detections]
+        return ObjectPieces(detections, self.counts[rows], self.touching[rows])
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,12 @@ def read_pieces(tables: tuple[bytes, bytes], wanted: Wanted, where: str) -> Obje
     objects = np.zeros((len(wanted.ids), wanted.classes), np.int64)
     counts[counted["image"], :, counted["class"]] = np.stack([counted[name] for name in COUNTS], axis=1)
     objects[counted["image"], counted["class"]] = counted["objects"]
+    touching = np.zeros((len(wanted.ids), len(CLOSE)), np.int64)
+    np.add.at(touching, counted["image"], np.stack([counted[name] for name in CLOSE], axis=1))
     chosen = found["kind"] == MASK
     masks = {name: values[chosen] for name, values in found.items()}
     detections = [_of_class(masks, objects[:, label], label) for label in range(wanted.classes)]
-    return ObjectPieces(detections, counts)
+    return ObjectPieces(detections, counts, touching)
 
 
 def _of_class(found: Mapping[str, NDArray[Any]], objects: NDArray[np.int64], label: int) -> list[Pieces]:
