@@ -48,7 +48,7 @@ def with_same_objects(pair: ObjectPair, ids: list[str], revisions: tuple[Outputs
             kept &= (found.segments == pair.truth.segments).all(axis=1)
     rows = np.flatnonzero(kept)
     base, head = ({seed: of.select(rows) for seed, of in side.items()} for side in (pair.base, pair.head))
-    return ObjectPair(pair.split, pair.architecture, [pair.groups[row] for row in rows], base, head)
+    return ObjectPair(pair.split, pair.architecture, [pair.groups[row] for row in rows.tolist()], base, head)
 
 
 def _by_seed(

@@ -67,9 +67,9 @@ class Shown:
 class Counted(NamedTuple):
     """How many there are of something in each image, or in each group."""
 
-    objects: Floats  # [..., classes]
-    segments: Floats  # [..., classes]
-    touching: Floats  # [...]
+    objects: NDArray[Any]  # [..., classes]
+    segments: NDArray[Any]  # [..., classes]
+    touching: NDArray[Any]  # [...]
 
     def by_group(self, groups: Sequence[str]) -> Counted:
         """Those of images, added up."""
@@ -85,10 +85,11 @@ def judge_objects(pairs: Sequence[ObjectPair], classes: Sequence[str], params: C
         for found in ([pair.truth.objects for pair in pairs], [pair.truth.segments for pair in pairs])
     )
     shown = Shown(np.flatnonzero(objects).tolist(), np.flatnonzero(segments).tolist())
-    found = [tuple(by_seed(side, pair.groups, shown) for side in (pair.base, pair.head)) for pair in pairs]
+    found = [[by_seed(side, pair.groups, shown) for side in (pair.base, pair.head)] for pair in pairs]
     known = [measure(pair, shown, base[:, 0], head[:, 0]) for pair, (base, head) in zip(pairs, found, strict=True)]
     spreads = spreads_of(pairs, known)
-    sure = [estimated(*both, one.effective, of) for both, one, of in zip(found, known, spreads, strict=True)]
+    each = zip(found, known, spreads, strict=True)
+    sure = [estimated(base, head, one.effective, spread) for (base, head), one, spread in each]
     how = Judgement(better="higher", tolerance=params.objects)
     return judged(pairs, shown.columns(classes, how), known, sure, params)
 
@@ -105,7 +106,7 @@ def measure(pair: ObjectPair, shown: Shown, base: Floats, head: Floats) -> Known
         holding=(weights > 0).sum(axis=0),
         differing=(of_moved > 0).sum(axis=0),
         effective=effective(of_moved),
-        same=~(changes > 0).any(axis=0),
+        same=np.asarray(~(changes > 0).any(axis=0)),
     )
 
 

@@ -159,7 +159,7 @@ def quality_by_class(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     iou, invented, missed, matches = np.moveaxis(counts, -2, 0)[:4]
     segments = matches + (invented + missed) / 2
-    return np.divide(iou, segments, out=np.full(iou.shape, np.nan), where=segments > 0)
+    return np.asarray(np.divide(iou, segments, out=np.full(iou.shape, np.nan), where=segments > 0))
 
 
 def challenge(counts: NDArray[np.float64], classes: Sequence[int]) -> float | None:

@@ -190,7 +190,7 @@ def headlines(of_classes: Floats) -> Floats:
     known = ~np.isnan(columns)
     count = known.sum(axis=-2)
     total = np.where(known, columns, 0.0).sum(axis=-2)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
 def _of_any_area(part: Pieces) -> tuple[Flags, Flags]:
