@@ -6,7 +6,7 @@ stand for them: in torch they are the project's own functions, in ONNX its NonMa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,12 +15,21 @@ from onnxscript import opset18 as op
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from commands._object_outputs import ObjectOutputs, Output
 from pixelproof.networks.region_heads import SCALES, pooled
 from pixelproof.networks.rpn import UNSCALED
 from pixelproof.nn.boxes import clipped, decoded
 from pixelproof.nn.suppression import suppress
 
 Found = tuple[Tensor, Tensor, Tensor, Tensor]
+SIDE, OVERLAP = 28, 0.5  # of masks, in cells; the IoU above which a box is dropped, as in `BoxHead.detect`
+LINES = """\
+def weights(first, last, pixels):  # of each cell of a mask at each pixel along one axis
+    at = (np.arange(pixels)[:, None] + 0.5 - first) / (last - first)
+    return np.clip(1 - abs(np.clip({side} * at - 0.5, 0, {side} - 1) - np.arange({side})), 0, 1) * ((at > 0) & (at < 1))
+found = [one for one in zip(labels, scores, masks, boxes) if one[1] > 0]
+objects = [(label, score, weights(top, bottom, {height}) @ mask @ weights(left, right, {width}).T >= 0.5)
+           for label, score, mask, (left, top, right, bottom) in found]"""
 
 
 class Boxes(nn.Module):
@@ -49,11 +58,11 @@ class Boxes(nn.Module):
         there = proposed[..., None] & (scores > head.threshold) & (moved[..., 2:] > moved[..., :2]).all(-1)
         scores = torch.where(there, scores, 0.0)
         apart = (each.transpose(1, 2).flatten(0, 1) for each in (moved, scores))  # classes do not drop each other
-        kept = keep(*apart, 0.5).unflatten(0, (-1, classes)).transpose(1, 2)
+        kept = keep(*apart, OVERLAP).unflatten(0, (-1, classes)).transpose(1, 2)
         scores = (scores * kept).flatten(1)
         scores, best = scores.topk(min(head.most, scores.shape[1]), 1)
         boxes, labels = at(moved.flatten(1, 2), best), best % classes
-        return boxes, scores, labels, self.masks(maps, boxes, scores, labels)
+        return boxes, scores, labels.to(torch.uint8), self.masks(maps, boxes, scores, labels)
 
     def masks(self, maps: Sequence[Tensor], boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
         """The share of the object in each cell of its box; computed only for boxes with a score."""
@@ -68,6 +77,28 @@ class Boxes(nn.Module):
         """As `MaskRCNN.features`, of boxes with the numbers of their images."""
         model = self.model
         return regions(list(maps[:-1]), boxes, images, side, model.finest, list(model.proposals.strides[:-1]))
+
+
+def boxes(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> ObjectOutputs:
+    """What an ONNX file has of Mask R-CNN's objects."""
+    head = model.box_head
+    thresholds = {"score": head.threshold, "overlap": OVERLAP, "most": head.most}
+    return ObjectOutputs(
+        Boxes(model),
+        [
+            Output("boxes", "float32", f"N, {head.most}, 4", "left, top, right and bottom in pixels, the surest first"),
+            Output("scores", "float32", f"N, {head.most}", "how sure the object is; 0 where there are no more"),
+            Output("labels", "uint8", f"N, {head.most}", "the id of its class"),
+            Output("masks", "float32", f"N, {head.most}, {SIDE}, {SIDE}", "its share of each cell of its box"),
+        ],
+        things,
+        thresholds,
+        f"Boxes have a score above {head.threshold}; of those of a class that overlap by more than {OVERLAP} (IoU), the "
+        f"surest is kept; at most {head.most} are. Masks may overlap.",
+        "",
+        LINES.format(side=SIDE, height=shape[0], width=shape[1]),
+        TRANSLATIONS,
+    )
 
 
 def propose(head: Any, maps: Sequence[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from commands._object_outputs import CLASSES, ObjectOutputs, WithObjects
 from pixelproof.core.errors import StateError
 from pixelproof.nn.facts import Deployed
 
@@ -40,20 +41,30 @@ class Agreement:
         return self.difference <= self.bound
 
 
-def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
-    """The network as ONNX, for images of one size and any batch size. The same network gives the same bytes."""
+def as_onnx(arch: str, model: Any, height: int, width: int, objects: ObjectOutputs | None = None) -> bytes:
+    """The network as ONNX, for images of one size and any batch size. The same network gives the same bytes.
+
+    Args:
+        arch: Its name, for errors.
+        model: The network.
+        height: Of the images.
+        width: Of the images.
+        objects: The outputs for objects, if it finds any.
+    """
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)  # a batch of 1 would become a constant
+    network = WithObjects(model, objects.module) if objects else Deployed(model)
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
-                Deployed(model).eval(),
+                network.eval(),
                 (example,),
                 dynamo=True,
                 external_data=False,
                 input_names=["image"],
-                output_names=["logits", "classes"],
+                output_names=objects.names if objects else list(CLASSES),
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
+                custom_translation_table=dict(objects.translations) if objects else None,
             )
     except Exception as error:  # whatever a layer or the exporter raises
         raise StateError(
@@ -64,6 +75,8 @@ def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
         found = "it processes the images of a batch one by one, which ONNX cannot express"
         raise StateError(arch, found, "this architecture cannot be exported")
     anonymous(proto)
+    for key, value in objects.facts().items() if objects else ():
+        proto.metadata_props.add(key=key, value=value)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
 
@@ -123,12 +136,17 @@ def nodes_anonymous(nodes: Iterable[onnx.NodeProto]) -> None:
                 graph_anonymous(inner)
 
 
-def compare(content: bytes, model: Any, images: Iterable[NDArray[np.uint8]], threads: int) -> Agreement:
-    """ONNX Runtime against PyTorch, both in fp32 on the CPU, over images of one size."""
+def opened(content: bytes, threads: int) -> Any:
+    """A session of ONNX Runtime on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def compare(content: bytes, model: Any, images: Iterable[NDArray[np.uint8]], threads: int) -> Agreement:
+    """ONNX Runtime against PyTorch, both in fp32 on the CPU, over images of one size."""
+    session = opened(content, threads)
     network = Deployed(model).eval()
     difference, largest, same, pixels = 0.0, 0.0, 0, 0
     left = iter(images)
@@ -136,7 +154,7 @@ def compare(content: bytes, model: Any, images: Iterable[NDArray[np.uint8]], thr
         batch = np.stack(some)
         with torch.inference_mode():
             logits, classes = (tensor.numpy() for tensor in network(torch.from_numpy(batch)))
-        found_logits, found_classes = session.run(["logits", "classes"], {"image": batch})
+        found_logits, found_classes = session.run(CLASSES, {"image": batch})
         difference = float(np.max([difference, np.abs(found_logits - logits).max()]))  # a NaN stays
         largest = max(largest, float(np.abs(logits).max()))
         same, pixels = same + int((found_classes == classes).sum()), pixels + classes.size
