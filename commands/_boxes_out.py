@@ -1,25 +1,22 @@
 """Mask R-CNN as one graph: what its `objects` does image by image, for a whole batch, with as many boxes for each.
 
-ONNX cannot express loops that end when nothing changes, nor lists whose lengths are found on the way. Two operators
-stand for them: in torch they are the project's own functions, in ONNX its NonMaxSuppression and RoiAlign.
+The heads' layers are called one by one, as their `forward` takes the length of a batch, which would then be fixed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from onnx import TensorProto
-from onnxscript import opset18 as op
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from commands._object_outputs import ObjectOutputs, Output
-from pixelproof.networks.region_heads import SCALES, pooled
+from commands._region_operators import TRANSLATIONS, keep, regions
+from pixelproof.networks.region_heads import SCALES
 from pixelproof.networks.rpn import UNSCALED
 from pixelproof.nn.boxes import clipped, decoded
-from pixelproof.nn.suppression import suppress
 
 Found = tuple[Tensor, Tensor, Tensor, Tensor]
 SIDE, OVERLAP = 28, 0.5  # of masks, in cells; the IoU above which a box is dropped, as in `BoxHead.detect`
@@ -43,13 +40,13 @@ class Boxes(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, maps: Sequence[Tensor]) -> Found:
+    def forward(self, maps: Sequence[Tensor], _: Tensor) -> Found:
         """Of shape (N, most, 4), (N, most), (N, most) and (N, most, 28, 28)."""
         model, stride = self.model, self.model.proposals.strides[0]
         size = (maps[0].shape[2] * stride, maps[0].shape[3] * stride)
         proposals, proposed = propose(model.proposals, maps, size)
         head, features = model.box_head, self.features(maps, proposals.flatten(0, 1), images_of(proposals), 7)
-        hidden = head.hidden(features)  # not `head(features)`: see `propose`
+        hidden = head.hidden(features)
         scores = head.scores(hidden).softmax(1)[:, :-1].unflatten(0, proposals.shape[:2])  # N, boxes, classes
         classes = scores.shape[2]
         references = proposals.flatten(0, 1).repeat_interleave(classes, 0)
@@ -93,8 +90,8 @@ def boxes(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> Obje
         ],
         things,
         thresholds,
-        f"Boxes have a score above {head.threshold}; of those of a class that overlap by more than {OVERLAP} (IoU), the "
-        f"surest is kept; at most {head.most} are. Masks may overlap.",
+        f"Boxes have a score above {head.threshold}; of those of a class that overlap by more than {OVERLAP} (IoU), "
+        f"the surest is kept; at most {head.most} are. Masks may overlap.",
         "",
         LINES.format(side=SIDE, height=shape[0], width=shape[1]),
         TRANSLATIONS,
@@ -106,7 +103,7 @@ def propose(head: Any, maps: Sequence[Tensor], size: tuple[int, int]) -> tuple[T
     looked_at, most = head.kept
     boxes, scores = [], []
     for references, features in zip(head.anchors(maps), maps, strict=True):
-        hidden = relu(head.shared(features))  # not `head(maps)`, whose len(features) would fix the size of a batch
+        hidden = relu(head.shared(features))
         logits, offsets = (each(hidden).permute(0, 2, 3, 1).flatten(1) for each in (head.objectness, head.offsets))
         offsets = offsets.unflatten(1, (-1, 4))
         score, best = logits.topk(min(looked_at, len(references)), 1)
@@ -130,100 +127,3 @@ def at(rows: Tensor, indices: Tensor) -> Tensor:
 def images_of(boxes: Tensor) -> Tensor:
     """For each box of (N, boxes, 4) the number of its image."""
     return torch.arange(boxes.shape[0], device=boxes.device).repeat_interleave(boxes.shape[1])
-
-
-@torch.library.custom_op("pixelproof::keep", mutates_args=())
-def keep(boxes: Tensor, scores: Tensor, above: float) -> Tensor:
-    """Non-maximum suppression in each group of boxes by itself; those with a score of 0 are none.
-
-    Args:
-        boxes: Of shape (groups, boxes, 4).
-        scores: Of shape (groups, boxes), not below 0.
-        above: The IoU above which a box is dropped.
-
-    Returns:
-        Which are kept, of shape (groups, boxes).
-    """
-    kept = torch.zeros_like(scores, dtype=torch.bool)
-    for box, score, row in zip(boxes, scores, kept, strict=True):
-        there = torch.nonzero(score > 0).flatten()
-        row[there[suppress(box[there], score[there], above)]] = True
-    return kept
-
-
-@keep.register_fake
-def _(boxes: Tensor, scores: Tensor, above: float) -> Tensor:
-    return torch.empty_like(scores, dtype=torch.bool)
-
-
-def keep_in_onnx(boxes: Any, scores: Any, above: float) -> Any:
-    """`keep`, of which NonMaxSuppression gives triples of group, 0 and box."""
-    every = op.Constant(value_ints=[2**31 - 1])
-    chosen = op.NonMaxSuppression(
-        boxes,
-        op.Unsqueeze(scores, op.Constant(value_ints=[1])),
-        every,
-        op.Constant(value_floats=[above]),
-        op.Constant(value_floats=[0.0]),
-    )
-    places = op.Gather(chosen, op.Constant(value_ints=[0, 2]), axis=1)
-    ones = op.Expand(op.Constant(value_float=1.0), op.Shape(chosen, start=0, end=1))
-    return op.Greater(op.ScatterND(op.Mul(scores, op.Constant(value_float=0.0)), places, ones), 0.0)
-
-
-@torch.library.custom_op("pixelproof::regions", mutates_args=())
-def regions(
-    maps: Sequence[Tensor], boxes: Tensor, images: Tensor, side: int, finest: float, strides: Sequence[int]
-) -> Tensor:
-    """As `pooled`, of boxes with the numbers of their images, which do not fall."""
-    each = [boxes[images == image] for image in range(len(maps[0]))]
-    return pooled(maps, each, side, finest, strides)
-
-
-@regions.register_fake
-def _(
-    maps: Sequence[Tensor], boxes: Tensor, images: Tensor, side: int, finest: float, strides: Sequence[int]
-) -> Tensor:
-    return maps[0].new_empty(boxes.shape[0], maps[0].shape[1], side, side)
-
-
-def regions_in_onnx(
-    maps: Sequence[Any], boxes: Any, images: Any, side: int, finest: float, strides: Sequence[int]
-) -> Any:
-    """`regions`: from each map the boxes of its size, by RoiAlign, put where they were."""
-    levels, found = levels_in_onnx(boxes, len(maps), finest), None
-    for level, (features, stride) in enumerate(zip(maps, strides, strict=True)):
-        here = op.Transpose(op.NonZero(op.Equal(levels, float(level))))
-        rows = op.Squeeze(here, op.Constant(value_ints=[1]))
-        values = op.RoiAlign(
-            features,
-            op.Gather(boxes, rows),
-            op.Gather(images, rows),
-            output_height=side,
-            output_width=side,
-            sampling_ratio=2,
-            spatial_scale=1 / stride,
-            coordinate_transformation_mode="half_pixel",
-        )
-        if found is None:
-            shape = op.Concat(op.Shape(boxes, start=0, end=1), op.Shape(values, start=1), axis=0)
-            found = op.Expand(op.Constant(value_float=0.0), shape)
-        found = op.ScatterND(found, here, values)
-    return found
-
-
-def levels_in_onnx(boxes: Any, count: int, finest: float) -> Any:
-    """The map that each box is pooled from: that of its side, in powers of two."""
-    left, top, right, bottom = op.Split(boxes, axis=1, num_outputs=4)
-    area = op.Mul(op.Relu(op.Sub(right, left)), op.Relu(op.Sub(bottom, top)))
-    sides = op.Add(op.Div(op.Squeeze(op.Sqrt(area), op.Constant(value_ints=[1])), finest), 1e-6)
-    levels = op.Mul(sides, 0.0)
-    for level in range(1, count):
-        levels = op.Add(levels, op.Cast(op.GreaterOrEqual(sides, float(2**level)), to=TensorProto.FLOAT))
-    return levels
-
-
-TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    torch.ops.pixelproof.keep.default: keep_in_onnx,
-    torch.ops.pixelproof.regions.default: regions_in_onnx,
-}

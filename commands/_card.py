@@ -170,7 +170,7 @@ def usage(name: str, exported: Exported, header: Header) -> list[str]:
         "from PIL import Image",
         f'session = onnxruntime.InferenceSession("{name}.onnx")',
         f'image = Image.open("image.png").convert("RGB").resize(({width}, {height}))',
-        f"{', '.join(names)} = (found[0] for found in session.run(None, {{\"image\": np.asarray(image)[None]}}))",
+        f'{", ".join(names)} = (found[0] for found in session.run(None, {{"image": np.asarray(image)[None]}}))',
         'Image.fromarray(classes).save("classes.png")',
         "```",
         *(in_objects(objects) if objects else []),
@@ -182,9 +182,9 @@ def in_objects(objects: ObjectOutputs) -> list[str]:
     things = ", ".join(f"{name} ({label})" for label, name in objects.things.items()) or "none"
     return [
         "",
-        f"Classes that have objects: {things}. {objects.said} These lines then give the class id, the score and the mask "
-        "of each object; the test set's were read by them and compared with PyTorch's. The file's metadata has the names "
-        "of its outputs, these classes and these thresholds, as JSON.",
+        f"Classes that have objects: {things}. {objects.said} These lines then give the class id, the score and the "
+        "mask of each object; the test set's were read by them and compared with PyTorch's. The file's metadata has "
+        "the names of its outputs, these classes and these thresholds, as JSON.",
         "",
         "```python",
         objects.lines,

@@ -12,50 +12,53 @@ from torch import Tensor, nn
 
 from commands._object_outputs import ObjectOutputs, Output
 from pixelproof.nn.grouping import MOST
+from pixelproof.nn.preprocess import DIVISOR
 
 LINES = """\
 peaks = np.argwhere((centres == scipy.ndimage.maximum_filter(centres, {window})) & (centres > {above}))
 peaks = peaks[np.argsort(-centres[*peaks.T], kind="stable")[:{most}]]
-things, towards = np.isin(classes, {things}) & (len(peaks) > 0), np.indices(classes.shape) + offsets
-of = np.where(things, scipy.spatial.KDTree(peaks).query(towards.transpose(1, 2, 0))[1], -1)
-found = [(of == n, np.bincount(classes[of == n]).argmax(), min(centres[*peaks[n]], 1)) for n in np.unique(of[things])]
-objects = [(label, top * scipy.special.softmax(logits[:, mask], 0)[label].mean(), mask) for mask, label, top in found]"""
+labels, towards = probabilities.argmax(0), np.indices(centres.shape) + offsets
+of = np.where(np.isin(labels, {things}), scipy.spatial.KDTree(peaks).query(towards.transpose(1, 2, 0))[1], -1)
+found = [(np.bincount(labels[of == n]).argmax(), min(centres[*p], 1), of == n) for n, p in enumerate(peaks) if n in of]
+objects = [(label, top * probabilities[label][mask].mean(), mask[:{height}, :{width}]) for label, top, mask in found]"""
 
 
 class Centres(nn.Module):
-    """Maps to the heatmap of centres and the ways to them, at the size of the image.
+    """Maps and logits to the heatmap of centres, the ways to them, and the probability of each class.
+
+    They have the size of the padded image, as there may be centres beyond the edge, to which pixels inside belong.
 
     Args:
         model: Panoptic-DeepLab.
-        shape: Height and width of the image.
     """
 
-    def __init__(self, model: Any, shape: tuple[int, int]) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.head, self.shape = model.decode_head, shape
+        self.head = model.decode_head
 
-    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Of shape (N, height, width) and (N, 2, height, width)."""
-        height, width = self.shape
-        padded = (maps[0].shape[2] * 4, maps[0].shape[3] * 4)
-        heat, ways = self.head.places(maps, padded)
-        return heat[:, :height, :width], ways[:, :, :height, :width]
+    def forward(self, maps: Sequence[Tensor], logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of shape (N, height, width), (N, 2, height, width) and (N, classes, height, width)."""
+        heat, ways = self.head.places(maps, (logits.shape[2], logits.shape[3]))
+        return heat, ways, logits.softmax(1)
 
 
 def centres(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> ObjectOutputs:
     """What an ONNX file has of Panoptic-DeepLab's objects."""
-    head, (height, width) = model.decode_head, shape
+    head, (height, width) = model.decode_head, (side + -side % DIVISOR for side in shape)
     thresholds = {"window": head.window, "above": head.above, "most": MOST}
     what = "how many pixels down and to the right the centre of the pixel's object is"
+    outputs = [
+        Output("centres", "float32", f"N, {height}, {width}", "how likely the centre of an object is here"),
+        Output("offsets", "float32", f"N, 2, {height}, {width}", what),
+        Output("probabilities", "float32", f"N, {model.num_classes}, {height}, {width}", "of each class"),
+    ]
+    padded = f" These outputs are {width}x{height}, padded on the right and below." if (height, width) != shape else ""
     return ObjectOutputs(
-        Centres(model, shape),
-        [
-            Output("centres", "float32", f"N, {height}, {width}", "how likely the centre of an object is here"),
-            Output("offsets", "float32", f"N, 2, {height}, {width}", what),
-        ],
+        Centres(model),
+        outputs,
         things,
         thresholds,
-        f"An object has a centre that is the highest place in a window of {head.window} pixels and above {head.above}.",
+        f"A centre is the highest place in a window of {head.window} pixels, and above {head.above}.{padded}",
         "scipy",
-        LINES.format(things=list(things), **thresholds),
+        LINES.format(height=shape[0], width=shape[1], things=list(things), **thresholds),
     )

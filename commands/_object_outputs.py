@@ -39,7 +39,7 @@ class ObjectOutputs:
     """The outputs for objects.
 
     Attributes:
-        module: From the maps of the encoder to the outputs.
+        module: From the maps of the encoder, and the logits of the padded image, to the outputs.
         outputs: Their names and meaning.
         things: The names of the classes that have objects, by id.
         thresholds: What decides that there is an object.
@@ -82,7 +82,7 @@ class WithObjects(nn.Module):
 
     Args:
         model: The network.
-        found: From the maps of its encoder to the outputs for objects.
+        found: From the maps of its encoder, and the logits of the padded image, to the outputs for objects.
     """
 
     def __init__(self, model: Any, found: nn.Module) -> None:
@@ -95,8 +95,9 @@ class WithObjects(nn.Module):
         inputs = self.model.data_preprocessor({"inputs": image.permute(0, 3, 1, 2)}, False)["inputs"]
         maps = self.model.extract_feat(inputs)
         metas = [{"img_shape": tuple(inputs.shape[2:])}]  # one is enough, as in `logits_of`
-        logits = self.model.decode_head.predict(maps, metas, self.model.test_cfg)[..., :height, :width]
-        return logits, logits.argmax(dim=1).to(torch.uint8), *self.found(maps)
+        padded = self.model.decode_head.predict(maps, metas, self.model.test_cfg)
+        logits = padded[..., :height, :width]
+        return logits, logits.argmax(dim=1).to(torch.uint8), *self.found(maps, padded)
 
 
 def object_outputs(model: Any, shape: tuple[int, int], header: Header) -> ObjectOutputs | None:

@@ -35,9 +35,8 @@ class Likeness:
     def told(self) -> str:
         """The same in words."""
         return (
-            f"{self.unlike} of {self.objects} objects are not among PyTorch's or not in the file (at most {UNLIKE:.0%} may "
-            f"be); the scores of the others differ by at most {self.score:.2g}, and their masks overlap by "
-            f"{self.overlap:.4f} or more (IoU)"
+            f"{self.unlike} of {self.objects} objects are not PyTorch's (at most {UNLIKE:.0%} may not be), the scores "
+            f"of the others differ by up to {self.score:.2g}, their masks overlap by {self.overlap:.4f} or more (IoU)"
         )
 
 
