@@ -47,15 +47,15 @@ class Boxes(nn.Module):
         proposals, proposed = propose(model.proposals, maps, size)
         head, features = model.box_head, self.features(maps, proposals.flatten(0, 1), images_of(proposals), 7)
         hidden = head.hidden(features)
-        scores = head.scores(hidden).softmax(1)[:, :-1].unflatten(0, proposals.shape[:2])  # N, boxes, classes
+        scores = head.scores(hidden).softmax(1)[:, :-1].reshape(*proposals.shape[:2], -1)  # N, boxes, classes
         classes = scores.shape[2]
         references = proposals.flatten(0, 1).repeat_interleave(classes, 0)
         offsets = head.offsets(hidden).view(-1, 4)
-        moved = clipped(decoded(offsets, references, SCALES), size).unflatten(0, scores.shape)
+        moved = clipped(decoded(offsets, references, SCALES), size).view(*scores.shape, 4)
         there = proposed[..., None] & (scores > head.threshold) & (moved[..., 2:] > moved[..., :2]).all(-1)
         scores = torch.where(there, scores, 0.0)
         apart = (each.transpose(1, 2).flatten(0, 1) for each in (moved, scores))  # classes do not drop each other
-        kept = keep(*apart, OVERLAP).unflatten(0, (-1, classes)).transpose(1, 2)
+        kept = keep(*apart, OVERLAP).view(-1, classes, scores.shape[1]).transpose(1, 2)
         scores = (scores * kept).flatten(1)
         scores, best = scores.topk(min(head.most, scores.shape[1]), 1)
         boxes, labels = at(moved.flatten(1, 2), best), best % classes
@@ -73,7 +73,8 @@ class Boxes(nn.Module):
     def features(self, maps: Sequence[Tensor], boxes: Tensor, images: Tensor, side: int) -> Tensor:
         """As `MaskRCNN.features`, of boxes with the numbers of their images."""
         model = self.model
-        return regions(list(maps[:-1]), boxes, images, side, model.finest, list(model.proposals.strides[:-1]))
+        found: Tensor = regions(list(maps[:-1]), boxes, images, side, model.finest, list(model.proposals.strides[:-1]))
+        return found
 
 
 def boxes(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> ObjectOutputs:
@@ -105,10 +106,10 @@ def propose(head: Any, maps: Sequence[Tensor], size: tuple[int, int]) -> tuple[T
     for references, features in zip(head.anchors(maps), maps, strict=True):
         hidden = relu(head.shared(features))
         logits, offsets = (each(hidden).permute(0, 2, 3, 1).flatten(1) for each in (head.objectness, head.offsets))
-        offsets = offsets.unflatten(1, (-1, 4))
+        offsets = offsets.view(offsets.shape[0], -1, 4)
         score, best = logits.topk(min(looked_at, len(references)), 1)
         box = decoded(at(offsets, best).flatten(0, 1), references[best.flatten()], UNSCALED)
-        box = clipped(box, size).unflatten(0, best.shape)
+        box = clipped(box, size).view(*best.shape, 4)
         ranks = torch.arange(best.shape[1], 0, -1, dtype=box.dtype, device=box.device)
         there = (box[..., 2:] - box[..., :2] >= 1).all(-1)
         kept = keep(box, ranks * there, 0.7)

@@ -6,12 +6,14 @@ The lines do what pixelproof/nn/grouping.py does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from commands._object_outputs import ObjectOutputs, Output
-from pixelproof.nn.grouping import MOST
+from commands._object_outputs import Arrays, Object, ObjectOutputs, Output
+from pixelproof.nn.grouping import MOST, grouped
 from pixelproof.nn.preprocess import DIVISOR
 
 LINES = """\
@@ -42,6 +44,14 @@ class Centres(nn.Module):
         return heat, ways, logits.softmax(1)
 
 
+def by_torch(head: Any, shape: tuple[int, int], things: Sequence[int], outputs: Arrays) -> list[Object]:
+    """The objects of an image, as the network groups them."""
+    heat, ways, chances = (torch.from_numpy(outputs[name]) for name in ("centres", "offsets", "probabilities"))
+    found = grouped(chances, heat, ways, things, head.window, head.above)
+    masks = found.masks[:, : shape[0], : shape[1]].numpy()
+    return [Object(*one) for one in zip(found.classes.tolist(), found.scores.tolist(), masks, strict=True)]
+
+
 def centres(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> ObjectOutputs:
     """What an ONNX file has of Panoptic-DeepLab's objects."""
     head, (height, width) = model.decode_head, (side + -side % DIVISOR for side in shape)
@@ -61,4 +71,5 @@ def centres(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> Ob
         f"A centre is the highest place in a window of {head.window} pixels, and above {head.above}.{padded}",
         "scipy",
         LINES.format(height=shape[0], width=shape[1], things=list(things), **thresholds),
+        grouped=partial(by_torch, head, shape, list(things)),
     )

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from commands._trained import NUMBERS, PREPARED, Trained, facts_in, what_trains
 from pixelproof.core.errors import StateError
 from pixelproof.core.files import read_json, sha256
 from pixelproof.data.dataset import SPLITS
-from stages.evaluate.detect import detector
+from stages.evaluate.detect import detect
 from stages.train.data import Labelled, Windows, to_validate
 
 VERSIONS = Path(__file__).parents[1] / "pixelproof/core/versions.json"
@@ -36,17 +37,18 @@ def export(trained: Trained, out: Path) -> None:
     model = trained.network(trained.fp32())
     objects = object_outputs(model, (height, width), trained.header)
     content = as_onnx(trained.arch, model, height, width, objects)
-    found = compare(content, model, pixels(test), threads)
+    found = compare(content, model, pixels(test), threads, objects)
     if not found.holds:
-        unlike = f"a logit differs from PyTorch's by {found.difference:.2g} (at most {found.bound:.2g} is allowed)"
+        what = "a logit" if found.output == "logits" else f"a value of {found.output}"
+        unlike = f"{what} differs from PyTorch's by {found.difference:.2g} (at most {found.bound:.2g} is allowed)"
         raise refused(trained, unlike)
     said = [
-        f"the largest logit difference is {found.difference:.2g} (at most {found.bound:.2g} is allowed), "
+        f"the largest difference of {found.output} is {found.difference:.2g} (at most {found.bound:.2g} is allowed), "
         f"{found.same:.4%} of the pixels have the same class"
     ]
     if objects:
-        detect = detector(model, list(objects.things), trained.fp32(), "cpu")
-        alike = compare_objects(content, objects, detect, pixels(test), threads)
+        own = partial(detect, model, list(objects.things), trained.fp32(), "cpu")
+        alike = compare_objects(content, objects, own, pixels(test), threads)
         if not alike.holds:
             raise refused(trained, alike.told())
         said.append(alike.told())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from pixelproof.data.dataset import Header
 
 CLASSES = ("logits", "classes")  # what the file of every network has
+
+
+Arrays = Mapping[str, NDArray[Any]]  # the outputs of an image, by name
 
 
 class Output(NamedTuple):
@@ -47,6 +50,9 @@ class ObjectOutputs:
         needs: The package that the lines need beside numpy.
         lines: Python that turns the outputs of an image, each under its name, into `objects`.
         translations: What stands for operators in ONNX, by operator.
+        grouped: What the lines do, by the project's own functions, where objects follow from maps that are compared
+            value by value. A centre at the edge may be the highest place or as high as its neighbour, by the last
+            bit of a value: two computations of a map then have other objects, and of one they have the same.
     """
 
     module: nn.Module
@@ -57,18 +63,24 @@ class ObjectOutputs:
     needs: str
     lines: str
     translations: Mapping[Any, Any] = field(default_factory=dict)
+    grouped: Callable[[Arrays], list[Object]] | None = None
 
     @property
     def names(self) -> list[str]:
         """Of all outputs of the file, in their order."""
         return [*CLASSES, *(output.name for output in self.outputs)]
 
+    @property
+    def compared(self) -> list[str]:
+        """Those that are compared with PyTorch's value by value; boxes are compared as objects."""
+        return ["logits", *(output.name for output in self.outputs if self.grouped)]
+
     def facts(self) -> dict[str, str]:
         """What the file itself says of them: the names of its outputs, the classes of things, thresholds; as JSON."""
         found = {"outputs": self.names, "things": dict(self.things), "thresholds": dict(self.thresholds)}
         return {key: json.dumps(value) for key, value in found.items()}
 
-    def read(self, outputs: Mapping[str, NDArray[Any]]) -> list[Object]:
+    def read(self, outputs: Arrays) -> list[Object]:
         """The objects of an image, by the very lines that the card has."""
         import scipy
 

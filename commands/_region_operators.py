@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 from onnx import TensorProto
-from onnxscript import opset18 as op
+from onnxscript import opset18
 from torch import Tensor
 
 from pixelproof.networks.region_heads import pooled
 from pixelproof.nn.suppression import suppress
+
+op: Any = opset18  # its types refuse constants
 
 
 @torch.library.custom_op("pixelproof::keep", mutates_args=())

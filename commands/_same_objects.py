@@ -43,7 +43,9 @@ class Likeness:
 def compare_objects(
     content: bytes, outputs: ObjectOutputs, detect: Detect, images: Iterable[NDArray[np.uint8]], threads: int
 ) -> Likeness:
-    """ONNX Runtime and the card's lines against the network's own objects, over images of one size.
+    """The card's lines against the project's own functions, over images of one size.
+
+    Those begin with the image, or with the maps in the file where these were compared by themselves (`grouped`).
 
     Args:
         content: The ONNX file.
@@ -55,9 +57,11 @@ def compare_objects(
     session, left = opened(content, threads), iter(images)
     count, unlike, score, least = 0, 0, 0.0, 1.0
     while some := list(islice(left, IMAGES_AT_ONCE)):
-        found = dict(zip(outputs.names, session.run(outputs.names, {"image": np.stack(some)}), strict=True))
-        for number, wanted in enumerate(detect(some)):
-            read = cut(outputs.read({name: values[number] for name, values in found.items()}))
+        arrays = zip(*session.run(outputs.names, {"image": np.stack(some)}), strict=True)
+        found = [dict(zip(outputs.names, each, strict=True)) for each in arrays]
+        own = [cut(outputs.grouped(each)) for each in found] if outputs.grouped else detect(some)
+        for wanted, each in zip(own, found, strict=True):
+            read = cut(outputs.read(each))
             pairs, most = paired(wanted, read), max(len(wanted), len(read))
             count, unlike = count + most, unlike + most - len(pairs)
             score = max([score, *(abs(one.score - other.score) for one, other in pairs)])
