@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
-from commands._object_outputs import WithObjects, object_outputs
+from commands import _export
+from commands._export import export
+from commands._object_outputs import Object, ObjectOutputs, WithObjects, object_outputs
 from commands._same_objects import cut, paired
+from commands._trained import find_one
+from pixelproof.core.errors import StateError
 from pixelproof.data import dataset
-from pixelproof.nn.build import build_model
+from pixelproof.nn.build import build_model, class_ids, save_weights
 from pixelproof.scoring.instances import Instance, overlap
 from stages.configure.resolve import resolve
-from stages.evaluate.detect import detector
-from tests.commands.trained import FP32
-from tests.stages.train.conftest import CLASSES
+from stages.evaluate.detect import detect
+from tests.commands.trained import FP32, as_trained, network
+from tests.stages.train.conftest import CLASSES, Workspace
 
 PREPARED = Path("data/prepared")
 THINGS = tuple(replace(info, thing=info.name != "ground") for info in CLASSES)
@@ -58,12 +67,71 @@ def test_the_outputs_in_torch_give_the_objects_of_the_network(arch: str) -> None
     with torch.inference_mode():
         found = WithObjects(model, outputs.module).eval()(torch.from_numpy(np.stack(images)))
     arrays = dict(zip(outputs.names, (tensor.numpy() for tensor in found), strict=True))
-    detect = detector(model, [1, 2], FP32, "cpu")
-    assert detect
-    for number, wanted in enumerate(detect(images)):
+    for number, wanted in enumerate(detect(model, [1, 2], FP32, "cpu", images)):
         read = cut(outputs.read({name: values[number] for name, values in arrays.items()}))
         assert len(wanted) > 5 and {one.label for one in wanted} >= {1, 2}
         equal(wanted, read)
+
+
+@pytest.mark.parametrize("arch", [ARCHITECTURES[0], pytest.param(ARCHITECTURES[1], marks=pytest.mark.slow)])
+def test_the_lines_of_a_card_find_the_objects_of_the_network(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arch: str
+) -> None:
+    as_trained(workspace, monkeypatch, arch)
+    dataset.write_header(PREPARED, HEADER)
+    model = lively(network(arch)) if arch.startswith("mask") else taught(network(arch))
+    save_weights(Path(f"models/{arch}/0/weights.safetensors"), model.state_dict())
+    export(find_one(arch, 0), Path("out"))
+    told = re.search(r"(\d+) of (\d+) objects are not PyTorch's", capsys.readouterr().out)
+    assert told and int(told[1]) == 0 and int(told[2]) > 5
+    blocks = re.findall(r"```python\n(.*?)```", Path(f"out/{arch}.md").read_text(), flags=re.DOTALL)
+    assert len(blocks) == 2 and all(len(block.splitlines()) == 6 for block in blocks)
+    images = [image for _, image, _ in dataset.iterate(PREPARED, "test")]
+    own = partial(detect, model, [1, 2], FP32, "cpu")
+    with monkeypatch.context() as there:
+        there.chdir("out")
+        for image in images:
+            Image.fromarray(image).save("image.png")
+            place: dict[str, Any] = {}
+            exec("".join(blocks), place)
+            equal(own([image])[0], cut(Object(*one) for one in place["objects"]))
+            classes = np.asarray(Image.open("classes.png"))
+            np.testing.assert_array_equal(classes, class_ids(model, [image], FP32, "cpu")[0])
+    content = Path(f"out/{arch}.onnx").read_bytes()
+    facts = onnxruntime.InferenceSession(content).get_modelmeta().custom_metadata_map
+    assert json.loads(facts["things"]) == {"1": "disc", "2": "box"}
+    assert json.loads(facts["outputs"])[:2] == ["logits", "classes"] and json.loads(facts["thresholds"])
+
+    monkeypatch.setattr(_export, "as_onnx", lambda *_: content)
+    with monkeypatch.context() as broken:
+        whole = ObjectOutputs.read
+        broken.setattr(ObjectOutputs, "read", lambda self, outputs: whole(self, outputs)[1:])
+        with pytest.raises(StateError, match=r"^ONNX of .*-0: \d+ of \d+ objects are not PyTorch's .*; nothing was wr"):
+            export(find_one(arch, 0), Path("refused"))
+    with torch.no_grad():
+        (model.box_head.offsets if arch.startswith("mask") else model.decode_head.offset[1]).bias += 2
+    save_weights(Path(f"models/{arch}/0/weights.safetensors"), model.state_dict())
+    with pytest.raises(StateError, match=r"objects are not PyTorch's|a value of offsets differs from PyTorch's by 8"):
+        export(find_one(arch, 0), Path("refused"))
+    assert not Path("refused").exists()
+
+
+def taught(model: Any) -> Any:
+    """The network after a few steps on discs and boxes: its centres lie in objects, not at the edge."""
+    samples = [(image, mask) for _, image, mask in dataset.iterate(PREPARED, "train")]
+    pixels = torch.from_numpy(np.stack([image for image, _ in samples])).permute(0, 3, 1, 2)
+    masks = np.stack([mask for _, mask in samples])
+    numbers = torch.from_numpy(np.where(masks == dataset.IGNORE, 0, masks).astype(np.int32))
+    optimizer = torch.optim.AdamW(model.train().parameters(), 2e-3)
+    for step in range(80):
+        some = torch.arange(4) + 4 * (step % 4)
+        batch = {"inputs": pixels[some], "masks": torch.from_numpy(masks)[some], "objects": numbers[some]}
+        made = model.data_preprocessor(batch, True)
+        losses = model.loss(made["inputs"], made["data_samples"])
+        optimizer.zero_grad()
+        sum(value for name, value in losses.items() if "loss" in name).backward()
+        optimizer.step()
+    return model.eval()
 
 
 def equal(wanted: list[Instance], found: list[Instance]) -> None:
