@@ -73,7 +73,8 @@ def test_the_outputs_in_torch_give_the_objects_of_the_network(arch: str) -> None
         equal(wanted, read)
 
 
-@pytest.mark.parametrize("arch", [ARCHITECTURES[0], pytest.param(ARCHITECTURES[1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_the_lines_of_a_card_find_the_objects_of_the_network(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arch: str
 ) -> None:
