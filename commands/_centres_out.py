@@ -62,13 +62,14 @@ def centres(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> Ob
         Output("offsets", "float32", f"N, 2, {height}, {width}", what),
         Output("probabilities", "float32", f"N, {model.num_classes}, {height}, {width}", "of each class"),
     ]
-    padded = f" These outputs are {width}x{height}, padded on the right and below." if (height, width) != shape else ""
+    size = f"{width}x{height}, padded on the right and below" if (height, width) != shape else f"{width}x{height}"
     return ObjectOutputs(
         Centres(model),
         outputs,
         things,
         thresholds,
-        f"A centre is the highest place in a window of {head.window} pixels, and above {head.above}.{padded}",
+        f"A centre is the highest place in a window of {head.window} pixels, and above {head.above}. The maps of "
+        f"centres, offsets and probabilities are {size}.",
         "scipy",
         LINES.format(height=shape[0], width=shape[1], things=list(things), **thresholds),
         grouped=partial(by_torch, head, shape, list(things)),

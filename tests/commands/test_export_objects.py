@@ -129,8 +129,9 @@ def taught(model: Any) -> Any:
         batch = {"inputs": pixels[some], "masks": torch.from_numpy(masks)[some], "objects": numbers[some]}
         made = model.data_preprocessor(batch, True)
         losses = model.loss(made["inputs"], made["data_samples"])
+        total: Any = sum(value for name, value in losses.items() if "loss" in name)
         optimizer.zero_grad()
-        sum(value for name, value in losses.items() if "loss" in name).backward()
+        total.backward()
         optimizer.step()
     return model.eval()
 
