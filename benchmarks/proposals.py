@@ -14,6 +14,7 @@ import argparse
 import csv
 import itertools
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -126,7 +127,13 @@ def scored(clone: Path, environ: dict[str, str], name: str, sweep: dict[str, Any
         return list(csv.DictReader(file_of_rows))
 
 
-def section(name: str, proposed: Overrides, rows: list[dict[str, str]]) -> list[str]:
+def typed(name: str, arguments: argparse.Namespace) -> str:
+    """The command that measures the same again."""
+    words = ["python", "benchmarks/proposals.py", "--only", name, "--minutes", f"{arguments.minutes:g}"]
+    return shlex.join([*words, *(word for text in arguments.set for word in ("--set", text))])
+
+
+def section(name: str, proposed: Overrides, rows: list[dict[str, str]], command: str) -> list[str]:
     """What is said about a dataset."""
     score = {row["point"]: float(row["val.mIoU"]) for row in rows}
     best = max((point for point in score if point != "proposed"), key=score.__getitem__)
@@ -136,6 +143,8 @@ def section(name: str, proposed: Overrides, rows: list[dict[str, str]]) -> list[
     return [
         f"## {name}: {apart:+.3f} from the best of eight ({best})",
         "",
+        f"`DATA_MIRROR=... {command}`, on {machine()}",
+        "",
         f"Proposed: {settings}.",
         "",
         *markdown_table(["point", "val mIoU"], lines),
@@ -143,8 +152,20 @@ def section(name: str, proposed: Overrides, rows: list[dict[str, str]]) -> list[
     ]
 
 
+def kept(path: Path) -> dict[str, str]:
+    """The sections of an earlier page, by dataset."""
+    _, *sections = path.read_text().split("\n## ") if path.is_file() else [""]
+    return {text.partition(":")[0]: f"## {text.rstrip()}\n" for text in sections}
+
+
+def page(sections: dict[str, str]) -> str:
+    """The sections, in the order of the datasets."""
+    found = [sections[name] for name in DATASETS if name in sections]
+    return "\n".join(["# What `init --propose` proposes, against eight others\n", *found])
+
+
 def main() -> None:
-    """Propose, run the sweeps, and write the page."""
+    """Propose, run the sweeps, and write the page; sections of other datasets stay."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(DATASETS), default=list(DATASETS), help="default: all")
     parser.add_argument("--minutes", type=float, default=5, help="of each training, as proposed; default 5")
@@ -153,22 +174,23 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="use these clones, and leave them")
     parser.add_argument("--out", type=Path, default=OUT, help=f"default: {OUT.relative_to(ROOT)}")
     arguments = parser.parse_args()
-    told = ["# What `init --propose` proposes, against eight others", "", f"Measured on: {machine()}", ""]
+    sections = kept(arguments.out)
     with tempfile.TemporaryDirectory() as temporary:
         for name in arguments.only:
             folder = (arguments.keep or Path(temporary)).absolute() / name
             folder.mkdir(parents=True, exist_ok=True)
             clone, environ = clone_apart(folder)
-            kept = folder / "proposed.json"
-            if not kept.is_file():
+            plan = folder / "proposed.json"
+            if not plan.is_file():
                 proposed = planned(clone, environ, DATASETS[name], arguments)
-                kept.write_text(json.dumps(proposed))
-            proposed = json.loads(kept.read_text())
+                plan.write_text(json.dumps(proposed))
+            proposed = json.loads(plan.read_text())
             sweep = {"about": "The proposal beside eight others", "set": shared(proposed)}
             sweep["points"] = points(proposed, DATASETS[name].policy)
-            told += section(name, proposed, scored(clone, environ, name, sweep, arguments.jobs))
-            write_text(arguments.out, "\n".join(told))
-    print(*told, sep="\n")
+            rows = scored(clone, environ, name, sweep, arguments.jobs)
+            sections[name] = "\n".join(section(name, proposed, rows, typed(name, arguments)))
+            write_text(arguments.out, page(sections))
+    print(page(sections))
 
 
 if __name__ == "__main__":

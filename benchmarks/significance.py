@@ -56,6 +56,7 @@ PARAMS = check(
     {
         "alpha": 0.05,
         "gate": {"metric": "mIoU", "alarm": 0.05},
+        "objects": 0.01,
         "metrics": {"mIoU": {"better": "higher", "tolerance": 0.005}, "iou": {"better": "higher", "tolerance": 0.01}},
     },
     "pipelines.compare.",

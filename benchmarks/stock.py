@@ -8,7 +8,7 @@ augmentation (flips). Unchanged: network, losses, optimizer, schedule, hooks, lo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,7 +24,12 @@ CONFIGS = {
     "deeplabv3plus-r50": "deeplabv3plus/deeplabv3plus_r50-d8_4xb2-80k_cityscapes-512x1024.py",
 }
 # What the project's training does differently, in the order in which the table adds it to stock.
-CHANGES = ("channels_last", "bf16 autocast", "fused optimizer", "no accuracy of training batches")
+LAYOUT, BF16, FUSED, NO_ACCURACY = CHANGES = (
+    "channels_last",
+    "bf16 autocast",
+    "fused optimizer",
+    "no accuracy of training batches",
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Task:
     workers: int
     threads: int
     flips: tuple[str, ...]
+    precision: str = "fp32"
 
 
 def stock_config(task: Task, work: Path, seed: int = 0) -> Any:
@@ -86,20 +92,20 @@ def end_after(config: Any, iterations: int) -> None:
     config.default_hooks.checkpoint = None
 
 
-def stock_runner(config: Any, threads: int, changes: int = 0) -> Any:
-    """MMEngine's Runner for a config, with the first few of `CHANGES`."""
+def stock_runner(config: Any, threads: int, changes: Collection[str] = ()) -> Any:
+    """MMEngine's Runner for a config, with some of `CHANGES`."""
     import torch
     from mmengine.runner import Runner
     from mmseg.utils import register_all_modules
 
     register_all_modules()
     torch.set_num_threads(threads)
-    if changes > 1:
+    if BF16 in changes:
         config.optim_wrapper.type = autocast_wrapper()
-    if changes > 2:
+    if FUSED in changes:
         config.optim_wrapper.optimizer.fused = True
     runner = Runner.from_cfg(config)
-    if changes > 0:
+    if LAYOUT in changes:
         runner.model.to(memory_format=torch.channels_last)
         runner.model.data_preprocessor.register_forward_hook(in_channels_last)
     return runner
@@ -129,11 +135,11 @@ def autocast_wrapper() -> str:
     return "Bf16OptimWrapper"
 
 
-def train_stock(line: Connection, task: Task, work: Path, changes: int) -> None:
-    """Stock training with the first few of `CHANGES`, paused at a line."""
+def train_stock(line: Connection, task: Task, work: Path, changes: Collection[str]) -> None:
+    """Stock training with some of `CHANGES`, paused at a line."""
     hold_loops(line)
     runner = stock_runner(stock_config(task, work), task.threads, changes)
-    if changes > 3:
+    if NO_ACCURACY in changes:
         import torch
         from mmseg.models.decode_heads import decode_head
 

@@ -45,7 +45,8 @@ pipelines:
   tolerance: 0.02
   retries: {}
   retry_seconds: 0.1
-  compare: {alpha: 0.05, gate: {metric: mIoU, alarm: 0.05}, metrics: {mIoU: {better: higher, tolerance: 0.005}}}
+  compare:
+    {alpha: 0.05, objects: 0.01, gate: {metric: mIoU, alarm: 0.05}, metrics: {mIoU: {better: higher, tolerance: 0.005}}}
 """
 STAGE_PY = """\
 import json, pathlib, sys, time

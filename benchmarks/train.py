@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.bare import train_bare
 from benchmarks.common import ROOT, print_table
 from benchmarks.quality import print_quality
-from benchmarks.stock import CHANGES, Task, train_stock
+from benchmarks.stock import BF16, CHANGES, Task, train_stock
 from benchmarks.workspace import ENDLESS, make_task
 from commands._pace import Round, Training, take_turns, train_in
 
@@ -43,9 +43,10 @@ AUGMENTED, ONLINE = "ours, augmenting as `street` with 1 loader worker", {"train
 
 def measure(task: Task, augmented: Task, folder: Path, pace: tuple[int, int, int]) -> dict[str, list[Round]]:
     """All variants in turn; ours, the bare loop, and ours that augments come last."""
-    variants: dict[str, tuple[Any, ...]] = {STOCK: (train_stock, task, folder / "0", 0)}
-    for number, change in enumerate(CHANGES, 1):
-        variants[f"+ {change}"] = (train_stock, task, folder / str(number), number)
+    variants: dict[str, tuple[Any, ...]] = {STOCK: (train_stock, task, folder / "0", ())}
+    changes = [change for change in CHANGES if change != BF16 or task.precision == "bf16"]
+    for number, change in enumerate(changes, 1):
+        variants[f"+ {change}"] = (train_stock, task, folder / str(number), changes[:number])
     variants[OURS] = (train_in, task.workspace, task.arch, 0)
     variants[BARE] = (train_bare, task.workspace, task.arch)
     variants[AUGMENTED] = (train_in, augmented.workspace, task.arch, 0)

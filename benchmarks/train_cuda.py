@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -95,7 +95,7 @@ class Found:
     failed: dict[str, str]
 
 
-def train_stock_on_gpu(line: Connection, task: Task, work: Path, changes: int, tf32: bool) -> None:
+def train_stock_on_gpu(line: Connection, task: Task, work: Path, changes: Sequence[str], tf32: bool) -> None:
     """Stock, as torch comes or in true fp32."""
     import torch
 
@@ -109,9 +109,9 @@ def variants_of(arch: str, folder: Path, extent: Extent, changes: dict[str, Any]
     task = make_task(arch, extent.scale, folder / "ours", ENDLESS, changes)
     compiled = make_task(arch, extent.scale, folder / "compiled", ENDLESS, changes | {"train.compile": True})
     variants: dict[str, Any] = {
-        STOCK: (train_stock_on_gpu, task, folder / "tf32", 0, True),
-        "stock, in fp32": (train_stock_on_gpu, task, folder / "fp32", 0, False),
-        f"stock, + {', '.join(CHANGES)}": (train_stock_on_gpu, task, folder / "changed", len(CHANGES), True),
+        STOCK: (train_stock_on_gpu, task, folder / "tf32", (), True),
+        "stock, in fp32": (train_stock_on_gpu, task, folder / "fp32", (), False),
+        f"stock, + {', '.join(CHANGES)}": (train_stock_on_gpu, task, folder / "changed", CHANGES, True),
         OURS: (train_in, task.workspace, arch, 0),
         "**ours, compiled**": (train_in, compiled.workspace, arch, 0),
         BARE: (train_bare, task.workspace, arch),

@@ -38,8 +38,9 @@ def make_task(arch: str, scale: str, folder: Path, iterations: int, changes: dic
     only = {"architectures": [arch], "train.scale": scale}
     workspace = make_workspace(folder, DATA | intervals | only | changes)
     values = yaml.safe_load((workspace / "params.yaml").read_text())
-    train, threads = values["train"], values["compute"]["threads"]
-    return Task(arch, scale, workspace, train["batch"], train["workers"], threads, tuple(train["flips"]))
+    train, compute = values["train"], values["compute"]
+    flips, precision = tuple(train["flips"]), compute["precision"]
+    return Task(arch, scale, workspace, train["batch"], train["workers"], compute["threads"], flips, precision)
 
 
 def make_workspace(folder: Path, changes: dict[str, Any]) -> Path:

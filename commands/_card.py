@@ -10,6 +10,7 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
+from commands._object_outputs import CLASSES, ObjectOutputs
 from commands._trained import Trained
 from pixelproof.core.table import markdown_table
 from pixelproof.data.dataset import Header
@@ -27,6 +28,7 @@ class Exported:
     same: float  # share of the test set's pixels that get the same class as from PyTorch
     digests: dict[str, str]
     versions: dict[str, str]
+    objects: ObjectOutputs | None = None
 
 
 def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
@@ -45,7 +47,7 @@ def card(trained: Trained, results: dict[str, Any], exported: Exported) -> str:
             f"it gives {exported.same:.4%} of the test set's pixels the same class as PyTorch in fp32.",
         ],
         "Use and limits": limits(exported.shape),
-        "The ONNX file": usage(trained.told, exported.shape, trained.header),
+        "The ONNX file": usage(trained.told, exported, trained.header),
         "Digests and versions": [
             *markdown_table(
                 ["file", "sha256"], [[f"`{name}`", f"`{digest}`"] for name, digest in exported.digests.items()]
@@ -149,26 +151,43 @@ def limits(size: tuple[int, int]) -> list[str]:
     ]
 
 
-def usage(name: str, size: tuple[int, int], header: Header) -> list[str]:
+def usage(name: str, exported: Exported, header: Header) -> list[str]:
     """Inputs, outputs and code that runs them."""
-    (height, width), classes = size, len(header.classes)
+    (height, width), classes, objects = exported.shape, len(header.classes), exported.objects
+    rows = [
+        ["input", "`image`", "uint8", f"N, {height}, {width}, 3", "RGB, 0 to 255; normalised inside the graph"],
+        ["output", "`logits`", "float32", f"N, {classes}, {height}, {width}", "scores before softmax"],
+        ["output", "`classes`", "uint8", f"N, {height}, {width}", "the id of the class with the highest score"],
+    ]
+    if objects:
+        rows += [["output", f"`{each.name}`", *each[1:]] for each in objects.outputs]
+    names = objects.names if objects else CLASSES
     return [
-        *markdown_table(
-            ["", "name", "type", "shape", "what"],
-            [
-                ["input", "`image`", "uint8", f"N, {height}, {width}, 3", "RGB, 0 to 255; normalised inside the graph"],
-                ["output", "`logits`", "float32", f"N, {classes}, {height}, {width}", "scores before softmax"],
-                ["output", "`classes`", "uint8", f"N, {height}, {width}", "the id of the class with the highest score"],
-            ],
-        ),
+        *markdown_table(["", "name", "type", "shape", "what"], rows),
         "",
         "```python",
-        "import numpy as np, onnxruntime",
+        ", ".join(["import numpy as np", "onnxruntime", *([objects.needs] if objects and objects.needs else [])]),
         "from PIL import Image",
         f'session = onnxruntime.InferenceSession("{name}.onnx")',
         f'image = Image.open("image.png").convert("RGB").resize(({width}, {height}))',
-        'logits, classes = session.run(None, {"image": np.asarray(image)[None]})',
-        'Image.fromarray(classes[0]).save("classes.png")',
+        f'{", ".join(names)} = (found[0] for found in session.run(None, {{"image": np.asarray(image)[None]}}))',
+        'Image.fromarray(classes).save("classes.png")',
+        "```",
+        *(in_objects(objects) if objects else []),
+    ]
+
+
+def in_objects(objects: ObjectOutputs) -> list[str]:
+    """What turns those outputs into objects."""
+    things = ", ".join(f"{name} ({label})" for label, name in objects.things.items()) or "none"
+    return [
+        "",
+        f"Classes that have objects: {things}. {objects.said} These lines then give the class id, the score and the "
+        "mask of each object; the test set's were read by them and compared with PyTorch's. The file's metadata has "
+        "the names of its outputs, these classes and these thresholds, as JSON.",
+        "",
+        "```python",
+        objects.lines,
         "```",
     ]
 

@@ -18,21 +18,23 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from commands._object_outputs import CLASSES, ObjectOutputs, WithObjects
 from pixelproof.core.errors import StateError
 from pixelproof.nn.facts import Deployed
 
-TOLERANCE = 1e-3  # of logits, relative to the largest one where that is above 1
+TOLERANCE = 1e-3  # of logits and other maps, relative to the largest one where that is above 1
 IMAGES_AT_ONCE = 8
 GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The largest logit difference, its bound, and the share of pixels that get the same class."""
+    """The largest difference, its bound, the share of pixels that get the same class, and of what the difference is."""
 
     difference: float
     bound: float
     same: float
+    output: str = "logits"
 
     @property
     def holds(self) -> bool:
@@ -40,20 +42,30 @@ class Agreement:
         return self.difference <= self.bound
 
 
-def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
-    """The network as ONNX, for images of one size and any batch size. The same network gives the same bytes."""
+def as_onnx(arch: str, model: Any, height: int, width: int, objects: ObjectOutputs | None = None) -> bytes:
+    """The network as ONNX, for images of one size and any batch size. The same network gives the same bytes.
+
+    Args:
+        arch: Its name, for errors.
+        model: The network.
+        height: Of the images.
+        width: Of the images.
+        objects: The outputs for objects, if it finds any.
+    """
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)  # a batch of 1 would become a constant
+    network = module(model, objects)
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
-                Deployed(model).eval(),
+                network.eval(),
                 (example,),
                 dynamo=True,
                 external_data=False,
                 input_names=["image"],
-                output_names=["logits", "classes"],
+                output_names=objects.names if objects else list(CLASSES),
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
+                custom_translation_table=dict(objects.translations) if objects else None,
             )
     except Exception as error:  # whatever a layer or the exporter raises
         raise StateError(
@@ -64,6 +76,8 @@ def as_onnx(arch: str, model: Any, height: int, width: int) -> bytes:
         found = "it processes the images of a batch one by one, which ONNX cannot express"
         raise StateError(arch, found, "this architecture cannot be exported")
     anonymous(proto)
+    for key, value in objects.facts().items() if objects else ():
+        proto.metadata_props.add(key=key, value=value)
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
 
@@ -123,21 +137,50 @@ def nodes_anonymous(nodes: Iterable[onnx.NodeProto]) -> None:
                 graph_anonymous(inner)
 
 
-def compare(content: bytes, model: Any, images: Iterable[NDArray[np.uint8]], threads: int) -> Agreement:
-    """ONNX Runtime against PyTorch, both in fp32 on the CPU, over images of one size."""
+def opened(content: bytes, threads: int) -> Any:
+    """A session of ONNX Runtime on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    network = Deployed(model).eval()
-    difference, largest, same, pixels = 0.0, 0.0, 0, 0
-    left = iter(images)
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def compare(
+    content: bytes,
+    model: Any,
+    images: Iterable[NDArray[np.uint8]],
+    threads: int,
+    objects: ObjectOutputs | None = None,
+) -> Agreement:
+    """ONNX Runtime against PyTorch, both in fp32 on the CPU, over images of one size.
+
+    Args:
+        content: The ONNX file.
+        model: The network.
+        images: Of one size.
+        threads: Of ONNX Runtime.
+        objects: The outputs for objects, if there are any; maps of them are compared as logits are.
+    """
+    session = opened(content, threads)
+    values = objects.compared if objects else ["logits"]
+    network = module(model, objects if len(values) > 1 else None).eval()
+    names = objects.names if objects and len(values) > 1 else list(CLASSES)
+    apart, largest = dict.fromkeys(values, 0.0), dict.fromkeys(values, 1.0)
+    same, pixels, left = 0, 0, iter(images)
     while some := list(islice(left, IMAGES_AT_ONCE)):
         batch = np.stack(some)
         with torch.inference_mode():
-            logits, classes = (tensor.numpy() for tensor in network(torch.from_numpy(batch)))
-        found_logits, found_classes = session.run(["logits", "classes"], {"image": batch})
-        difference = float(np.max([difference, np.abs(found_logits - logits).max()]))  # a NaN stays
-        largest = max(largest, float(np.abs(logits).max()))
-        same, pixels = same + int((found_classes == classes).sum()), pixels + classes.size
-    return Agreement(difference, TOLERANCE * max(1.0, largest), same / pixels)
+            wanted = dict(zip(names, (tensor.numpy() for tensor in network(torch.from_numpy(batch))), strict=True))
+        found = dict(zip(names, session.run(names, {"image": batch}), strict=True))
+        for name in values:
+            apart[name] = float(np.max([apart[name], np.abs(found[name] - wanted[name]).max()]))  # a NaN stays
+            largest[name] = max(largest[name], float(np.abs(wanted[name]).max()))
+        same += int((found["classes"] == wanted["classes"]).sum())
+        pixels += wanted["classes"].size
+    worst = max(values, key=lambda name: np.nan_to_num(apart[name] / largest[name], nan=np.inf))
+    return Agreement(apart[worst], TOLERANCE * largest[worst], same / pixels, worst)
+
+
+def module(model: Any, objects: ObjectOutputs | None) -> torch.nn.Module:
+    """The network with its preprocessing, and with the outputs for objects if there are any."""
+    return WithObjects(model, objects.module) if objects else Deployed(model)

@@ -3,7 +3,9 @@
 Writes NAME.onnx and NAME.md, or neither. The input is uint8 RGB images of the size in data/prepared, (N, height, width,
 3); they are normalised inside the graph. The outputs are `logits` (N, classes, height, width) and `classes`, the class
 ids (N, height, width). Nothing is written if a logit on the test set differs from PyTorch's (fp32, CPU) by more than
-0.001, times the largest logit if that is above 1. Of networks in folds, --fold names one; NAME is then ARCH-fold-N.
+0.001, times the largest logit if that is above 1. For networks that find objects, the file has further outputs, and the
+card the lines that read objects from them; nothing is written if those are not PyTorch's either. Of networks in folds,
+--fold names one; NAME is then ARCH-fold-N.
 """
 
 from __future__ import annotations

@@ -49,7 +49,11 @@ class Compare(Section):
     metrics: dict[MetricName, Judgement] = Field(
         min_length=1, description="what is tested; docs/metrics.md lists the metrics, and which of them are per class"
     )
-
+    objects: float = Field(
+        ge=0,
+        le=1,
+        description="a change of AP or PQ shown to be no larger is called equivalent; both are always tested",
+    )
     gate: Gate = Field(description="what decides whether a change passes")
 
     @field_validator("gate")

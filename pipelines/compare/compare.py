@@ -20,16 +20,19 @@ from pipelines.compare.evidence import EVALUATE_AGAIN, unlike_data
 from pipelines.compare.judging import Sides, judge_all, sides_of
 from pipelines.compare.labels import DataChange, changed_data, read_classes
 from pipelines.compare.metrics import compare_metrics, unjudged_rows, untested_rows
+from pipelines.compare.object_pairs import object_pairs
+from pipelines.compare.objects import judge_objects
 from pipelines.compare.opening import title
 from pipelines.compare.page import as_page
 from pipelines.compare.past import past_spreads
 from pipelines.compare.renames import renamed
 from pipelines.compare.result import GATE_SPLIT, Comparison, Note, Pictures, SideName, as_record
 from pipelines.compare.runs import Runs, evaluated, folds, read_runs, same_seeds
+from pipelines.compare.significance import Row
 from pipelines.compare.store import Outputs, Store, in_public
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.revision import merge_base, open_revision
-from pipelines.params import load_params
+from pipelines.params import Params, load_params
 from pixelproof.core.errors import ExitCode, StateError
 from pixelproof.core.files import write_json, write_text
 
@@ -117,12 +120,13 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
     worse, better = extremes(sides)
     not_of_tree, untold = stale(head)
     params = load_params()
-    rows = tuple(judge_all(sides, params))
-    judged = [name for name in both if any(row.architecture == name for row in rows)]
+    pixels = judge_all(sides, params)
+    judged = [name for name in both if any(row.architecture == name for row in pixels)]
+    objects, unscored = judge_all_objects(sides, (base, head), runs, params, other)
     found = Comparison(
         base=SideName(old.name, old.commit),
         head=SideName(new.name, new.commit),
-        rows=rows,
+        rows=(*pixels, *objects),
         gate_metric=params.pipelines.compare.gate.metric,
         unjudged=unjudged,
         apart=tuple(name for name in both if name not in judged),
@@ -138,7 +142,7 @@ def investigate(base: Outputs, head: Outputs, cross: bool = False) -> Comparison
         worse=worse,
         better=better,
         stale=not_of_tree,
-        notes=(*notes(base, head, runs), *untold),
+        notes=(*notes(base, head, runs), *unscored, *untold),
         classes=runs[1].classes or runs[0].classes,
         facts=facts.Facts(
             facts.alarms(partial, false, compared, locks),
@@ -184,6 +188,22 @@ def _sides(name: str, runs: tuple[Runs, Runs], data: DataChange, other: Other | 
         for seed, of in stored.items()
     }
     return sides_of(old, new, runs, DataChange())
+
+
+def judge_all_objects(
+    sides: dict[str, Sides],
+    revisions: tuple[Outputs, Outputs],
+    runs: tuple[Runs, Runs],
+    params: Params,
+    other: Other | None,
+) -> tuple[list[Row], list[Note]]:
+    """The rows of objects, where there are any, and of whom there are none although there should be."""
+    if other is not None:
+        return [], []  # what each network finds in the other's images is not stored
+    pairs, lacking = object_pairs(sides, revisions, runs)
+    classes = next((of.classes for of in sides.values()), ())
+    text = "objects (AP, PQ) were not compared: one revision was evaluated before they were stored"
+    return judge_objects(pairs, classes, params.pipelines.compare), [Note(text, lacking)] if lacking else []
 
 
 def extremes(sides: dict[str, Sides]) -> tuple[tuple[pictures.Extreme, ...], tuple[pictures.Extreme, ...]]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,26 @@ from pixelproof.scoring.resampling import effective, group_sums, groups_needed, 
 from pixelproof.scoring.scores import columns, side_by_side
 
 GATE_SPLIT = "val"
+
+
+class Named(Protocol):
+    """What is compared: one architecture on one split, by seed."""
+
+    @property
+    def split(self) -> str:
+        """Of its images."""
+
+    @property
+    def architecture(self) -> str:
+        """Its name."""
+
+    @property
+    def base(self) -> Mapping[int, Any]:
+        """Each seed's results before."""
+
+    @property
+    def head(self) -> Mapping[int, Any]:
+        """And after."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +107,13 @@ def judge(pairs: Sequence[Pair], classes: Sequence[str], params: Compare) -> lis
     if not pairs:
         return []
     found = [measure(pair, classes, params) for pair in pairs]
-    sure = estimates(pairs, found)
+    return judged(pairs, named, found, estimates(pairs, found), params)
+
+
+def judged(
+    pairs: Sequence[Named], named: Sequence[Column], found: Sequence[Known], sure: Sequence[Estimate], params: Compare
+) -> list[Row]:
+    """The rows of all pairs from what is known of each, and how sure that is."""
     tested = correct(pairs, named, found, sure, params.alpha)
     rows = []
     for number, pair in enumerate(pairs):
@@ -101,18 +128,24 @@ def judge(pairs: Sequence[Pair], classes: Sequence[str], params: Compare) -> lis
 
 
 @dataclass(frozen=True)
-class Measured:
+class Known:
     """What is known of a pair by itself. Arrays have one entry per row unless they say something else."""
 
-    base: NDArray[np.int64]  # [groups, seeds, 3, classes]
-    head: NDArray[np.int64]  # the same
-    metrics: tuple[str, ...]
     scores: Floats  # [2, rows]: of base and head
     spread: Spread
     holding: NDArray[np.int64]  # how many groups have the class
     differing: NDArray[np.int64]  # how many of those have other counts than before
     effective: Floats  # how many the latter are worth
     same: NDArray[np.bool_]  # whether no group at all has other counts
+
+
+@dataclass(frozen=True)
+class Measured(Known):
+    """The same of pixels, with their counts."""
+
+    base: NDArray[np.int64]  # [groups, seeds, 3, classes]
+    head: NDArray[np.int64]  # the same
+    metrics: tuple[str, ...]
 
 
 def measure(pair: Pair, classes: Sequence[str], params: Compare) -> Measured:
@@ -138,14 +171,20 @@ def measure(pair: Pair, classes: Sequence[str], params: Compare) -> Measured:
 
 def estimates(pairs: Sequence[Pair], found: Sequence[Measured]) -> list[Estimate]:
     """How sure the changes of each pair are. The spread of its seeds leans on the other architectures of its split."""
+    spreads = spreads_of(pairs, found)
+    return [
+        estimate(one.base, one.head, _scorer(one.metrics), one.effective, spread)
+        for one, spread in zip(found, spreads, strict=True)
+    ]
+
+
+def spreads_of(pairs: Sequence[Named], found: Sequence[Known]) -> list[Spread]:
+    """The spread of the seeds of each pair, moderated by those of the other architectures of its split."""
     spreads: dict[int, Spread] = {}
     for split in dict.fromkeys(pair.split for pair in pairs):
         numbers = [number for number, pair in enumerate(pairs) if pair.split == split]
         spreads |= zip(numbers, moderated([found[number].spread for number in numbers]), strict=True)
-    return [
-        estimate(one.base, one.head, _scorer(one.metrics), one.effective, spreads[number])
-        for number, one in enumerate(found)
-    ]
+    return [spreads[number] for number in range(len(pairs))]
 
 
 def _scorer(metrics: Sequence[str]) -> Score:
@@ -202,7 +241,7 @@ class Tested:
 
 
 def correct(
-    pairs: Sequence[Pair], named: Sequence[Column], found: Sequence[Measured], sure: Sequence[Estimate], alpha: float
+    pairs: Sequence[Named], named: Sequence[Column], found: Sequence[Known], sure: Sequence[Estimate], alpha: float
 ) -> Tested:
     """Test the rows of all pairs, and correct each family of them by itself."""
     shape = len(pairs), len(named)
@@ -227,7 +266,7 @@ def correct(
     )
 
 
-def _facts(found: Measured, sure: Estimate, tested: Tested, place: tuple[int, int], alpha: float) -> RowFacts:
+def _facts(found: Known, sure: Estimate, tested: Tested, place: tuple[int, int], alpha: float) -> RowFacts:
     """What a row's verdict rests on; `place` is its pair and its column."""
     at = place[1]
     holding = 0 if found.same[at] else int(found.holding[at])  # without a change there is no interval
@@ -259,7 +298,7 @@ def _gate(sure: Estimate, facts: RowFacts, at: int, tests: int, params: Compare)
     return RowGate(alarm, to_tell)
 
 
-def _row(pair: Pair, column: Column, facts: RowFacts, verdict: tuple[Verdict, str]) -> Row:
+def _row(pair: Named, column: Column, facts: RowFacts, verdict: tuple[Verdict, str]) -> Row:
     return Row(
         split=pair.split,
         architecture=pair.architecture,

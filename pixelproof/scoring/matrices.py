@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def read_matrices(source: Path | bytes, classes: int, where: str = "matrices.par
         DataError: The table contradicts itself or the number of classes.
     """
     where = str(source) if isinstance(source, Path) else where
-    table = _read_table(source, where)
+    table = read_table(source, where, dict.fromkeys(TEXTS, "string") | dict.fromkeys(NUMBERS, "int64"))
     numbers = {name: table[name].to_numpy() for name in NUMBERS}
     for name in ("truth", "prediction"):
         if len(table) and not 0 <= numbers[name].min() <= numbers[name].max() < classes:
@@ -75,11 +75,22 @@ def read_matrices(source: Path | bytes, classes: int, where: str = "matrices.par
     return found
 
 
-def _read_table(source: Path | bytes, where: str) -> pa.Table:
+def read_table(source: Path | bytes, where: str, kinds: Mapping[str, str]) -> pa.Table:
+    """Some columns of a table that evaluate wrote, with a value in each cell.
+
+    Args:
+        source: The Parquet file, or its content.
+        where: Its name in errors.
+        kinds: The name of each column and its type, as Arrow names it.
+
+    Raises:
+        StateError: The file is missing, or is not a table as evaluate writes it.
+        DataError: A column or a value is missing.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([*((name, pa.string()) for name in TEXTS), *((name, pa.int64()) for name in NUMBERS)])
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in kinds.items()])
     try:
         with pq.ParquetFile(source if isinstance(source, Path) else io.BytesIO(source)) as file:
             lacking = [name for name in schema.names if name not in file.schema_arrow.names]

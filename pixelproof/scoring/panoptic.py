@@ -56,6 +56,13 @@ class Segments:
         return Segments(self.classes[rows], self.objects[rows], None if self.crowd is None else self.crowd[rows])
 
 
+class Matched(NamedTuple):
+    """What PQ follows from, and which true segments have a match, by their `keys`."""
+
+    table: NDArray[np.float64]
+    found: frozenset[int]
+
+
 def count(truth: Segments, predicted: Segments, classes: int, things: Sequence[int]) -> NDArray[np.float64]:
     """What PQ follows from, of one image.
 
@@ -69,6 +76,11 @@ def count(truth: Segments, predicted: Segments, classes: int, things: Sequence[i
         >>> count(truth, found, 2, [1])[:4].round(2).tolist()
         [[1.0, 0.67], [0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
+    return match(truth, predicted, classes, things).table
+
+
+def match(truth: Segments, predicted: Segments, classes: int, things: Sequence[int]) -> Matched:
+    """The same, with the true segments that have a match."""
     seen = _Seen()
     for rows in strips(truth.classes.shape, AT_ONCE):
         seen.add(truth.part(rows), predicted.part(rows), things)
@@ -85,7 +97,7 @@ def count(truth: Segments, predicted: Segments, classes: int, things: Sequence[i
         found[1, other >> BITS] += 2 * hidden <= seen.whole[other]
     for one in seen.true.keys() - matched[0]:
         found[2, one >> BITS] += 1
-    return found
+    return Matched(found, frozenset(matched[0]))
 
 
 class _Seen:
@@ -136,6 +148,20 @@ def quality(counts: NDArray[np.float64], classes: Sequence[int]) -> Quality:
     return Quality(*(float(values.mean()) for values in (iou / segments, mean_iou, matches / segments)))
 
 
+def quality_by_class(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """PQ of each class.
+
+    Args:
+        counts: Sums of what `count` gives of each image, [..., ROWS, classes].
+
+    Returns:
+        [..., classes]; NaN where a class has no segment, in truth or in prediction.
+    """
+    iou, invented, missed, matches = np.moveaxis(counts, -2, 0)[:4]
+    segments = matches + (invented + missed) / 2
+    return np.asarray(np.divide(iou, segments, out=np.full(iou.shape, np.nan), where=segments > 0))
+
+
 def challenge(counts: NDArray[np.float64], classes: Sequence[int]) -> float | None:
     """The score of the 2018 Data Science Bowl, of one image: the mean over thresholds of hits / (all objects, once).
 
@@ -151,6 +177,32 @@ def keys(segments: Segments, is_thing: NDArray[np.bool_]) -> NDArray[np.int64]:
     """A number for each pixel's segment: its class, and the number of its object if that is a thing."""
     found = segments.classes.astype(np.int64) << BITS
     return np.where(is_thing[segments.classes], found + segments.objects, found)
+
+
+def touching(segments: Segments, things: Sequence[int]) -> frozenset[int]:
+    """The objects that touch another one of their class, also by a corner, by their `keys`; crowds are none.
+
+    Example:
+        >>> row = np.array([[1, 1, 1, 0, 1]], np.uint8)
+        >>> two, alone = 1 << BITS | 2, 1 << BITS | 3
+        >>> sorted(touching(Segments(row, np.array([[1, 2, 2, 0, 3]])), [1])) == [1 << BITS | 1, two]
+        True
+    """
+    is_object = np.isin(segments.classes, things) & (segments.objects > 0)
+    numbers = np.where(is_object, keys(segments, np.ones(IGNORE + 1, bool)), -1)
+    found = set[int]()
+    for rows, columns in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        one, other = beside(numbers, rows, columns)
+        apart = (one != other) & (one >= 0) & (other >= 0) & (one >> BITS == other >> BITS)
+        found |= {*one[apart].tolist(), *other[apart].tolist()}
+    return frozenset(found)
+
+
+def beside(values: NDArray[np.int64], rows: int, columns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each value, and the one so many rows below it and columns to its right, where there is one."""
+    height, width = values.shape
+    left, right = max(-columns, 0), min(width, width - columns)
+    return values[: height - rows, left:right], values[rows:, left + columns : right + columns]
 
 
 def counted(numbers: NDArray[np.int64]) -> dict[int, int]:

@@ -26,6 +26,7 @@ Flags = NDArray[np.bool_]
 
 THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 RECALLS: Floats = np.linspace(0.0, 1.0, 101)
+HEADLINES = ("AP", "AP50", "AP75")
 SMALLEST = float(np.spacing(1))  # what the divisor is raised by, as there
 
 
@@ -44,10 +45,6 @@ class Pieces:
     right: Flags
     counted: Flags
     truths: NDArray[np.int64]
-
-    def of_any_area(self) -> Pieces:
-        """Those of the first range alone."""
-        return Pieces(self.scores, self.right[:1], self.counted[:1], self.truths[:1])
 
 
 @dataclass(frozen=True)
@@ -145,6 +142,59 @@ def average_precisions(parts: Sequence[Pieces]) -> Floats:
                 counted = together.counted[place, level]
                 found[place, level] = average_precision(together.right[place, level][counted], int(objects))
     return found
+
+
+def leaving_out(parts: Sequence[Pieces], of: NDArray[np.int64], groups: int) -> Floats:
+    """AP of one class over areas of any size: of all images, and without each group of them in turn.
+
+    Args:
+        parts: The pieces of each image.
+        of: The number of each image's group.
+        groups: How many there are.
+
+    Returns:
+        [1 + groups, thresholds]; NaN where there are no true objects.
+    """
+    found: Floats = np.full((1 + groups, len(THRESHOLDS)), np.nan)
+    if not parts:
+        return found
+    image = np.repeat(of, [len(part.scores) for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    order = np.argsort(-scores, kind="stable")
+    group = image[order]
+    right, counted = (np.concatenate(each, axis=1)[:, order] for each in zip(*map(_of_any_area, parts), strict=True))
+    truths = np.bincount(of, [part.truths[0] for part in parts], groups).astype(np.int64)
+    for row in range(1 + groups):
+        objects, kept = int(truths.sum()), counted
+        if row:
+            objects, kept = objects - int(truths[row - 1]), counted & (group != row - 1)
+        if objects:
+            found[row] = [average_precision(hits[seen], objects) for hits, seen in zip(right, kept, strict=True)]
+    return found
+
+
+def headlines(of_classes: Floats) -> Floats:
+    """AP, AP50 and AP75: means over the classes that have objects.
+
+    Args:
+        of_classes: [..., classes, thresholds].
+
+    Returns:
+        [..., 3]; NaN where no class has objects.
+
+    Example:
+        >>> headlines(np.array([[1.0] * 10, [0.5] * 10, [np.nan] * 10]))
+        array([0.75, 0.75, 0.75])
+    """
+    columns = np.stack([of_classes.mean(-1), of_classes[..., 0], of_classes[..., 5]], axis=-1)
+    known = ~np.isnan(columns)
+    count = known.sum(axis=-2)
+    total = np.where(known, columns, 0.0).sum(axis=-2)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+
+
+def _of_any_area(part: Pieces) -> tuple[Flags, Flags]:
+    return part.right[0], part.counted[0]
 
 
 def average_precision(right: Flags, objects: int) -> float:

@@ -9,7 +9,7 @@ AP of boxes is that of the boxes around masks. Areas are of pixels that are not 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelproof.data.dataset import Header, Sample
+from pixelproof.scoring.formulas import ratio
 from pixelproof.scoring.instances import Certainty, Instance, boxed, compared, from_objects, laid_over, painted
 from pixelproof.scoring.objects import CROWD, Labels, Numbers, components, true_objects
 from pixelproof.scoring.objects import Objects as Map
-from pixelproof.scoring.panoptic import ROWS, Quality, Segments, challenge, count, quality
-from pixelproof.scoring.precision import THRESHOLDS, Floats, Pieces, average_precisions, pieces, summary
+from pixelproof.scoring.panoptic import BITS, ROWS, Quality, Segments, challenge, match, quality, touching
+from pixelproof.scoring.precision import (
+    HEADLINES,
+    THRESHOLDS,
+    Floats,
+    Pieces,
+    average_precisions,
+    headlines,
+    leaving_out,
+    pieces,
+    summary,
+)
 from pixelproof.scoring.resampling import group_sums, interval, jackknife
 from pixelproof.scoring.touching import watershed
 from stages.evaluate.params import Objects
@@ -81,6 +92,7 @@ class InstanceTally:
         self.samples = list[Sample]()
         self.pieces = {kind: {label: list[Pieces]() for label in self.things} for kind in KINDS}
         self.panoptic = list[NDArray[np.float64]]()  # of each image
+        self.touching = list[NDArray[np.int64]]()  # likewise, [2, classes]: objects that touch another, and those found
 
     def add(self, seen: Seen) -> None:
         """Add one image."""
@@ -92,7 +104,14 @@ class InstanceTally:
                 self.pieces[kind][label].append(pieces(found, list(self.ranges.values()), self.how.most))
         true = Segments(seen.truth, seen.numbers, seen.numbers == CROWD)
         predicted = laid_over(seen.labels, seen.found, self.things)
-        self.panoptic.append(count(true, predicted, len(self.names), self.things))
+        matched = match(true, predicted, len(self.names), self.things)
+        self.panoptic.append(matched.table)
+        close = touching(true, self.things)
+        self.touching.append(np.stack([self.by_class(close), self.by_class(close & matched.found)]))
+
+    def by_class(self, objects: Collection[int]) -> NDArray[np.int64]:
+        """How many of some objects each class has."""
+        return np.bincount([key >> BITS for key in objects], minlength=len(self.names)).astype(np.int64)
 
     def metrics(self, confidence: float) -> dict[str, Any]:
         """The scores of all images added, with intervals over groups of images."""
@@ -102,6 +121,25 @@ class InstanceTally:
             "panoptic": self.panoptic_quality(confidence),
             "challenge": mean([challenge(table, self.things) for table in self.panoptic]),
             "counting": self.counting(),
+            "touching": self.found_touching(confidence),
+        }
+
+    def found_touching(self, confidence: float) -> dict[str, Any]:
+        """Of the objects that touch another of their class, how many there are and the share that is found."""
+        images = np.array(self.touching, np.int64).reshape(-1, 2, len(self.names))
+        units = group_sums(images, [sample.group for sample in self.samples])
+        every, hits = units[:, 0].sum(1, keepdims=True), units[:, 1].sum(1, keepdims=True)
+        share, variance = jackknife(
+            np.stack([every, hits], axis=1), lambda sums: ratio(sums[..., 1, :], sums[..., 0, :])
+        )
+        (low,), (high,) = interval(share, variance, every.astype(np.float64), confidence)
+        total = images.sum(axis=0)
+        shares = ratio(total[1], total[0])
+        return {
+            "objects": int(total[0].sum()),
+            "found": known(share[0]),
+            "interval": None if np.isnan(low) else [float(low), float(high)],
+            "classes": {self.names[c]: {"objects": int(total[0, c]), "found": known(shares[c])} for c in self.things},
         }
 
     def counting(self) -> dict[str, Any]:
@@ -160,6 +198,7 @@ class InstanceTally:
                 truths = self.pieces["mask"][label][number].truths.tolist() if label in self.things else [0] * 4
                 if any(truths) or table[:, label].any():
                     numbers = [float(table[0, label]), *table[1:, label].astype(int).tolist()]
+                    numbers += self.touching[number][:, label].tolist()
                     rows.append((split, sample.id, sample.group, label, *truths, *numbers))
         return rows
 
@@ -186,34 +225,28 @@ def columns(sums: NDArray[Any], classes: Sequence[int]) -> Floats:
 def intervals_of(parts: Mapping[str, list[Pieces]], groups: Sequence[str], confidence: float) -> dict[str, Any]:
     """Intervals of AP, AP50 and AP75 over groups of images (delete-one jackknife)."""
     names, of = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
-    whole = headline(parts, np.ones(len(of), bool))
-    without = np.array([headline(parts, of != group) for group in range(len(names))]).reshape(-1, len(whole))
+    if not parts:
+        return dict.fromkeys(HEADLINES)
+    whole, *without = headlines(np.stack([leaving_out(found, of, len(names)) for found in parts.values()], axis=1))
     number = max(len(names), 1)
-    variance = ((without - whole) ** 2).sum(axis=0) * (number - 1) / number
+    variance = ((np.array(without).reshape(-1, len(whole)) - whole) ** 2).sum(axis=0) * (number - 1) / number
     weights = np.zeros(len(names))
     for found in parts.values():
         np.add.at(weights, of, [int(part.truths[0]) for part in found])
     low, high = interval(whole, variance, np.repeat(weights[:, None], len(whole), axis=1), confidence)
-    ends = zip(("AP", "AP50", "AP75"), low, high, strict=True)
+    ends = zip(HEADLINES, low, high, strict=True)
     return {name: None if np.isnan(least) else [float(least), float(most)] for name, least, most in ends}
-
-
-def headline(parts: Mapping[str, list[Pieces]], kept: NDArray[np.bool_]) -> Floats:
-    """AP, AP50 and AP75 over some of the images; NaN where there are no objects."""
-    found = []
-    for images in parts.values():
-        chosen = [image.of_any_area() for image, keep in zip(images, kept, strict=True) if keep]
-        found.append(average_precisions(chosen)[0] if chosen else np.full(len(THRESHOLDS), np.nan))
-    known = np.array([row for row in found if not np.isnan(row[0])]).reshape(-1, len(THRESHOLDS))
-    if not len(known):
-        return np.full(3, np.nan)
-    return np.array([known.mean(), known[:, 0].mean(), known[:, 5].mean()])
 
 
 def mean(values: Sequence[float | None]) -> float | None:
     """The mean of those that are known."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def known(value: float) -> float | None:
+    """None for NaN."""
+    return None if np.isnan(value) else float(value)
 
 
 def nan(value: float | None) -> float:

@@ -29,6 +29,7 @@ SEGMENTS = IMAGE | {
     "invented": "uint32",
     "missed": "uint32",
     **dict.fromkeys((f"hits_{round(100 * threshold)}" for threshold in THRESHOLDS), "uint32"),
+    **dict.fromkeys(("touching", "touching_found"), "uint32"),
 }
 
 

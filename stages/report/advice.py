@@ -1,4 +1,4 @@
-"""Where the first network fails, and what to do next: weak classes, the top confusion, small objects that it misses.
+"""Where the first network fails, and what to do next: weak classes, the top confusion, objects that it misses.
 
 Each finding has a fact, an action that a person can take, and which images of the gallery to look at. Pure.
 """
@@ -12,6 +12,7 @@ from stages.report.gather import Results
 from stages.report.markdown import percent
 
 CLASSES = 2  # weak ones that are named, each on its own
+MERGED = 0.5  # of the objects that touch another: where more are missed, it is said
 RARE = 0.02  # of the training pixels: a class with less is rare
 UNEVEN = 0.05  # between recall and precision: more says in which way a class fails
 
@@ -27,9 +28,9 @@ class Finding:
 
 
 def findings(results: Results) -> list[Finding]:
-    """The weakest classes, the top confusion and the small objects of the first network."""
+    """The weakest classes, the top confusion, and the small and the touching objects of the first network."""
     name = ranking(results)[0]
-    return [*weakest(results, name), *confused(results, name), *small(results, name)]
+    return [*weakest(results, name), *confused(results, name), *small(results, name), *merged(results, name)]
 
 
 def weakest(results: Results, name: str) -> list[Finding]:
@@ -115,6 +116,28 @@ def small(results: Results, name: str) -> list[Finding]:
             + (f" below {border:,} pixels." if border else " of the smallest size."),
             "Give each more pixels: raise prepare.shape.width and height (or cut tiles), or evaluate.tta.scales.",
             {"small": 1} if border else {},
+        )
+    ]
+
+
+def merged(results: Results, name: str) -> list[Finding]:
+    """The objects that touch another of their class, if most are missed."""
+    runs = [run for run in results.runs[name] if "instances" in run.metrics["test"]]
+    keys = ("test", "instances", "touching")
+    every, found = (over_seeds(runs, *keys, part).mean if runs else None for part in ("objects", "found"))
+    if not every or found is None or found >= MERGED:
+        return []
+    apart = "train one that tells objects apart (mask-rcnn-r18-fpn, panoptic-deeplab-r18)"
+    actions = {
+        "components": f"Cut them at their necks (evaluate.objects.split: watershed), or {apart}.",
+        "watershed": f"Set evaluate.objects.neck by an image in the gallery, or {apart}.",
+        "network": "Label more images in which they touch.",
+    }
+    return [
+        Finding(
+            f"{(1 - found) * every:,.0f} of {every:,.0f} touching objects missed",
+            f"Of the objects that touch another of their class, {percent(found)} are found one by one.",
+            actions[runs[0].metrics["test"]["instances"]["from"]],
         )
     ]
 

@@ -55,7 +55,8 @@ pipelines:
   tolerance: 0.02
   retries: {download: 1}
   retry_seconds: 0.1
-  compare: {alpha: 0.05, gate: {metric: mIoU, alarm: 0.05}, metrics: {mIoU: {better: higher, tolerance: 0.005}}}
+  compare:
+    {alpha: 0.05, objects: 0.01, gate: {metric: mIoU, alarm: 0.05}, metrics: {mIoU: {better: higher, tolerance: 0.005}}}
 """
 # Writes its name into each output folder. Code in `control/<name>` is run first, to make the stage fail, hang or log.
 STAGE_PY = """\

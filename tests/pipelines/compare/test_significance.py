@@ -29,6 +29,7 @@ CLASSES = ["ground", "tree", "car"]
 VALUES: dict[str, Any] = {
     "alpha": 0.05,
     "gate": {"metric": "mIoU", "alarm": 0.05},
+    "objects": 0.01,
     "metrics": {"mIoU": {"better": "higher", "tolerance": 0.005}, "iou": {"better": "higher", "tolerance": 0.01}},
 }
 PARAMS = Compare.model_validate(VALUES)

@@ -9,7 +9,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from benchmarks.common import ROOT
-from benchmarks.proposals import DATASETS, points, section, shared
+from benchmarks.proposals import DATASETS, kept, page, points, section, shared
 from commands._params import checked
 from pipelines.edit import set_values
 from pipelines.sweeps.spec import read_sweep
@@ -46,6 +46,21 @@ def test_how_far_the_proposal_is_from_the_best_of_the_others() -> None:
     rows = [
         {"point": point, "val.mIoU": score} for point, score in (("proposed", "0.62"), ("a", "0.5"), ("b", "0.635"))
     ]
-    assert section("scenes", PROPOSED, rows)[0] == "## scenes: -0.015 from the best of eight (b)"
-    assert section("scenes", PROPOSED, rows[:2])[0] == "## scenes: +0.120 from the best of eight (a)"
-    assert "| b" in section("scenes", PROPOSED, rows)[6] and "0.635" in section("scenes", PROPOSED, rows)[6]
+    lines = section("scenes", PROPOSED, rows, "python it")
+    assert lines[0] == "## scenes: -0.015 from the best of eight (b)"
+    assert "| b" in lines[8] and "0.635" in lines[8]
+    assert section("scenes", PROPOSED, rows[:2], "python it")[0] == "## scenes: +0.120 from the best of eight (a)"
+
+
+def test_sections_of_other_datasets_stay_on_the_page(tmp_path: Path) -> None:
+    path, rows = (
+        tmp_path / "proposals.md",
+        [{"point": "proposed", "val.mIoU": "0.6"}, {"point": "a", "val.mIoU": "0.5"}],
+    )
+    assert kept(path) == {}
+    path.write_text(page({name: "\n".join(section(name, PROPOSED, rows, "it")) for name in ("nuclei", "dubai")}))
+    before = kept(path)
+    assert list(before) == ["dubai", "nuclei"]  # in the order of the datasets
+    path.write_text(page(before | {"scenes": "## scenes: anew\n"}))
+    after = path.read_text()
+    assert before["nuclei"].rstrip() in after and kept(path) == before | {"scenes": "## scenes: anew\n"}

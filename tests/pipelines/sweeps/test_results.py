@@ -24,6 +24,7 @@ GROUPS = 12
 HOW = Compare(
     alpha=0.05,
     metrics={"pixel_accuracy": Judgement(better="higher", tolerance=0.005)},
+    objects=0.01,
     gate=Gate(metric="pixel_accuracy", alarm=0.05),
 )
 

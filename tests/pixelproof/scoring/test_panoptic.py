@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pixelproof.data.dataset import IGNORE
-from pixelproof.scoring.panoptic import Segments, challenge, count, quality
+from pixelproof.scoring.panoptic import BITS, Segments, challenge, count, quality, touching
 
 CLASSES, THINGS = 4, [2, 3]
 
@@ -101,3 +102,21 @@ def test_what_nobody_knows_is_no_mistake() -> None:
     assert not count(everything, guess, CLASSES, THINGS).any()
     crowd = Segments(np.full((2, 2), 2, np.uint8), np.zeros((2, 2), int), np.ones((2, 2), bool))
     assert not count(crowd, guess, CLASSES, THINGS).any()
+
+
+def test_objects_that_touch_by_a_side_or_a_corner_and_are_of_one_class() -> None:
+    rng, seen = np.random.default_rng(3), 0
+    for _ in range(20):
+        classes, objects = rng.integers(0, 4, (9, 11)).astype(np.uint8), rng.integers(-1, 5, (9, 11))
+        classes[rng.random(classes.shape) < 0.4] = 0
+        classes[rng.random(classes.shape) < 0.1] = IGNORE
+        wanted = set()
+        for y, x in np.ndindex(classes.shape):
+            for other_y, other_x in itertools.product(range(max(y - 1, 0), y + 2), range(max(x - 1, 0), x + 2)):
+                if other_y < 9 and other_x < 11 and classes[y, x] == classes[other_y, other_x] in (1, 2):
+                    pair = int(objects[y, x]), int(objects[other_y, other_x])
+                    wanted |= {(int(classes[y, x]), pair[0])} if min(pair) > 0 and pair[0] != pair[1] else set()
+        found = touching(Segments(classes, objects), [1, 2])
+        assert {(key >> BITS, key & (1 << BITS) - 1) for key in found} == wanted
+        seen += len(wanted)
+    assert seen > 50

@@ -87,6 +87,13 @@ def test_three_cars_that_touch_are_one_object_without_instances() -> None:
     assert found["panoptic"]["classes"]["car"] == {"PQ": 0.0, "SQ": 0.0, "RQ": 0.0}
     assert found["panoptic"]["classes"]["ground"]["PQ"] == 1.0
     assert found["mask"]["classes"]["tree"]["AP"] is None  # there is none
+    none = {"objects": 3, "found": 0.0, "interval": None}
+    assert found["touching"] == none | {
+        "classes": {"car": {"objects": 3, "found": 0.0}, "tree": {"objects": 0, "found": None}}
+    }
+    told = tally_of([(truth, instances, truth, true_instances(truth, instances)[:2])])
+    assert told.metrics(0.95)["touching"]["found"] == pytest.approx(2 / 3)
+    assert [row[-2:] for row in told.segments("val")] == [(0, 0), (3, 2)]
 
 
 def test_a_watershed_is_asked_for_by_params() -> None:

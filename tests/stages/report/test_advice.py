@@ -71,6 +71,24 @@ def test_every_class_at_zero_is_named_once(results: Results) -> None:
     assert found.title == "car: nothing is right" and found.images == {"label": results.header.names().index("car")}
 
 
+def test_objects_that_touch_are_spoken_of_where_most_are_missed(results: Results) -> None:
+    of = results.runs["unet"][0].metrics["test"]["instances"]
+
+    def merged(found: float | None, objects: int = 40, source: str = "components") -> list[advice.Finding]:
+        of["touching"].update(found=found, objects=objects)
+        of["from"] = source
+        return advice.merged(results, "unet")
+
+    (told,) = merged(0.25)
+    assert told.title == "30 of 40 touching objects missed" and "25\u00a0% are found" in told.fact
+    assert "watershed" in told.action and "mask-rcnn-r18-fpn" in told.action
+    assert "neck" in merged(0.25, source="watershed")[0].action
+    assert merged(0.25, source="network")[0].action == "Label more images in which they touch."
+    assert merged(0.5) == merged(None, 0) == []
+    del results.runs["unet"][0].metrics["test"]["instances"]
+    assert advice.merged(results, "unet") == []
+
+
 def test_the_top_confusion_and_the_small_objects(results: Results) -> None:
     every = confusions(results, "unet")
     (found,) = advice.confused(results, "unet")

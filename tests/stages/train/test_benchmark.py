@@ -48,7 +48,7 @@ def test_all_sides_train_as_many_images(workspace: Workspace, tmp_path: Path) ->
     root = workspace()
     task = make_task(root)
     sides: dict[str, tuple[Any, ...]] = {
-        "stock": (train_stock, task, tmp_path / "stock", len(CHANGES)),
+        "stock": (train_stock, task, tmp_path / "stock", CHANGES),
         "bare": (train_bare, root, "unet"),
         "ours": (train_in, root, "unet", 0),
     }
