@@ -60,7 +60,7 @@ TAKES_LONG = {
     "bin/python benchmarks/lecture.py checkerboard": "writes into docs/; tests/pipelines/sweeps/test_lecture.py",
     "bin/python benchmarks/lecture.py upsampling": "writes into docs/; tests/pipelines/sweeps/test_lecture.py",
     "bin/python benchmarks/lecture.py regions": "writes into docs/; tests/pipelines/sweeps/test_lecture.py",
-    "bin/python benchmarks/lecture.py boundaries": "trains; tests/pipelines/sweeps/test_lecture.py",
+    "bin/python benchmarks/lecture.py boundaries --iterations 40": "trains; tests/pipelines/sweeps/test_lecture.py",
     "bin/python benchmarks/lecture.py cut-out": "trains; tests/pipelines/sweeps/test_lecture.py",
 }
 # Run by another test, or by none.
