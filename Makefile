@@ -49,6 +49,7 @@ bench: setup
 	bin/python benchmarks/compare.py
 	bin/python benchmarks/significance.py
 	bin/python benchmarks/folds.py
+	bin/python benchmarks/regions.py
 	bin/python benchmarks/train.py
 
 # What only a GPU can show, into one file: benchmarks/results/gpu.md, or OUT=FILE. Needs no network once setup has run.

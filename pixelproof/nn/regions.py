@@ -59,7 +59,8 @@ def roi_align(features: Tensor, boxes: Tensor, images: Tensor, bins: Bins) -> Te
     count, channels, height, width = features.shape
     if not len(boxes):
         return features.new_zeros(0, channels, bins.height, bins.width)
-    left, top, right, bottom = boxes.to(features.dtype).mul(bins.scale).sub(0.5 if bins.aligned else 0.0).unbind(1)
+    exact = torch.promote_types(features.dtype, torch.float32)  # 16 bits would move boxes by up to two pixels
+    left, top, right, bottom = boxes.to(exact).mul(bins.scale).sub(0.5 if bins.aligned else 0.0).unbind(1)
     rows, row_weights = taps(top, bottom, bins.height, height, bins)
     columns, column_weights = taps(left, right, bins.width, width, bins)
     cells = (images.view(-1, 1, 1) * height + rows)[:, :, None, :, None] * width + columns[:, None, :, None, :]
@@ -67,9 +68,9 @@ def roi_align(features: Tensor, boxes: Tensor, images: Tensor, bins: Bins) -> Te
     bags = len(boxes) * bins.height * bins.width
     values = embedding_bag(
         cells.reshape(bags, -1),
-        features.permute(0, 2, 3, 1).reshape(count * height * width, channels),
+        features.permute(0, 2, 3, 1).reshape(count * height * width, channels).contiguous(),  # a view for one image
         mode="sum",
-        per_sample_weights=weights.reshape(bags, -1),
+        per_sample_weights=weights.reshape(bags, -1).to(features.dtype),
     )
     return values.view(len(boxes), bins.height, bins.width, channels).permute(0, 3, 1, 2)
 

@@ -18,4 +18,4 @@ small = dict(
     backbone=dict(stem_channels=16, base_channels=16),
     decode_head=dict(
         in_channels=[16, 32, 128], channels=64, objects=32, hidden=16, skips=((16, 32), (8, 16)), rates=(1, 2, 4),
-        sigma=2.0, window=3))
+        sigma=4.0, window=5))

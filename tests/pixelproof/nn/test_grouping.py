@@ -49,6 +49,18 @@ def test_peaks_are_ordered_and_apart() -> None:
     assert peaks(heat, 3, 0.3).tolist() == [[6, 6], [1, 1]]
 
 
+def test_equal_neighbours_are_one_peak() -> None:
+    """As interpolation makes them at the edges, and of values that 16 bits do not tell apart; distant ones stay."""
+    coarse = torch.zeros(1, 1, 6, 8)
+    coarse[0, 0, 0, 2], coarse[0, 0, 5, 0], coarse[0, 0, 3, 4], coarse[0, 0, 3, 5] = 0.9, 0.7, 0.6, 0.6
+    heat = torch.nn.functional.interpolate(coarse, size=(24, 32), mode="bilinear", align_corners=False)[0, 0]
+    assert (heat == heat.max()).sum() > 1, "else this test would say little"
+    assert [[row // 4, column // 4] for row, column in peaks(heat, 3, 0.3).tolist()] == [[0, 2], [5, 0], [3, 4]]
+    equal = torch.zeros(5, 9)
+    equal[2, 1] = equal[2, 7] = 0.5
+    assert peaks(equal, 3, 0.3).tolist() == [[2, 1], [2, 7]]
+
+
 def test_a_mask_is_interpolated_into_its_box() -> None:
     half = torch.zeros(1, 28, 28)
     half[:, :, :14] = 1.0

@@ -63,6 +63,16 @@ def test_roi_align_is_that_of_onnx_runtime(samples: int, aligned: bool) -> None:
         np.testing.assert_allclose(found.numpy(), wanted, atol=2e-5)
 
 
+def test_features_of_16_bits_leave_boxes_where_they_are() -> None:
+    """In bfloat16, 340 lies between 338 and 342: boxes would be taken from up to half a cell elsewhere."""
+    at = torch.rand(50, generator=torch.Generator().manual_seed(0)) * 40 + 340
+    boxes, images = torch.stack([at, at, at + 24, at + 24], 1), torch.zeros(50, dtype=torch.long)
+    features = (torch.arange(128.0) - 93).expand(1, 1, 128, 128)  # a cell is 1
+    found = roi_align(features.bfloat16(), boxes, images, Bins(3, 3, 0.25))
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), roi_align(features, boxes, images, Bins(3, 3, 0.25)), atol=0.1, rtol=0)
+
+
 def test_roi_align_by_hand() -> None:
     """A box that is one cell, sampled at its centre, is that cell; half a cell off without alignment."""
     features = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])

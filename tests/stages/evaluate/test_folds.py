@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pandas
 import pytest
 import torch
 
@@ -16,35 +19,63 @@ from pixelproof.core.files import write_json
 from pixelproof.data.dataset import Sample, SplitWriter, read_image, read_split, write_header
 from pixelproof.data.images import Array
 from pixelproof.nn.build import build_model, save_weights
+from pixelproof.scoring.instances import merged
 from pixelproof.scoring.matrices import read_matrices
 from stages.configure.resolve import resolve
 from stages.evaluate.__main__ import evaluate
-from stages.evaluate.predict import load_logits
+from stages.evaluate.detect import detect
+from stages.evaluate.predict import load_logits, load_model
 from stages.evaluate.slide import Network
 from stages.evaluate.together import together
 from tests.stages.evaluate.test_stage import COMPUTE, HEADER, PARAMS, RESULTS
 
 
 @pytest.fixture
-def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Network]:
-    """A folder as train leaves it: four images in two folds, one in test, two networks with random weights."""
-    monkeypatch.chdir(tmp_path)
-    draw, data = np.random.default_rng(7), Path("data/prepared")
-    write_header(data, HEADER)
-    for split, folds in (("val", (0, 1, 1, 0)), ("test", (None,))):
-        writer = SplitWriter(data, split, HEADER)
-        for i, fold in enumerate(folds):
-            image, mask = draw.integers(0, 256, (32, 48, 3)), draw.integers(0, 3, (32, 48))
-            sample = Sample(f"{split}-{i}", f"flight-{i}", 48, 32, "tiny", fold=fold)
-            writer.add(sample, image.astype(np.uint8), mask.astype(np.uint8))
-        writer.close()
-    config = resolve("unet", "small")
-    write_json(Path("data/configs/unet.json"), config)
-    paths = [Path(f"models/unet/0/fold-{fold}/weights.safetensors") for fold in (0, 1)]
-    for seed, path in enumerate(paths):
-        torch.manual_seed(seed)
-        save_weights(path, build_model(config, 3, COMPUTE).state_dict())
-    return [load_logits(Path("data/configs/unet.json"), path, 3, COMPUTE) for path in paths]
+def in_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Path]]:
+    """Makes a folder as train leaves it: four images in two folds, one in test, two networks with random weights.
+
+    Gives the weights of the two.
+    """
+
+    def make(arch: str) -> list[Path]:
+        monkeypatch.chdir(tmp_path)
+        draw, data = np.random.default_rng(7), Path("data/prepared")
+        write_header(data, HEADER)
+        for split, folds in (("val", (0, 1, 1, 0)), ("test", (None,))):
+            writer = SplitWriter(data, split, HEADER)
+            for i, fold in enumerate(folds):
+                image, mask = draw.integers(0, 256, (32, 48, 3)), draw.integers(0, 3, (32, 48))
+                sample = Sample(f"{split}-{i}", f"flight-{i}", 48, 32, "tiny", fold=fold)
+                writer.add(sample, image.astype(np.uint8), mask.astype(np.uint8))
+            writer.close()
+        config = resolve(arch, "small")
+        write_json(Path(f"data/configs/{arch}.json"), config)
+        paths = [Path(f"models/{arch}/0/fold-{fold}/weights.safetensors") for fold in (0, 1)]
+        for seed, path in enumerate(paths):
+            torch.manual_seed(seed)
+            model = build_model(config, 3, COMPUTE)
+            find_cars(model)
+            save_weights(path, model.state_dict())
+        return paths
+
+    return make
+
+
+def find_cars(model: Any) -> None:
+    """Let a network that learns objects, with random weights, find many of the only thing."""
+    with torch.no_grad():
+        if hasattr(model, "mask_head"):
+            model.box_head.scores.bias[2] += 1.0
+            model.mask_head.masks.bias += 0.5
+        elif hasattr(model, "objects"):
+            model.decode_head.centre[1].bias.fill_(0.9)
+            model.decode_head.conv_seg.bias[2] += 1.0
+
+
+@pytest.fixture
+def trained(in_folds: Callable[[str], list[Path]]) -> list[Network]:
+    """Two such networks that know classes alone."""
+    return [load_logits(Path("data/configs/unet.json"), path, 3, COMPUTE) for path in in_folds("unet")]
 
 
 def predicted(split: str, name: str) -> Array:
@@ -70,6 +101,25 @@ def test_each_network_judges_its_own_fold(trained: list[Network]) -> None:
     stored = read_matrices(RESULTS / "matrices.parquet", 3)["val"]
     assert stored.ids == [f"val-{n}" for n in range(4)]
     assert json.loads((RESULTS / "metrics.json").read_text())["val"]["intervals"]["groups"] == 4
+
+
+@pytest.mark.parametrize("arch", [pytest.param("mask-rcnn-r18-fpn", marks=pytest.mark.slow), "panoptic-deeplab-r18"])
+def test_each_network_finds_the_objects_of_its_own_fold(in_folds: Callable[[str], list[Path]], arch: str) -> None:
+    """In test, all networks together; of objects that overlap, the best alone."""
+    paths = in_folds(arch)
+    models = [load_model(Path(f"data/configs/{arch}.json"), path, 3, COMPUTE)[0] for path in paths]
+    evaluate(arch, 0, PARAMS)
+    data, results = Path("data/prepared"), Path(f"results/{arch}/0/evaluate")
+    rows = pandas.read_parquet(results / "detections.parquet")
+    rows = rows[(rows.kind == "mask") & (rows["class"] == 2)]
+    for sample in (*read_split(data, "val"), *read_split(data, "test")):
+        split = sample.id.split("-")[0]
+        image = read_image(data, split, sample)
+        found = [detect(model, [2], COMPUTE, "cpu", [image])[0] for model in models]
+        own = merged(found) if sample.fold is None else found[sample.fold]
+        wanted = [one.score for one in own if one.label == 2][: PARAMS.evaluate.objects.most]
+        assert wanted, "else this test would say little"
+        assert rows[rows.id == sample.id].score.tolist() == pytest.approx(wanted, rel=1e-5), sample.id
 
 
 def test_initial_weights_that_have_learnt_from_test_are_refused(trained: list[Network]) -> None:

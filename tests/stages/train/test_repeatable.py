@@ -43,10 +43,15 @@ def last_state(root: Path) -> dict[str, torch.Tensor]:
     return state["model"]  # type: ignore[no-any-return]
 
 
-def outputs(root: Path) -> dict[str, bytes]:
+def outputs(root: Path, arch: str = "unet") -> dict[str, bytes]:
     """Every file that a training publishes."""
-    folders = [root / "models/unet/0", root / "results/unet/0/train"]
-    return {str(p.relative_to(root)): p.read_bytes() for f in folders for p in sorted(f.rglob("*")) if p.is_file()}
+    folders = [f"models/{arch}/0", f"results/{arch}/0/train"]
+    return {f"{folder}/{path}": content for folder in folders for path, content in files_in(root / folder).items()}
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, by their paths in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_workers_and_validations_change_no_weight(workspace: Workspace) -> None:
