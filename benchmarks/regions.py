@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,18 +74,24 @@ def boxes_in(extent: int, count: int, draw: np.random.Generator) -> NDArray[np.f
     return np.clip(corners, 0, extent).astype(np.float32)
 
 
+def pooled(features: torch.Tensor, regions: tuple[torch.Tensor, torch.Tensor, Bins]) -> NDArray[Any]:
+    """What ours gives."""
+    found: NDArray[Any] = roi_align(features, *regions).numpy()
+    return found
+
+
 def aligned(side: int, count: int, bins: int, threads: int) -> list[str]:
     """A row of the table of RoIAlign."""
     draw = np.random.default_rng(0)
     features = torch.from_numpy(draw.normal(size=(1, CHANNELS, side, side)).astype(np.float32))
     boxes, images = boxes_in(side * STRIDE, count, draw), np.zeros(count, np.int64)
-    options = {"output_height": bins, "output_width": bins, "sampling_ratio": 2, "spatial_scale": 1 / STRIDE}
-    node = helper.make_node("RoiAlign", ["x", "boxes", "images"], ["found"], **options,
-                            coordinate_transformation_mode="half_pixel")  # fmt: skip
+    options: dict[str, Any] = {"output_height": bins, "output_width": bins, "sampling_ratio": 2}
+    options |= {"spatial_scale": 1 / STRIDE, "coordinate_transformation_mode": "half_pixel"}
+    node = helper.make_node("RoiAlign", ["x", "boxes", "images"], ["found"], **options)
     theirs = session(node, {"x": features.numpy(), "boxes": boxes, "images": images}, TensorProto.FLOAT, threads)
     regions = torch.from_numpy(boxes), torch.from_numpy(images), Bins(bins, bins, 1 / STRIDE)
     laid = [features.contiguous(memory_format=layout) for layout in (torch.channels_last, torch.contiguous_format)]
-    ours = [lambda given=given: roi_align(given, *regions).numpy() for given in laid]
+    ours = [partial(pooled, given, regions) for given in laid]
     for work in ours:
         np.testing.assert_allclose(work(), theirs(), atol=1e-4)
     return [f"{CHANNELS}x{side}x{side}", str(count), f"{bins}x{bins}", *cells([*ours, theirs])]
@@ -94,7 +101,7 @@ def suppressed(count: int, above: float, threads: int) -> list[str]:
     """A row of the table of non-maximum suppression."""
     draw = np.random.default_rng(1)
     boxes, scores = boxes_in(PHOTOGRAPH, count, draw), draw.permutation(count).astype(np.float32) / count
-    inputs = {"boxes": boxes[None, :, [1, 0, 3, 2]], "scores": scores[None, None]}
+    inputs: dict[str, Any] = {"boxes": boxes[None, :, [1, 0, 3, 2]], "scores": scores[None, None]}
     inputs |= {"most": np.array([count]), "above": np.array([above], np.float32)}
     node = helper.make_node("NonMaxSuppression", list(inputs), ["found"])
     theirs = session(node, inputs, TensorProto.INT64, threads)

@@ -34,11 +34,14 @@ class Boxes(nn.Module):
 
     Args:
         model: Mask R-CNN.
+        things: The classes that have objects.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, things: Sequence[int]) -> None:
         super().__init__()
         self.model = model
+        self.are_things = torch.zeros(model.num_classes, dtype=torch.bool)
+        self.are_things[list(things)] = True
 
     def forward(self, maps: Sequence[Tensor], _: Tensor) -> Found:
         """Of shape (N, most, 4), (N, most), (N, most) and (N, most, 28, 28)."""
@@ -52,7 +55,12 @@ class Boxes(nn.Module):
         references = proposals.flatten(0, 1).repeat_interleave(classes, 0)
         offsets = head.offsets(hidden).view(-1, 4)
         moved = clipped(decoded(offsets, references, SCALES), size).view(*scores.shape, 4)
-        there = proposed[..., None] & (scores > head.threshold) & (moved[..., 2:] > moved[..., :2]).all(-1)
+        there = (
+            proposed[..., None]
+            & (scores > head.threshold)
+            & self.are_things
+            & (moved[..., 2:] > moved[..., :2]).all(-1)
+        )
         scores = torch.where(there, scores, 0.0)
         apart = (each.transpose(1, 2).flatten(0, 1) for each in (moved, scores))  # classes do not drop each other
         kept = keep(*apart, OVERLAP).view(-1, classes, scores.shape[1]).transpose(1, 2)
@@ -82,7 +90,7 @@ def boxes(model: Any, shape: tuple[int, int], things: Mapping[int, str]) -> Obje
     head = model.box_head
     thresholds = {"score": head.threshold, "overlap": OVERLAP, "most": head.most}
     return ObjectOutputs(
-        Boxes(model),
+        Boxes(model, list(things)),
         [
             Output("boxes", "float32", f"N, {head.most}, 4", "left, top, right and bottom in pixels, the surest first"),
             Output("scores", "float32", f"N, {head.most}", "how sure the object is; 0 where there are no more"),

@@ -17,7 +17,9 @@ from pixelproof.nn.grouping import MOST, grouped
 from pixelproof.nn.preprocess import DIVISOR
 
 LINES = """\
-peaks = np.argwhere((centres == scipy.ndimage.maximum_filter(centres, {window})) & (centres > {above}))
+there = (centres == scipy.ndimage.maximum_filter(centres, {window})) & (centres > {above})
+order = there * np.arange(there.size, 0, -1).reshape(there.shape)  # of equal neighbours the first
+peaks = np.argwhere(there & (order == scipy.ndimage.maximum_filter(order, {window})))
 peaks = peaks[np.argsort(-centres[*peaks.T], kind="stable")[:{most}]]
 labels, towards = probabilities.argmax(0), np.indices(centres.shape) + offsets
 of = np.where(np.isin(labels, {things}), scipy.spatial.KDTree(peaks).query(towards.transpose(1, 2, 0))[1], -1)

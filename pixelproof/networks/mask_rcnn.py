@@ -56,11 +56,11 @@ class MaskRCNN(EncoderDecoder):  # type: ignore[misc]
         return pooled(maps[:-1], boxes, side, self.finest, self.proposals.strides[:-1])
 
     def objects(self, maps: Sequence[Tensor], things: Sequence[int]) -> list[Detections]:
-        """The objects of each image, the best score first; of `things`, the only classes that it has seen."""
+        """The objects of each image, the best score first; of `things` alone."""
         stride = self.proposals.strides[0]
         size = (maps[0].shape[2] * stride, maps[0].shape[3] * stride)
         proposals = self.proposals.propose(maps)
-        found = self.box_head.detect(self.features(maps, proposals, 7), proposals, size)
+        found = self.box_head.detect(self.features(maps, proposals, 7), proposals, size, things)
         boxes = [box for box, _, _ in found]
         classes = torch.cat([each for _, _, each in found])
         masks = self.mask_head(self.features(maps, boxes, 14), classes).sigmoid()

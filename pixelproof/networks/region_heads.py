@@ -21,6 +21,7 @@ from pixelproof.nn.boxes import Truth, clipped, decoded, encoded, matched, sampl
 from pixelproof.nn.regions import Bins, roi_align
 from pixelproof.nn.suppression import suppress
 
+CANDIDATES = 2000  # boxes of an image that are compared with each other: as many squared are held in memory
 SCALES = (10.0, 10.0, 5.0, 5.0)  # of offsets, which are small after the proposals
 
 
@@ -112,19 +113,24 @@ class BoxHead(BaseModule):  # type: ignore[misc]
         }
 
     def detect(
-        self, features: Tensor, proposals: Sequence[Tensor], size: tuple[int, int]
+        self, features: Tensor, proposals: Sequence[Tensor], size: tuple[int, int], things: Sequence[int]
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Boxes, scores and classes of the objects of each image, the best score first."""
+        """Boxes, scores and classes of the objects of each image, the best score first; of some classes alone."""
         logits, offsets = self(features)
+        are_things = torch.zeros(self.num_classes, dtype=torch.bool, device=logits.device)
+        are_things[list(things)] = True
         found, start = [], 0
         for boxes in proposals:
             rows = slice(start, start + len(boxes))
             start += len(boxes)
             scores = logits[rows].softmax(1)[:, :-1]
-            of, classes = torch.nonzero(scores > self.threshold).unbind(1)
+            of, classes = torch.nonzero((scores > self.threshold) & are_things).unbind(1)
             moved = clipped(decoded(offsets[rows][of, classes], boxes[of], SCALES), size)
             there = (moved[:, 2:] > moved[:, :2]).all(1)
-            of, classes, moved = of[there], classes[there], moved[there]
+            best = torch.argsort(scores[of, classes] * there, descending=True, stable=True)[
+                : min(there.sum(), CANDIDATES)
+            ]
+            of, classes, moved = of[best], classes[best], moved[best]
             kept = suppress(moved, scores[of, classes], 0.5, classes)[: self.most]
             found.append((moved[kept], scores[of, classes][kept], classes[kept]))
         return found
