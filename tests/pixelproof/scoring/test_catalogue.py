@@ -98,7 +98,7 @@ tested = {name: Judgement(better="lower", tolerance=0.01) for name in ("pixel_er
 rows = judge(
     [Pair("test", "unet", matrices, matrices)],
     results.header.names(),
-    Compare(alpha=0.05, metrics=tested, gate=Gate(metric="pixel_error", alarm=0.05)),
+    Compare(alpha=0.05, metrics=tested, objects=0.01, gate=Gate(metric="pixel_error", alarm=0.05)),
 )
 kept = [{"unet": {"test.pixel_error": value}} for value in (0.1, 0.2)]
 evaluated = read_json(root / "results/unet/0/evaluate/metrics.json")
