@@ -92,7 +92,7 @@ def read_point(row: dict[str, str], store: Store) -> Point:
         sys.exit(f"error: {row['point']}: {place} has no {', '.join(lacking)}")
     contents = {name: content for name, content in found.items() if content is not None}
     metrics = json.loads(contents["metrics.json"])
-    classes = list(metrics[SPLITS[0]]["iou"])
+    classes = list(metrics[SPLITS[0]]["classes"])
     matrices = read_matrices(contents["matrices.parquet"], len(classes), row["point"])
     tables = contents[DETECTIONS], contents[SEGMENTS]
     pieces = {
