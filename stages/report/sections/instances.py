@@ -26,7 +26,6 @@ COLUMNS = {
     "RQ": ("panoptic", "RQ"),
     "PQ things": ("panoptic", "things", "PQ"),
     "PQ stuff": ("panoptic", "stuff", "PQ"),
-    "touching": ("touching", "found"),
     "nuclei challenge": ("challenge",),
 }
 CHARTED = ("AP50", "PQ")
@@ -77,15 +76,7 @@ def line(name: str, runs: list[Run]) -> Line:
     """A row of the table; intervals are shown for a single seed."""
     found = runs[0].metrics["test"]["instances"]
     alone = len(runs) == 1
-    ends = (
-        {
-            "AP": found["mask"]["intervals"]["AP"],
-            "PQ": found["panoptic"]["interval"],
-            "touching": found["touching"]["interval"],
-        }
-        if alone
-        else {}
-    )
+    ends = {"AP": found["mask"]["intervals"]["AP"], "PQ": found["panoptic"]["interval"]} if alone else {}
     cells = {column: scored(runs, *keys) for column, keys in COLUMNS.items()}
     return Line(name, SOURCES[found["from"]], cells, ends)
 
