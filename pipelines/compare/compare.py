@@ -199,7 +199,7 @@ def judge_all_objects(
 ) -> tuple[list[Row], list[Note]]:
     """The rows of objects, where there are any, and of whom there are none although there should be."""
     if other is not None:
-        return [], []  # what each network finds in the other's images is not stored
+        return [], [Note("objects (AP, PQ), where there are any, are not compared by --cross-evaluate")]
     pairs, lacking = object_pairs(sides, revisions, runs)
     classes = next((of.classes for of in sides.values()), ())
     text = "objects (AP, PQ) were not compared: one revision was evaluated before they were stored"

@@ -97,8 +97,7 @@ def changed_data(base: Outputs, head: Outputs, classes: tuple[Classes | None, Cl
     unknown, changes = [], []
     for split in SPLITS:
         path = f"{DATA}/{split}"
-        here = base.is_here(path) or head.is_here(path)
-        if not here and base.lock.hash_of(path) == head.lock.hash_of(path):
+        if recorded_alike(base, head, path):
             continue  # whether or not its files are available
         old, new = base.listing(path), head.listing(path)
         if old is None or new is None:
@@ -114,6 +113,12 @@ def changed_data(base: Outputs, head: Outputs, classes: tuple[Classes | None, Cl
         if left.split != came.split
     ]
     return DataChange(tuple(changes), tuple(moves), tuple(changed_classes(*classes)), tuple(unknown))
+
+
+def recorded_alike(base: Outputs, head: Outputs, path: str) -> bool:
+    """Whether both dvc.lock record the same folder, and no other may lie on disk."""
+    here = base.is_here(path) or head.is_here(path)
+    return not here and base.lock.hash_of(path) == head.lock.hash_of(path)
 
 
 def split_change(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.compare.judging import Asked, Sides
-from pipelines.compare.labels import DATA
+from pipelines.compare.labels import DATA, recorded_alike
 from pipelines.compare.objects import ObjectPair
 from pipelines.compare.pieces import DETECTIONS, SEGMENTS, ObjectPieces, Wanted, read_pieces
 from pipelines.compare.runs import SPLITS, Runs, folder
@@ -39,9 +40,7 @@ def object_pairs(sides: Mapping[str, Sides], revisions: tuple[Outputs, Outputs],
 
 def with_same_objects(pair: ObjectPair, ids: list[str], revisions: tuple[Outputs, Outputs]) -> ObjectPair:
     """Leave out the images in which objects were drawn anew or told apart; their classes are the same in all."""
-    old, new = ((of.listing(f"{DATA}/{pair.split}") or {}) for of in revisions)
-    names = [f"instances/{name}.png" for name in ids]
-    kept = np.array([old.get(name) == new.get(name) for name in names])
+    kept = same_maps(f"{DATA}/{pair.split}", ids, *revisions)
     for side in (pair.base, pair.head):
         for found in side.values():
             kept &= (found.objects == pair.truth.objects).all(axis=1)
@@ -51,6 +50,18 @@ def with_same_objects(pair: ObjectPair, ids: list[str], revisions: tuple[Outputs
     return ObjectPair(pair.split, pair.architecture, [pair.groups[row] for row in rows.tolist()], base, head)
 
 
+def same_maps(path: str, ids: list[str], base: Outputs, head: Outputs) -> NDArray[np.bool_]:
+    """Of which images the map of objects has the same hash; of all where the hashes are not known."""
+    every = np.ones(len(ids), bool)
+    if recorded_alike(base, head, path):
+        return every
+    old, new = base.listing(path), head.listing(path)
+    if old is None or new is None:
+        return every
+    names = [f"instances/{name}.png" for name in ids]
+    return np.array([old.get(name) == new.get(name) for name in names], bool)
+
+
 def _by_seed(
     outputs: Outputs, runs: Runs, asked: tuple[str, str, tuple[str, ...]], seeds: Asked
 ) -> dict[int, ObjectPieces] | None:
@@ -58,6 +69,7 @@ def _by_seed(
     name, split, classes = asked
     own = runs.classes.names if runs.classes else ()
     wanted = Wanted(split, next(iter(seeds.values())).ids, [classes.index(label) for label in own], len(classes))
+    outputs.fetch((folder(name, seed), table) for seed in seeds for table in (DETECTIONS, SEGMENTS))
     found = dict[int, ObjectPieces]()
     for seed in seeds:
         place = folder(name, seed)

@@ -173,14 +173,24 @@ def test_two_networks_that_differ_by_chance_alone_are_seldom_told_apart() -> Non
 
 
 class Listed:
-    """A revision of which the hashes of the data's files are known."""
+    """A revision whose data is recorded, and the hashes of whose files are known or not."""
 
-    def __init__(self, files: dict[str, str]) -> None:
-        self.files = files
+    def __init__(self, files: dict[str, str] | None, recorded: str = "") -> None:
+        self.files, self.recorded, self.lock, self.asked = files, recorded, self, 0
 
-    def listing(self, path: str) -> dict[str, str]:
-        """Of its split."""
+    def is_here(self, path: str) -> bool:
+        """Nothing is on disk."""
+        return False
+
+    def hash_of(self, path: str) -> str:
+        """That of the split."""
         assert path == "data/prepared/val"
+        return self.recorded or str(id(self))
+
+    def listing(self, path: str) -> dict[str, str] | None:
+        """Of the split."""
+        assert path == "data/prepared/val"
+        self.asked += 1
         return self.files
 
 
@@ -195,7 +205,11 @@ def test_images_whose_objects_were_told_apart_anew_are_left_out() -> None:
     fewer = images(12, groups=6)
     fewer[5][2][fewer[5][2] > 2] = 2  # two become one: known by their number where no hash is
     other = ObjectPair("val", "x", one.groups, one.base, {0: pieces(network(2, 0.3, fewer))})
-    assert len(with_same_objects(other, ids, (Listed({}), Listed({}))).groups) == 11  # type: ignore[arg-type]
+    for unknown in ((Listed(None), Listed(files)), (Listed(files), Listed(None)), (Listed({}), Listed({}))):
+        assert len(with_same_objects(other, ids, unknown).groups) == 11  # type: ignore[arg-type]
+    alike = Listed(None, "as before"), Listed(None, "as before")
+    assert len(with_same_objects(one, ids, alike).groups) == 12  # type: ignore[arg-type]
+    assert alike[0].asked == 0, "what is recorded alike need not be here"
 
 
 def test_another_order_of_classes_is_told_apart_and_foreign_tables_are_one_line(tmp_path: Path) -> None:
