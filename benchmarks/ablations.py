@@ -13,7 +13,6 @@ import argparse
 import csv
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, swept
 from benchmarks.repro import clone_apart
 from pixelproof.core.files import write_text
 from pixelproof.core.machine import machine
@@ -182,10 +181,7 @@ def main() -> None:
         clone, environ = clone_apart(folder.absolute())
         sweep = clone / "experiments/ablations.yaml"
         sweep.write_text(yaml.safe_dump(sweep_of(arguments.options, shared), sort_keys=False))
-        command = ["bin/pixelproof", "sweep", "experiments/ablations.yaml", "--jobs", str(arguments.jobs)]
-        if code := subprocess.call([*command, "--out", "ablations"], cwd=clone, env=environ, stdout=sys.stderr):
-            sys.exit(f"error: the sweep ended with {code}")
-        found = [read(clone / "ablations" / name) for name in ("sweep.csv", "differences.csv")]
+        found = swept(clone, environ, "ablations", arguments.jobs), read(clone / "ablations/differences.csv")
     told = ["# What each option of a recipe is worth", "", f"Measured on: {machine()}", ""]
     told += [f"`{typed(arguments)}`", ""]
     told += [f"All points: `{json.dumps(shared)}`; the rest is params.yaml's.", ""]

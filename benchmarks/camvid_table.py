@@ -11,7 +11,6 @@ the rows of other points stay.
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, swept
 from benchmarks.repro import clone_apart
 from pixelproof.core.files import write_text
 from pixelproof.core.machine import machine
@@ -141,11 +140,7 @@ def main() -> None:
         clone, environ = clone_apart(Path(temporary))
         if points != every:
             some_of(clone, name, points)
-        command = ["bin/pixelproof", "sweep", f"experiments/{name}.yaml", "--jobs", str(arguments.jobs), "--out", name]
-        if code := subprocess.call(command, cwd=clone, env=environ, stdout=sys.stderr):
-            sys.exit(f"error: the sweep ended with {code}")
-        with (clone / name / "sweep.csv").open(newline="") as rows:
-            by_point = {row["point"]: row for row in csv.DictReader(rows)}
+        by_point = {row["point"]: row for row in swept(clone, environ, name, arguments.jobs)}
         found = [line(by_point[point], fits(clone, environ, by_point[point])) for point in points]
         rows = kept(out) | {row[0]: row for row in found}
         lines = [rows[cell] for cell in (point.rpartition("-")[0] for point in every) if cell in rows]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import json
 import subprocess
 import sys
@@ -26,7 +25,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, swept
 from benchmarks.repro import clone_apart
 from pipelines.compare.objects import ObjectPair, judge_objects
 from pipelines.compare.pieces import DETECTIONS, SEGMENTS, ObjectPieces, Wanted, read_pieces
@@ -173,11 +172,7 @@ def main() -> None:
         clone, environ = clone_apart(place.absolute())
         for arch in encoders(clone / f"experiments/{name}.yaml"):
             keep_encoder(clone, environ, arch)
-        command = ["bin/pixelproof", "sweep", f"experiments/{name}.yaml", "--jobs", str(arguments.jobs), "--out", name]
-        if code := subprocess.call(command, cwd=clone, env=environ, stdout=sys.stderr):
-            sys.exit(f"error: the sweep ended with {code}")
-        with (clone / name / "sweep.csv").open(newline="") as file:
-            rows = {row["point"]: row for row in csv.DictReader(file)}
+        rows = {row["point"]: row for row in swept(clone, environ, name, arguments.jobs)}
         with contextlib.chdir(clone), open_repo() as repo:
             store, params = Store(repo), load_pipelines().compare
             points = [read_point(rows[point], store) for point in read_yaml(Path(f"experiments/{name}.yaml"))["points"]]

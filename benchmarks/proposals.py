@@ -11,7 +11,6 @@ benchmarks/results/proposals.md: validation mIoU of all, and how far the proposa
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import shlex
@@ -26,7 +25,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, swept
 from benchmarks.repro import clone_apart
 from pipelines.edit import set_values
 from pixelproof.core.files import write_text
@@ -120,11 +119,7 @@ def scored(clone: Path, environ: dict[str, str], name: str, sweep: dict[str, Any
     file.write_text(yaml.safe_dump(sweep, sort_keys=False))
     subprocess.run(["git", "add", "-A"], cwd=clone, check=True)
     subprocess.run(["git", "commit", "-qm", name], cwd=clone, check=False)
-    command = ["bin/pixelproof", "sweep", f"experiments/{name}.yaml", "--jobs", str(jobs), "--out", name]
-    if code := subprocess.call(command, cwd=clone, env=environ, stdout=sys.stderr):
-        sys.exit(f"error: the sweep of {name} ended with {code}")
-    with (clone / name / "sweep.csv").open(newline="") as file_of_rows:
-        return list(csv.DictReader(file_of_rows))
+    return swept(clone, environ, name, jobs)
 
 
 def typed(name: str, arguments: argparse.Namespace) -> str:
