@@ -19,7 +19,7 @@ from typing import Any
 from commands._proposing.facts import Pace
 from pixelproof.core.errors import StateError
 from pixelproof.core.params import load
-from pixelproof.core.portable import CAPS, missing_instructions
+from pixelproof.core.portable import caps, missing_instructions
 from pixelproof.core.progress import say
 
 SMALL = 32  # pixels: networks halve a side five times; what such a step takes, it takes for images of any size
@@ -45,11 +45,11 @@ def timed(arch: str, scale: str, classes: int, portable: bool, root: Path) -> Pa
         StateError: It could not be timed.
     """
     say(f"timing {STEPS} training steps of {arch}, on small images and on large ones")
-    caps = CAPS if portable and not missing_instructions() else {}
+    capped = caps() if portable and not missing_instructions() else {}
     asked = json.dumps({"arch": arch, "scale": scale, "classes": classes})
     command = [sys.executable, "-m", "commands._proposing.trial", asked]
     done = subprocess.run(
-        command, cwd=root, env={**os.environ, **caps}, capture_output=True, text=True, check=False
+        command, cwd=root, env={**os.environ, **capped}, capture_output=True, text=True, check=False
     )  # fmt: skip
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]

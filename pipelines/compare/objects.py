@@ -22,7 +22,7 @@ from pipelines.params import Compare, Judgement
 from pixelproof.scoring.formulas import Floats, mean, ratio
 from pixelproof.scoring.panoptic import quality_by_class
 from pixelproof.scoring.precision import Pieces, headlines, leaving_out
-from pixelproof.scoring.resampling import effective, group_sums
+from pixelproof.scoring.resampling import effective, group_sums, jackknifed
 
 AP, AP50, PQ, TOUCHING = "AP", "AP50", "PQ", "touching"
 
@@ -113,10 +113,9 @@ def measure(pair: ObjectPair, shown: Shown, base: Floats, head: Floats) -> Known
 def estimated(base: Floats, head: Floats, groups: Floats, spread: Spread) -> Estimate:
     """How sure the change of each row is; `base` and `head` are as `by_seed` has them."""
     change, *without = mean(head, axis=0) - mean(base, axis=0)
-    number = len(without)
     return Estimate(
         change=change,
-        of_groups=((np.stack(without) - change) ** 2).sum(axis=0) * (number - 1) / number,
+        of_groups=jackknifed(change, np.stack(without)),
         groups=groups,
         of_seeds=spread.variance * (1 / len(base) + 1 / len(head)),
         seeds_freedom=spread.freedom,

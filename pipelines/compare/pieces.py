@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from pixelproof.core.errors import DataError
 from pixelproof.scoring.matrices import FIX, read_table
-from pixelproof.scoring.panoptic import ROWS
+from pixelproof.scoring.panoptic import COUNTS, ROWS
 from pixelproof.scoring.precision import THRESHOLDS, Floats, Pieces
 
 DETECTIONS, SEGMENTS = "detections.parquet", "segments.parquet"
 IMAGE = {"split": "string", "id": "string"}
 DETECTED = IMAGE | {"class": "int64", "kind": "string", "score": "float64", "right": "uint64", "counted": "uint64"}
-HITS = tuple(f"hits_{round(100 * threshold)}" for threshold in THRESHOLDS)
-COUNTS = ("iou", "invented", "missed", *HITS)
 CLOSE = ("touching", "touching_found")
 COUNTED = IMAGE | dict.fromkeys(("class", "objects", *CLOSE), "int64") | dict.fromkeys(COUNTS, "float64")
 MASK = "mask"  # AP is compared by masks

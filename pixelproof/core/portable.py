@@ -24,7 +24,7 @@ CAPS = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",  # exp, log, pow, ties in sorting
     "OPENBLAS_CORETYPE": "Haswell",  # NumPy's matrix products
     "OPENBLAS_NUM_THREADS": "1",  # another number of cores would add up in another order
-    "OPENCV_CPU_DISABLE": "AVX512-SKX",
+    "OPENCV_CPU_DISABLE": "AVX512-SKX",  # see `caps`
     "OPENCV_IPP": "avx2",  # Intel's library inside OpenCV
 }
 
@@ -41,6 +41,13 @@ def missing_instructions() -> list[str]:
     return sorted(NEEDED - flags) if flags else []
 
 
+def caps() -> dict[str, str]:
+    """What is set on this processor: OpenCV complains of being told to leave out instructions that are not there."""
+    _, flags = processor()
+    unneeded = "OPENCV_CPU_DISABLE" if flags and "avx512bw" not in flags else None
+    return {name: value for name, value in CAPS.items() if name != unneeded}
+
+
 def start_again_capped(environ: Mapping[str, str] = os.environ) -> None:
     """Replace this process by one in which the libraries' instructions are capped, unless they are already.
 
@@ -49,11 +56,12 @@ def start_again_capped(environ: Mapping[str, str] = os.environ) -> None:
     Args:
         environ: the variables of this process.
     """
-    if all(environ.get(name) == value for name, value in CAPS.items()):
+    capped = caps()
+    if all(environ.get(name) == value for name, value in capped.items()):
         return
     if missing := missing_instructions():
         say(f"compute.portable: this processor lacks {' and '.join(missing)}; results will differ in their last digits")
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, sys.orig_argv, {**environ, **CAPS})
+    os.execve(sys.executable, sys.orig_argv, {**environ, **capped})

@@ -127,9 +127,8 @@ class BoxHead(BaseModule):  # type: ignore[misc]
             of, classes = torch.nonzero((scores > self.threshold) & are_things).unbind(1)
             moved = clipped(decoded(offsets[rows][of, classes], boxes[of], SCALES), size)
             there = (moved[:, 2:] > moved[:, :2]).all(1)
-            best = torch.argsort(scores[of, classes] * there, descending=True, stable=True)[
-                : min(there.sum(), CANDIDATES)
-            ]
+            of, classes, moved = of[there], classes[there], moved[there]
+            best = torch.argsort(scores[of, classes], descending=True, stable=True)[:CANDIDATES]
             of, classes, moved = of[best], classes[best], moved[best]
             kept = suppress(moved, scores[of, classes], 0.5, classes)[: self.most]
             found.append((moved[kept], scores[of, classes][kept], classes[kept]))

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from pixelproof.data.dataset import IGNORE
 from pixelproof.data.grid import strips
+from pixelproof.scoring.formulas import ratio
 from pixelproof.scoring.precision import THRESHOLDS
 
 Numbers = NDArray[np.integer[Any]]
 BITS = 32
 AT_ONCE = 2**20  # pixels that are counted together
-ROWS = 3 + len(THRESHOLDS)
+COUNTS = ("iou", "invented", "missed", *(f"hits_{round(100 * threshold)}" for threshold in THRESHOLDS))
+ROWS = len(COUNTS)  # of a table: what `match` counts of a class
 
 
 class Quality(NamedTuple):
@@ -159,7 +161,7 @@ def quality_by_class(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     iou, invented, missed, matches = np.moveaxis(counts, -2, 0)[:4]
     segments = matches + (invented + missed) / 2
-    return np.asarray(np.divide(iou, segments, out=np.full(iou.shape, np.nan), where=segments > 0))
+    return ratio(iou, segments)
 
 
 def challenge(counts: NDArray[np.float64], classes: Sequence[int]) -> float | None:

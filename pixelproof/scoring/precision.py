@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelproof.scoring.formulas import mean
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -187,10 +189,7 @@ def headlines(of_classes: Floats) -> Floats:
         array([0.75, 0.75, 0.75])
     """
     columns = np.stack([of_classes.mean(-1), of_classes[..., 0], of_classes[..., 5]], axis=-1)
-    known = ~np.isnan(columns)
-    count = known.sum(axis=-2)
-    total = np.where(known, columns, 0.0).sum(axis=-2)
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+    return mean(columns, axis=-2)
 
 
 def _of_any_area(part: Pieces) -> tuple[Flags, Flags]:

@@ -70,8 +70,13 @@ def jackknife(units: NDArray[Any], statistic: Statistic) -> tuple[Floats, Floats
     """
     whole = units.sum(axis=0)
     found, without = statistic(whole), statistic(whole - units)
-    number = max(len(units), 1)
-    return found, ((without - found) ** 2).sum(axis=0) * (number - 1) / number
+    return found, jackknifed(found, without)
+
+
+def jackknifed(found: Floats, without: Floats) -> Floats:
+    """The variance of a score, [columns], from what it is without each group in turn, [groups, columns]."""
+    number = max(len(without), 1)
+    return np.asarray(((without - found) ** 2).sum(axis=0) * (number - 1) / number)
 
 
 def effective(weights: Floats) -> Floats:

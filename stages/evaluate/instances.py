@@ -33,7 +33,7 @@ from pixelproof.scoring.precision import (
     pieces,
     summary,
 )
-from pixelproof.scoring.resampling import group_sums, interval, jackknife
+from pixelproof.scoring.resampling import group_sums, interval, jackknife, jackknifed
 from pixelproof.scoring.touching import watershed
 from stages.evaluate.params import Objects
 
@@ -228,8 +228,7 @@ def intervals_of(parts: Mapping[str, list[Pieces]], groups: Sequence[str], confi
     if not parts:
         return dict.fromkeys(HEADLINES)
     whole, *without = headlines(np.stack([leaving_out(found, of, len(names)) for found in parts.values()], axis=1))
-    number = max(len(names), 1)
-    variance = ((np.array(without).reshape(-1, len(whole)) - whole) ** 2).sum(axis=0) * (number - 1) / number
+    variance = jackknifed(whole, np.array(without).reshape(-1, len(whole)))
     weights = np.zeros(len(names))
     for found in parts.values():
         np.add.at(weights, of, [int(part.truths[0]) for part in found])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelproof.core.files import write_bytes, write_json
-from pixelproof.scoring.precision import THRESHOLDS
+from pixelproof.scoring.panoptic import COUNTS
 from stages.evaluate.split import Evaluation
 
 IMAGE = {"split": "string", "id": "string", "group": "string"}
@@ -25,10 +25,8 @@ DETECTIONS = IMAGE | {"class": "uint8", "kind": "string", "score": "float64", "r
 SEGMENTS = IMAGE | {
     "class": "uint8",
     **dict.fromkeys(("objects", "small", "medium", "large"), "uint32"),
-    "iou": "float64",
-    "invented": "uint32",
-    "missed": "uint32",
-    **dict.fromkeys((f"hits_{round(100 * threshold)}" for threshold in THRESHOLDS), "uint32"),
+    **dict.fromkeys(COUNTS, "uint32"),
+    "iou": "float64",  # the only sum that is no count
     **dict.fromkeys(("touching", "touching_found"), "uint32"),
 }
 

@@ -130,7 +130,7 @@ def merged(results: Results, name: str) -> list[Finding]:
     apart = "train one that tells objects apart (mask-rcnn-r18-fpn, panoptic-deeplab-r18)"
     actions = {
         "components": f"Cut them at their necks (evaluate.objects.split: watershed), or {apart}.",
-        "watershed": f"Set evaluate.objects.neck by an image in the gallery, or {apart}.",
+        "watershed": f"Try another evaluate.objects.neck, or {apart}.",
         "network": "Label more images in which they touch.",
     }
     return [

@@ -13,7 +13,7 @@ import pytest
 
 from pixelproof.core import portable
 from pixelproof.core.params import declared_keys, read_yaml
-from pixelproof.core.portable import CAPS, missing_instructions, start_again_capped
+from pixelproof.core.portable import CAPS, caps, missing_instructions, start_again_capped
 
 ROOT = Path(__file__).parents[3]
 X86 = not missing_instructions()
@@ -57,13 +57,30 @@ def libraries(folder: Path, asked: bool, **environ: str) -> tuple[dict[str, Any]
 @pytest.mark.parametrize("environ", [{}, {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}])
 def test_libraries_use_what_all_such_processors_have(tmp_path: Path, environ: dict[str, str]) -> None:
     said, onednn = libraries(tmp_path, asked=True, **environ)
-    assert said["variables"] == CAPS
+    assert said["variables"] == dict.fromkeys(CAPS) | caps()
     assert said["aten"] == "AVX2"
     assert onednn.endswith("isa:Intel AVX2")
     assert not {"X86_V3", "X86_V4", "AVX512_ICL", "AVX512_SPR"} & set(said["numpy"])
     assert "X86_V2" in said["numpy"]
     assert "*AVX2 " in str(said["opencv"]) and str(said["opencv"]).endswith("AVX512-SKX?")  # `?` is for: not used
     assert "AVX2 (l9)" in str(said["ipp"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"), [({"avx2", "avx512bw"}, True), ({"avx2"}, False), (set(), True)], ids=["skx", "avx2", "unknown"]
+)
+def test_opencv_is_told_to_leave_out_only_what_is_there(
+    flags: set[str], told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portable, "processor", lambda: ("some model", flags))
+    assert dict.fromkeys(CAPS) | caps() == CAPS | ({} if told else {"OPENCV_CPU_DISABLE": None})
+
+
+@pytest.mark.skipif(not X86, reason="needs an x86-64 processor with AVX2")
+def test_opencv_does_not_complain() -> None:
+    env = {name: value for name, value in os.environ.items() if name not in CAPS} | caps()
+    done = subprocess.run([sys.executable, "-c", "import cv2"], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_without_it_nothing_is_changed(tmp_path: Path) -> None:
