@@ -306,7 +306,8 @@ class Measured:
             key: Of params.yaml.
         """
         shares = f"{PERCENTILES[0]:.1%} and {PERCENTILES[1]:.1%} percentiles"
-        return f"{self.images} images have 16 bits per channel: {key} is {self.window}, their {shares}"
+        images = "1 image has" if self.images == 1 else f"{self.images} images have"
+        return f"{images} 16 bits per channel: {key} is {self.window}, the {shares}"
 
     def refusal(self, key: str) -> NoWindowError:
         """The error of a stage that is given no window.

@@ -304,7 +304,7 @@ def test_the_window_of_16_bits_is_measured_once(clone: Path, tmp_path: Path) -> 
     export.files["images/003.png"] = cv2.imencode(".png", dim)[1].tobytes()
     told = "\n".join(init(export.zip(tmp_path / "one.zip"), clone))
     low, high = (int(n) for n in np.percentile(dim, [0.5, 99.5], method="inverted_cdf"))
-    assert f"1 images have 16 bits per channel: cvat.window is {{low: {low}, high: {high}}}" in told
+    assert f"1 image has 16 bits per channel: cvat.window is {{low: {low}, high: {high}}}" in told
     assert params_of(clone)["cvat"]["window"] == {"low": low, "high": high}
     export.files["images/004.png"] = cv2.imencode(".png", dim * 50)[1].tobytes()
     init(export.zip(tmp_path / "one.zip"), clone)
