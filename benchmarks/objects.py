@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import ROOT, swept
+from benchmarks.encoders import encoders, keep_encoder
 from benchmarks.repro import clone_apart
 from pipelines.compare.objects import ObjectPair, judge_objects
 from pipelines.compare.pieces import DETECTIONS, SEGMENTS, ObjectPieces, Wanted, read_pieces
@@ -42,7 +40,6 @@ from pixelproof.core.table import markdown_table
 from pixelproof.scoring.matrices import read_matrices
 
 SWEEPS = ("objects-scenes", "objects-nuclei")
-KEPT = "pretrained/"
 
 
 @dataclass(frozen=True)
@@ -54,31 +51,6 @@ class Point:
     metrics: dict[str, Any]  # of evaluate
     groups: dict[str, list[str]]
     pieces: dict[str, ObjectPieces]
-
-
-def encoders(sweep: Path) -> list[str]:
-    """The architectures whose weights are to be kept before the sweep."""
-    content = read_yaml(sweep)
-    settings = [content.get("set", {}), *content["points"].values()]
-    named = [str(each.get("train.pretrained", "")) for each in settings]
-    return sorted({Path(name).stem for name in named if name.startswith(KEPT)})
-
-
-def keep_encoder(clone: Path, environ: dict[str, str], arch: str) -> None:
-    """Train a network of the pipeline as it is, and keep its weights in a commit."""
-    if (clone / KEPT / f"{arch}.safetensors").exists():
-        return
-    params, changed = clone / "params.yaml", read_yaml(clone / "params.yaml")
-    before = params.read_text()
-    params.write_text(yaml.safe_dump(changed | {"architectures": [arch]}, sort_keys=False))
-    commands = ["bin/python", "-m", "dvc", "repro", f"train@{arch}-0"], ["bin/pixelproof", "promote", arch]
-    for command in commands:
-        subprocess.run(command, cwd=clone, env=environ, check=True, stdout=sys.stderr)
-    params.write_text(before)
-    git = ("git", "-c", "core.hooksPath=/dev/null")
-    subprocess.run([*git, "add", "pretrained"], cwd=clone, check=True)
-    subprocess.run([*git, "commit", "-qm", f"Keep {arch}", "--", "pretrained"], cwd=clone, check=True)
-    subprocess.run([*git, "checkout", "-q", "dvc.lock"], cwd=clone, check=True)
 
 
 def read_point(row: dict[str, str], store: Store) -> Point:
@@ -171,7 +143,7 @@ def main() -> None:
         place.mkdir(parents=True, exist_ok=True)
         clone, environ = clone_apart(place.absolute())
         for arch in encoders(clone / f"experiments/{name}.yaml"):
-            keep_encoder(clone, environ, arch)
+            keep_encoder(clone, environ, arch, {})
         rows = {row["point"]: row for row in swept(clone, environ, name, arguments.jobs)}
         with contextlib.chdir(clone), open_repo() as repo:
             store, params = Store(repo), load_pipelines().compare

@@ -133,7 +133,7 @@ class Run:
 def tiny_run(workspace: Workspace, env: Mapping[str, str] | None = None) -> Run:
     """A workspace with params that make everything as small as possible, reproduced from scratch."""
     workspace.set_params(
-        architectures=["unet", "fcn-r18-d8"],
+        architectures=["unet", "panoptic-deeplab-r18"],
         download__synthetic__train_flights=3,
         download__synthetic__val_flights=2,
         download__synthetic__test_flights=2,

@@ -16,7 +16,7 @@ def test_both_runs_execute_every_stage(first_run: Run, audited_run: Run) -> None
 
 def test_two_runs_from_nothing_write_the_same_bytes(first_run: Run, audited_run: Run) -> None:
     written = first_run.written
-    for arch in ("unet", "fcn-r18-d8"):
+    for arch in ("unet", "panoptic-deeplab-r18"):
         assert f"metrics/{arch}.json" in written
         assert f"models/{arch}/0/weights.safetensors" in written
         assert any(path.startswith(f"results/{arch}/0/evaluate/masks/test/") for path in written)
@@ -39,7 +39,7 @@ def test_a_new_test_image_retrains_nothing(after_first_run: Workspace) -> None:
     after_first_run.set_params(download__synthetic__test_flights=3)
     ran = executed(after_first_run.dvc("repro"))
     evaluated, measured = (
-        [f"{stage}@{run}" for run in ("fcn-r18-d8-0", "unet-0")] for stage in ("evaluate", "measure")
+        [f"{stage}@{run}" for run in ("panoptic-deeplab-r18-0", "unet-0")] for stage in ("evaluate", "measure")
     )
     assert sorted(ran) == ["download", *evaluated, *measured, "prepare", "report"]
 
