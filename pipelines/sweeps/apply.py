@@ -1,7 +1,8 @@
 """`sweep apply NAME POINT`: the working tree becomes what a point is, as by `dvc exp apply`.
 
-DVC resets every file that git knows, and the index, without a word. So edits that no point of the sweep holds are
-refused here, wherever they are, but those of the sweep's own file: it stays as it is.
+DVC resets every file that git knows, the index, data of .dvc files and outputs of stages, without a word. So edits that
+neither a point of the sweep nor DVC's cache holds are refused here, wherever they are, but those of the sweep's own
+file: it stays as it is.
 """
 
 from __future__ import annotations
@@ -45,13 +46,22 @@ def apply(file: Path, name: str) -> None:
     edits = [path for path in changed_files() if path in reset and Path(path).resolve() != file.resolve()]
     if lost := [path for path in edits if not any(_holds(commit, path) for commit in commits)]:
         raise StateError(listed(lost), "has edits that would be lost", "commit them, or `git stash`")
-    with open_repo():  # removes what a killed DVC left, in whose presence it refuses to work
-        pass
+    if lost := _edited_data():
+        fix = "`dvc commit` keeps them, `dvc checkout` drops them"
+        raise StateError(listed(lost), "has edits that would be lost", fix)
     with _kept(file):
         code, lines = run(Command([sys.executable, "-m", "dvc", "exp", "apply", experiment(sweep, point)]))
     if code:
         raise StateError(f"dvc exp apply {experiment(sweep, point)}", " ".join(lines[-3:]), "see what DVC says")
     print(f"the working tree is now {experiment(sweep, point)}; `git diff` shows it, `git commit` keeps it")
+
+
+def _edited_data() -> list[str]:
+    """What DVC tracks that is not as it says, in a state that is not in its cache."""
+    with open_repo() as repo, repo.lock:  # without its lock DVC compares no data with what a .dvc file says
+        outs = [out for stage in repo.index.stages for out in stage.outs if out.use_cache and out.exists]
+        changed = [out for out in outs if out.changed_checksum()]
+        return sorted(out.def_path for out in changed if not out.cache.exists(out.get_hash().value))
 
 
 @contextmanager

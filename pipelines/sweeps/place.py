@@ -143,17 +143,22 @@ def _writable(folder: Path) -> None:
         Path(path).chmod(0o700)
 
 
-def end_left(folder: Path) -> None:
-    """End the processes that a killed sweep left at work in its places; each bears the mark of its place."""
+def end_left(folder: Path, patience: float = SECONDS_TO_DIE) -> None:
+    """End the processes that a killed sweep left at work in a place, or in all of a folder; each bears its mark.
+
+    Args:
+        folder: a place, or what holds places.
+        patience: how many seconds they have to end by themselves, once DVC has recorded what it was at.
+    """
     root, left = str(folder.absolute()), []
     for process in psutil.process_iter():
         try:
             at = process.environ().get(MARK, "")
         except (psutil.Error, OSError):  # it has just ended, or is another user's
             continue
-        if at.startswith(f"{root}/"):
+        if f"{at}/".startswith(f"{root}/"):
             left.append(process)
-    _, stuck = psutil.wait_procs(left, SECONDS_TO_DIE)  # they end by themselves, once DVC has recorded what it was at
+    _, stuck = psutil.wait_procs(left, patience)
     for process in stuck:
         with suppress(psutil.Error):
             process.kill()

@@ -7,6 +7,7 @@ an experiment in one step when all is done (record.py). So a point is lost by no
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -214,6 +215,9 @@ def finish(state: State, point: Point, code: int) -> None:
 
 
 def _ended(state: State, point: Point, place: Place, code: int) -> Record | Failure:
+    if code < 0:  # killed, and what it had started works on
+        end_left(place.folder, patience=0)
+        return Failure(f"its process was ended by {signal.Signals(-code).name}", place.log)
     if code:
         return Failure(cause(place.log), place.log)
     seconds = place.seconds()

@@ -76,6 +76,22 @@ def test_a_killed_sweep_goes_on_and_nothing_is_left_at_work(sweeping: Path) -> N
     assert ends(sweeping)["train-fcn"] == 3 and ends(sweeping)["prepare"] == 1
 
 
+def test_what_a_killed_attempt_had_started_is_ended(sweeping: Path) -> None:
+    (sweeping / "experiments/rate.yaml").write_text("grid: {train.lr: [0.2]}\n")
+    commit(sweeping)
+    (sweeping / "control/train-fcn").write_text("time.sleep(600)")
+    command = [sys.executable, "-m", "commands", "sweep", "rate"]
+    process = subprocess.Popen(command, cwd=sweeping, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while "train-fcn" not in runs(sweeping):
+        assert process.poll() is None
+        time.sleep(0.1)
+    (attempt,) = psutil.Process(process.pid).children()
+    attempt.kill()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2 and "lr=0.2: failed: its process was ended by SIGKILL (all of it: " in said
+    assert at_work(sweeping) == []
+
+
 def at_work(repo: Path) -> list[list[str]]:
     """The processes that bear a point's mark."""
     found = []
@@ -144,6 +160,13 @@ def test_points_have_the_data_of_dvc_files(sweeping: Path) -> None:
     refused = python("sweep", "rate", cwd=sweeping)
     assert refused.returncode == 2 and "extra.dvc: the data is not what this file says" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+    (sweeping / "experiments/rate.yaml").write_text("grid: {train.lr: [0.2, 0.3]}\n")
+    refused = python("sweep", "apply", "rate", "lr=0.3", cwd=sweeping)
+    assert refused.returncode == 2 and "extra: has edits that would be lost" in refused.stderr
+    assert (sweeping / "extra/x").read_text() == "others\n"
+    sh("dvc", "checkout", "-q", "--force", "extra.dvc", cwd=sweeping)
+    applied = python("sweep", "apply", "rate", "lr=0.3", cwd=sweeping)
+    assert applied.returncode == 0, applied.stderr
 
 
 def test_one_run_of_a_sweep_at_a_time(sweeping: Path) -> None:
@@ -190,6 +213,11 @@ def test_the_winner_becomes_the_working_tree_and_edits_are_not_lost(sweeping: Pa
         assert (sweeping / name).read_text() == "# mine\n"
         if before is not None:
             (sweeping / name).write_text(before)
+    sh("git", "reset", "-q", "notes.txt", cwd=sweeping)
+    (sweeping / "models/unet/notes.txt").write_text("mine\n")
+    refused = python("sweep", "apply", "rate", "lr=0.3", cwd=sweeping)
+    assert refused.returncode == 2 and "models/unet: has edits that would be lost" in refused.stderr
+    assert (sweeping / "models/unet/notes.txt").read_text() == "mine\n"
     unknown = python("sweep", "apply", "rate", "lr=9", cwd=sweeping)
     assert unknown.returncode == 2 and "points: lr=0.2, lr=0.3" in unknown.stderr
 
