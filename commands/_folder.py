@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +11,9 @@ from typing import Any
 
 from commands._shape import propose as propose_shape
 from commands._values import MANY, Found, check_values, count, exchanged, held, merged, propose, stated
+from pipelines.compare.words import counted
 from pipelines.edit import set_values
+from pipelines.words import listed
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import whole_folder, write_text
 from pixelproof.core.params import check, read_yaml
@@ -36,15 +39,17 @@ def is_folder(path: Path, root: Path) -> bool:
 def init_folder(folder: Path, root: Path, portable: bool | None = None) -> list[str]:
     """Write classes.csv for what the masks hold, and params.yaml; returns the lines to print.
 
-    A folder outside the clone is copied to `data/folders/`. What an earlier classes.csv says is kept, and lines for new
-    values are added. `portable` becomes `compute.portable`; None keeps it.
+    A folder outside the clone is copied to `data/folders/`. What an earlier classes.csv says, in the copy or else in
+    the folder, is kept, and lines for new values are added. `portable` becomes `compute.portable`; None keeps it.
     """
     place = _place(folder, root)
     is_there = (root / place).exists() and (root / place).samefile(folder)
     if not is_there:
         _check_links(folder)
+        _check_copy(root / place, place, folder)
     pairs = find_pairs(folder)
-    kept = read_table(folder) if (folder / NAME).exists() else None
+    named = next((each for each in (root / place, folder) if (each / NAME).exists()), None)
+    kept = read_table(named) if named else None
     found = count(pairs)
     if len(found.values) > MANY:
         check_not_swapped(pairs[0].image, pairs[0].mask)
@@ -87,6 +92,21 @@ def _check_links(folder: Path) -> None:
             raise DataError(path, "a file or a folder", "a link that leads nowhere", "remove or mend it")
         if path.is_dir() and path.parent.resolve().is_relative_to(path.resolve()):
             raise DataError(path, "a link out of its folder", f"one to {path.readlink()}, around it", "remove it")
+
+
+def _check_copy(copy: Path, place: Path, folder: Path) -> None:
+    """Refuse to write over what the folder does not have: another folder of this name, or work in its copy."""
+    files = sorted(path.relative_to(copy) for path in copy.rglob("*") if path.is_file())
+    lost = [path for path in files if path != Path(NAME) and not _same(copy / path, folder / path)]
+    if lost:
+        names = listed([path.as_posix() for path in lost])
+        found = f"{counted(len(lost), 'file')} that it has not, or that it has otherwise: {names}"
+        fix = f"go on with them (`bin/pixelproof init {place}`), or remove all but {NAME} to copy it again"
+        raise DataError(place, f"an earlier copy of {folder}", found, fix)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def _copy(folder: Path, target: Path) -> None:

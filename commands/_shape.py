@@ -16,6 +16,7 @@ Seen = tuple[Size, float]  # the size of an image, and the area in pixels of an 
 WHOLE = 512  # pixels: images whose longer side is no longer are small enough to train on as they are
 LEGIBLE = 8  # pixels: objects of a smaller side are hardly learnt
 ROOMY = 32  # pixels: COCO calls smaller objects small; scaling down is proposed while every class's median keeps it
+LEAST = 16  # pixels: the smallest side of a shape
 TILES = (256, 512)  # sides of tiles
 OVERLAP = 8  # of a tile's side: a share of 1/8
 STEP = 32  # networks pad images to multiples of it
@@ -48,7 +49,10 @@ def propose(sizes: Sequence[Size], objects: Mapping[str, Sequence[Seen]]) -> Pro
     """
     kinds, longest, frame = len(set(sizes)), max(max(size) for size in sizes), _frame(sizes)
     least, side = _least(objects, frame)
-    if longest <= WHOLE and kinds == 1:
+    if longest <= WHOLE and kinds == 1 and min(sizes[0]) < LEAST:
+        shape = _shape("fit", *sizes[0])
+        why = f"all {len(sizes)} images are {sizes[0][0]}x{sizes[0][1]}, below {LEAST} pixels: enlarged, and padded"
+    elif longest <= WHOLE and kinds == 1:
         shape = _shape("stretch", *sizes[0])
         why = f"all {len(sizes)} images are {sizes[0][0]}x{sizes[0][1]}: nothing is scaled"
     elif longest <= WHOLE:
@@ -119,7 +123,7 @@ def too_small(sides: Mapping[str, float]) -> list[str]:
 
 
 def _shape(mode: Mode, width: int, height: int, overlap: int = 0) -> Shape:
-    return Shape(mode=mode, width=max(width, 16), height=max(height, 16), overlap=overlap)
+    return Shape(mode=mode, width=max(width, LEAST), height=max(height, LEAST), overlap=overlap)
 
 
 def _frame(sizes: Sequence[Size]) -> Shape:

@@ -167,6 +167,8 @@ def _rounded(steps: int) -> int:
 
 def _validations(facts: Facts, room: Room, steps: int, judged: float) -> tuple[int, str]:
     """How often to validate: within its part of the time, in batches about as large as those of training."""
+    if not judged:
+        return steps, "nothing to judge by: the weights of the last iteration are published"
     batch = BATCH[facts.device]
     one = judged / batch * room.step(batch, facts.size) * FORWARD
     there = room.seconds * (1 - TRAINING) / TRAINING

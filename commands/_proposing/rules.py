@@ -47,7 +47,7 @@ def network(facts: Facts) -> Network:
     """The network to train, which is timed before the rest is proposed."""
     name, side = facts.content.least
     objects = f"the median {name} is {side:.0f} pixels in side" if name else "no objects are known"
-    few = f"{counted(round(facts.learnt), 'image')}: few to learn an encoder from nothing"
+    few = f"{counted(round(facts.learnt), 'image')} beside the 1.3 million that ImageNet's have learnt from"
     if facts.device == "cuda":
         fine = f"a GPU, and small objects ({objects}): U-Net's maps are finest"
         coarse = f"a GPU, and no small objects ({objects}): a map at a quarter of the size will do"
@@ -88,6 +88,8 @@ def _folds(facts: Facts, pace: Pace, minutes: float) -> tuple[int, list[Line]]:
     The salt changes only where it must, since it draws the test split, too.
     """
     division, key = facts.division, "prepare.split.folds"
+    if division.split.learn_val:
+        return 0, [Line(key, 0, "prepare.split.learn_val: val is learnt from, and nothing is to be judged")]
     groups, judging, salt = len(division.learning), division.judging, division.split.salt
     number = min(FOLDS, groups)
     if judging >= GROUPS:

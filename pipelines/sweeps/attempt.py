@@ -49,8 +49,16 @@ def dvc(tree: Path, parent: int, *arguments: str) -> int:
         with suppress(KeyboardInterrupt):
             while os.getppid() == parent:
                 with suppress(subprocess.TimeoutExpired):
-                    return process.wait(SECONDS)
+                    return ended(process.wait(SECONDS))
         interrupt_stages(process)
+    return 1
+
+
+def ended(code: int) -> int:
+    """The code for the sweep; of a DVC that was killed nothing else tells why."""
+    if code >= 0:
+        return code
+    print(f"ERROR: DVC was ended by {signal.Signals(-code).name}; was there too little memory?", flush=True)
     return 1
 
 

@@ -244,6 +244,7 @@ def best_salt(
     amounts = _amounts(names, groups, holds)
     shares = wanted_shares(val, test, folds)
     parts, wanted = list(shares), np.array(list(shares.values()))
+    first = 0 if folds else 1  # train has what val and test leave; folds are alike
     best: tuple[int, float, int] | None = None
     for salt in range(max(20, min(SALTS, DRAWS // max(len(names), 1)))):
         drawn = np.array([part_of(name, val, test, salt, folds) for name in names])
@@ -251,7 +252,7 @@ def best_salt(
         if (held[wanted > 0, 0] == 0).any():
             continue
         missing = int((held[wanted > 0] == 0).sum())
-        off = np.abs(held[1:] - wanted[1:, None]).sum(axis=0)
+        off = np.abs(held - wanted[:, None])[first:].sum(axis=0)
         found = (missing, round(float(off[0] + off[1:].mean() if len(off) > 1 else off[0]), 9), salt)
         best = min(best or found, found)
     return None if best is None else best[2]

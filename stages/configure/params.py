@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pixelproof.core.errors import unknown_name
 from pixelproof.core.params import Section
 from pixelproof.nn.overrides import Overrides
+from stages.configure.pretrained import check_form
 from stages.configure.resolve import names
 
 
@@ -20,6 +21,12 @@ class Shape(Section):
         description="initial weights: none (random), imagenet, a file in pretrained/ ({arch} in its name is the "
         "architecture), or a url with #sha256=<64 hex>"
     )
+
+    @field_validator("pretrained")
+    @classmethod
+    def _formed(cls, pretrained: str) -> str:
+        check_form(pretrained)
+        return pretrained
 
 
 class Changes(Section):

@@ -36,6 +36,16 @@ def pinned(value: str, arch: str) -> dict[str, Any] | None:
     return from_url(value) if "://" in value else from_folder(named(value, arch))
 
 
+def check_form(value: str) -> None:
+    """Check what can be checked without the file: an unknown word, a place or an ending that cannot be."""
+    if value in ("none", "imagenet"):
+        return
+    if "://" in value:
+        from_url(value)
+    else:
+        in_folder(value)
+
+
 def named(value: str, arch: str) -> str:
     """The file that a setting names for an architecture: it may hold `{arch}`, so that each has its own."""
     return value.replace("{arch}", arch)
@@ -75,15 +85,21 @@ def from_url(value: str) -> dict[str, str]:
 
 
 def from_folder(value: str) -> dict[str, Any]:
-    """A file in the folder `pretrained`, the only place for weights that configure depends on."""
+    """A file in the folder `pretrained`."""
+    path = in_folder(value)
+    if not path.is_file():
+        raise ParamsError(KEY, repr(value), "no such file; see pretrained/README.md, or `dvc pull` what DVC keeps")
+    digest = sha256(path)
+    return {"path": path.as_posix(), "sha256": digest, **learnt_before(path, digest)}
+
+
+def in_folder(value: str) -> Path:
+    """A path in the folder `pretrained`, the only place for weights that configure depends on."""
     path = PurePosixPath(value)
     if path.is_absolute() or path.parts[:1] != (FOLDER,) or ".." in path.parts or len(path.parts) < 2:
         raise ParamsError(KEY, repr(value), ALLOWED)
     check_ending(value, value)
-    if not Path(path).is_file():
-        raise ParamsError(KEY, repr(value), "no such file; see pretrained/README.md, or `dvc pull` what DVC keeps")
-    digest = sha256(Path(path))
-    return {"path": str(path), "sha256": digest, **learnt_before(Path(path), digest)}
+    return Path(path)
 
 
 def learnt_before(weights: Path, digest: str) -> dict[str, Any]:

@@ -209,10 +209,12 @@ def left_out(placed: list[Placed]) -> list[str]:
 
 def unlabelled(findings: Findings) -> list[str]:
     """A line for the images without labels."""
-    counts = {split: findings.unlabelled[split] for split in SPLITS if findings.unlabelled[split]}
-    if not counts:
+    counts = {split: findings.unlabelled[split] for split in SPLITS}
+    if findings.params.split.folds:  # train and val are the same images
+        counts = {"train and val": counts["train"], "test": counts["test"]}
+    those = ", ".join(f"{split} {count}" for split, count in counts.items() if count)
+    if not those:
         return []
-    those = ", ".join(f"{split} {count}" for split, count in counts.items())
     return [
         f"images without a labelled pixel: {sum(counts.values())} ({those}); nothing is learnt from them, nor scored"
     ]

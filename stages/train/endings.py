@@ -60,7 +60,10 @@ def end_with_training() -> None:
     os._exit(0)
 
 
-TRAINING = "halve train.batch and double train.accumulate, or make prepare.shape smaller (either changes the result)"
+TRAINING = (
+    "halve train.batch and double train.accumulate, or make train.crop, or without it prepare.shape, smaller (both"
+    " change the result)"
+)
 VALIDATION = "lower train.val_batch, or make prepare.shape smaller"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from stages.train.parts import encoder_of
 
 ENCODER = "backbone."
 ENOUGH = 0.9  # the share of the encoder's tensors that must be in the file
+SAVE = "save its state dict as safetensors"
 COUNTER = "num_batches_tracked"  # batch norm's count of batches, which older files lack; results do not depend on it
 State = dict[str, Tensor]
 
@@ -67,21 +69,40 @@ def verified(source: Mapping[str, str], arch: str) -> tuple[str, bytes]:
 
 def tensors(name: str, content: bytes) -> State:
     """The tensors of a file by name, however they are nested."""
-    try:
-        if name.lower().endswith(".safetensors"):
-            state: Any = load(content)
-        else:
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # a parser may raise anything on untrusted bytes
-        found = f"more than tensors ({' '.join(str(error).split())[:120]})"
-        raise DataError(name, "weights alone, which run no code", found, "save its state dict as safetensors") from None
+    state = parsed(name, content)
     while isinstance(state, dict) and (nests := [key for key in ("state_dict", "model") if key in state]):
         state = state[nests[0]]
     entries = state.items() if isinstance(state, dict) else ()
     weights = {str(key): value for key, value in entries if isinstance(value, Tensor)}
     if not weights:
         raise DataError(name, "weights by name", "none", "save the network's state dict")
+    for key, value in weights.items():
+        if unfit := why_unfit(value):
+            raise DataError(name, "weights that are numbers, all of them finite", f"{key} {unfit}", SAVE)
     return weights
+
+
+def parsed(name: str, content: bytes) -> Any:
+    """What a file holds; a parser may raise anything on untrusted bytes."""
+    try:
+        if name.lower().endswith(".safetensors"):
+            return load(content)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = f"more than tensors ({' '.join(str(error).split())[:120]})"
+        raise DataError(name, "weights alone, which run no code", found, SAVE) from None
+    except Exception as error:
+        found = f"a damaged one ({' '.join(str(error).split())[:120] or type(error).__name__})"
+        raise DataError(name, "a whole file", found, "fetch it again; `dvc pull` what DVC keeps") from None
+
+
+def why_unfit(weights: Tensor) -> str:
+    """Why a tensor cannot be weights of a network; empty if it can."""
+    if weights.layout is not torch.strided or weights.device.type != "cpu" or weights.is_quantized:
+        return "is sparse, quantised or without data"
+    if weights.is_complex():
+        return "is complex"
+    return "" if bool(torch.isfinite(weights).all()) else "holds what is not a number, or infinity"
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -107,14 +128,17 @@ def from_vgg(state: State, encoder: nn.Module) -> State:
     Its convolutions have a bias even before a batch norm. The norm cancels it, so we subtract it from the norm's mean:
     the same network without the bias.
     """
-    rows = {key.rpartition(".")[0] for key in state if key.startswith("features.")}
-    rest = {key: value for key, value in state.items() if not key.startswith("features.")}
+    inside = [key for key in state if re.fullmatch(r"features\.\d+\.\w+", key)]
+    rows = {key.rpartition(".")[0] for key in inside}
+    rest = {key: value for key, value in state.items() if key not in inside}
     found: dict[str, list[dict[str, Any]]] = {"convolution": [], "norm": []}
     for row in sorted(rows, key=lambda name: int(name.split(".")[1])):
         layer = {key.rpartition(".")[2]: value for key, value in state.items() if key.startswith(f"{row}.")}
         found["norm" if "running_mean" in layer else "convolution"].append(layer)
     for convolution, norm in zip(found["convolution"], found["norm"], strict=False):
-        norm["running_mean"] = norm["running_mean"] - convolution.pop("bias", 0)
+        bias = convolution.pop("bias", torch.zeros(()))
+        if bias.shape in ((), norm["running_mean"].shape):
+            norm["running_mean"] = norm["running_mean"] - bias
     for kind, layer_type in (("convolution", nn.Conv2d), ("norm", nn.BatchNorm2d)):
         ours = [name for name, module in encoder.named_modules() if isinstance(module, layer_type)]
         for number, layer in enumerate(found[kind]):
@@ -193,7 +217,7 @@ class Match:
 
 def match(state: State, target: Mapping[str, Tensor]) -> Match:
     """Compare a file's tensors with a network's, by name and shape."""
-    matching = {key: value for key, value in state.items() if key in target and value.shape == target[key].shape}
+    matching = {key: value for key, value in state.items() if key in target and not difference(value, target[key])}
     wanted = [key for key in target if key.startswith(ENCODER) and not key.endswith(COUNTER)]
     missing = {key: difference(state.get(key), target[key]) for key in wanted if key not in matching}
     counted = [key for key in state if not key.endswith(COUNTER)]
@@ -210,7 +234,11 @@ def match(state: State, target: Mapping[str, Tensor]) -> Match:
 
 
 def difference(found: Tensor | None, expected: Tensor) -> str:
-    """Why a tensor does not match."""
+    """Why a tensor does not match; empty if it does."""
     if found is None:
         return "is not there"
+    if found.is_floating_point() != expected.is_floating_point():
+        return f"is {found.dtype}, not {expected.dtype}".replace("torch.", "")
+    if found.shape == expected.shape:
+        return ""
     return f"is {'x'.join(map(str, found.shape))}, not {'x'.join(map(str, expected.shape))}"

@@ -76,6 +76,28 @@ def test_names_that_were_written_stay_and_new_values_are_added(clone: Path) -> N
     ]  # fmt: skip
 
 
+def test_a_copy_keeps_its_names_and_what_the_folder_does_not_have(clone: Path, tmp_path: Path) -> None:
+    raw, place, rng = tmp_path / "own", clone / "data/folders/own", np.random.default_rng(0)
+    for number in range(8):
+        photo(raw / f"images/{number}.png", rng)
+        save(raw / f"masks/{number}.png", np.full((12, 16), number // 4, np.uint8))
+    init_folder(raw, clone)
+    named = (place / "classes.csv").read_text().replace("class-1", "roof")
+    (place / "classes.csv").write_text(named)
+    init_folder(raw, clone)
+    assert (place / "classes.csv").read_text() == named
+    (place / "notes.txt").write_text("mine")
+    save(raw / "masks/3.png", np.full((12, 16), 1, np.uint8))
+    with pytest.raises(DataError, match=r"2 files that it has not, .* otherwise: masks/3.png, notes.txt; go on with"):
+        init_folder(raw, clone)
+    assert (place / "notes.txt").read_text() == "mine" and (place / "classes.csv").read_text() == named
+    shutil.rmtree(place / "masks")
+    (place / "notes.txt").unlink()
+    init_folder(raw, clone)
+    assert (place / "masks/3.png").read_bytes() == (raw / "masks/3.png").read_bytes()
+    assert (place / "classes.csv").read_text().count("roof") == 1
+
+
 def test_a_shape_that_was_chosen_stays(clone: Path) -> None:
     path = clone / "params.yaml"
     shutil.copytree(ROOT / "examples/folder", clone / "examples/folder")
@@ -175,6 +197,7 @@ def test_the_window_of_16_bits_is_measured_once_and_used(clone: Path, tmp_path: 
     np.testing.assert_array_equal(read_image(out, "all", read_split(out, "all")[0])[..., 0], expected)
 
     save(raw / "images/3.png", dim * 40)
+    shutil.rmtree(clone / options["path"] / "images")
     assert "16 bits" not in "\n".join(init_folder(raw, clone))
     assert yaml.safe_load((clone / "params.yaml").read_text())["download"]["folder"]["window"] == options["window"]
     with pytest.raises(

@@ -64,7 +64,7 @@ def test_what_each_step_takes_counts_beside_its_pixels() -> None:
 def test_one_of_a_kind_is_told_in_the_singular() -> None:
     """One image, and time for one step: of 4 images of 1000x1000, a second."""
     single = replace(FACTS, learnt=1, packaged=True)
-    assert why("train.pretrained", single) == "1 image: few to learn an encoder from nothing"
+    assert why("train.pretrained", single) == "1 image beside the 1.3 million that ImageNet's have learnt from"
     assert "leave time for 1 step;" in why("train.crop", FACTS, 0.02)
     assert "more than 5 % of 1 image" in why("train.batch", single)
     assert why("train.iterations", FACTS, 1).endswith(", in 1 minute")

@@ -200,7 +200,7 @@ def test_nine_tenths_are_enough_and_less_is_not() -> None:
 @pytest.mark.parametrize("content", [b"", b"\x80\x04nothing", np.random.default_rng(0).bytes(500)])
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
 def test_what_is_no_weights_is_one_line(name: str, content: bytes) -> None:
-    with pytest.raises(DataError, match=r"expected weights") as caught:
+    with pytest.raises(DataError, match=r"expected (weights|a whole file)") as caught:
         tensors(name, content)
     assert "\n" not in str(caught.value)
 
@@ -264,6 +264,21 @@ def test_a_file_that_is_not_the_configured_one_or_runs_code_is_refused(workspace
     refused = train_forked(root, check=False)
     assert refused.returncode == 2 and "expected weights alone, which run no code" in refused.stderr
     assert "Traceback" not in refused.stderr and not (root / "was-run").exists()
+    weights = {"backbone.a": torch.ones(4, 4)}
+    odd = {
+        "is sparse, quantised or without data": {"backbone.a": weights["backbone.a"].to_sparse()},
+        "is complex": {"backbone.a": torch.ones(2, dtype=torch.complex64)},
+        "holds what is not a number": {"backbone.a": torch.tensor([1.0, torch.nan])},
+        "of the encoder's tensors or more": {"features.0.weight": torch.ones(3), "features.bias": torch.ones(2)},
+    }
+    for said, state in odd.items():
+        torch.save(state, path)
+        configure(root, "pretrained/crafted.pth")
+        refused = train_forked(root, check=False)
+        assert refused.returncode == 2 and said in refused.stderr and "Traceback" not in refused.stderr
+    path.write_bytes(path.read_bytes()[:-99])
+    configure(root, "pretrained/crafted.pth")
+    assert "expected a whole file, found a damaged one" in train_forked(root, check=False).stderr
     path.write_bytes(b"other")
     refused = train_forked(root, check=False)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
