@@ -93,6 +93,12 @@ def test_the_command_says_how_to_get_annotations_that_are_not_here_yet(clone: Pa
         ),
         ("iterations: 900", "iterations: 10000001 epochs", "train.iterations: found '10000001 epochs' .str.; expected"),
         ("iterations: 900", "iterations: 99999999999 epochs", "train.iterations: found '9+ epochs' .str.; expected"),
+        (
+            "pretrained: none",
+            "pretrained: imagent",
+            "train.pretrained: found 'imagent'; allowed: none, imagenet",
+        ),
+        ("pretrained: none", "pretrained: http://x/y.pth#sha256=zz", "train.pretrained: found 'http:.*; allowed: none"),
         ("examples/cvat", "examples/cvta", "cvat.exports: found 'examples/cvta'; expected a folder that exists"),
     ],
 )

@@ -61,6 +61,15 @@ def test_what_each_step_takes_counts_beside_its_pixels() -> None:
     assert "time for 1,200 steps" in {line.key: line.why for line in propose(FACTS, pace, 50)}["train.batch"]
 
 
+def test_where_val_is_learnt_nothing_is_judged() -> None:
+    learnt = Division(PLACES, SPLIT.model_copy(update={"learn_val": True}), False)
+    all_of_it = replace(FACTS, judged=0, division=learnt)
+    found = proposed(all_of_it, minutes=5000)
+    assert found["prepare.split.folds"] == 0 and found["train.val_interval"] == found["train.iterations"]
+    assert why("prepare.split.folds", all_of_it).startswith("prepare.split.learn_val")
+    assert why("train.val_interval", all_of_it).endswith("the weights of the last iteration are published")
+
+
 def test_one_of_a_kind_is_told_in_the_singular() -> None:
     """One image, and time for one step: of 4 images of 1000x1000, a second."""
     single = replace(FACTS, learnt=1, packaged=True)

@@ -27,6 +27,13 @@ def test_small_images_of_one_size_stay_as_they_are() -> None:
     ]
 
 
+def test_tiny_images_are_not_squashed() -> None:
+    found = propose([(7, 5)] * 12, {})
+    assert (found.mode, found.width, found.height) == ("fit", 16, 16)
+    assert found.reasons[0].endswith("all 12 images are 7x5, below 16 pixels: enlarged, and padded")
+    assert "a pixel then covers 0.4" in found.reasons[1]
+
+
 def test_small_images_of_several_sizes_keep_their_aspects() -> None:
     found = propose([(400, 300), (300, 400), (200, 150), (160, 160)], {})
     assert (found.mode, found.width, found.height) == ("fit", 400, 400)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from pipelines.sweeps.place import MARK
 from tests.pipelines.conftest import commit, python, runs, sh
@@ -76,7 +77,8 @@ def test_a_killed_sweep_goes_on_and_nothing_is_left_at_work(sweeping: Path) -> N
     assert ends(sweeping)["train-fcn"] == 3 and ends(sweeping)["prepare"] == 1
 
 
-def test_what_a_killed_attempt_had_started_is_ended(sweeping: Path) -> None:
+@pytest.mark.parametrize(("depth", "why"), [(0, "its process"), (1, "ERROR: DVC")])
+def test_a_killed_point_says_so_and_leaves_nothing_at_work(sweeping: Path, depth: int, why: str) -> None:
     (sweeping / "experiments/rate.yaml").write_text("grid: {train.lr: [0.2]}\n")
     commit(sweeping)
     (sweeping / "control/train-fcn").write_text("time.sleep(600)")
@@ -85,10 +87,10 @@ def test_what_a_killed_attempt_had_started_is_ended(sweeping: Path) -> None:
     while "train-fcn" not in runs(sweeping):
         assert process.poll() is None
         time.sleep(0.1)
-    (attempt,) = psutil.Process(process.pid).children()
-    attempt.kill()
+    family = psutil.Process(process.pid).children(recursive=True)  # the attempt, DVC, the stage
+    family[depth].kill()
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 2 and "lr=0.2: failed: its process was ended by SIGKILL (all of it: " in said
+    assert process.returncode == 2 and f"lr=0.2: failed: {why} was ended by SIGKILL" in said
     assert at_work(sweeping) == []
 
 

@@ -139,3 +139,18 @@ def test_the_salt_stratifies_the_folds() -> None:
     images = images_per_split(dict.fromkeys(names, 5), 0.15, 0.0, salt, 5)
     assert images.pop("test") == 0 and {*images.values()} <= {10, 15}
     assert best_salt({"a": 1, "b": 1}, 0.15, 0.0, folds=3) is None
+
+
+def test_the_best_salt_for_folds_is_the_best_of_a_plain_search() -> None:
+    """The first fold counts as the others do."""
+    sizes = {f"flight {n}": 1 for n in range(20)}
+
+    def badness(salt: int) -> float:
+        shares = images_per_split(sizes, 0.15, 0.1, salt, 5)
+        test = shares.pop("test")
+        if not (test and all(shares.values())):
+            return 9.0
+        return round(abs(test / 20 - 0.1) + sum(abs(images / 20 - 0.18) for images in shares.values()), 6)
+
+    salt = best_salt(sizes, 0.15, 0.1, folds=5)
+    assert salt is not None and badness(salt) == min(map(badness, range(1000)))

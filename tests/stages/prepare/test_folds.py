@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pixelproof.core.errors import DataError, ParamsError
 from pixelproof.data.dataset import COLUMNS, read_split, verify
 from pixelproof.data.splitting import fold_of
+from stages.prepare.findings import Findings, unlabelled
 from stages.prepare.merge import prepare
 from tests.stages.prepare.test_prepare import OWN, both, digests, section, write
 
@@ -90,6 +91,14 @@ def test_the_cards_count_the_folds(tmp_path: Path) -> None:
             assert sum(one["classes"][number][key] for one in card["folds"]) == info[key]
     page = (tmp_path / "cards/card.md").read_text()
     assert f"| 1 | {[*folds.values()].count(1)} |" in page.split("## Folds")[1]
+
+
+def test_an_image_without_labels_is_counted_once() -> None:
+    """In folds, train and val are the same images."""
+    for folds, told in ((3, "3 (train and val 2, test 1)"), (0, "5 (train 2, val 2, test 1)")):
+        found = Findings(section(split={"folds": folds}), {})
+        found.unlabelled.update({"train": 2, "val": 2, "test": 1})
+        assert unlabelled(found)[0].startswith(f"images without a labelled pixel: {told};")
 
 
 def test_an_empty_fold_names_the_salt_that_fills_all(tmp_path: Path) -> None:
