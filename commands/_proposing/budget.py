@@ -74,7 +74,7 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
     learnt, judged = shared(facts, folds)
     crop, cropped = _crop(facts, room)
     batch, batched = _batch(facts, room, crop, learnt)
-    most = int(MOST_VIEWS * learnt / batch)
+    most = most_shown(learnt, batch)
     steps = _rounded(min(room.steps(batch, crop), most))
     views, rate = steps * batch / learnt, batch / room.step(batch, crop)
     span = ("1 minute" if minutes == 1 else f"{minutes:g} minutes") + (f" for {folds} folds" if folds else "")
@@ -82,7 +82,8 @@ def effort(facts: Facts, pace: Pace, minutes: float, folds: int) -> Effort:
     times = f"{views:.0f}" if views >= 10 else f"{views:.1f}"
     shown = f"{speed} images/s measured here: {steps} steps of {batch} show each image {times} times"
     ends = f"in {span}" if steps < _rounded(most) else f"which is enough, and takes no more than {span}"
-    short = f"; fewer than {STEPS} steps teach little: give it more --minutes" if steps < min(STEPS, most) else ""
+    few = steps < _rounded(min(STEPS, most))
+    short = f"; fewer than {STEPS} steps teach little: give it more --minutes" if few else ""
     interval, validated = _validations(facts, room, steps, judged)
     lines = [
         Line("train.crop", None if crop == facts.size else list(crop), cropped),
@@ -102,6 +103,11 @@ def room_for(facts: Facts, pace: Pace, minutes: float, folds: int) -> Room:
 def most_steps(facts: Facts, pace: Pace, minutes: float, folds: int) -> int:
     """How many steps of small batches and crops fit into the time of each network."""
     return room_for(facts, pace, minutes, folds).steps(LEAST, list(_crops(facts))[-1])
+
+
+def most_shown(learnt: float, batch: int) -> int:
+    """After how many steps more would show nothing new."""
+    return int(MOST_VIEWS * learnt / batch)
 
 
 def shared(facts: Facts, folds: int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from commands._proposing.budget import STEPS, Effort, effort, most_steps
+from commands._proposing.budget import LEAST, STEPS, Effort, effort, most_shown, most_steps, shared
 from commands._proposing.facts import Division, Facts, Line, Pace
 from commands._shape import too_small
 from pipelines.compare.words import counted
@@ -100,8 +100,9 @@ def _folds(facts: Facts, pace: Pace, minutes: float) -> tuple[int, list[Line]]:
         return 0, [Line(key, 0, f"{counted(groups, 'group')} outside test: no fold could be left out")]
     few = f"{judging} of {groups} groups for validation are too few to judge by (metrics.md)"
     steps = most_steps(facts, pace, minutes, number)
-    if steps < STEPS:
-        need = math.ceil(minutes * STEPS / max(steps, 1))
+    enough = min(STEPS, most_shown(shared(facts, number)[0], LEAST))
+    if steps < enough:
+        need = math.ceil(minutes * enough / max(steps, 1))
         short = f"but {number} folds leave each network time for {counted(steps, 'step')}: --minutes {need} would do"
         return 0, [Line(key, 0, f"{few}, {short}")]
     if not _fills(division, salt, number):

@@ -61,6 +61,17 @@ def test_what_each_step_takes_counts_beside_its_pixels() -> None:
     assert "time for 1,200 steps" in {line.key: line.why for line in propose(FACTS, pace, 50)}["train.batch"]
 
 
+def test_no_more_steps_are_asked_for_than_show_few_images_often_enough() -> None:
+    """Of 6.1 images 600 steps of 4 are 400 times each. 9 of 12 images, in 4 folds, need 900: 945 fit into 9.45 s."""
+    few = replace(FACTS, learnt=6.1, size=(100, 100))
+    told = why("train.iterations", few)
+    assert "600 steps of 4 show" in told and "which is enough" in told and "--minutes" not in told
+    places = {"a": "train", "b": "train", "c": "train", "d": "val"}
+    folded = replace(few, learnt=9, judged=3, division=Division(places, SPLIT, False))
+    assert proposed(folded, minutes=0.7)["prepare.split.folds"] == 4
+    assert "--minutes 1 would do" in why("prepare.split.folds", folded, 0.6)
+
+
 def test_where_val_is_learnt_nothing_is_judged() -> None:
     learnt = Division(PLACES, SPLIT.model_copy(update={"learn_val": True}), False)
     all_of_it = replace(FACTS, judged=0, division=learnt)
