@@ -43,9 +43,9 @@ def preview(name: str, images: int, out: Path | None) -> None:
     Raises:
         PixelproofError: there is no such policy, or no image; or `out` is no name of a PNG, or a file of others.
     """
-    target = target_of(name, out)
     params = load("train", TrainParams)
-    policy, split = policy_of(name, params), Split(PREPARED, read_header(PREPARED))
+    policy, target = policy_of(name, params), target_of(name, out)
+    split = Split(PREPARED, read_header(PREPARED))
     if not split.samples or images < 1:
         raise StateError(
             "pixelproof augment", f"{len(split.samples)} images, {images} asked for", "ask for one or more"
