@@ -51,7 +51,8 @@ def propose(sizes: Sequence[Size], objects: Mapping[str, Sequence[Seen]]) -> Pro
     least, side = _least(objects, frame)
     if longest <= WHOLE and kinds == 1 and min(sizes[0]) < LEAST:
         shape = _shape("fit", *sizes[0])
-        why = f"all {len(sizes)} images are {sizes[0][0]}x{sizes[0][1]}, below {LEAST} pixels: enlarged, and padded"
+        small = f"all {len(sizes)} images are {sizes[0][0]}x{sizes[0][1]}, below {LEAST} pixels"
+        why = f"{small}: the aspect is kept, and the rest is padded"
     elif longest <= WHOLE and kinds == 1:
         shape = _shape("stretch", *sizes[0])
         why = f"all {len(sizes)} images are {sizes[0][0]}x{sizes[0][1]}: nothing is scaled"

@@ -30,7 +30,9 @@ def test_small_images_of_one_size_stay_as_they_are() -> None:
 def test_tiny_images_are_not_squashed() -> None:
     found = propose([(7, 5)] * 12, {})
     assert (found.mode, found.width, found.height) == ("fit", 16, 16)
-    assert found.reasons[0].endswith("all 12 images are 7x5, below 16 pixels: enlarged, and padded")
+    assert found.reasons[0].endswith(
+        "all 12 images are 7x5, below 16 pixels: the aspect is kept, and the rest is padded"
+    )
     assert "a pixel then covers 0.4" in found.reasons[1]
 
 

@@ -89,7 +89,7 @@ def test_a_killed_point_says_so_and_leaves_nothing_at_work(sweeping: Path, depth
         time.sleep(0.1)
     family = psutil.Process(process.pid).children(recursive=True)  # the attempt, DVC, the stage
     family[depth].kill()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 2 and f"lr=0.2: failed: {why} was ended by SIGKILL" in said
     assert at_work(sweeping) == []
 
