@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from pixelproof.core.errors import DataError
 from pixelproof.core.files import read_json, write_json
+from pixelproof.core.pool import mapped
 from pixelproof.core.progress import Progress
 from pixelproof.data.dataset import Header, Sample, SplitWriter, write_header
 from pixelproof.data.images import Array
@@ -52,7 +48,9 @@ def write_dataset(
     jobs = [(split, number, item) for split, items in splits.items() for number, item in enumerate(items)]
     samples: dict[str, dict[str, Sample]] = {split: {} for split in splits}
     progress = Progress(f"{header.name}: images", len(jobs))
-    with _mapped(partial(_add, request.kept, target, header, read), jobs, request.workers) as written:
+    add = partial(_add, request.kept, target, header, read)
+    chunk = min(CHUNK, -(-len(jobs) // request.workers))
+    with mapped(add, jobs, request.workers, max(1, chunk)) as written:
         for done, ((split, *_), sample) in enumerate(zip(jobs, written, strict=True), start=1):
             if sample.id in samples[split]:
                 raise DataError(f"{split}/{sample.id}", "a unique id", "a duplicate", "rename one of the two images")
@@ -78,17 +76,3 @@ def _add(
     if note:
         write_json(note, asdict(one.sample))  # after the image: it says that all its files are there
     return one.sample
-
-
-@contextmanager
-def _mapped(add: Callable[[Any], Sample], jobs: Sequence[Any], workers: int) -> Iterator[Iterator[Sample]]:
-    """The samples in the order of the jobs, made in this process or in several."""
-    if workers == 1 or len(jobs) < 2:
-        yield map(add, jobs)
-        return
-    spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with threads
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,))
-    try:
-        yield pool.map(add, jobs, chunksize=min(CHUNK, -(-len(jobs) // workers)))
-    finally:
-        pool.shutdown(cancel_futures=True)

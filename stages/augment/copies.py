@@ -6,20 +6,17 @@ One that a step pastes into, or that prefers rare classes, depends on the other 
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections import defaultdict
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pixelproof.augmentation.apply import apply, needs_shares
 from pixelproof.augmentation.view import Around, Size, View
 from pixelproof.core.files import whole_folder
+from pixelproof.core.pool import mapped
 from pixelproof.core.progress import track
 from pixelproof.data.dataset import (
     Header,
@@ -50,24 +47,11 @@ def augment(prepared: Path, target: Path, params: Augment, seed: int) -> int:
         split = Split(prepared, header)
         shares = split.shares() if params.rare.copies or needs_shares(params.policy) else {}
         work = partial(make_copies, split, root, params, seed, shares)
-        for made in track(_run(work, samples, params.workers), "augment: images", len(samples)):
-            writer.samples.update((sample.id, sample) for sample in made)
+        chunk = max(1, min(32, len(samples) // (4 * params.workers)))
+        with mapped(work, samples, params.workers, chunk) as copies:
+            for made in track(copies, "augment: images", len(samples)):
+                writer.samples.update((sample.id, sample) for sample in made)
         return len(writer.close())
-
-
-def _run(work: partial[list[Sample]], samples: list[Sample], workers: int) -> Iterator[list[Sample]]:
-    """Do the work here, or in several spawned processes, which inherit no state from this one."""
-    if workers == 1 or len(samples) < 2:
-        yield from map(work, samples)
-        return
-    chunk = max(1, min(32, len(samples) // (4 * workers)))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start) as pool:
-        yield from pool.map(work, samples, chunksize=chunk)
-
-
-def _start() -> None:
-    """One OpenCV thread per process: the processes already run in parallel."""
-    cv2.setNumThreads(1)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,14 @@ import os
 import signal
 import sys
 import uuid
+from pathlib import Path
 
 from pixelproof.core.errors import ParamsError, StateError
 from pixelproof.core.params import load
 from pixelproof.core.stage import run_stage
 from stages.train.params import Params
+
+COMPILED = Path(".pixelproof/compiled")
 
 
 def main() -> None:
@@ -31,6 +34,8 @@ def main() -> None:
     if processes > 1 and "RANK" not in os.environ:
         launch(processes, params.compute.threads)
         return
+    if params.train.compile:  # kept for the next training; torch would put it among temporary files
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(COMPILED.resolve()))
     from stages.train.run import train
 
     train(arguments.arch, arguments.seed, params)

@@ -6,16 +6,11 @@ its own number, so that adding flights, images or workers does not change existi
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
-import cv2
-
+from pixelproof.core.pool import mapped
 from pixelproof.core.progress import Progress
 from pixelproof.data.dataset import SPLITS, Sample, SplitWriter, write_header
 from pixelproof.sources.request import Facts, Request
@@ -45,7 +40,7 @@ def convert(request: Request, target: Path) -> None:
     shoot = partial(_shoot, seed=request.seed, images=options["images_per_flight"], side=options["side"])
     write_header(target, header)
     total = sum(len(split_names) for split_names in names)
-    with _shots(shoot, list(chain(*names)), request.workers) as rendered:
+    with mapped(shoot, list(chain(*names)), request.workers) as rendered:
         progress, done = Progress("flights", total), count(1)
         for split, split_names in zip(SPLITS, names, strict=True):
             writer = SplitWriter(target, split, header)
@@ -60,14 +55,3 @@ def convert(request: Request, target: Path) -> None:
 
 def _shoot(name: str, seed: int, images: int, side: int) -> list[Scene]:
     return [render(seed, name, number, side) for number in range(images)]
-
-
-@contextmanager
-def _shots(shoot: partial[list[Scene]], names: list[str], workers: int) -> Iterator[Iterator[list[Scene]]]:
-    """The scenes of each flight, in the order of the names, rendered in this process or in several."""
-    if workers == 1:
-        yield map(shoot, names)
-        return
-    spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with threads
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield pool.map(shoot, names)
