@@ -23,14 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Wrong params and unknown targets are reported at once, not by a stage hours later."""
+    """Wrong params are reported at once, not by a stage hours later."""
     from commands._params import checked
-    from pipelines.dvc.graph import check_targets
-
-    checked(Path.cwd())
-    check_targets(arguments.targets)
     from pipelines.flows.local import run
 
+    checked(Path.cwd())
     return ExitCode.GOOD if run(arguments.targets, arguments.jobs) else ExitCode.NOT_DONE
 
 

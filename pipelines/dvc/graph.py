@@ -90,13 +90,6 @@ def _collect(repo: Any, target: str) -> list[Any]:
         raise StateError(f"target {target!r}", "no such stage", f"stages: {listed}{nearest(target, names)}") from None
 
 
-def check_targets(targets: Sequence[str]) -> None:
-    """Refuse a target that DVC does not know at once, before Prefect starts."""
-    if targets:
-        with open_repo() as repo:
-            read_graph(repo, targets)
-
-
 def stages_that_ran(stages: Iterable[Any]) -> set[str]:
     """The addresses of those that dvc.lock has a run of; each lock is read once, where DVC would for every stage."""
     stages = [stage for stage in stages if not stage.is_data_source]

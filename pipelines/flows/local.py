@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from pipelines.dvc.due import due
 from pipelines.flows.serve import HOME, password, service, settings, wait_until_healthy
 from pipelines.flows.server import HOST
 from pipelines.processes import Command
@@ -28,7 +29,14 @@ ITS_OWN = {"PREFECT__SERVER_EPHEMERAL": "1"}  # as of Prefect's own temporary se
 
 
 def run(targets: Sequence[str], jobs: int) -> bool:
-    """Run the flow in this process; True if every stage is up to date at the end."""
+    """Run the flow in this process; True if every stage is up to date at the end.
+
+    Prefect takes seconds to start, and so is only started if there is something to run.
+    """
+    found = due(targets)
+    if not found.changed:
+        print(f"0 ran, 0 restored, {len(found.graph.order)} skipped", file=sys.stderr)
+        return True
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     if not has_server():
         start_server()

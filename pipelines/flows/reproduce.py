@@ -16,12 +16,10 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from pipelines.dvc.graph import Graph, changed_stages, open_repo, read_graph
-from pipelines.dvc.leftovers import clear
+from pipelines.dvc.due import Due, due
 from pipelines.dvc.revision import WORKSPACE, open_revision
-from pipelines.params import Pipelines, load_pipelines
 from pipelines.processes import Outcome, StageFailedError, StageProcesses
-from pixelproof.core.errors import PixelproofError, unknown_name
+from pixelproof.core.errors import PixelproofError
 
 NOT_STARTED = "Invalid"
 
@@ -30,37 +28,29 @@ NOT_STARTED = "Invalid"
 def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None = None) -> State[None]:
     """Bring the targets (without any: all of dvc.yaml) up to date, up to `jobs` stages in parallel."""
     try:
-        with open_repo() as repo:
-            clear(repo)
-            graph = read_graph(repo, targets or ())
-            changed = changed_stages(repo, graph.order)
-            names = {stage.addressing.split("@")[0] for stage in repo.index.stages}
-        settings = load_pipelines()
-        for name in settings.retries.keys() - names:
-            raise unknown_name("pipelines.retries", name, names)
+        found = due(targets or ())
     except PixelproofError as error:
         return Failed(name=NOT_STARTED, message=str(error))
     except OSError as error:
         if not error.filename:  # not about a path: an error of ours
             raise
-        found = f"{error.filename}: {error.strerror}; check that this path can be read and written"
-        return Failed(name=NOT_STARTED, message=found)
+        message = f"{error.filename}: {error.strerror}; check that this path can be read and written"
+        return Failed(name=NOT_STARTED, message=message)
     with StageProcesses(jobs) as processes:
-        futures = _submit(graph, changed, settings, processes)
+        futures = _submit(found, processes)
         for future in futures.values():
             future.wait()
     _publish_metrics()
     return summary({stage: future.state for stage, future in futures.items()})
 
 
-def _submit(
-    graph: Graph, changed: set[str], settings: Pipelines, processes: StageProcesses
-) -> dict[str, PrefectFuture[State[None]]]:
+def _submit(found: Due, processes: StageProcesses) -> dict[str, PrefectFuture[State[None]]]:
     """Submit every stage at once: Prefect makes each wait for those it needs, `processes` limits how many run."""
     ran: set[str] = set()
+    graph, settings = found.graph, found.settings
 
     def update(stage: str) -> State[None]:
-        if stage not in changed and ran.isdisjoint(graph.needs[stage]):
+        if stage not in found.changed and ran.isdisjoint(graph.needs[stage]):
             return Completed(name="Skipped", message="nothing to do")
         try:
             outcome = processes.repro(stage, get_run_logger().info)

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from commands._trained import SEEDS, config_of, find
-from pipelines.dvc.graph import check_targets
+from pipelines.dvc.due import due
 from pixelproof.core.errors import StateError
 from stages.report.params import Seeds
 from tests.workspace import make_workspace
@@ -42,19 +42,19 @@ def test_advice_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(clone)
     params = clone / "params.yaml"
     assert advice("unet", 0) == "run `bin/pixelproof reproduce evaluate@unet-0`"
-    check_targets([follow(params, advice("unet", 0))])
+    due([follow(params, advice("unet", 0))])
     for arch, seed in ((ARCH, 0), ("unet", 3), ("segnet", 7)):
         with pytest.raises(StateError, match="no such stage"):  # what DVC says where nothing is added first
-            check_targets([f"evaluate@{arch}-{seed}"])
+            due([f"evaluate@{arch}-{seed}"])
         text = advice(arch, seed)
         assert text.startswith("add ") and " in params.yaml, then `bin/pixelproof reproduce " in text
         stage = follow(params, text)
         assert stage == f"evaluate@{arch}-{seed}"
-        check_targets([stage])
+        due([stage])
         assert advice(arch, seed) == f"run `bin/pixelproof reproduce {stage}`"
     with pytest.raises(StateError, match=r"^data/configs/fcn8s\.json: .*; add fcn8s to `architectures` in") as raised:
         config_of("fcn8s")
-    check_targets([follow(params, str(raised.value))])
+    due([follow(params, str(raised.value))])
     assert advice("ocrnet-hr48-hm", 0) == f"there is no architecture with this name (did you mean {ARCH!r}?)"
 
 

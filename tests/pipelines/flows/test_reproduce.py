@@ -86,6 +86,16 @@ def test_without_a_server_the_command_runs_what_changed_and_streams_it(repo: Pat
     assert sh("dvc", "status", cwd=repo).stdout == "Data and pipelines are up to date.\n"
 
 
+def test_prefect_is_not_started_for_nothing(repo: Path) -> None:
+    """It would take seconds, and make its home; runs on a server, which others look at, are there all the same."""
+    done = python("reproduce", cwd=repo)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "0 ran, 0 restored, 6 skipped\n")
+    assert not (repo / ".pixelproof/prefect").exists() and runs(repo) == []
+    edit("params.yaml", "lr: 0.1", "lr: 0.2")
+    done = python("reproduce", "prepare", cwd=repo)
+    assert done.stderr == "0 ran, 0 restored, 3 skipped\n"
+
+
 def test_nothing_to_do_is_skipped_and_said(reproduce: Any, repo: Path, served: Served) -> None:
     run = reproduce()
     assert run.states == dict.fromkeys(STAGES, "Skipped")
