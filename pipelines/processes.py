@@ -17,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
-from pixelproof.core.errors import PixelproofError, StateError
+from pixelproof.core.errors import PixelproofError
 
+FOLLOW = Path(__file__).with_name("follow.py")
 LAST_LINES = 20
 SECONDS_TO_END = 20
 
@@ -38,6 +39,16 @@ class Ended(NamedTuple):
 
     code: int
     lines: list[str]
+
+
+def program(module: str, *arguments: str) -> list[str]:
+    """The command line of a module's program that ends soon after this process has, even if that is killed.
+
+    Args:
+        module: what `python -m` would run.
+        arguments: its arguments.
+    """
+    return [sys.executable, str(FOLLOW), str(os.getpid()), module, *arguments]
 
 
 def quiet(line: str) -> None:
@@ -179,14 +190,11 @@ class StageProcesses:
             return outcome
 
     def _start(self, stage: str) -> subprocess.Popen[bytes]:
-        dvc = Path(sys.executable).with_name("dvc")  # even if the environment is not activated
-        if not dvc.exists():
-            raise StateError(str(dvc), "not installed beside this Python", "run `make test` or `make repro` once")
         with self._lock:
             if self._closed:
                 raise StageFailedError(stage, -signal.SIGINT, ["not started: the run was interrupted"])
             # Several of these share the repository: each waits while another briefly holds its lock.
-            process = start(Command([str(dvc), "--wait-for-lock", "repro", "--single-item", stage]))
+            process = start(Command(program("dvc", "--wait-for-lock", "repro", "--single-item", stage)))
             self._running.add(process)
         return process
 

@@ -18,9 +18,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pipelines.dvc.due import due
+from pipelines.flows.api import Api
 from pipelines.flows.serve import HOME, password, service, settings, wait_until_healthy
 from pipelines.flows.server import HOST
-from pipelines.processes import Command
+from pipelines.processes import Command, program
 from pixelproof.core.errors import PixelproofError
 
 SERVER = "temporary-server"
@@ -89,11 +90,11 @@ def start_server() -> None:
         api = f"http://{HOST}:{listening.getsockname()[1]}/api"
         replace(settings(api, password()))
         number = listening.fileno()
-        start = [sys.executable, "-m", "pipelines.flows.server", "--socket", str(number), "--parent", str(os.getpid())]
+        start = program("pipelines.flows.server", "--socket", str(number))
         command = Command(start, environment=os.environ | ITS_OWN, files=[number])
         stack = ExitStack()
         atexit.register(stack.close)  # registered before Prefect's own, so called after it has sent its last events
         server = stack.enter_context(service(SERVER, command))
     reread()
     logging.getLogger("prefect.flow_runs").addFilter(lambda record: not record.getMessage().startswith("View at "))
-    wait_until_healthy(api, SERVER, server)
+    wait_until_healthy(Api(api, password()), SERVER, server)

@@ -18,7 +18,9 @@ from pydantic import Field
 
 from pipelines.dvc.due import Due, due
 from pipelines.dvc.revision import WORKSPACE, open_revision
+from pipelines.flows.left import SERVED
 from pipelines.processes import Outcome, StageFailedError, StageProcesses
+from pixelproof.core.alive import follow_starter
 from pixelproof.core.errors import PixelproofError
 
 NOT_STARTED = "Invalid"
@@ -27,6 +29,7 @@ NOT_STARTED = "Invalid"
 @flow(name="reproduce", persist_result=False)
 def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None = None) -> State[None]:
     """Bring the targets (without any: all of dvc.yaml) up to date, up to `jobs` stages in parallel."""
+    follow_starter(names=[SERVED])
     try:
         found = due(targets or ())
     except PixelproofError as error:

@@ -11,51 +11,100 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import httpx
+
+from pipelines.flows.api import Api
+from pipelines.flows.left import SERVED, Runs, end_left, mark
 from pipelines.flows.server import HOST
-from pipelines.processes import SECONDS_TO_END, Command, run, running
+from pipelines.processes import SECONDS_TO_END, Command, program, run, running
 from pixelproof.core.errors import StateError
+from pixelproof.core.progress import say
 
 HOME = Path(".pixelproof/prefect")  # Prefect's database, settings and logs of this clone; delete it to start afresh
 PASSWORD = HOME / "auth"  # `user:password`, as Prefect's settings want it
 POOL = "pixelproof"
 SECONDS_TO_START = 120
+SECONDS_BETWEEN_LOOKS = 5
+LIVES = 5  # a server or a worker that ends so often within some minutes is not started again
+SECONDS_OF_LIVES = 300
+
+
+@dataclass
+class Served:
+    """What is served where: the address of the API, the environment of all processes, and runs that must go on."""
+
+    port: int
+    api: Api
+    environment: dict[str, str]
+    runs: Runs
+
+    def once(self, first: bool) -> StateError:
+        """Serve until the server or the worker ends by itself, end the other, and say which it was."""
+        with ExitStack() as stack:
+            start = program("pipelines.flows.server", "--port", str(self.port))
+            server = stack.enter_context(service("server", Command(start, environment=self.environment), not first))
+            wait_until_healthy(self.api, "server", server)
+            if first:
+                prefect(self.environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+                prefect(self.environment, "--no-prompt", "deploy", "--all")
+            self.runs.mend_all()
+            start = program("prefect", "worker", "start", "--pool", POOL)
+            worker = stack.enter_context(service("worker", Command(start, environment=self.environment), not first))
+            if first:
+                self.tell()
+            return self.watch({"server": server, "worker": worker})
+
+    def watch(self, processes: dict[str, subprocess.Popen[bytes]]) -> StateError:
+        """Wait until one of them has ended; runs that were killed are started again."""
+        looked = time.monotonic()
+        while True:
+            for name, process in processes.items():
+                if process.poll() is not None:
+                    return ended(name, process)
+            time.sleep(0.5)
+            if time.monotonic() > looked + SECONDS_BETWEEN_LOOKS:
+                with suppress(httpx.HTTPError):
+                    self.runs.mend_crashed()
+                looked = time.monotonic()
+
+    def tell(self) -> None:
+        """Say where it is."""
+        at = f"http://{HOST}:{self.port}"
+        print(f"Prefect: {at} (password: the line in {PASSWORD}; logs in {HOME}; Ctrl-C ends it)", flush=True)
+        there = f'PREFECT_API_URL={at}/api PREFECT_API_AUTH_STRING="$(cat {PASSWORD})"'
+        print(f"runs started elsewhere show there too: {there} bin/pixelproof reproduce", flush=True)
 
 
 def serve(port: int) -> None:
-    """Serve until Ctrl-C or SIGTERM; it is an error if the server or the worker ends by itself."""
+    """Serve until Ctrl-C or SIGTERM; a server or a worker that is killed is started again.
+
+    Raises:
+        StateError: it cannot start, or ends again and again.
+    """
     if not Path("prefect.yaml").is_file():
         raise StateError("prefect.yaml", "no such file", "run this in the folder of the clone")
-    check_free(port)
-    api = f"http://{HOST}:{port}/api"
-    environment = os.environ | settings(api, password())
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
-    with ExitStack() as stack, suppress(KeyboardInterrupt):
-        start = [sys.executable, "-m", "pipelines.flows.server", "--port", str(port)]
-        server = stack.enter_context(service("server", Command(start, environment=environment)))
-        wait_until_healthy(api, "server", server)
-        prefect(environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-        prefect(environment, "--no-prompt", "deploy", "--all")
-        start = [executable(), "worker", "start", "--pool", POOL]
-        worker = stack.enter_context(service("worker", Command(start, environment=environment)))
-        print(
-            f"Prefect: http://{HOST}:{port} (password: the line in {PASSWORD}; logs in {HOME}; Ctrl-C ends it)",
-            flush=True,
-        )
-        there = f'PREFECT_API_URL={api} PREFECT_API_AUTH_STRING="$(cat {PASSWORD})"'
-        print(f"runs started elsewhere show there too: {there} bin/pixelproof reproduce", flush=True)
+    with suppress(KeyboardInterrupt):
+        end_left()
+        check_free(port)
+        address, auth = f"http://{HOST}:{port}/api", password()
+        api = Api(address, auth)
+        served = Served(port, api, os.environ | settings(address, auth) | {SERVED: mark()}, Runs(api))
+        ends: list[float] = []
         while True:
-            for name, process in (("server", server), ("worker", worker)):
-                if process.poll() is not None:
-                    raise ended(name, process)
-            time.sleep(0.5)
+            error = served.once(first=not ends)
+            ends = [*ends, time.monotonic()][-LIVES:]
+            if len(ends) == LIVES and ends[-1] - ends[0] < SECONDS_OF_LIVES:
+                raise error
+            say(f"serve: {error}; started again")
     print("ended", flush=True)
 
 
@@ -104,9 +153,9 @@ def check_free(port: int) -> None:
 
 
 @contextmanager
-def service(name: str, command: Command) -> Iterator[subprocess.Popen[bytes]]:
-    """Prefect's server or worker during the block, its output in a log file."""
-    with (HOME / f"{name}.log").open("wb") as log, running(command, log) as process:
+def service(name: str, command: Command, again: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """Prefect's server or worker during the block; its output goes to a log file, started again to the end of that."""
+    with (HOME / f"{name}.log").open("ab" if again else "wb") as log, running(command, log) as process:
         try:
             yield process
         finally:
@@ -124,24 +173,21 @@ def end_runs(worker: subprocess.Popen[bytes]) -> None:
             psutil.wait_procs([one], SECONDS_TO_END)
 
 
-def wait_until_healthy(api: str, name: str, server: subprocess.Popen[bytes]) -> None:
+def wait_until_healthy(api: Api, name: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until the server answers."""
-    import httpx
-
     until = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < until:
         if server.poll() is not None:
             raise ended(name, server)
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{api}/health", timeout=5, trust_env=False).is_success:
-                return
+        if api.healthy():
+            return
         time.sleep(0.2)
     raise StateError("Prefect's server", f"no answer in {SECONDS_TO_START} s", f"see {HOME / f'{name}.log'}")
 
 
 def prefect(environment: dict[str, str], *arguments: str) -> None:
     """Run a Prefect command; its output is shown only if it fails."""
-    code, lines = run(Command([executable(), *arguments], environment=environment))
+    code, lines = run(Command(program("prefect", *arguments), environment=environment))
     if code:
         found = f"exit code {code} ({' '.join(lines)})"
         raise StateError(f"prefect {' '.join(arguments)}", found, "fix it and try again")
@@ -151,8 +197,3 @@ def ended(name: str, process: subprocess.Popen[bytes]) -> StateError:
     """The error for a process that should have kept running."""
     found = f"ended by itself with exit code {process.returncode}"
     return StateError(f"Prefect's {name}", found, f"see {HOME / f'{name}.log'}")
-
-
-def executable() -> str:
-    """Prefect's command beside this Python, even if the environment is not activated."""
-    return str(Path(sys.executable).with_name("prefect"))

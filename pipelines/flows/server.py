@@ -1,6 +1,6 @@
 """Prefect's server for this machine's own programs and its own page; `python -m pipelines.flows.server --port 4200`.
 
-With `--socket FILE --parent PID` it serves `reproduce`, on a socket that this has opened, and ends when this has ended.
+With `--socket FILE` it serves `reproduce`, on a socket that this has opened.
 
 A web page from anywhere can send requests to a port on loopback, and a name of its own that resolves to 127.0.0.1 even
 lets it read the answers (DNS rebinding). Prefect allows any origin and any host by default, so such a page could create
@@ -11,17 +11,12 @@ refused here before Prefect sees them; the password that it asks for is in its e
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import socket
-import threading
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 HOST = "127.0.0.1"
-SECONDS_TO_END = 5
 POLICY_VIOLATION = 1008  # RFC 6455: why a WebSocket is closed
 
 Message = MutableMapping[str, Any]
@@ -65,25 +60,13 @@ def main() -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", type=int, help=f"on {HOST}")
     where.add_argument("--socket", type=int, help="a listening socket that was inherited: its number")
-    parser.add_argument("--parent", type=int, help="the process that started this; without it the server ends")
     given = parser.parse_args()
-    if given.parent is not None:
-        threading.Thread(target=end_with, args=[given.parent], daemon=True).start()
     if given.socket is None:
         uvicorn.run(OwnPageOnly(create_app(final=True), given.port), host=HOST, port=given.port)
     else:
         listening = socket.socket(fileno=given.socket)
         app = OwnPageOnly(create_app(final=True), listening.getsockname()[1])
         uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="warning")).run([listening])
-
-
-def end_with(parent: int) -> None:
-    """End this process when its parent has ended, killed or not: this then has another parent."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(SECONDS_TO_END)  # for open connections, which uvicorn waits for
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.lock import NEVER_RUN, Difference, DvcLock, read_lock
 from pipelines.dvc.revision import Revision
-from pipelines.processes import Command, Ended, run
+from pipelines.processes import Command, Ended, program, run
 from pipelines.verify.table import TABLES, classes_of
 from pixelproof.core.errors import PixelproofError, StateError
 from pixelproof.fetch.obtain import CACHE, MIRROR, cache_folder
@@ -227,7 +227,7 @@ class Clone:
 
     def _dvc(self, environment: dict[str, str], *arguments: str, tell: Callable[[str], None] | None = None) -> Ended:
         """Run a DVC command, showing its lines as they come."""
-        return run(Command([sys.executable, "-m", "dvc", *arguments], self.folder, environment), tell or _tell)
+        return run(Command(program("dvc", *arguments), self.folder, environment), tell or _tell)
 
 
 def _failure(lines: list[str]) -> tuple[str, str]:

@@ -11,31 +11,48 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 import psutil
 
 from pixelproof.core.times import STAGE
 
 RANK = "RANK"  # set for each process of a distributed training by the one that starts them
+SYSTEM = {"systemd", "init", "launchd"}
 SECONDS = 0.5  # between two looks
 SECONDS_TO_END = 30  # for a training to save where it is
 
 
-def follow_starter(environ: Mapping[str, str] = os.environ) -> None:
-    """End this process and its children soon after the process that started the stage has ended.
+def follow_starter(environ: Mapping[str, str] = os.environ, names: Sequence[str] = (STAGE, RANK)) -> None:
+    """End this process and its children soon after the process that started it, or one in between, has ended.
 
-    That is DVC, or the training that shares its work among several processes. A stage that a person typed goes on
-    without its shell, which `nohup` may want.
+    For a stage that is DVC, or the training that shares its work among several processes. A stage that a person typed
+    goes on without its shell, which `nohup` may want.
 
     Args:
         environ: the variables of this process.
+        names: variables that a starter sets; the first of them that is set tells who it is.
     """
-    given = next((name for name in (STAGE, RANK) if name in environ), None)
-    if given is not None:
-        watch(starters(given, environ[given]), end_all)
+    given = next((name for name in names if name in environ), None)
+    if given is None:
+        return
+    processes = starters(given, environ[given])
+    if processes and adopts(processes[-1]):
+        end_all()
+    watch(processes)
+
+
+def follow(pid: int) -> None:
+    """End this process and its children soon after another has ended.
+
+    Args:
+        pid: the other's number, such as that of the parent.
+    """
+    try:
+        watch([psutil.Process(pid)])
+    except psutil.NoSuchProcess:
+        end_all()
 
 
 def follow_parent() -> None:
@@ -55,6 +72,9 @@ def starters(variable: str, value: str) -> list[psutil.Process]:
     Args:
         variable: the variable, which this process has.
         value: its value here.
+
+    Returns:
+        The processes; the last is the system's own, which takes children whose parent has ended, if that has happened.
     """
     found = []
     for parent in psutil.Process().parents():
@@ -66,28 +86,35 @@ def starters(variable: str, value: str) -> list[psutil.Process]:
     return found
 
 
-def watch(parents: Sequence[psutil.Process], ended: Callable[[], Any]) -> None:
-    """Call a function, in a thread of its own, once one of the processes has ended.
+def watch(processes: Sequence[psutil.Process]) -> None:
+    """End this process and its children, from a thread of its own, once one of these has ended.
 
     Args:
-        parents: this process's parent, the parent of that, and so on, as far as they matter.
-        ended: what to call.
+        processes: the processes.
     """
 
     def look() -> None:
-        # Whoever loses a parent has another at once.
-        while os.getppid() == parents[0].pid and all(map(_is_child, parents, parents[1:])):
+        while all(map(alive, processes)):
             time.sleep(SECONDS)
-        ended()
+        end_all()
 
-    if parents:
-        threading.Thread(target=look, name="parent", daemon=True).start()
+    threading.Thread(target=look, name="alive", daemon=True).start()
 
 
-def _is_child(process: psutil.Process, parent: psutil.Process) -> bool:
+def alive(process: psutil.Process) -> bool:
+    """Whether a process has not ended; one whose parent has not asked yet how it ended has."""
     try:
-        return bool(process.ppid() == parent.pid)
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
+        return False
+
+
+def adopts(process: psutil.Process) -> bool:
+    """Whether it is the system's process that takes children whose parent has ended; in a container DVC may be that."""
+    try:
+        first = process.pid == 1 or process.name() in SYSTEM
+        return first and os.getpgid(process.pid) != os.getpgid(0)
+    except (psutil.Error, OSError):
         return False
 
 

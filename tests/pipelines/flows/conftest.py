@@ -114,14 +114,12 @@ def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: flo
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    command = [sys.executable, "-m", "commands", "serve", "--port", str(port)]
-    process = psutil.Popen(command, cwd=repo, env=environment, stdout=subprocess.PIPE, text=True)
+    process = start(repo, port)
     try:
-        assert "Ctrl-C ends it" in process.stdout.readline()
         served = Served(repo, process, f"http://127.0.0.1:{port}/api")
         served.wait_for_scheduled_run(seconds)
         yield served
+        process = served.process
         family = [served.start_a_run_that_hangs(), *process.children(recursive=True)]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
@@ -132,6 +130,20 @@ def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: flo
         if process.is_running():
             process.send_signal(signal.SIGINT)
             process.wait(60)
+
+
+def start(repo: Path, port: int) -> psutil.Popen:
+    """Start `serve`, and wait until it works."""
+    environment = os.environ | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    command = [sys.executable, "-m", "commands", "serve", "--port", str(port)]
+    process = psutil.Popen(command, cwd=repo, env=environment, stdout=subprocess.PIPE, text=True)
+    assert "Ctrl-C ends it" in process.stdout.readline()
+    return process
+
+
+def restarted(served: Served) -> None:
+    """Start `serve` again where it was."""
+    served.process = start(served.repo, int(served.api.removesuffix("/api").rpartition(":")[2]))
 
 
 @pytest.fixture(scope="package")  # no longer: its worker asks for runs each second, beside all other tests

@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 import pytest
 
-from pixelproof.core.errors import StateError
 from tests.forked import programs
 from tests.pipelines.conftest import python, runs, sh
 from tests.pipelines.flows.conftest import Served
@@ -242,11 +241,3 @@ def test_a_folder_of_dvc_that_cannot_be_written_is_one_line(reproduce: Any, repo
     (repo / ".dvc/tmp").write_text("in the way, also for root")
     said = reproduce().message
     assert ".dvc/tmp" in said and said.endswith("; check that this path can be read and written")
-
-
-def test_without_dvc_beside_this_python_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from pipelines.processes import StageProcesses
-
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with StageProcesses(1) as processes, pytest.raises(StateError, match="not installed beside this Python"):
-        processes.repro("download", print)
