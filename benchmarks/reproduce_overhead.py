@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.common import print_table
 from pipelines.dvc.graph import open_repo, read_graph
+from pipelines.flows.api import Api
 from pipelines.flows.serve import wait_until_healthy
 
 EMPTY_FLOW = """\
@@ -60,7 +61,7 @@ def prefect_server(environment: dict[str, str], port: int) -> Iterator[None]:
     command = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/api", "server", server)
+        wait_until_healthy(Api(f"http://127.0.0.1:{port}/api", ""), "server", server)
         yield
     finally:
         server.send_signal(signal.SIGINT)

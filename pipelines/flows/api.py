@@ -33,15 +33,16 @@ class Api:
 
     def runs(self, **wanted: Any) -> list[dict[str, Any]]:
         """The runs of deployments, which a worker of ours starts, that match one of Prefect's filters."""
-        found: list[dict[str, Any]] = self._post("/flow_runs/filter", {"flow_runs": wanted, "limit": 200})
+        found: list[dict[str, Any]] = self.post("/flow_runs/filter", {"flow_runs": wanted, "limit": 200})
         return [run for run in found if run["deployment_id"]]
 
     def set_state(self, run: str, kind: str, name: str, message: str) -> None:
         """Put a run into a state, whatever state it is in."""
         state = {"type": kind, "name": name, "message": message}
-        self._post(f"/flow_runs/{run}/set_state", {"state": state, "force": True})
+        self.post(f"/flow_runs/{run}/set_state", {"state": state, "force": True})
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The server's answer; like Prefect's own client, this asks again while the database is locked."""
         token = self.client.get("/csrf-token", params={"client": CLIENT}).raise_for_status().json()["token"]
         headers = {"Prefect-Csrf-Client": CLIENT, "Prefect-Csrf-Token": token}
         until = time.monotonic() + SECONDS
@@ -49,4 +50,4 @@ class Api:
             answer = self.client.post(path, json=body, headers=headers)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > until:
                 return answer.raise_for_status().json()
-            time.sleep(PAUSE)  # the database is locked
+            time.sleep(PAUSE)

@@ -114,22 +114,20 @@ def serving(reproduced: Path, repo: Path, schedule: dict[str, Any], seconds: flo
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = start(repo, port)
+    served = Served(repo, start(repo, port), f"http://127.0.0.1:{port}/api")
     try:
-        served = Served(repo, process, f"http://127.0.0.1:{port}/api")
         served.wait_for_scheduled_run(seconds)
         yield served
-        process = served.process
-        family = [served.start_a_run_that_hangs(), *process.children(recursive=True)]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        family = [served.start_a_run_that_hangs(), *served.process.children(recursive=True)]
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(60) == 0
         _, left = psutil.wait_procs(family, timeout=20)
         assert not left, "Ctrl-C ends everything that was started"
         sh("dvc", "status", "cvat", cwd=repo)
     finally:
-        if process.is_running():
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+        if served.process.is_running():
+            served.process.send_signal(signal.SIGINT)
+            served.process.wait(60)
 
 
 def start(repo: Path, port: int) -> psutil.Popen:
