@@ -9,6 +9,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
+from pipelines.dvc.cut import restore_lock
 from pipelines.dvc.rwlock import remove_unreadable
 from pixelproof.core.errors import DataError, StateError, nearest
 
@@ -33,6 +34,7 @@ def open_repo(folder: Path = Path()) -> Iterator[Any]:
     try:
         with Repo(str(folder)) as repo:
             remove_unreadable(repo)
+            restore_lock(repo)
             yield repo
     except NotDvcRepoError:
         raise StateError(".", "no DVC repository", "run this in the folder of the clone") from None

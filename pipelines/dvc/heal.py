@@ -1,4 +1,4 @@
-"""`python -m pipelines.dvc.heal FOLDER`: what bin/python runs before DVC if DVC's rwlock looks unreadable."""
+"""`python -m pipelines.dvc.heal FOLDER`: what bin/python runs before DVC if its rwlock or dvc.lock looks cut off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pixelproof.core.errors import run_main
 
 
 def main() -> None:
-    """Remove the rwlock of a repository if it is unreadable and nobody is at work there."""
+    """Mend what a kill has left unreadable in a repository, if nobody is at work there."""
     with open_repo(Path(sys.argv[1])):
         pass
 

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import psutil
@@ -21,6 +21,7 @@ from pixelproof.core.times import STAGE
 RANK = "RANK"  # set for each process of a distributed training by the one that starts them
 SYSTEM = {"systemd", "init", "launchd"}
 SECONDS = 0.5  # between two looks
+PAUSE = 0.1
 SECONDS_TO_END = 30  # for a training to save where it is
 
 
@@ -40,7 +41,7 @@ def follow_starter(environ: Mapping[str, str] = os.environ, names: Sequence[str]
     processes = starters(given, environ[given])
     if processes and adopts(processes[-1]):
         end_all()
-    watch(processes)
+    watch(processes, end_all)
 
 
 def follow(pid: int) -> None:
@@ -50,9 +51,9 @@ def follow(pid: int) -> None:
         pid: the other's number, such as that of the parent.
     """
     try:
-        watch([psutil.Process(pid)])
+        watch([psutil.Process(pid)], end_tree)
     except psutil.NoSuchProcess:
-        end_all()
+        end_tree()
 
 
 def follow_parent() -> None:
@@ -86,17 +87,18 @@ def starters(variable: str, value: str) -> list[psutil.Process]:
     return found
 
 
-def watch(processes: Sequence[psutil.Process]) -> None:
-    """End this process and its children, from a thread of its own, once one of these has ended.
+def watch(processes: Sequence[psutil.Process], end: Callable[[], None]) -> None:
+    """Call a function, in a thread of its own, once one of the processes has ended.
 
     Args:
         processes: the processes.
+        end: what ends this one.
     """
 
     def look() -> None:
         while all(map(alive, processes)):
             time.sleep(SECONDS)
-        end_all()
+        end()
 
     threading.Thread(target=look, name="alive", daemon=True).start()
 
@@ -119,10 +121,34 @@ def adopts(process: psutil.Process) -> bool:
 
 
 def end_all() -> None:
-    """End this process by SIGTERM, on which a training saves; what is left of it and its children then by SIGKILL."""
+    """End this process by SIGTERM, on which a training saves; what is left of it and its children then by SIGKILL.
+
+    Its children are not told before: a training needs more of its loader's batches before it can save.
+    """
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(SECONDS_TO_END)
-    for one in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            one.kill()
+    _each(psutil.Process.kill, psutil.Process().children(recursive=True))
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_tree() -> None:
+    """End what this process has started, by SIGTERM and then by SIGKILL, and then this process.
+
+    A program of others, such as DVC, would leave its children. How they ended is left for it to ask: it would take a
+    child that somebody else has asked for one that did well.
+    """
+    family = psutil.Process().children(recursive=True)
+    _each(psutil.Process.terminate, family)
+    until = time.monotonic() + SECONDS_TO_END
+    while any(map(alive, family)) and time.monotonic() < until:
+        time.sleep(PAUSE)
+    _each(psutil.Process.kill, family)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_END)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _each(call: Callable[[psutil.Process], None], processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            call(process)

@@ -95,7 +95,7 @@ class Served:
         (self.repo / "control/cvat").write_text(
             f"import os\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}} ')\ntime.sleep(600)"
         )
-        (self.repo / "examples/export.xml").write_text("<changed/>")
+        (self.repo / "examples/export.xml").write_text(f"<changed at='{time.time_ns()}'/>")
         self.send("POST", f"deployments/{self.deployment()}/create_flow_run", {})
         for _ in range(1200):
             if pid.exists() and pid.read_text().endswith(" "):
