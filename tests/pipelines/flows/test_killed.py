@@ -21,7 +21,6 @@ PATIENCE = 240
 
 
 @pytest.mark.slow
-@pytest.mark.promise
 def test_whatever_is_killed_a_run_goes_on_to_its_end(reproduced: Path, tmp_path: Path) -> None:
     """Its process, the worker, the server, and at last all of `serve`, whose next start mends the run."""
     with serving(reproduced, tmp_path / "repo", {"interval": 5}, seconds=240) as served:

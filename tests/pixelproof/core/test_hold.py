@@ -30,7 +30,7 @@ CHILD = "if os.fork() == 0: os.close(0), os.close(1), time.sleep(600)"
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A clone and a temporary folder of their own, of a short name."""
     monkeypatch.chdir(tmp_path)
     with tempfile.TemporaryDirectory(prefix="h") as short:
