@@ -45,6 +45,21 @@ class Served:
     environment: dict[str, str]
     runs: Runs
 
+    def again_and_again(self) -> None:
+        """Serve for ever; an error only if it never starts, or ends too often."""
+        ends: list[float] = []
+        while True:
+            try:
+                error = self.once(first=not ends)
+            except StateError as found:
+                if not ends:
+                    raise
+                error = found  # killed again while it was starting
+            ends = [*ends, time.monotonic()][-LIVES:]
+            if len(ends) == LIVES and ends[-1] - ends[0] < SECONDS_OF_LIVES:
+                raise error
+            say(f"serve: {error}; started again")
+
     def once(self, first: bool) -> StateError:
         """Serve until the server or the worker ends by itself, end the other, and say which it was."""
         with ExitStack() as stack:
@@ -54,7 +69,12 @@ class Served:
             if first:
                 prefect(self.environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
                 prefect(self.environment, "--no-prompt", "deploy", "--all")
-            self.runs.mend_all()
+            try:
+                self.runs.mend_all()
+            except httpx.HTTPError as error:
+                raise StateError(
+                    "Prefect's server", f"gave no answer ({error})", f"see {HOME / 'server.log'}"
+                ) from None
             start = program("prefect", "worker", "start", "--pool", POOL)
             worker = stack.enter_context(service("worker", Command(start, environment=self.environment), not first))
             if first:
@@ -98,13 +118,7 @@ def serve(port: int) -> None:
         address, auth = f"http://{HOST}:{port}/api", password()
         api = Api(address, auth)
         served = Served(port, api, os.environ | settings(address, auth) | {SERVED: mark()}, Runs(api))
-        ends: list[float] = []
-        while True:
-            error = served.once(first=not ends)
-            ends = [*ends, time.monotonic()][-LIVES:]
-            if len(ends) == LIVES and ends[-1] - ends[0] < SECONDS_OF_LIVES:
-                raise error
-            say(f"serve: {error}; started again")
+        served.again_and_again()
     print("ended", flush=True)
 
 
