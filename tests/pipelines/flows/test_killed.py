@@ -20,14 +20,27 @@ from tests.pipelines.flows.test_reproduce import wait_for
 PATIENCE = 240
 
 
+def test_a_run_whose_process_is_killed_goes_on(served: Served) -> None:
+    """Its stage ends with it, and the same run starts again and ends well."""
+    stage, run = begun(served)
+    part(served, "prefect.engine").kill()
+    wait_for(lambda: not stage.is_running(), PATIENCE)
+    finish(served, run)
+    (found,) = served.ask("flow_runs", flow_runs={"id": {"any_": [run]}})
+    assert found["run_count"] == 2
+    sh("dvc", "status", cwd=served.repo)
+    sh("git", "checkout", "-q", "examples", "dvc.lock", cwd=served.repo)  # for the other tests
+    sh("dvc", "checkout", "-q", cwd=served.repo)
+    (served.repo / "control").rmdir()
+
+
 @pytest.mark.slow
 def test_whatever_is_killed_a_run_goes_on_to_its_end(reproduced: Path, tmp_path: Path) -> None:
     """Its process, the worker, the server, and at last all of `serve`, whose next start mends the run."""
     with serving(reproduced, tmp_path / "repo", {"interval": 5}, seconds=240) as served:
         for word in ("prefect.engine", "worker", "pipelines.flows.server"):
             stage, run = begun(served)
-            part = next(one for one in served.process.children(recursive=True) if word in " ".join(one.cmdline()))
-            part.kill()
+            part(served, word).kill()
             wait_for(lambda gone=stage: not gone.is_running(), PATIENCE)
             finish(served, run)
         stage, run = begun(served)
@@ -39,6 +52,11 @@ def test_whatever_is_killed_a_run_goes_on_to_its_end(reproduced: Path, tmp_path:
         finish(served, run)
         assert {run["state_type"] for run in served.ask("flow_runs")} <= {"COMPLETED", "SCHEDULED", "CRASHED"}
         sh("dvc", "status", cwd=served.repo)
+
+
+def part(served: Served, word: str) -> psutil.Process:
+    """The process of `serve` with a word in its command."""
+    return next(one for one in served.process.children(recursive=True) if word in " ".join(one.cmdline()))
 
 
 def begun(served: Served) -> tuple[psutil.Process, str]:
