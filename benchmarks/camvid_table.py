@@ -1,6 +1,6 @@
 """The published CamVid table beside ours: accuracy and loss of train and val, by the last weights of each cell.
 
-    DATA_MIRROR=... python benchmarks/camvid_table.py [--sweep camvid-table] [--only POINTS] [--jobs 1]
+    DATA_MIRROR=... python benchmarks/camvid_table.py [--sweep camvid-table] [--only POINTS] [--keep FOLDER]
 
 Runs experiments/SWEEP.yaml, or some of its points, in a fresh clone of the last commit, after training the encoders
 that points begin with. The published numbers are of the end of an epoch, over batches as they were learnt from; ours
@@ -134,13 +134,16 @@ def main() -> None:
     parser.add_argument("--sweep", choices=["camvid-table", "camvid-table-vgg16"], default="camvid-table")
     parser.add_argument("--jobs", type=int, default=1, help="points side by side; default 1")
     parser.add_argument("--only", nargs="+", metavar="POINT", help="default: all")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="use this clone, go on where it was, and leave it")
     arguments = parser.parse_args()
     name, out = arguments.sweep, ROOT / f"benchmarks/results/{arguments.sweep}.md"
     every = list(read_yaml(ROOT / f"experiments/{name}.yaml")["points"])
     points = arguments.only or every
     with tempfile.TemporaryDirectory() as temporary:
-        clone, environ = clone_apart(Path(temporary))
-        if points != every:
+        folder = (arguments.keep or Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        clone, environ = clone_apart(folder)
+        if points != list(read_yaml(clone / f"experiments/{name}.yaml")["points"]):
             some_of(clone, name, points)
         for arch in encoders(clone / f"experiments/{name}.yaml"):
             keep_encoder(clone, environ, arch, OF_SCENES)
