@@ -25,6 +25,7 @@ from pipelines.flows.left import SERVED, Runs, end_left, mark
 from pipelines.flows.server import HOST
 from pipelines.processes import SECONDS_TO_END, Command, program, run, running
 from pixelproof.core.errors import StateError
+from pixelproof.core.files import naming
 from pixelproof.core.progress import say
 
 HOME = Path(".pixelproof/prefect")  # Prefect's database, settings and logs of this clone; delete it to start afresh
@@ -126,16 +127,29 @@ def password() -> str:
     """The password of this clone, made when it is first asked for; nobody else may read it, or Prefect's database."""
     HOME.mkdir(parents=True, exist_ok=True)
     HOME.chmod(0o700)
-    with (
-        suppress(FileExistsError),
-        os.fdopen(os.open(PASSWORD, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
-    ):
-        file.write(f"pixelproof:{secrets.token_urlsafe(32)}\n")
+    if not PASSWORD.exists():
+        write_secret(PASSWORD, f"pixelproof:{secrets.token_urlsafe(32)}\n")
     PASSWORD.chmod(0o600)
     found = PASSWORD.read_text(encoding="utf-8").strip()
     if not all(found.partition(":")):
         raise StateError(str(PASSWORD), "expected a line `user:password`", "delete the file: another is made")
     return found
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file, whole or not at all, that only its owner can read; one that is there by now stays."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with naming(path), os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        try:
+            path.hardlink_to(beside)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def settings(api: str, auth: str) -> dict[str, str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import http.server
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +19,7 @@ import yaml
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from pipelines.flows.serve import serve
+from pipelines.flows.serve import password, serve
 from pixelproof.core.errors import StateError
 from tests.browser import chromium
 from tests.pipelines.conftest import ROOT, sh
@@ -134,3 +137,19 @@ def test_the_schedule_of_the_project_is_nightly() -> None:
     (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     assert deployment["name"] == "reproduce"
     assert deployment["schedules"] == [{"cron": "0 3 * * *", "timezone": "UTC"}]
+
+
+def test_a_password_that_could_not_be_written_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk would otherwise leave an empty one for ever; here a process may write no byte."""
+    program = (
+        "import resource, signal\nfrom pipelines.flows.serve import password\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\npassword()"
+    )
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    full = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environ, capture_output=True, check=False)
+    assert b"OSError: [Errno 27]" in full.stderr
+    assert list((tmp_path / ".pixelproof/prefect").iterdir()) == []
+    monkeypatch.chdir(tmp_path)
+    made = password()
+    assert made == password() and made.startswith("pixelproof:") and len(made) > 40
+    assert [path.name for path in (tmp_path / ".pixelproof/prefect").iterdir()] == ["auth"]
