@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import util
 from pathlib import Path
 from typing import TextIO
 
@@ -24,6 +25,7 @@ from pixelproof.core.progress import say
 FOLDER = Path(".pixelproof/at-work")
 SECONDS = 60  # more than a training that was asked to end takes to save
 PAUSE = 0.2
+LAST = -200  # the priority of what Python does at the end: its own temporary folder has -100
 LONGEST = 70  # characters: sockets that libraries make in the temporary folder may have 104 on macOS
 
 
@@ -101,7 +103,9 @@ def _locked(file: TextIO) -> bool:
 
 @contextmanager
 def scratch(work: str) -> Iterator[None]:
-    """A temporary folder for this work alone during the block, emptied at both ends; only with the lock on the work.
+    """A temporary folder for this work alone during the block, empty at first; only with the lock on the work.
+
+    It is removed when this process ends, after Python has closed its sockets in it, or else by the next one.
 
     Args:
         work: a word for what is done in this clone.
@@ -114,11 +118,11 @@ def scratch(work: str) -> Iterator[None]:
         return
     before = os.environ.get("TMPDIR")
     _use(str(folder))
+    util.Finalize(None, shutil.rmtree, (folder, True), exitpriority=LAST)
     try:
         yield
     finally:
         _use(before)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _made(folder: Path) -> bool:

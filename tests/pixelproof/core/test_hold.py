@@ -45,7 +45,13 @@ def owner(more: str = "") -> Iterator[tuple[subprocess.Popen[str], Path]]:
     command = [sys.executable, "-c", OWNER.format(more=more or "pass")]
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout is not None
         try:
@@ -78,7 +84,15 @@ def test_the_lock_of_a_killed_process_is_free_and_its_temporary_files_are_gone()
         assert len(list(folder.iterdir())) == 1
         with hold("train@unet-0", seconds=0):
             assert Path(tempfile.mkdtemp()).parent == folder and len(list(folder.iterdir())) == 1
-        assert not folder.exists() and tempfile.gettempdir() == os.environ["TMPDIR"] == str(folder.parent)
+        assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(folder.parent)
+
+
+def test_at_its_end_a_process_removes_its_temporary_files_without_a_word() -> None:
+    """After Python has closed its own sockets there, as those through which a loader's processes pass images."""
+    with owner("from multiprocessing.connection import Listener; at = Listener(family='AF_UNIX')") as (process, folder):
+        assert len([path for path in folder.iterdir() if path.name.startswith("pymp-")]) == 1
+        assert process.communicate("")[0] == "" and process.returncode == 0
+        assert not folder.exists()
 
 
 def test_a_child_that_outlives_its_process_keeps_the_lock() -> None:
@@ -97,6 +111,7 @@ def test_a_name_that_is_taken_or_too_long_leaves_temporary_files_where_they_go_w
     usual = Path(tempfile.gettempdir())
     with hold("prepare"):
         own = Path(tempfile.gettempdir())
+    own.rmdir()
     own.touch()  # not a folder that can be removed as one
     with hold("prepare"):
         assert Path(tempfile.gettempdir()) == usual
