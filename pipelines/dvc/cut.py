@@ -1,8 +1,8 @@
 """A dvc.lock that a kill has left empty or cut off: DVC opens the file for writing, and then fills it.
 
 DVC then answers everything with `validation failed`. The last committed one is put in its place; of stages that had run
-since, DVC's run cache has the results. A file that ends as DVC ends it was not cut off: what is wrong with it, such as
-the marks of a merge, is for its owner to mend.
+since, DVC's run cache has the results. A file that ends as DVC ends it, or begins otherwise, was not cut off: what is
+wrong with it, such as the marks of a merge, is for its owner to mend.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pixelproof.core.files import write_bytes
 from pixelproof.core.progress import say
 
 ASIDE = "dvc.lock.cut"
+BEGINS = b"schema: '2.0'\n"
 
 
 def restore_lock(repo: Any) -> None:
@@ -49,7 +50,7 @@ def restore_lock(repo: Any) -> None:
 
 
 def _cut(path: Path) -> bool:
-    """Whether DVC cannot read the file, and it ends otherwise than DVC ends it."""
+    """Whether DVC cannot read the file, which begins as DVC begins it, and ends otherwise than DVC ends it."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import YAMLError, parse_yaml
     from voluptuous import Invalid
@@ -58,7 +59,7 @@ def _cut(path: Path) -> bool:
         content = path.read_bytes()
     except OSError:  # none yet, or one that DVC itself must complain of
         return False
-    if content.endswith(b"\n"):
+    if content.endswith(b"\n") or not (content.startswith(BEGINS) or BEGINS.startswith(content)):
         return False
     try:
         COMPILED_LOCKFILE_SCHEMA(parse_yaml(content.decode(), str(path)))

@@ -43,9 +43,9 @@ def test_one_that_no_commit_has_is_removed(repo: Path) -> None:
     assert done.returncode == 0 and "removed, as no commit has one" in done.stderr and not (repo / LOCK).exists()
 
 
-@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nschema: '2.0'\n", "schema: '2.0'\nstages: {}"])
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nschema: '2.0'\n", "schema: '2.0'\nstages: {}", "stages: [1]"])
 def test_what_was_not_cut_off_stays(repo: Path, text: str) -> None:
-    """The marks of a merge are their owner's to resolve; a last line without its end is no harm."""
+    """The marks of a merge, and what a person wrote, are their owner's; a last line without its end is no harm."""
     (repo / LOCK).write_text(text)
     done = python("gc", cwd=repo)
     assert (repo / LOCK).read_text() == text and "cut it off" not in done.stderr
