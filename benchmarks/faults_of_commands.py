@@ -55,7 +55,10 @@ def kill_command(place: Toy, kind: Kind, draw: random.Random) -> Trial:
         first.wait(moment)
     family = [first, *descendants(first)]
     state = at_work(family)
-    killed = kill([process for process in family if is_victim(process, victim, first.pid)])
+    count = kill([process for process in family if is_victim(process, victim, first.pid)])
+    if not count:  # between two stages; two at once would be refused, as they should
+        victim = f"{victim} (none, so all)"
+        kill(family)
     began = time.monotonic()
     threading.Thread(target=first.wait, daemon=True).start()  # so that it does not stay a zombie
     rest: list[float] = []
@@ -67,8 +70,7 @@ def kill_command(place: Toy, kind: Kind, draw: random.Random) -> Trial:
     watching.join()
     same = again.returncode == 0 and place.digests() == place.written
     said = "" if again.returncode == 0 else again.stdout.strip().splitlines()[-1][:200]
-    shown = victim if killed else f"{victim} (none)"
-    return Trial(shown, moment, state, same, len(place.processes()), rest[0], said=said)
+    return Trial(victim, moment, state, same, len(place.processes()), rest[0], said=said)
 
 
 def descendants(process: psutil.Process) -> list[psutil.Process]:

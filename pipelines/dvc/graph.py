@@ -70,7 +70,7 @@ def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:
 
     graph = repo.index.graph
     active = get_active_graph(graph)
-    wanted = {stage for target in targets or ["dvc.yaml"] for stage in _collect(repo, target)}
+    wanted = {stage for target in targets or ["dvc.yaml"] for stage in collect(repo, target)}
     needed = graph.subgraph(wanted.union(*(nx.descendants(active, stage) for stage in wanted)))
     position = {stage: number for number, stage in enumerate(repo.index.stages)}
     order = list(nx.lexicographical_topological_sort(needed.reverse(copy=False), key=position.__getitem__))
@@ -80,7 +80,7 @@ def read_graph(repo: Any, targets: Sequence[str] = ()) -> Graph:
     )
 
 
-def _collect(repo: Any, target: str) -> list[Any]:
+def collect(repo: Any, target: str) -> list[Any]:
     """Resolve a target as DVC does: a stage, all items of a matrix stage, or a .dvc file."""
     from dvc.exceptions import DvcException
 

@@ -17,6 +17,8 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from pipelines.dvc.due import Due, due
+from pipelines.dvc.graph import open_repo
+from pipelines.dvc.order import put_in_order
 from pipelines.dvc.revision import WORKSPACE, open_revision
 from pipelines.flows.left import SERVED
 from pipelines.processes import Outcome, StageFailedError, StageProcesses
@@ -43,6 +45,8 @@ def reproduce(jobs: Annotated[int, Field(ge=1)] = 1, targets: list[str] | None =
         futures = _submit(found, processes)
         for future in futures.values():
             future.wait()
+    if found.changed:
+        _order(targets or [])
     _publish_metrics()
     return summary({stage: future.state for stage, future in futures.items()})
 
@@ -76,6 +80,15 @@ def _submit(found: Due, processes: StageProcesses) -> dict[str, PrefectFuture[St
         )(update)
         futures[stage] = stage_task.submit(stage, wait_for=[futures[need] for need in graph.needs[stage]])
     return futures
+
+
+def _order(targets: list[str]) -> None:
+    """Write dvc.lock as a run one by one would have."""
+    try:
+        with open_repo() as repo:
+            put_in_order(repo, targets)
+    except PixelproofError as error:
+        get_run_logger().warning(f"the stages in dvc.lock stay in the order in which they ended: {error}")
 
 
 def _publish_metrics() -> None:

@@ -183,6 +183,20 @@ def test_independent_stages_run_side_by_side(reproduce: Any, repo: Path) -> None
     assert overlaps("download", "cvat")
 
 
+def test_side_by_side_the_lock_is_that_of_a_run_one_by_one(reproduce: Any, repo: Path) -> None:
+    """From no lock at all, though the second of two stages ends long before the first."""
+    sh("git", "rm", "-q", "dvc.lock", cwd=repo)
+    sh("git", "commit", "-qm", "Without it", cwd=repo)
+    sh("dvc", "repro", cwd=repo)
+    one_by_one = Path("dvc.lock").read_bytes()
+    for left in ("dvc.lock", "data", "models", ".dvc/cache"):
+        shutil.rmtree(left, ignore_errors=True)
+    Path("dvc.lock").unlink()
+    control("download", "time.sleep(3)")
+    reproduce(jobs=2)
+    assert Path("dvc.lock").read_bytes() == one_by_one
+
+
 def test_one_job_is_one_stage_at_a_time(reproduce: Any, repo: Path) -> None:
     edit("params.yaml", "lr: 0.1", "lr: 0.2")
     control("train-unet", MEET.format(other="train-fcn", seconds=5))
