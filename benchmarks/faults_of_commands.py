@@ -64,6 +64,8 @@ def kill_command(place: Toy, kind: Kind, draw: random.Random) -> Trial:
     rest: list[float] = []
     watching = threading.Thread(target=lambda: rest.append(gone_after(family, began)))
     watching.start()
+    if victim in ("stage", "dvc"):  # the command itself lives, does what it still can, and ends with an error
+        wait_until(lambda: not alive(first))
     again = subprocess.run(
         command, cwd=place.clone, env=place.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
