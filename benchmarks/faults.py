@@ -116,7 +116,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         place = toy(folder)
         found = {name: trials(name, place, arguments) for name in arguments.only}
-    command = f"python benchmarks/faults.py --kills {arguments.kills} --seed {arguments.seed}"
+    chosen = "" if arguments.only == names else f" --only {' '.join(arguments.only)}"
+    command = f"python benchmarks/faults.py{chosen} --kills {arguments.kills} --seed {arguments.seed}"
     write_text(arguments.out, page(found, command))
     print(page(found, command))
 

@@ -4,7 +4,8 @@
 
 Run it in a clone where `dvc repro` has been run. Both are whole commands, run in turn after a warm-up round for file
 caches, DVC's state and Prefect's database; medians are compared. With `--server` both use one Prefect server that is
-already up; without, each starts a temporary one, as on a machine with nothing running.
+already up; without, the flow starts a temporary one, as on a machine with nothing running. `reproduce` starts neither
+Prefect nor a server if there is nothing to do: it asks DVC.
 """
 
 from __future__ import annotations
