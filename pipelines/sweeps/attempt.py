@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pipelines.place import NOT_THE_TREES
 from pipelines.processes import SECONDS_TO_END, Command, running
 
 SECONDS = 0.2  # between two looks at the parent
-NOT_THE_TREES = ("PYTHONPATH", "VIRTUAL_ENV", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines.dvc.committed import check_committed, data_files
 from pipelines.dvc.graph import open_repo
-from pipelines.dvc.revision import changed_files, git
-from pipelines.dvc.strays import strays
+from pipelines.dvc.revision import git
 from pipelines.edit import set_values
+from pipelines.place import MARK, Place, dvc_settings, end_left, prepare, remove
 from pipelines.processes import Command, end, start
 from pipelines.sweeps import common
 from pipelines.sweeps.failure import BEGINS, Failure, cause
-from pipelines.sweeps.place import HOME, MARK, Place, dvc_settings, end_left, places, prepare, remove
 from pipelines.sweeps.record import Record, experiment, recorded, save
 from pipelines.sweeps.spec import Overrides, Point, Sweep
 from pipelines.words import listed
@@ -32,6 +32,7 @@ from pixelproof.core.errors import StateError
 from pixelproof.core.files import write_text
 from pixelproof.core.progress import say
 
+HOME = Path(".pixelproof/sweeps")
 SECONDS = 0.1  # between two looks at what runs
 
 
@@ -61,6 +62,11 @@ def head_of() -> str:
         return git("rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
     except subprocess.CalledProcessError:
         raise StateError("git", "no commit yet", "commit first: a point is an experiment of a commit") from None
+
+
+def places(sweep: str) -> Path:
+    """The folder of the places of a sweep's points."""
+    return HOME / sweep / "points"
 
 
 def edited(params: str, overrides: Overrides) -> str:
@@ -119,26 +125,13 @@ def look(head: str) -> Clone:
         StateError: files that stages read are changed, or not tracked, so that no experiment would have them.
     """
     with open_repo() as repo, repo.lock:  # without its lock DVC compares no data with what a .dvc file says
-        if stray := strays(repo):
-            raise StateError(stray[0].partition(": ")[0], *_why(stray))
+        check_committed(repo, "a point is an experiment of a commit")
         sources = [stage for stage in repo.index.stages if stage.is_data_source]
-        deps = {dep.def_path for stage in repo.index.stages if not stage.is_data_source for dep in stage.deps}
-        outs = [out.def_path for stage in repo.index.stages for out in stage.outs]
-        read = sorted(path for path in deps if path and not path.startswith((*outs, "/")))
-        data = tuple(stage.path_in_repo for stage in sources)
-        if changed := changed_files("params.yaml", "dvc.yaml", ".dvcignore", *data, *read):
-            fix = "commit that first, or `git stash`: a point is an experiment of a commit"
-            raise StateError(listed(sorted(changed)), "not as in HEAD", fix)
+        data = tuple(data_files(repo))
         if touched := [stage.path_in_repo for stage in sources if stage.changed_outs()]:
             fix = "`dvc checkout` or `dvc pull` it, or `dvc add` it again and commit"
             raise StateError(listed(touched), "the data is not what this file says", fix)
         return Clone(head, Path("params.yaml").read_text(encoding="utf-8"), dvc_settings(repo), data)
-
-
-def _why(stray: list[str]) -> tuple[str, str]:
-    found, _, fix = stray[0].partition(": ")[2].partition("; ")
-    more = f" ({len(stray) - 1} more like it)" if len(stray) > 1 else ""
-    return f"{found}{more}, so a point would run without it", fix or "`git add` it or remove it"
 
 
 def _run_common(sweep: Sweep, clone: Clone) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.sweeps.place import MARK
+from pipelines.place import MARK
 from tests.pipelines.conftest import commit, python, runs, sh
 from tests.pipelines.sweeps.conftest import ends, experiments
 

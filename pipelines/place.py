@@ -1,6 +1,6 @@
-"""Where a point runs: a git worktree of its own in `.pixelproof/sweeps`, with DVC's cache of the clone.
+"""Where a point of a sweep, or a stage for another machine, is at work: a git worktree with DVC's cache of the clone.
 
-It stays until the point is done, so that a run that was killed goes on from DVC's last finished stage, and a training
+It stays until the work is done, so that a run that was killed goes on from DVC's last finished stage, and a training
 from its last checkpoint.
 """
 
@@ -24,14 +24,15 @@ from pipelines.dvc.revision import Revision, git
 from pixelproof.core.errors import PixelproofError
 from pixelproof.core.files import write_text
 
-HOME = Path(".pixelproof/sweeps")
 SECONDS_TO_DIE = 30
-MARK = "PIXELPROOF_SWEEP"  # in the environment of what runs for a point: its folder
+MARK = "PIXELPROOF_PLACE"  # in the environment of what is at work in one: its folder
+# In the environment, and of the clone rather than of the worktree.
+NOT_THE_TREES = ("PYTHONPATH", "VIRTUAL_ENV", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT", "DVC_STAGE")
 
 
 @dataclass(frozen=True)
 class Place:
-    """The folder of one point. `tree` is its worktree; the other files are about it."""
+    """The folder of one piece of work. `tree` is its worktree; the other files are about it."""
 
     folder: Path
 
@@ -47,7 +48,7 @@ class Place:
 
     @property
     def index(self) -> Path:
-        """For git, while the point is recorded."""
+        """For git, while a point is recorded."""
         return self.folder / "index"
 
     @property
@@ -65,11 +66,6 @@ class Place:
         return sum(map(float, self.spent.read_text().split())) if self.spent.is_file() else 0.0
 
 
-def places(sweep: str) -> Path:
-    """The folder of the places of a sweep's points."""
-    return HOME / sweep / "points"
-
-
 def dvc_settings(repo: Any) -> dict[str, dict[str, Any]]:
     """What a worktree takes over of the clone's DVC: its cache, and its remotes."""
     core = repo.config["core"]
@@ -79,6 +75,17 @@ def dvc_settings(repo: Any) -> dict[str, dict[str, Any]]:
         "remote": {name: dict(remote) for name, remote in repo.config["remote"].items()},
         "core": {key: core[key] for key in ("remote", "hardlink_lock", "checksum_jobs") if core.get(key)},
     }
+
+
+def own_settings(repo: Any) -> dict[str, dict[str, Any]]:
+    """What a worktree of another commit takes over: the cache, and what is set for this clone alone, such as keys.
+
+    Which remote there is, its commit says.
+    """
+    own = repo.config.load_one("local")
+    core = {key: value for key, value in own["core"].items() if key != "site_cache_dir"}
+    remotes = {name: dict(remote) for name, remote in own["remote"].items()}
+    return {"cache": dvc_settings(repo)["cache"], "remote": remotes, "core": core}
 
 
 def prepare(place: Place, head: str, params: str, settings: Mapping[str, Mapping[str, Any]]) -> None:
