@@ -216,6 +216,8 @@ def test_the_network_follows_the_machine_and_the_smallest_objects() -> None:
     assert all(stated_by(name) for name in ("unet-lite0", "unet-r50", "deeplabv3plus-r50"))
     taught, random = proposed(replace(FACTS, packaged=True)), proposed()
     assert (taught["train.optimizer.lr"], random["train.optimizer.lr"]) == (0.001, 0.003)
+    hasty = proposed(replace(FACTS, packaged=True), minutes=0.2)
+    assert int(str(hasty["train.iterations"])) < 500 and hasty["train.optimizer.lr"] == 0.003
     assert taught["train.optimizer.lr_factors"] == {"backbone": 0.3} and random["train.optimizer.lr_factors"] == {}
     assert proposed()["train.schedule.name"] == "onecycle"
     assert proposed(replace(on_gpu, learnt=10_000), Pace(0.0, 0.001, 0, 1e8))["train.schedule.name"] == "poly"
