@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.dvc.graph import Graph, changed_stages, open_repo, read_graph
 from pipelines.dvc.leftovers import clear
@@ -34,8 +35,23 @@ def due(targets: Sequence[str]) -> Due:
         graph = read_graph(repo, targets)
         clear(repo)
         changed = changed_stages(repo, graph.order)
-        names = {stage.addressing.split("@")[0] for stage in repo.index.stages}
+        return Due(graph, frozenset(changed), _settings(repo))
+
+
+def asked(targets: Sequence[str]) -> Due:
+    """The same without asking what has changed: any may have.
+
+    Args:
+        targets: as for `due`.
+    """
+    with open_repo() as repo:
+        graph = read_graph(repo, targets)
+        return Due(graph, frozenset(graph.order), _settings(repo))
+
+
+def _settings(repo: Any) -> Pipelines:
+    names = {stage.addressing.split("@")[0] for stage in repo.index.stages}
     settings = load_pipelines()
     for name in settings.retries.keys() - names:
         raise unknown_name("pipelines.retries", name, names)
-    return Due(graph, frozenset(changed), settings)
+    return settings

@@ -21,6 +21,7 @@ class Api:
     """
 
     def __init__(self, address: str, auth: str) -> None:
+        self.address = address
         user, _, password = auth.partition(":")
         self.client = httpx.Client(base_url=address, auth=(user, password), timeout=SECONDS, trust_env=False)
 

@@ -19,35 +19,57 @@ from pathlib import Path
 
 from pipelines.dvc.due import due
 from pipelines.flows.api import Api
-from pipelines.flows.serve import HOME, password, service, settings, wait_until_healthy
+from pipelines.flows.serve import ADDRESS, HOME, password, service, settings, wait_until_healthy
 from pipelines.flows.server import HOST
 from pipelines.processes import Command, program
-from pixelproof.core.errors import PixelproofError
+from pixelproof.core.errors import PixelproofError, StateError
 
 SERVER = "temporary-server"
 USERS = ("PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")  # where a user's own settings are
 ITS_OWN = {"PREFECT__SERVER_EPHEMERAL": "1"}  # as of Prefect's own temporary server: no page, nothing for schedules
 
 
-def run(targets: Sequence[str], jobs: int) -> bool:
+def run(targets: Sequence[str], jobs: int, on: str | None = None) -> bool:
     """Run the flow in this process; True if every stage is up to date at the end.
 
     Prefect takes seconds to start, and so is only started if there is something to run.
+
+    Args:
+        targets: stages; none means all of dvc.yaml.
+        jobs: how many at once.
+        on: the work pool whose machines run them; None means this one.
     """
-    found = due(targets)
-    if not found.changed:
+    if on is None and not (found := due(targets)).changed:
         print(f"0 ran, 0 restored, {len(found.graph.order)} skipped", file=sys.stderr)
         return True
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
-    if not has_server():
+    if on is not None:
+        use_server()
+    elif not has_server():
         start_server()
     from pipelines.flows.reproduce import NOT_STARTED, reproduce
 
-    state = reproduce(jobs=jobs, targets=list(targets), return_state=True)
+    state = reproduce(jobs=jobs, targets=list(targets), on=on, return_state=True)
     if state.name == NOT_STARTED:
         raise PixelproofError(str(state.message))
     print(state.message if state.is_completed() else f"error: {state.message}", file=sys.stderr)
     return bool(state.is_completed())
+
+
+def use_server() -> None:
+    """Let this process, and what it starts, use the server that Prefect's settings name, or this clone's `serve`.
+
+    Raises:
+        StateError: there is neither.
+    """
+    if has_server():
+        return
+    address = ADDRESS.read_text(encoding="utf-8") if ADDRESS.is_file() else ""
+    if not address or not Api(address, password()).healthy():
+        fix = "set PREFECT_API_URL to the server that the machines share, or run `bin/pixelproof serve` in this clone"
+        raise StateError("Prefect", "no server is named, and none is served in this clone", fix)
+    replace(settings(address, password()))
+    reread()
 
 
 def has_server() -> bool:

@@ -22,19 +22,19 @@ import httpx
 
 from pipelines.flows.api import Api
 from pipelines.flows.left import SERVED, Runs, end_left, mark
+from pipelines.flows.lives import again_and_again
 from pipelines.flows.server import HOST
+from pipelines.machines.perform import CLONE
 from pipelines.processes import SECONDS_TO_END, Command, program, run, running
 from pixelproof.core.errors import StateError
-from pixelproof.core.files import naming
-from pixelproof.core.progress import say
+from pixelproof.core.files import naming, write_text
 
 HOME = Path(".pixelproof/prefect")  # Prefect's database, settings and logs of this clone; delete it to start afresh
 PASSWORD = HOME / "auth"  # `user:password`, as Prefect's settings want it
+ADDRESS = HOME / "address"  # of the server, while `serve` is at work
 POOL = "pixelproof"
 SECONDS_TO_START = 120
 SECONDS_BETWEEN_LOOKS = 5
-LIVES = 5  # a server or a worker that ends so often within some minutes is not started again
-SECONDS_OF_LIVES = 300
 
 
 @dataclass
@@ -45,21 +45,6 @@ class Served:
     api: Api
     environment: dict[str, str]
     runs: Runs
-
-    def again_and_again(self) -> None:
-        """Serve for ever; an error only if it never starts, or ends too often."""
-        ends: list[float] = []
-        while True:
-            try:
-                error = self.once(first=not ends)
-            except StateError as found:
-                if not ends:
-                    raise
-                error = found  # killed again while it was starting
-            ends = [*ends, time.monotonic()][-LIVES:]
-            if len(ends) == LIVES and ends[-1] - ends[0] < SECONDS_OF_LIVES:
-                raise error
-            say(f"serve: {error}; started again")
 
     def once(self, first: bool) -> StateError:
         """Serve until the server or the worker ends by itself, end the other, and say which it was."""
@@ -79,6 +64,7 @@ class Served:
             start = program("prefect", "worker", "start", "--pool", POOL)
             worker = stack.enter_context(service("worker", Command(start, environment=self.environment), not first))
             if first:
+                write_text(ADDRESS, self.api.address)
                 self.tell()
             return self.watch({"server": server, "worker": worker})
 
@@ -118,8 +104,13 @@ def serve(port: int) -> None:
         check_free(port)
         address, auth = f"http://{HOST}:{port}/api", password()
         api = Api(address, auth)
-        served = Served(port, api, os.environ | settings(address, auth) | {SERVED: mark()}, Runs(api))
-        served.again_and_again()
+        served = Served(
+            port, api, os.environ | settings(address, auth) | {SERVED: mark(), CLONE: str(Path.cwd())}, Runs(api)
+        )
+        try:
+            again_and_again("serve", served.once)
+        finally:
+            ADDRESS.unlink(missing_ok=True)
     print("ended", flush=True)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,3 +177,13 @@ def clone(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     sh("git", "clone", "-q", str(reproduced), str(tmp_path / "clone"), cwd=tmp_path)
     monkeypatch.chdir(tmp_path / "clone")
     return tmp_path / "clone"
+
+
+@pytest.fixture
+def machines(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Two machines that share remotes alone; the current folder is the clone where runs are asked for."""
+    from tests.pipelines.machines.two import two_machines
+
+    made = two_machines(reproduced, tmp_path)
+    monkeypatch.chdir(made.asks)
+    return made

@@ -84,8 +84,8 @@ class Served:
         self.send("PATCH", f"deployments/{self.deployment()}", {"paused": True})
 
     def deployment(self) -> str:
-        """The id of the one deployment."""
-        (deployment,) = self.ask("deployments")
+        """The id of the one that prefect.yaml describes."""
+        (deployment,) = self.ask("deployments", deployments={"name": {"any_": ["reproduce"]}})
         return str(deployment["id"])
 
     def start_a_run_that_hangs(self) -> psutil.Process:

@@ -105,11 +105,15 @@ def test_nothing_to_do_is_skipped_and_said(reproduce: Any, repo: Path, served: S
     assert '"architecture": "unet", "test.mIoU": 0.5' in table["data"]
 
 
-def test_a_stage_whose_input_comes_out_the_same_is_asked_again_and_skipped(reproduce: Any, repo: Path) -> None:
+def test_a_stage_whose_input_comes_out_the_same_is_asked_again_and_skipped(
+    reproduce: Any, repo: Path, served: Served
+) -> None:
     edit("examples/export.xml", "<annotations/>", "<annotations></annotations>")
     run = reproduce()
     assert run.states == dict.fromkeys(STAGES, "Skipped") | {"cvat": "Completed"}
     assert runs(repo) == ["cvat"]
+    pages = {artifact["key"]: artifact for artifact in served.artifacts(run.id)}
+    assert pages["comparison"]["type"] == "markdown" and "examples" in pages["comparison"]["data"]
 
 
 def test_what_dvc_has_in_its_cache_is_restored_and_its_readers_looked_at_again(reproduce: Any, repo: Path) -> None:
@@ -234,8 +238,8 @@ def wait_for(what: Any, seconds: float) -> None:
     ("arguments", "said"),
     [
         (["trian"], "error: target 'trian': no such stage; stages: "),
-        (["--jobs", "0"], "argument --jobs: found '0', expected a whole number from 1 up"),
-        (["--jobs", "two"], "argument --jobs: found 'two', expected a whole number from 1 up"),
+        (["--jobs", "0"], "argument --jobs: expected a whole number above 0, found '0'"),
+        (["--jobs", "two"], "argument --jobs: expected a whole number above 0, found 'two'"),
     ],
 )
 def test_a_bad_argument_is_said_before_prefect_starts(clone: Path, arguments: list[str], said: str) -> None:

@@ -1,0 +1,69 @@
+"""`work`: lets this machine run stages for `reproduce --on`, in worktrees of this clone, as a worker of a pool."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from pipelines.flows.left import SERVED, mark
+from pipelines.flows.lives import again_and_again
+from pipelines.flows.local import use_server
+from pipelines.flows.serve import HOME, end_runs
+from pipelines.machines.perform import CLONE
+from pipelines.processes import Command, program, running
+from pixelproof.core.errors import StateError
+
+SECONDS_BETWEEN_QUESTIONS = 0.5
+
+
+def work(pool: str, limit: int) -> None:
+    """Work until Ctrl-C or SIGTERM; a worker that is killed is started again.
+
+    Args:
+        pool: its name on Prefect's server; made there if it is new.
+        limit: how many stages at once.
+
+    Raises:
+        StateError: there is no server, or the worker ends again and again.
+    """
+    if not Path("dvc.yaml").is_file():
+        raise StateError("dvc.yaml", "no such file", "run this in the folder of the clone")
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
+    with suppress(KeyboardInterrupt):
+        use_server()
+        own = {"PREFECT_HOME": str(HOME.resolve())} if "PREFECT_HOME" not in os.environ else {}
+        environment = (
+            os.environ
+            | own
+            | {
+                CLONE: str(Path.cwd()),
+                SERVED: mark(),
+                "PREFECT_WORKER_QUERY_SECONDS": os.environ.get(
+                    "PREFECT_WORKER_QUERY_SECONDS", str(SECONDS_BETWEEN_QUESTIONS)
+                ),
+            }
+        )
+        start = program("pipelines.flows.start_worker", pool, str(limit))
+        command = Command(start, environment=environment)
+
+        def once(first: bool) -> StateError:
+            with running(command, sys.stdout.buffer) as process:
+                try:
+                    code = process.wait()
+                finally:
+                    end_runs(process)
+            return StateError("Prefect's worker", f"ended by itself with exit code {code}", "see above")
+
+        again_and_again("work", once)
+    print("ended", flush=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends everything as Ctrl-C does; a second one is ignored."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
