@@ -31,6 +31,8 @@ check: setup
 	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	bin/python -m check_jsonschema --builtin-schema vendor.github-issue-forms $(FORMS)
 	bin/python -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	bin/python -m check_jsonschema --builtin-schema vendor.compose-spec pipelines/deploy/compose.yaml
+	.venv/bin/shellcheck pipelines/deploy/slurm.sh
 	.venv/bin/zizmor --offline --strict-collection --quiet .github/workflows .github/dependabot.yml
 	bin/pixelproof check
 
