@@ -1,0 +1,1 @@
+"""Are these images like what a network learnt?"""
