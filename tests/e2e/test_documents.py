@@ -64,11 +64,22 @@ TAKES_LONG = {
     "bin/python benchmarks/lecture.py cut-out": "trains; tests/pipelines/sweeps/test_lecture.py",
 }
 # Run by another test, or by none.
+BACKUP = (
+    """bin/python -c "import sqlite3; sqlite3.connect('.pixelproof/prefect/prefect.db')"""
+    """.execute('VACUUM INTO ?', ['runs.db'])\""""
+)
 ELSEWHERE = {
     "bin/pixelproof cvat pull --project 12": "tests/commands/test_cvat_pull.py has the server",
     "bin/pixelproof cvat label --task 31 --arch unet --dry-run": "tests/commands/test_cvat_label.py has the server",
     "bin/pixelproof promote unet": "tests/commands/test_promote.py",
+    "bin/pixelproof drift incoming --arch unet": "wants new images; tests/commands/test_drift.py",
+    "bin/pixelproof gc --cache": "tests/pipelines/dvc/test_garbage.py",
+    "bin/pixelproof gc --remote": "wants a remote; tests/pipelines/dvc/test_garbage.py",
+    "bin/pixelproof gc --remote --force": "wants a remote; tests/pipelines/dvc/test_garbage.py",
+    BACKUP: "wants a server's database; tests/pipelines/flows/test_operate.py",
     "make repro": "tests/e2e/test_own_data.py",
+    "bin/pixelproof work gpus": "does not end; tests/pipelines/flows/test_on.py runs it",
+    "bin/pixelproof reproduce --on gpus": "tests/pipelines/flows/test_on.py has the server",
     "make serve": "does not end; tests/pipelines/flows/test_serve.py runs what it calls",
     "git remote add upstream https://example.org/pixelproof.git": "tests/e2e/test_upgrade.py",
     "git fetch upstream": "tests/e2e/test_upgrade.py",
