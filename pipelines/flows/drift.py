@@ -13,7 +13,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from pipelines.flows.left import SERVED
+from pipelines.flows.left import STARTERS
 from pipelines.processes import Command, run
 from pixelproof.core.alive import follow_starter
 from pixelproof.core.errors import ExitCode
@@ -22,7 +22,7 @@ from pixelproof.core.errors import ExitCode
 @flow(name="drift", persist_result=False)
 def drift(images: list[str], arch: str, seed: int = 0) -> State[None]:
     """Compare images with those that a network can be judged by. Failed if they differ, so that you are told."""
-    follow_starter(names=[SERVED])
+    follow_starter(names=STARTERS)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "drift.json")
         words = ["drift", *images, "--arch", arch, "--seed", str(seed), "--out", str(out)]

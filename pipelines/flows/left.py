@@ -19,6 +19,8 @@ from pixelproof.core.errors import StateError
 from pixelproof.core.progress import say
 
 SERVED = "PIXELPROOF_SERVED"  # all processes of a `serve` have it: its number, when it began, and its clone
+WORKED = "PIXELPROOF_WORKED"  # the same of a `work`, which may be at work in the same clone
+STARTERS = [SERVED, WORKED]
 SECONDS_TO_SAY = 10  # in which a worker may say it a second time
 TRIES = 5  # of a run whose process is killed each time
 AT_WORK = ["RUNNING", "PENDING", "CANCELLING"]

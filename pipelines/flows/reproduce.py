@@ -25,7 +25,7 @@ from pipelines.dvc.due import Due, asked, due
 from pipelines.dvc.graph import open_repo
 from pipelines.dvc.order import put_in_order
 from pipelines.dvc.revision import WORKSPACE, open_revision
-from pipelines.flows.left import SERVED
+from pipelines.flows.left import STARTERS
 from pipelines.processes import Outcome, StageFailedError, StageProcesses
 from pixelproof.core.alive import follow_starter
 from pixelproof.core.errors import PixelproofError, StateError
@@ -48,7 +48,7 @@ def reproduce(
 
     With `on`, each runs on a machine of that work pool; as many at once as its workers take.
     """
-    follow_starter(names=[SERVED])
+    follow_starter(names=STARTERS)
     try:
         with ExitStack() as stack:
             found = asked(targets or ()) if on else due(targets or ())

@@ -97,7 +97,7 @@ def serve(port: int) -> None:
     """
     if not Path("prefect.yaml").is_file():
         raise StateError("prefect.yaml", "no such file", "run this in the folder of the clone")
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     with suppress(KeyboardInterrupt):
         end_left()
@@ -155,7 +155,7 @@ def settings(api: str, auth: str) -> dict[str, str]:
     }
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def interrupt(number: int, frame: FrameType | None) -> None:
     """SIGTERM ends everything as Ctrl-C does; a second one is ignored."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Crashed, Failed
 
 from pipelines.flows.beat import Beat
-from pipelines.flows.left import SERVED
+from pipelines.flows.left import STARTERS
 from pipelines.machines.job import Job
 from pipelines.machines.perform import LOST
 from pipelines.processes import Command, follow, program, running
@@ -27,7 +27,7 @@ from pixelproof.core.alive import follow_starter
 @flow(name="stage", persist_result=False)
 def stage(job: dict[str, Any]) -> State[None]:
     """Run one stage of a commit, and leave its result on DVC's remote."""
-    follow_starter(names=[SERVED])
+    follow_starter(names=STARTERS)
     asked = Job(**job)
     context = FlowRunContext.get()
     assert context is not None and context.flow_run is not None

@@ -7,17 +7,16 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
-from pipelines.flows.left import SERVED, mark
+from pipelines.flows.left import WORKED, mark
 from pipelines.flows.lives import again_and_again
 from pipelines.flows.local import use_server
-from pipelines.flows.serve import HOME, end_runs
+from pipelines.flows.serve import HOME, end_runs, interrupt
 from pipelines.machines.perform import CLONE
 from pipelines.processes import Command, program, running
 from pixelproof.core.errors import StateError
 
-SECONDS_BETWEEN_QUESTIONS = 0.5
+SECONDS_BETWEEN_QUESTIONS = "0.5"
 
 
 def work(pool: str, limit: int) -> None:
@@ -32,22 +31,13 @@ def work(pool: str, limit: int) -> None:
     """
     if not Path("dvc.yaml").is_file():
         raise StateError("dvc.yaml", "no such file", "run this in the folder of the clone")
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     with suppress(KeyboardInterrupt):
         use_server()
         own = {"PREFECT_HOME": str(HOME.resolve())} if "PREFECT_HOME" not in os.environ else {}
-        environment = (
-            os.environ
-            | own
-            | {
-                CLONE: str(Path.cwd()),
-                SERVED: mark(),
-                "PREFECT_WORKER_QUERY_SECONDS": os.environ.get(
-                    "PREFECT_WORKER_QUERY_SECONDS", str(SECONDS_BETWEEN_QUESTIONS)
-                ),
-            }
-        )
+        asks = {"PREFECT_WORKER_QUERY_SECONDS": SECONDS_BETWEEN_QUESTIONS}
+        environment = asks | dict(os.environ) | own | {CLONE: str(Path.cwd()), WORKED: mark()}
         start = program("pipelines.flows.start_worker", pool, str(limit))
         command = Command(start, environment=environment)
 
@@ -61,9 +51,3 @@ def work(pool: str, limit: int) -> None:
 
         again_and_again("work", once)
     print("ended", flush=True)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends everything as Ctrl-C does; a second one is ignored."""
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt

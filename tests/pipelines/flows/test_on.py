@@ -97,3 +97,17 @@ def test_a_machine_that_is_lost_is_replaced(machines: Machines, served: Served, 
     with working(tmp_path / "other", served, "lost"):
         _, said = asks.communicate(timeout=300)
     assert asks.returncode == 0 and "no sign of life" in said and "1 ran, 0 restored, 0 skipped" in said
+
+
+def test_a_clone_may_be_served_and_work_at_once(served: Served) -> None:
+    """As its own `serve` tells it, without a word about a server in the environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+    command = [sys.executable, "-m", "commands", "work", "both"]
+    process = psutil.Popen(command, cwd=served.repo, env=environment, stdout=subprocess.PIPE, text=True)
+    assert "started!" in process.stdout.readline()
+    second = subprocess.run(
+        [sys.executable, "-m", "commands", "serve"], cwd=served.repo, capture_output=True, text=True, check=False
+    )
+    assert f"served already (process {served.process.pid})" in second.stderr
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
