@@ -1,9 +1,9 @@
-"""Say whether images are like those that a network can be judged by, before its predictions are believed.
+"""Say whether images are like those that a network can be judged by.
 
 IMAGES are compared with the val and test images, which the network did not learn from: in colour, contrast and
 sharpness, in how certain it is, in the classes that it predicts, and in how far its encoder finds them from what it
-learnt. No labels are needed. Images in one folder are one group, such as a flight: one group is rarely enough to call
-images alike.
+learnt. No labels are needed, so this can be asked before predictions are believed. Images in one folder are one group,
+such as a flight: one group is rarely enough to call images alike.
 
 Exit codes: 0 alike, 1 something differs, 2 could not be done, 3 cannot tell.
 """

@@ -1,8 +1,9 @@
-"""Remove outputs of networks and seeds no longer in params.yaml; with --cache or --remote, data that nothing needs.
+"""Remove outputs that params.yaml no longer names, or unneeded data.
 
-Only what DVC can restore is removed from models/ and results/: a dvc.lock of this clone records it and the cache holds
-it. Temporary folders that killed stages have left are removed too, a day after the last write. Nothing is removed while
-DVC is at work here. `make repro` and `reproduce` do this first.
+Outputs are those of networks and seeds that are no longer asked for. Only what DVC can restore is removed from models/
+and results/: a dvc.lock of this clone records it and the cache holds it. Temporary folders that killed stages have left
+are removed too, a day after the last write. Nothing is removed while DVC is at work here. `make repro` and `reproduce`
+do this first.
 
 --cache and --remote look at DVC's cache, or at its default remote: what no tip of a branch, tag or experiment needs,
 here or on the git remote `origin`, nor this working tree, and is older than --days. They only say what that is; --force

@@ -1,4 +1,4 @@
-"""Let this machine run stages for `reproduce --on POOL`, in this clone."""
+"""Let this machine run stages for `reproduce --on POOL`."""
 
 from __future__ import annotations
 
