@@ -63,16 +63,12 @@ def main() -> None:
         folder = (arguments.keep or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         found = measured(folder, arguments)
-    command = f"python benchmarks/workers.py --kills {arguments.kills} --seed {arguments.seed}"
-    lines = [
-        "# One run on many machines",
-        "",
-        f"`{command}`, on {machine()}",
-    ]
+    only = "" if len(found) == len(PARTS) else f" --only {' '.join(found)}"
+    command = f"python benchmarks/workers.py{only} --kills {arguments.kills} --seed {arguments.seed}"
+    lines = ["# One run on many machines", "", f"`{command}`, on {machine()}"]
     for name, told in found.items():
         lines += ["", f"## {name.capitalize()}", "", *told]
-    if len(found) == len(PARTS):
-        write_text(OUT, "\n".join(lines) + "\n")
+    write_text(OUT, "\n".join(lines) + "\n")
     print(*lines, sep="\n")
 
 

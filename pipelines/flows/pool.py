@@ -34,7 +34,7 @@ ENTRYPOINT = "pipelines/flows/stage.py:stage"
 SECONDS = 0.4  # between two looks
 AT_ONCE = 100  # runs in a question
 OPEN = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
-SECONDS_OF_SILENCE = 60  # after which a machine that has begun is thought lost
+SECONDS_OF_SILENCE = 120  # after which a machine that has begun is thought lost; SQLite may hold a server up for 60
 SECONDS_AWAY = 300  # as long as the server may be away
 TRIES = 6  # of a stage whose machine is lost each time
 
