@@ -109,11 +109,12 @@ class Pool:
             if seen.state is not None and seen.state.is_final():
                 return self.seen.pop(run).state or seen.state
             at_work = seen.state is not None and seen.state.is_running()
-            if seen.sign != said or not at_work or self.answered < changed:
-                said, changed = seen.sign, time.monotonic()
-                if said:
-                    tell(said)
-            if time.monotonic() > changed + SECONDS_OF_SILENCE:
+            if seen.sign != said or not at_work:
+                changed = time.monotonic()
+            if seen.sign != said:
+                said = seen.sign
+                tell(said)
+            if self.answered > changed + SECONDS_OF_SILENCE:  # silence of the server says nothing about the machine
                 return self._give_up(run)
 
     def watch(self) -> None:

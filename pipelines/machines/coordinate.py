@@ -99,7 +99,6 @@ class Coordinator:
         record = record_of(name, self.entries[name])
         if not (inputs.same_as(record) or stage.frozen) or not self.lost.isdisjoint(record.outs):
             return False
-        self._note(self.entries[name])
         return not any(out.status() for out in stage.outs if not out.use_cache)
 
     def _accept(self, name: str, inputs: Inputs, result: Result) -> None:

@@ -187,12 +187,11 @@ class _Performed:
         Raises:
             IrreproducibleError: it is not.
         """
-        self.shelf.drop_checkpoints()
-        kept = self.shelf.result()
-        if kept is None:
+        if kept := self.shelf.result():
+            check_same(self.job.stage, kept, result)
+        else:
             self.shelf.keep_result(result)
-            return
-        check_same(self.job.stage, kept, result)
+        self.shelf.drop_checkpoints()  # last: killed before, the next run still has where to go on from
 
     def _fetch_checkpoints(self) -> None:
         for name, digest in self.shelf.checkpoints().items():
