@@ -1,4 +1,4 @@
-"""Pull labels from a CVAT server, or send it predictions to correct.
+"""Pull labels from a CVAT server, send it predictions, see its state.
 
 The server and the token come from the environment: CVAT_HOST (such as https://app.cvat.ai) and CVAT_ACCESS_TOKEN (a
 personal access token, from your profile in CVAT, under Security). Certificates are always verified; one of your own
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_pull(verbs.add_parser("pull", help="write what is labelled to a folder", description=_PULL))
     _add_label(verbs.add_parser("label", help="send predictions to be corrected", description=_LABEL))
+    _add_status(verbs.add_parser("status", help="how far the labelling is", description=_STATUS))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -37,8 +38,7 @@ on the server, the bytes are the same, so nothing runs again."""
 
 
 def _add_pull(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--project", type=positive, action="append", default=[], help="all tasks of it; repeatable")
-    parser.add_argument("--task", type=positive, action="append", default=[], help="one task; repeatable")
+    _add_tasks(parser)
     parser.add_argument("--state", choices=STATES, action="append", default=[], help="jobs to take; repeatable")
     parser.add_argument("--stage", choices=STAGES, action="append", default=[], help="jobs to take; repeatable")
     either = parser.add_mutually_exclusive_group()
@@ -49,16 +49,27 @@ def _add_pull(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--project", type=positive, action="append", default=[], help="all tasks of it; repeatable")
+    parser.add_argument("--task", type=positive, action="append", default=[], help="one task; repeatable")
+
+
+def _check_tasks(arguments: argparse.Namespace) -> None:
+    from pixelproof.core.errors import StateError
+
+    if not arguments.project and not arguments.task:
+        what = f"pixelproof cvat {arguments.verb}"
+        raise StateError(what, "neither a project nor a task", "give --project or --task")
+
+
 def _pull(arguments: argparse.Namespace) -> None:
     from commands._adding.add import Request, add
     from commands._adding.settings import FOLDER
     from commands._cvat.pull import Finished, pull
     from commands._cvat.scratch import scratch
     from commands._cvat.stale import held, told
-    from pixelproof.core.errors import StateError
 
-    if not arguments.project and not arguments.task:
-        raise StateError("pixelproof cvat pull", "neither a project nor a task", "give --project or --task")
+    _check_tasks(arguments)
     states = tuple(state.replace("-", " ") for state in arguments.state)
     everything = "all" in states and not arguments.stage
     finished = Finished(tuple(arguments.stage), () if "all" in states else states, everything)
@@ -99,4 +110,24 @@ def _label(arguments: argparse.Namespace) -> None:
     label(Request(given.task, given.arch, given.seed, rules, given.replace, given.dry_run))
 
 
-_VERBS = {"pull": _pull, "label": _label}
+_STATUS = """Say how many jobs of each task are accepted or completed. With --out, write what the server says as JSON:
+the file is the same while no label and no job of these tasks changes."""
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    _add_tasks(parser)
+    parser.add_argument("--out", type=path_from, metavar="FILE", help="write what the server says of them as JSON")
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from commands._cvat.status import status, told
+    from pixelproof.core.files import write_json
+
+    _check_tasks(arguments)
+    found = status(arguments.project, arguments.task)
+    if arguments.out:
+        write_json(arguments.out, found)
+    print(*told(found), sep="\n")
+
+
+_VERBS = {"pull": _pull, "label": _label, "status": _status}

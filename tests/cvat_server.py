@@ -28,6 +28,7 @@ class Job:
     state: str = "completed"
     stage: str = "annotation"
     type: str = "annotation"
+    updated: str = DATE
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Task:
     ending: str = ""  # of a video's frames, whose names in the XML lack it
     chunk: int = 2
     deleted: tuple[int, ...] = ()
+    updated: str = DATE
 
     def xml(self, now: int) -> str:
         """annotations.xml as CVAT writes it at some time."""
@@ -259,7 +261,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "id": 100 * task.id + number, "task_id": task.id, "start_frame": job.start, "stop_frame": job.stop,
                 "stage": job.stage, "state": job.state, "type": job.type, "issues": {"url": "", "count": 0},
-                "labels": {"url": ""}, "organization": None,
+                "labels": {"url": ""}, "organization": None, "updated_date": job.updated,
             }
             for number, job in enumerate(task.jobs)
         ]  # fmt: skip
@@ -282,7 +284,7 @@ class Handler(BaseHTTPRequestHandler):
             "id": task.id, "name": f"flight {task.id}", "size": len(task.frames), "dimension": "2d", "subset": "",
             "jobs": {"url": "", "count": len(task.jobs), "completed": 0, "validation": 0}, "labels": {"url": ""},
             "project_id": task.project, "organization": None, "mode": mode, "status": "annotation",
-            "data_chunk_size": task.chunk, "data_original_chunk_type": "imageset", "updated_date": DATE,
+            "data_chunk_size": task.chunk, "data_original_chunk_type": "imageset", "updated_date": task.updated,
             "created_date": DATE, "target_storage": STORAGE, "source_storage": STORAGE,
         }  # fmt: skip
 

@@ -102,7 +102,7 @@ def pull(
     """
     check_out(out)
     with connected(patience=patience) as client, whole_folder(out) as folder:
-        found = _tasks(client, projects, tasks)
+        found = tasks_of(client, projects, tasks)
         names = {str(task.id): _pulled(client, task, finished, folder) for task in found}
         if not any(names.values()):
             fix = "finish jobs in CVAT, or say with --state and --stage which to take"
@@ -122,7 +122,7 @@ def check_out(out: Path) -> None:
         raise StateError(str(out), found, "give --out another folder")
 
 
-def _tasks(client: Client, projects: Sequence[int], tasks: Sequence[int]) -> list[Any]:
+def tasks_of(client: Client, projects: Sequence[int], tasks: Sequence[int]) -> list[Any]:
     """Tasks by id, each once."""
     found = {task.id: task for number in projects for task in client.projects.retrieve(number).get_tasks()}
     found |= {number: client.tasks.retrieve(number) for number in tasks if number not in found}

@@ -13,6 +13,7 @@ from commands.__main__ import main
 from commands._catalogue import Group, entries
 from pipelines.compare.compare import Options
 from pipelines.dvc.deps import closure, entry
+from pipelines.retrain.retrain import Request
 from pixelproof.core.errors import ExitCode
 from tests.pipelines.conftest import ROOT, python, sh
 from tests.workspace import stages_of
@@ -48,6 +49,12 @@ from tests.workspace import stages_of
         ("reproduce --jobs 3 train@unet-0 report", "pipelines.flows.local.run", (["train@unet-0", "report"], 3, None)),
         ("reproduce --on gpus", "pipelines.flows.local.run", ([], 1, "gpus")),
         ("work gpus --limit 2", "pipelines.flows.work.work", ("gpus", 2)),
+        ("retrain --project 5", "pipelines.retrain.retrain.told", (Request((5,)),)),
+        (
+            "retrain --task 7 --project 5 --task 8 --branch dev --max-hours 0.5 --jobs 2 --on gpus",
+            "pipelines.retrain.retrain.told",
+            (Request((5,), (7, 8), "dev", 0.5, 2, "gpus"),),
+        ),
         ("serve", "pipelines.flows.serve.serve", (4200,)),
         ("serve --port 5000", "pipelines.flows.serve.serve", (5000,)),
     ],

@@ -72,6 +72,7 @@ ELSEWHERE = {
     "bin/pixelproof cvat pull --project 12": "tests/commands/test_cvat_pull.py has the server",
     "bin/pixelproof cvat label --task 31 --arch unet --dry-run": "tests/commands/test_cvat_label.py has the server",
     "bin/pixelproof promote unet": "tests/commands/test_promote.py",
+    "bin/pixelproof retrain --project 12 --max-hours 8": "tests/pipelines/retrain/test_retrain.py has the server",
     "bin/pixelproof drift incoming --arch unet": "wants new images; tests/commands/test_drift.py",
     "bin/pixelproof gc --cache": "tests/pipelines/dvc/test_garbage.py",
     "bin/pixelproof gc --remote": "wants a remote; tests/pipelines/dvc/test_garbage.py",

@@ -1,0 +1,1 @@
+"""Labels accepted in CVAT become a trained network, judged, on a branch of its own."""
